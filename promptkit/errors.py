@@ -1,0 +1,30 @@
+"""What the user did wrong, said in one line.
+
+`UserError` is the only error the command line turns into one line and exit code 2. Anything else is a bug
+and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Bad input. The message is one line, says what is wrong and, where it can, what would be right."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the nearest of `known`, or an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Return the error for a `name` that is none of the `known` ones of its `kind`."""
+    names = sorted(known)
+    listing = ", ".join(names) if names else "none"
+    return UserError(f"unknown {kind} '{name}'.{did_you_mean(name, names)} Known: {listing}.")
