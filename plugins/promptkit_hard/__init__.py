@@ -1,0 +1,47 @@
+"""`hard`: a fixed natural-language template around the text, a frozen model and no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from promptkit import Strategy, StrategyOptions, hookimpl
+
+if TYPE_CHECKING:
+    from promptkit import PromptTask
+    from promptkit.nn import Backbone, PromptedModel
+
+
+class Options(StrategyOptions):
+    """Options of `hard`."""
+
+    calibrate: bool = Field(
+        default=False,
+        description="contextual calibration (Zhao et al. 2021): divide by what content-free texts score",
+    )
+
+
+class Hard(Strategy):
+    """Label words at the mask of a fixed template, zero-shot.
+
+    With `readout=head` an untrained linear layer scores the classes instead: a coin flip, kept because it is
+    the baseline that prompting is often compared with.
+    """
+
+    name = "hard"
+    summary = "fixed template, frozen model, no training; label words at the mask (zero-shot)"
+    Options = Options
+
+    def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
+        """Return the frozen model, calibrated if asked for."""
+        from promptkit_hard.model import build
+
+        return build(backbone, task, calibrate=self.options.calibrate)
+
+
+@hookimpl
+def promptkit_register_strategies(register: Callable[[type[Strategy]], None]) -> None:
+    """Register `hard`."""
+    register(Hard)

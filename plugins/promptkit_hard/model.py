@@ -1,0 +1,42 @@
+"""The cell behind `hard`; imported only when a run builds it."""
+
+from __future__ import annotations
+
+import numpy as np
+from mindspore import Parameter, Tensor, ops
+
+from promptkit import PromptTask
+from promptkit.nn import Backbone, ClozePrompt
+
+CONTENT_FREE = ("N/A", "", "[MASK]")  # Zhao et al. 2021, section 5
+
+
+class CalibratedPrompt(ClozePrompt):
+    """Class scores minus the log-probability that content-free texts get.
+
+    Zhao et al. 2021, section 5: W = diag(p_cf)^-1, b = 0, which in log space is a subtraction.
+    """
+
+    def __init__(self, backbone: Backbone, task: PromptTask) -> None:
+        super().__init__(backbone, task)
+        self.prior = Parameter(Tensor(np.zeros(len(task.labels), np.float32)), name="prior", requires_grad=False)
+
+    def measure(self, task: PromptTask) -> None:
+        """Set the prior to the mean class probabilities of the content-free texts."""
+        batch = task.encode(CONTENT_FREE)
+        scores = super().scores(self.features(*(Tensor(a) for a in batch.arrays)))
+        p = ops.softmax(scores, -1).asnumpy().astype(np.float64)
+        self.prior.set_data(Tensor(np.log(p.mean(0)).astype(np.float32)))
+
+    def scores(self, features):  # type: ignore[no-untyped-def]
+        """(B, M, H) -> (B, C)."""
+        return ops.log_softmax(self.head(features), -1) - self.prior
+
+
+def build(backbone: Backbone, task: PromptTask, *, calibrate: bool) -> ClozePrompt:
+    """Return the frozen prompted model."""
+    if not calibrate:
+        return ClozePrompt(backbone, task)
+    model = CalibratedPrompt(backbone, task)
+    model.measure(task)
+    return model

@@ -1,0 +1,55 @@
+"""`pet`: pattern-verbalizer pairs, tuned (Schick & Schütze 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from promptkit import Defaults, Strategy, StrategyOptions, hookimpl
+
+if TYPE_CHECKING:
+    from promptkit import PromptTask
+    from promptkit.nn import Backbone, PromptedModel
+
+
+class Options(StrategyOptions):
+    """Options of `pet`."""
+
+    tune: Literal["head", "all", "none"] = Field(
+        default="head",
+        description="what learns: the masked-LM head, the whole model, or nothing (zero-shot)",
+    )
+
+
+class Pet(Strategy):
+    """Cloze questions with label words; each template is one pattern, trained alone, and scores are averaged."""
+
+    name = "pet"
+    summary = "cloze patterns with label words (PET); the masked-LM head or the whole model learns"
+    Options = Options
+    defaults = Defaults(
+        epochs=5,
+        few_shot_epochs=30,
+        lr=1e-3,
+        batch_size=32,
+        weight_decay=0.01,
+        patience=3,
+    )
+
+    def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
+        """Return one pattern's model."""
+        from promptkit.nn import ClozePrompt
+
+        if self.options.tune == "all":
+            model = ClozePrompt(backbone.trainable_copy(), task)
+            model.fixed_features = False
+            return model
+        return ClozePrompt(backbone, task, head_learns=self.options.tune == "head")
+
+
+@hookimpl
+def promptkit_register_strategies(register: Callable[[type[Strategy]], None]) -> None:
+    """Register `pet`."""
+    register(Pet)

@@ -1,0 +1,81 @@
+"""The prompt encoder behind `ptuning`; imported only when a run builds it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from promptkit import PromptTask
+from promptkit.nn import Backbone, PromptedModel, SoftPrompt, VirtualTokens, initial_vectors
+
+if TYPE_CHECKING:
+    from promptkit_ptuning import Options
+
+
+class PromptEncoder(nn.Cell):
+    """P input vectors -> bidirectional LSTM -> linear, ReLU, linear -> P virtual tokens.
+
+    Liu et al. 2021, section 3.2: h_i = MLP([LSTM(h_0:i) : LSTM(h_i:m)]). The two-layer MLP is as wide as the
+    LSTM's joined outputs, as in the authors' code.
+
+    Args:
+        inputs: (P, H), where the input vectors start.
+        lstm_hidden: width of the LSTM in each direction.
+        lstm_layers: its layers.
+        rng: source of the starting weights.
+    """
+
+    def __init__(self, inputs: Any, lstm_hidden: int, lstm_layers: int, rng: np.random.Generator) -> None:
+        super().__init__()
+        hidden = inputs.shape[1]
+        self.inputs = Parameter(Tensor(np.ascontiguousarray(inputs[None], np.float32)), name="inputs")
+        self.lstm = nn.LSTM(
+            hidden, lstm_hidden, num_layers=lstm_layers, bidirectional=True, batch_first=True
+        )
+        wide = 2 * lstm_hidden
+        self.up_weight = Parameter(Tensor(np.zeros((wide, wide), np.float32)), name="up_weight")
+        self.up_bias = Parameter(Tensor(np.zeros(wide, np.float32)), name="up_bias")
+        self.down_weight = Parameter(Tensor(np.zeros((hidden, wide), np.float32)), name="down_weight")
+        self.down_bias = Parameter(Tensor(np.zeros(hidden, np.float32)), name="down_bias")
+        self.linear = ops.MatMul(transpose_b=True)
+        self._initialise(lstm_hidden, rng)
+
+    def _initialise(self, lstm_hidden: int, rng: np.random.Generator) -> None:
+        """Draw every weight from U(-1/sqrt(fan), 1/sqrt(fan)) with the run's own generator."""
+        for parameter in self.lstm.get_parameters():
+            bound = 1.0 / math.sqrt(lstm_hidden)
+            parameter.set_data(Tensor(rng.uniform(-bound, bound, parameter.shape).astype(np.float32)))
+        bound = 1.0 / math.sqrt(2 * lstm_hidden)
+        for parameter in (self.up_weight, self.up_bias, self.down_weight, self.down_bias):
+            parameter.set_data(Tensor(rng.uniform(-bound, bound, parameter.shape).astype(np.float32)))
+
+    def construct(self):  # type: ignore[no-untyped-def]
+        """Return the virtual tokens' vectors, (P, H)."""
+        x = self.lstm(self.inputs)[0][0]
+        x = ops.relu(self.linear(x, self.up_weight) + self.up_bias)
+        return self.linear(x, self.down_weight) + self.down_bias
+
+
+class EncodedPrompt(SoftPrompt):
+    """A soft prompt that knows its task, so that it can be folded."""
+
+    def __init__(self, backbone: Backbone, task: PromptTask, encoder: PromptEncoder) -> None:
+        super().__init__(backbone, task, encoder=encoder)
+        self.task = task
+
+
+def build(backbone: Backbone, task: PromptTask, options: Options) -> EncodedPrompt:
+    """Return the prompted model with a fresh encoder."""
+    inputs = initial_vectors(backbone, task, options.init)
+    width = options.lstm_hidden or backbone.config.hidden_size // 2
+    return EncodedPrompt(backbone, task, PromptEncoder(inputs, width, options.lstm_layers, task.rng))
+
+
+def fold(model: PromptedModel) -> SoftPrompt:
+    """Return a soft prompt with the encoder's present outputs; the head is shared."""
+    assert isinstance(model, EncodedPrompt)
+    vectors = model.encoder().asnumpy()
+    return SoftPrompt(model.backbone, model.task, prompt=VirtualTokens(vectors), head=model.head)

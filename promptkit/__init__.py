@@ -1,0 +1,60 @@
+"""promptkit: compare ways of prompting a language model for text classification, on MindSpore.
+
+Everything a user or a plugin needs is here, or in `promptkit.nn` for the MindSpore building blocks. Names are
+loaded when they are first used, so that importing promptkit costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from promptkit.version import __version__
+
+if TYPE_CHECKING:
+    from promptkit.data import Batch, Example, Task, load_task
+    from promptkit.errors import UserError
+    from promptkit.hooks import hookimpl
+    from promptkit.prompt import PromptTask
+    from promptkit.prompting import Template, Verbalizer
+    from promptkit.runner import Predictor, RunConfig, RunResult, load, run
+    from promptkit.strategy import Defaults, Strategy, StrategyOptions
+
+_HOMES = {
+    "Batch": "promptkit.data",
+    "Defaults": "promptkit.strategy",
+    "Example": "promptkit.data",
+    "Predictor": "promptkit.runner",
+    "PromptTask": "promptkit.prompt",
+    "RunConfig": "promptkit.runner",
+    "RunResult": "promptkit.runner",
+    "Strategy": "promptkit.strategy",
+    "StrategyOptions": "promptkit.strategy",
+    "Task": "promptkit.data",
+    "Template": "promptkit.prompting",
+    "UserError": "promptkit.errors",
+    "Verbalizer": "promptkit.prompting",
+    "hookimpl": "promptkit.hooks",
+    "load": "promptkit.runner",
+    "load_task": "promptkit.data",
+    "run": "promptkit.runner",
+}
+
+__all__ = [
+    "Batch", "Defaults", "Example", "Predictor", "PromptTask", "RunConfig", "RunResult", "Strategy",
+    "StrategyOptions", "Task", "Template", "UserError", "Verbalizer", "__version__", "hookimpl", "load",
+    "load_task", "run",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'promptkit' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

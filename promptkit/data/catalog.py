@@ -1,0 +1,140 @@
+"""Data sets by name or path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from promptkit.data.cleaning import clean_task
+from promptkit.data.files import missing
+from promptkit.data.readers import CARD, POLARITIES, read_folder, read_table
+from promptkit.data.splits import make_task
+from promptkit.data.tables import FORMATS, Columns
+from promptkit.data.task import SPLITS, Task
+from promptkit.errors import UserError, unknown
+
+Registry = Mapping[str, Callable[[], Task]]
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """A line of the listing.
+
+    Attributes:
+        name: what `load_task` takes.
+        language: ISO 639-1 code, empty where it is not known before loading.
+        summary: one line.
+        sizes: split -> number of examples, empty where it is not known before loading.
+        licence: SPDX name, empty where nobody said.
+    """
+
+    name: str
+    language: str
+    summary: str
+    sizes: Mapping[str, int]
+    licence: str = ""
+
+
+def load_task(
+    data: str | Path,
+    *,
+    text_column: str | None = None,
+    text_b_column: str | None = None,
+    label_column: str | None = None,
+    encoding: str | None = None,
+    clean: bool = False,
+    name: str | None = None,
+    registry: Registry | None = None,
+) -> Task:
+    """Load a data set.
+
+    Args:
+        data: name of an embedded set, else of a registered one, else path to a file or folder.
+        text_column: column of the text; by default the card's, else a usual name.
+        text_b_column: column of the second text of a pair.
+        label_column: column of the label; by default the card's, else a usual name.
+        encoding: of the files; by default UTF-8 (see `read_folder` for `*.pos` and `*.neg`).
+        clean: apply `clean_text` to every text.
+        name: what to call the task.
+        registry: data sets that plugins registered, by name.
+
+    Raises:
+        UserError: for an unknown name or anything that cannot be read, in one line.
+    """
+    registered = registry or {}
+    columns = Columns(text=text_column, text_b=text_b_column, label=label_column)
+    embedded = _embedded()
+    if str(data) in embedded:
+        task = make_task(read_folder(embedded[str(data)], columns, encoding), name=name)
+    elif str(data) in registered:
+        if columns != Columns() or encoding:
+            raise UserError(f"data set '{data}' comes from a plugin: columns and encoding are for files.")
+        task = registered[str(data)]()
+        task = replace(task, name=name) if name else task
+    else:
+        task = _load_path(data, columns, encoding, name, [*embedded, *registered])
+    return clean_task(task) if clean else task
+
+
+def list_datasets(registry: Registry | None = None) -> list[DatasetCard]:
+    """Return the cards of the embedded and the registered data sets; registered ones are not loaded."""
+    cards = []
+    for name, folder in _embedded().items():
+        raw = read_folder(folder)
+        task = make_task(raw)
+        sizes = {split: len(task.split(split)) for split in SPLITS}
+        cards.append(DatasetCard(name, task.language, raw.info.summary, sizes, raw.info.licence))
+    for name in sorted(set(registry or {}) - {card.name for card in cards}):
+        cards.append(DatasetCard(name, "", "registered by a plugin", {}))
+    return cards
+
+
+def embedded_root() -> Path:
+    """Return the folder of the embedded data: in the package once installed, beside it in a checkout.
+
+    Raises:
+        UserError: when it is in neither place.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for root in (package / "embedded", package.parent / "data"):
+        if any(root.glob(f"*/{CARD}")):
+            return root
+    raise UserError(f"promptkit's embedded data is missing beside '{package}': install promptkit again.")
+
+
+def _embedded() -> dict[str, Path]:
+    return {card.parent.name: card.parent for card in sorted(embedded_root().glob(f"*/{CARD}"))}
+
+
+def _load_path(
+    data: str | Path, columns: Columns, encoding: str | None, name: str | None, known: Iterable[str]
+) -> Task:
+    path = Path(data).expanduser()
+    if not str(data) or not path.exists():
+        # A bare word is taken for a misspelt name, anything that looks like a path for a path.
+        bare = path.name == str(data) and path.suffix.lower() not in (*FORMATS, *POLARITIES)
+        if bare or not str(data):
+            raise unknown("data set", str(data), known)
+        raise missing(path)
+    if path.is_dir():
+        raw = read_folder(path, columns, encoding)
+    elif path.suffix.lower() in POLARITIES:
+        raise UserError(f"'{path}' holds one class alone: name its folder, which has the other one too.")
+    else:
+        raw = read_table(path, columns, encoding)
+    language = raw.info.language or guess_language(
+        example.text for examples in raw.splits.values() for example in examples[:500]
+    )
+    return make_task(raw, name=name, language=language)
+
+
+def guess_language(texts: Iterable[str]) -> str:
+    """Return `zh` where at least a third of the letters are Chinese characters and none is kana, else `en`.
+
+    Default templates and label words exist in these two languages, so no finer answer is needed.
+    """
+    letters = [char for text in texts for char in text if char.isalpha()]
+    chinese = sum("\u3400" <= char <= "\u9fff" for char in letters)
+    kana = any("\u3040" <= char <= "\u30ff" for char in letters)
+    return "zh" if letters and not kana and 3 * chinese >= len(letters) else "en"

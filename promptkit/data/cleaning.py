@@ -1,0 +1,62 @@
+"""The classic cleaning of film reviews, for comparison with older work."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import replace
+
+from promptkit.data.task import SPLITS, Example, Task
+
+MAX_TOKENS = 51
+
+
+class _Blanks(dict[int, int]):
+    """Table for `str.translate`: punctuation, symbols and digits of any script become blanks."""
+
+    def __missing__(self, code: int) -> int:
+        # P punctuation, S symbols, N numbers. Chinese numerals are letters to Unicode, and stay.
+        self[code] = 32 if unicodedata.category(chr(code))[0] in "PSN" else code
+        return self[code]
+
+
+_BLANKS = _Blanks()
+
+
+def clean_text(text: str, max_tokens: int = MAX_TOKENS) -> str:
+    """Return the text in lower case, without punctuation and digits, cut to its first tokens.
+
+    After the preprocessing of sentence classification by Kim (2014), which kept 51 words at most of a film
+    review. Tokens are what white space separates, so Chinese characters are left as they stand.
+
+    Args:
+        text: any text.
+        max_tokens: tokens kept.
+    """
+    return " ".join(text.lower().translate(_BLANKS).split()[:max_tokens])
+
+
+def clean_task(task: Task) -> Task:
+    """Return the task with every text cleaned; examples of which nothing is left are dropped and noted.
+
+    Cleaning comes after splitting, so that a run with it and a run without it use the same splits.
+    """
+    dropped = 0
+
+    def cleaned(examples: Iterable[Example]) -> tuple[Example, ...]:
+        nonlocal dropped
+        kept = []
+        for example in examples:
+            text = clean_text(example.text)
+            text_b = None if example.text_b is None else clean_text(example.text_b)
+            if text:
+                kept.append(replace(example, text=text, text_b=text_b))
+            else:
+                dropped += 1
+        return tuple(kept)
+
+    train, dev, test = (cleaned(task.split(split)) for split in SPLITS)
+    notes = [*task.notes, f"texts cleaned: lower case, letters only, at most {MAX_TOKENS} tokens"]
+    if dropped:
+        notes.append(f"{dropped} {'text' if dropped == 1 else 'texts'} dropped: nothing left after cleaning")
+    return replace(task, train=train, dev=dev, test=test, notes=tuple(notes))

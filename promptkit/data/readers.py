@@ -1,0 +1,213 @@
+"""Files and folders as raw data: labelled texts, in the splits they came in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from promptkit.data.files import check_encoding, decode, decode_line, missing, read_bytes
+from promptkit.data.tables import FORMATS, Columns, Rows, read_rows
+from promptkit.data.task import Example
+from promptkit.errors import UserError, unknown
+
+CARD = "dataset.json"
+POLARITIES = {".neg": "negative", ".pos": "positive"}
+SPLIT_NAMES = {
+    "train": "train",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "val": "dev",
+    "test": "test",
+}
+
+
+class DatasetInfo(BaseModel):
+    """What a `dataset.json` may say about the folder it lies in.
+
+    Attributes:
+        name: what tables call the set.
+        language: ISO 639-1 code.
+        summary: one line.
+        text: the text column.
+        text_b: the column of the second text of a pair.
+        label: the label column.
+        labels: the classes, in the order their indices go by.
+        licence: SPDX name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = None
+    language: str | None = None
+    summary: str = ""
+    text: str | None = None
+    text_b: str | None = None
+    label: str | None = None
+    labels: tuple[str, ...] | None = None
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class RawData:
+    """Labelled texts as they lie on disk.
+
+    Attributes:
+        name: of the file, the folder or the card.
+        splits: `train`, `dev`, `test` as far as there are such files; `all` for data in one piece.
+        info: the card; an empty one where there is none.
+        dropped: how many examples had an empty text and were left out.
+    """
+
+    name: str
+    splits: Mapping[str, tuple[Example, ...]]
+    info: DatasetInfo = field(default_factory=DatasetInfo)
+    dropped: int = 0
+
+
+def read_folder(path: Path, columns: Columns | None = None, encoding: str | None = None) -> RawData:
+    """Read a folder: tables named after their splits, or `*.pos` and `*.neg` files, or one single table.
+
+    A split's file is `train`, `dev` (or `valid`, `validation`, `val`) or `test`, alone or behind a name
+    (`reviews_train.tsv`). A `dataset.json` may name columns, labels and language.
+
+    Args:
+        path: the folder.
+        columns: columns to read; those not given come from the card, else usual names are looked for.
+        encoding: of all its files; None means UTF-8, and line by line Windows-1252 in `*.pos` and `*.neg`.
+
+    Raises:
+        UserError: for anything that cannot be read, in one line.
+    """
+    if not path.is_dir():
+        raise missing(path)
+    info = _read_info(path / CARD)
+    files = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+    polar = [file for file in files if file.suffix.lower() in POLARITIES]
+    tables = [file for file in files if file.suffix.lower() in FORMATS]
+    by_split = [file for file in tables if _split_of(file)]
+    if by_split:
+        grouped = _group(path, by_split)
+    elif polar:
+        grouped = _group_polar(polar)
+    elif len(tables) == 1:
+        grouped = {"all": tables}
+    else:
+        found = ", ".join(file.name for file in tables) or "no table"
+        raise UserError(
+            f"folder '{path}' holds neither train/dev/test tables nor *.pos and *.neg files nor one single "
+            f"table ({', '.join(FORMATS)}), but {found}."
+        )
+    wanted = columns or Columns()
+    wanted = Columns(
+        text=wanted.text or info.text,
+        text_b=wanted.text_b or info.text_b,
+        label=wanted.label or info.label,
+    )
+    return _read_groups(info.name or path.resolve().name, grouped, wanted, encoding, info)
+
+
+def read_table(path: Path, columns: Columns | None = None, encoding: str | None = None) -> RawData:
+    """Read a single CSV, TSV or JSON Lines file.
+
+    Args:
+        path: the file.
+        columns: columns to read; usual names are looked for where one is not given.
+        encoding: of the file; None means UTF-8.
+
+    Raises:
+        UserError: for anything that cannot be read, in one line.
+    """
+    return _read_groups(path.stem, {"all": [path]}, columns or Columns(), encoding, DatasetInfo())
+
+
+def _read_groups(
+    name: str,
+    grouped: Mapping[str, Sequence[Path]],
+    columns: Columns,
+    encoding: str | None,
+    info: DatasetInfo,
+) -> RawData:
+    splits: dict[str, tuple[Example, ...]] = {}
+    dropped = 0
+    for split, files in grouped.items():
+        parts = [
+            _read_polar(file, encoding)
+            if file.suffix.lower() in POLARITIES
+            else read_rows(file, columns, encoding)
+            for file in files
+        ]
+        splits[split] = tuple(example for part in parts for example in part.examples)
+        dropped += sum(part.dropped for part in parts)
+    return RawData(name=name, splits=splits, info=info, dropped=dropped)
+
+
+def _read_polar(path: Path, encoding: str | None) -> Rows:
+    """Read one text a line, all of the class that the file is named after."""
+    content = read_bytes(path)
+    if encoding is None:
+        # Only a line feed ends a line here: Windows-1252 texts hold 0x85, which str.splitlines breaks on.
+        lines = [decode_line(line) for line in content.split(b"\n")]
+    else:
+        lines = decode(content, path, check_encoding(encoding)).split("\n")
+    if not lines[-1].strip():
+        lines.pop()
+    label = POLARITIES[path.suffix.lower()]
+    texts = [line.strip().removeprefix("\ufeff") for line in lines]
+    examples = tuple(Example(text=text, label=label) for text in texts if text)
+    return Rows(examples, dropped=len(texts) - len(examples))
+
+
+def _split_of(path: Path) -> str | None:
+    """Return the split that a file is named after."""
+    match = re.search(r"(?:^|[-_.])([a-z]+)$", path.stem.lower())
+    return SPLIT_NAMES.get(match.group(1)) if match else None
+
+
+def _group(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Give each split its one file."""
+    grouped: dict[str, list[Path]] = {}
+    for file in files:
+        split = _split_of(file)
+        assert split is not None
+        if split in grouped:
+            raise UserError(
+                f"folder '{folder}' holds two files for {split}: {grouped[split][0].name} and {file.name}."
+            )
+        grouped[split] = [file]
+    return grouped
+
+
+def _group_polar(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Group `*.pos` and `*.neg` files by split if all are named after one, else take them as one piece."""
+    names = [_split_of(file) for file in files]
+    grouped: dict[str, list[Path]] = {}
+    for file, split in zip(files, names, strict=True):
+        grouped.setdefault((split or "all") if all(names) else "all", []).append(file)
+    return grouped
+
+
+def _read_info(path: Path) -> DatasetInfo:
+    """Read a card; no file is an empty card."""
+    if not path.is_file():
+        return DatasetInfo()
+    try:
+        values = json.loads(decode(read_bytes(path), path, None))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}.") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: a JSON object is expected, not a {type(values).__name__}.")
+    for key in values:
+        if key not in DatasetInfo.model_fields:
+            raise UserError(f"{path}: {unknown('key', key, DatasetInfo.model_fields)}")
+    try:
+        return DatasetInfo(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}, '{key}': {first['msg']}.") from None

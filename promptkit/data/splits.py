@@ -1,0 +1,165 @@
+"""From raw data to the three splits of a task, and from a task to its K-shot draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from promptkit.data.readers import RawData
+from promptkit.data.task import Example, Task
+from promptkit.errors import UserError, unknown
+
+# The splits of a set must be the same whatever the seed of a run, or its runs could not be compared.
+SPLIT_SEED = 0
+CARVED = 0.1
+
+Examples = tuple[Example, ...]
+
+
+def make_task(raw: RawData, *, name: str | None = None, language: str | None = None) -> Task:
+    """Return raw data as a task, with the splits it brings or, where one is missing, with carved ones.
+
+    train, dev and test stay as they are. Without dev, a tenth of train becomes dev. Without test, the dev set
+    is what the data is judged by, so it becomes test and a tenth of train becomes dev. Data in one piece, or
+    train alone, is split 80/10/10. Carving is stratified by label and always the same.
+
+    Args:
+        raw: what a reader read.
+        name: of the task; by default the data's own.
+        language: ISO 639-1 code; by default the card's, else English.
+
+    Raises:
+        UserError: no train, no judge, fewer than two classes, a label that the card does not list or that no
+            example has, or a class too small to be split.
+    """
+    title = name or raw.name
+    labels = _labels(raw, title)
+    learnable = {example.label for example in raw.splits.get("all", raw.splits.get("train", ()))}
+    if len(learnable) == 1:
+        raise UserError(f"data '{title}' has only one class to learn ('{learnable.pop()}'); two are needed.")
+    train, dev, test, note = _arrange(raw.splits, labels, title)
+    notes = []
+    if raw.dropped:
+        what = "example" if raw.dropped == 1 else "examples"
+        notes.append(f"{raw.dropped} {what} dropped: the text is empty")
+    notes += [note] if note else []
+    unseen = [label for label in labels if label not in learnable]
+    if unseen:
+        notes.append(f"train has no example of {', '.join(unseen)}")
+    return Task(
+        name=title,
+        labels=labels,
+        train=train,
+        dev=dev,
+        test=test,
+        language=language or raw.info.language or "en",
+        notes=tuple(notes),
+    )
+
+
+def _labels(raw: RawData, title: str) -> tuple[str, ...]:
+    """Return the classes: the card's in its order, else those there are, sorted."""
+    there = {example.label for examples in raw.splits.values() for example in examples}
+    listed = raw.info.labels
+    if listed is None:
+        return tuple(sorted(there))
+    for label in sorted(there.difference(listed)):
+        raise UserError(
+            f"data '{title}' has a label its card does not list: {unknown('label', label, listed)}"
+        )
+    for label in listed:
+        if label not in there:
+            raise UserError(f"data '{title}': no example has the listed label '{label}'.")
+    return listed
+
+
+def _arrange(
+    splits: Mapping[str, Examples], labels: Sequence[str], title: str
+) -> tuple[Examples, Examples, Examples, str]:
+    """Return train, dev, test and what was done to get there."""
+    whole = splits.get("all") or (splits["train"] if set(splits) == {"train"} else None)
+    if whole:
+        train, dev, test = _carve(whole, labels, title, parts=2)
+        return (
+            train,
+            dev,
+            test,
+            "split 80/10/10 by label into train, dev and test: the data came in one piece",
+        )
+    if "train" not in splits:
+        raise UserError(f"data '{title}' has {' and '.join(splits)} but no train.")
+    if len(splits) == 3:
+        return splits["train"], splits["dev"], splits["test"], ""
+    train, dev = _carve(splits["train"], labels, title, parts=1)
+    if "test" in splits:
+        return train, dev, splits["test"], "dev is a tenth of train: the data has no dev set"
+    note = "the data's dev set is used as test, and dev is a tenth of train: the data has no test set"
+    return train, dev, splits["dev"], note
+
+
+def _carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) -> tuple[Examples, ...]:
+    """Split off `parts` tenths of each class; what remains comes first. Order in the file is kept."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    chosen: list[list[int]] = [[] for _ in range(parts + 1)]
+    for label in labels:
+        rows = [row for row, example in enumerate(examples) if example.label == label]
+        if 0 < len(rows) <= parts:
+            raise UserError(
+                f"data '{title}': class '{label}' is too small to split: {len(rows)} of at least {parts + 1}."
+            )
+        size = max(1, round(CARVED * len(rows))) if rows else 0
+        order = rng.permutation(len(rows))
+        for part in range(parts):
+            chosen[part + 1] += [rows[i] for i in order[part * size : (part + 1) * size]]
+        chosen[0] += [rows[i] for i in order[parts * size :]]
+    return tuple(tuple(examples[row] for row in sorted(part)) for part in chosen)
+
+
+def draw_shots(task: Task, shots: int | None, seed: int) -> Task:
+    """Return the task with K examples a class in train and K a class in dev; test is untouched.
+
+    The protocol of LM-BFF (Gao et al. 2021, section 3): a dev set larger than train would be more labels than
+    few-shot learning has. One seed draws the same examples every time, and its larger draws hold its smaller
+    ones.
+
+    Args:
+        task: the task to draw from.
+        shots: K; None leaves the task as it is.
+        seed: number of the draw, 0 or more.
+
+    Raises:
+        UserError: K below 1, a negative seed, or a class of train with fewer than K examples.
+    """
+    if shots is None:
+        return task
+    if shots < 1:
+        raise UserError(f"{shots} shots: at least one example a class is needed.")
+    if seed < 0:
+        raise UserError(f"seed {seed}: a seed is 0 or more.")
+    train, short = _draw(task.train, task.labels, shots, np.random.default_rng([seed, 0]))
+    if short:
+        there = sum(example.label == short[0] for example in task.train)
+        raise UserError(
+            f"{shots} shots are more than data '{task.name}' has: class '{short[0]}' has {there} in train."
+        )
+    dev, short = _draw(task.dev, task.labels, shots, np.random.default_rng([seed, 1]))
+    notes = list(task.notes)
+    if short:
+        notes.append(f"dev has fewer than {shots} examples of {', '.join(short)}: all of them are used")
+    return replace(task, train=train, dev=dev, notes=tuple(notes))
+
+
+def _draw(
+    examples: Examples, labels: Sequence[str], shots: int, rng: np.random.Generator
+) -> tuple[Examples, list[str]]:
+    """Return up to `shots` examples a class, in the order of the data, and the classes that have fewer."""
+    chosen: list[int] = []
+    short = []
+    for label in labels:
+        rows = [row for row, example in enumerate(examples) if example.label == label]
+        chosen += [rows[i] for i in rng.permutation(len(rows))[:shots]]
+        if len(rows) < shots:
+            short.append(label)
+    return tuple(examples[row] for row in sorted(chosen)), short

@@ -1,0 +1,198 @@
+"""Rows of CSV, TSV and JSON Lines files as examples."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptkit.data.files import decode, read_bytes
+from promptkit.data.task import Example
+from promptkit.errors import UserError, did_you_mean, unknown
+
+TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment")
+TEXT_B_COLUMNS = ("text_b",)
+LABEL_COLUMNS = ("label", "sentiment", "class", "category", "polarity")
+
+Row = tuple[int, list[str]]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns to read; None looks for a usual name."""
+
+    text: str | None = None
+    text_b: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one file holds.
+
+    Attributes:
+        examples: its labelled texts.
+        dropped: how many rows had an empty text.
+    """
+
+    examples: tuple[Example, ...]
+    dropped: int = 0
+
+
+def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows:
+    """Read one table. `.csv` is comma separated with quotes, `.tsv` and `.txt` tab separated without.
+
+    Raises:
+        UserError: naming the file and, where there is one, the line.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise unknown("data format", path.suffix or path.name, FORMATS)
+    text = decode(read_bytes(path), path, encoding)
+    header, rows = FORMATS[path.suffix.lower()](text, path)
+    column_text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
+    column_label = _column(path, "label", header, columns.label, LABEL_COLUMNS)
+    column_text_b = None
+    if columns.text_b is not None or any(name.lower() in TEXT_B_COLUMNS for name in header):
+        column_text_b = _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)
+    examples, dropped = [], 0
+    for line, cells in rows:
+        label = cells[column_label].strip()
+        if not label:
+            raise UserError(f"{path}, line {line}: the label is empty.")
+        example = Example(
+            text=cells[column_text].strip(),
+            label=label,
+            text_b=None if column_text_b is None else cells[column_text_b].strip(),
+        )
+        if example.text:
+            examples.append(example)
+        else:
+            dropped += 1
+    if not examples:
+        raise UserError(f"'{path}' holds no examples.")
+    return Rows(tuple(examples), dropped)
+
+
+def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usual: Sequence[str]) -> int:
+    """Return the place of a column, by its name or by a usual one in any case."""
+    there = ", ".join(f"'{_short(column)}'" for column in header)
+    if name is not None:
+        if name in header:
+            return header.index(name)
+        raise UserError(
+            f"{path}: no {kind} column '{name}'.{did_you_mean(name, header)} Columns there are: {there}."
+        )
+    lower = [column.lower() for column in header]
+    for candidate in usual:
+        if candidate in lower:
+            return lower.index(candidate)
+    raise UserError(
+        f"{path}: no {kind} column ({', '.join(usual)}). Columns there are: {there}. Name the one to use."
+    )
+
+
+def _short(text: str, most: int = 30) -> str:
+    """Return a column name that fits a line, for a file without header has whole texts there."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
+    """Read comma-separated text; a quoted field may span lines."""
+    # newline="" leaves line ends within quotes as they are; strict finds the quote that never closes.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+
+    def numbered() -> Iterator[Row]:
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise UserError(f"{path}, line {line}: not valid CSV: {error}.") from None
+            yield line, cells
+
+    return _headed(numbered(), path)
+
+
+def _tsv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
+    """Read tab-separated text, in which quotes mean nothing and only a line feed ends a line."""
+    lines = enumerate(text.split("\n"), 1)
+    return _headed(((number, _cells(line)) for number, line in lines), path)
+
+
+def _cells(line: str) -> list[str]:
+    line = line.removesuffix("\r")
+    return line.split("\t") if line else []
+
+
+def _headed(rows: Iterable[Row], path: Path) -> tuple[list[str], Iterator[Row]]:
+    """Take the header off, and refuse rows that do not fit it."""
+    filled = ((line, cells) for line, cells in rows if cells)
+    _, first = next(filled, (0, None))
+    if first is None:
+        raise UserError(f"'{path}' is empty.")
+    header = [cell.strip() for cell in first]
+
+    def checked() -> Iterator[Row]:
+        for line, cells in filled:
+            if len(cells) != len(header):
+                few = "few" if len(cells) < len(header) else "many"
+                counts = f"{len(cells)} where the header has {len(header)}"
+                raise UserError(f"{path}, line {line}: too {few} columns, {counts}.")
+            yield line, cells
+
+    return header, checked()
+
+
+def _jsonl(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
+    """Read one JSON object a line; the first one's keys are the columns."""
+    lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+    objects = ((number, _object(line, path, number)) for number, line in lines)
+    first_line, first = next(objects, (0, None))
+    if first is None:
+        raise UserError(f"'{path}' is empty.")
+    header = list(first)
+
+    def cells() -> Iterator[Row]:
+        yield first_line, [_cell(first[name]) for name in header]
+        for line, item in objects:
+            for name in header:
+                if name not in item:
+                    raise UserError(f"{path}, line {line}: no '{name}', which line {first_line} has.")
+            yield line, [_cell(item[name]) for name in header]
+
+    return header, cells()
+
+
+def _object(line: str, path: Path, number: int) -> dict[str, Any]:
+    try:
+        item = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}, line {number}, column {error.colno}: not valid JSON: {error.msg}."
+        ) from None
+    except RecursionError:
+        raise UserError(f"{path}, line {number}: not valid JSON: nested too deep.") from None
+    if not isinstance(item, dict):
+        raise UserError(f"{path}, line {number}: a JSON object is expected, not a {type(item).__name__}.")
+    try:
+        json.dumps(item, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # JSON can write half of a character as an escape; no tokenizer takes it.
+        raise UserError(f"{path}, line {number}: half a surrogate pair, which is no character.") from None
+    return item
+
+
+def _cell(value: object) -> str:
+    """Return a JSON value as a table would hold it; null is empty, a label 1 is `1`, true is `true`."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+FORMATS = {".csv": _csv, ".tsv": _tsv, ".txt": _tsv, ".jsonl": _jsonl}

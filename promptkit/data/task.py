@@ -1,0 +1,119 @@
+"""A classification task: labelled texts in three splits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from promptkit.errors import UserError, unknown
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled text, or a pair of texts under one label."""
+
+    text: str
+    label: str
+    text_b: str | None = None
+
+    def fields(self) -> dict[str, str]:
+        """Return what a template's `{text}` and `{text_b}` stand for; a field the data lacks is left out."""
+        if self.text_b is None:
+            return {"text": self.text}
+        return {"text": self.text, "text_b": self.text_b}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Labelled texts to learn from (train), to choose by (dev) and to judge by (test).
+
+    Attributes:
+        name: what tables and records call it.
+        labels: the C classes; a class's index is its place here.
+        train: examples a strategy may learn from.
+        dev: examples that training stops by and candidates are chosen by.
+        test: examples that only the final figure comes from.
+        language: ISO 639-1 code of the texts, which default templates and label words go by.
+        notes: what was done to the data on the way in and the user should know, a sentence each.
+
+    Raises:
+        UserError: fewer than two labels, a label twice, or an example whose label is not among them.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    test: tuple[Example, ...]
+    language: str = "en"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse labels that no classifier could use."""
+        if len(self.labels) < 2:
+            there = f"only one label ('{self.labels[0]}')" if self.labels else "no label"
+            raise UserError(f"data '{self.name}' has {there}; at least two are needed.")
+        if len(set(self.labels)) < len(self.labels):
+            raise UserError(f"data '{self.name}' names a label twice: {', '.join(self.labels)}.")
+        known = set(self.labels)
+        for split in SPLITS:
+            for row, example in enumerate(self.split(split), 1):
+                if example.label not in known:
+                    raise UserError(
+                        f"data '{self.name}', {split} example {row}: {unknown('label', example.label, known)}"
+                    )
+
+    def split(self, name: str) -> tuple[Example, ...]:
+        """Return the examples of `train`, `dev` or `test`.
+
+        Raises:
+            UserError: for any other name.
+        """
+        splits = {"train": self.train, "dev": self.dev, "test": self.test}
+        if name not in splits:
+            raise unknown("split", name, splits)
+        return splits[name]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the SHA-256 over every split's texts and labels, in order."""
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            rows = [(example.text, example.text_b, example.label) for example in self.split(split)]
+            # JSON, for plain concatenation could not tell ("ab", "c") from ("a", "bc").
+            digest.update(json.dumps([split, rows]).encode())
+        return digest.hexdigest()[:16]
+
+    def label_index(self, label: str) -> int:
+        """Return the class index of a label.
+
+        Raises:
+            UserError: for a label that is none of this task's.
+        """
+        try:
+            return self.labels.index(label)
+        except ValueError:
+            raise unknown("label", label, self.labels) from None
+
+    def majority(self, split: str = "test") -> float:
+        """Return the accuracy on `split` of always answering the most frequent label of train.
+
+        The label comes from train because that is all such a classifier could have seen. Of equally frequent
+        labels it is the first in `labels`.
+
+        Raises:
+            UserError: when train or the split is empty.
+        """
+        examples = self.split(split)
+        if not self.train or not examples:
+            raise UserError(
+                f"data '{self.name}': no majority accuracy without examples in train and {split}."
+            )
+        counts = Counter(example.label for example in self.train)
+        answer = max(self.labels, key=lambda label: counts[label])
+        return sum(example.label == answer for example in examples) / len(examples)

@@ -1,0 +1,232 @@
+"""The encoder layer, with a backward pass of its own for frozen weights.
+
+MindSpore differentiates a post-LayerNorm layer correctly but, on the CPU, slowly: gradients that meet are
+summed by a slow kernel, LayerNorm's gradient takes many times its forward pass, and sums over the last axis of
+a four-dimensional tensor are slow. A frozen layer needs only the gradient with respect to its input, and that
+is short enough to write down. `LayerCore` holds both directions; a layer whose weights learn is left to
+automatic differentiation of the same forward pass.
+
+Vaswani et al. 2017 (attention), Devlin et al. 2019 (the layer). Dimensions: B batch, S sequence, H hidden,
+A heads, D = H / A, F feed-forward; N = B * S rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from promptkit.engine.checkpoint import Weights
+from promptkit.engine.config import BackboneConfig
+from promptkit.engine.gates import gate_of
+
+
+def parameter(name: str, value: Any, learns: bool = False) -> Parameter:
+    """Return a float32 parameter; `requires_grad` is `learns`."""
+    return Parameter(Tensor(np.ascontiguousarray(value, dtype=np.float32)), name=name, requires_grad=learns)
+
+
+class LayerNorm(nn.Cell):
+    """LayerNorm over the last axis of (N, H), with a composed gradient (Ba et al. 2016)."""
+
+    def __init__(self, weight: Any, bias: Any, eps: float, learns: bool = False) -> None:
+        super().__init__()
+        self.weight = parameter("weight", weight, learns)
+        self.bias = parameter("bias", bias, learns)
+        self.core = LayerNormCore(eps)
+
+    def construct(self, x):  # type: ignore[no-untyped-def]
+        return self.core(x, self.weight, self.bias)
+
+
+class LayerNormCore(nn.Cell):
+    """LayerNorm as a function of input, gain and bias, all differentiable."""
+
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.norm = ops.LayerNorm(-1, -1, eps)
+        self.mean = ops.ReduceMean(True)
+
+    def construct(self, x, weight, bias):  # type: ignore[no-untyped-def]
+        return self.norm(x, weight, bias)[0]
+
+    def bprop(self, x, weight, bias, out, dout):  # type: ignore[no-untyped-def]
+        """Gradients of input, gain and bias."""
+        centred = x - self.mean(x, -1)
+        inverse = ops.rsqrt(self.mean(centred * centred, -1) + self.eps)
+        normal = centred * inverse
+        scaled = dout * weight
+        dx = (scaled - self.mean(scaled, -1) - normal * self.mean(scaled * normal, -1)) * inverse
+        return dx, (dout * normal).sum(0), dout.sum(0)
+
+
+class LayerCore(nn.Cell):
+    """One encoder layer as a function of its input and weights.
+
+    `construct` returns the output and what the backward pass needs; `bprop` gives the gradient of the input
+    and zeros for the rest, so it may be used only where the weights are frozen.
+    """
+
+    def __init__(self, config: BackboneConfig, *, on_cpu: bool) -> None:
+        super().__init__()
+        self.hidden, self.heads, self.width = config.hidden_size, config.heads, config.head_width
+        self.scale = float(config.head_width) ** -0.5
+        self.eps = config.layer_norm_eps
+        self.gate, self.slope = gate_of(config.activation, on_cpu=on_cpu)
+        self.linear = ops.MatMul(transpose_b=True)
+        self.matmul = ops.MatMul()
+        self.add_bias = ops.BiasAdd()
+        self.scores = ops.BatchMatMul(transpose_b=True)
+        self.mix = ops.BatchMatMul()
+        self.mix_transposed = ops.BatchMatMul(transpose_a=True)
+        self.softmax = ops.Softmax(-1)
+        self.norm = ops.LayerNorm(-1, -1, config.layer_norm_eps)
+        self.mean = ops.ReduceMean(True)
+        self.ones = Tensor(np.ones((config.head_width, 1), np.float32))
+
+    def split_heads(self, x, rows, length):  # type: ignore[no-untyped-def]
+        """(rows * length, H) -> (rows, A, length, D)."""
+        return ops.transpose(x.reshape(rows, length, self.heads, self.width), (0, 2, 1, 3))
+
+    def join_heads(self, x, rows, length):  # type: ignore[no-untyped-def]
+        """(rows, A, length, D) -> (rows * length, H)."""
+        return ops.transpose(x, (0, 2, 1, 3)).reshape(rows * length, self.hidden)
+
+    def construct(self, x, bias, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
+        """Run the layer: x (N, H), attention bias (B, 1, 1, S) -> output (N, H) and what `bprop` needs."""
+        rows, length = bias.shape[0], bias.shape[3]
+        q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
+        q = self.split_heads(q * self.scale, rows, length)
+        k = self.split_heads(k, rows, length)
+        v = self.split_heads(v, rows, length)
+        p = self.softmax(self.scores(q, k) + bias)
+        context = self.join_heads(self.mix(p, v), rows, length)
+        r1 = x + self.add_bias(self.linear(context, w_o), b_o)
+        h = self.norm(r1, g1, c1)[0]
+        u = self.add_bias(self.linear(h, w_up), b_up)
+        f = self.gate(u)
+        r2 = h + self.add_bias(self.linear(u * f, w_down), b_down)
+        return self.norm(r2, g2, c2)[0], q, k, v, p, context, r1, u, f, r2
+
+    def norm_gradient(self, x, gain, dy):  # type: ignore[no-untyped-def]
+        """Gradient of LayerNorm's input."""
+        centred = x - self.mean(x, -1)
+        inverse = ops.rsqrt(self.mean(centred * centred, -1) + self.eps)
+        normal = centred * inverse
+        d = dy * gain
+        return (d - self.mean(d, -1) - normal * self.mean(d * normal, -1)) * inverse
+
+    def bprop(self, x, bias, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2, out, dout):  # type: ignore[no-untyped-def]
+        """Gradient of the layer's input, derived by hand."""
+        _, q, k, v, p, context, r1, u, f, r2 = out
+        rows, length = bias.shape[0], bias.shape[3]
+        dr2 = self.norm_gradient(r2, g2, dout[0])
+        du = self.matmul(dr2, w_down) * self.slope(u, f)
+        dr1 = self.norm_gradient(r1, g1, dr2 + self.matmul(du, w_up))
+        dcontext = self.matmul(dr1, w_o)
+        # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4): a sum over D instead of S, done as a
+        # product with ones because reductions of four-dimensional tensors are slow.
+        inner = self.matmul((dcontext * context).reshape(-1, self.width), self.ones)
+        inner = ops.transpose(inner.reshape(rows, length, self.heads, 1), (0, 2, 1, 3))
+        dcontext = self.split_heads(dcontext, rows, length)
+        ds = p * (self.scores(dcontext, v) - inner)
+        dq = self.join_heads(self.mix(ds, k), rows, length) * self.scale
+        dk = self.join_heads(self.mix_transposed(ds, q), rows, length)
+        dv = self.join_heads(self.mix_transposed(p, dcontext), rows, length)
+        dx = dr1 + self.matmul(ops.concat((dq, dk, dv), 1), w_qkv)
+        z = ops.zeros_like
+        return (
+            dx, z(bias), z(w_qkv), z(b_qkv), z(w_o), z(b_o), z(g1), z(c1),
+            z(w_up), z(b_up), z(w_down), z(b_down), z(g2), z(c2),
+        )  # fmt: skip
+
+    def plain(self, x, bias, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
+        """The same forward pass, output only, for automatic differentiation of learning weights."""
+        rows, length = bias.shape[0], bias.shape[3]
+        q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
+        return self.finish(x, q, k, v, bias, length, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2)
+
+    def pooled(self, x, bias, chosen, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
+        """The layer's output at chosen rows only: keys and values of all N rows, the rest at B * M rows.
+
+        Args:
+            x: (N, H).
+            bias: (B, 1, 1, S).
+            chosen: (B, M), row numbers in x.
+            w_qkv, ..., c2: the layer's weights, as in `construct`.
+
+        Returns:
+            (B * M, H).
+        """
+        count = chosen.shape[1]
+        h = self.hidden
+        keep = ops.gather(x, chosen.reshape(-1), 0)
+        q = self.add_bias(self.linear(keep, w_qkv[:h]), b_qkv[:h])
+        k, v = ops.split(self.add_bias(self.linear(x, w_qkv[h:]), b_qkv[h:]), h, 1)
+        return self.finish(keep, q, k, v, bias, count, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2)
+
+    def finish(self, x, q, k, v, bias, count, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
+        """Attention and feed-forward for queries q (B * count, H) over keys and values (N, H)."""
+        rows, length = bias.shape[0], bias.shape[3]
+        q = self.split_heads(q * self.scale, rows, count)
+        k = self.split_heads(k, rows, length)
+        v = self.split_heads(v, rows, length)
+        p = self.softmax(self.scores(q, k) + bias)
+        context = self.join_heads(self.mix(p, v), rows, count)
+        h = self.norm(x + self.add_bias(self.linear(context, w_o), b_o), g1, c1)[0]
+        u = self.add_bias(self.linear(h, w_up), b_up)
+        return self.norm(h + self.add_bias(self.linear(u * self.gate(u), w_down), b_down), g2, c2)[0]
+
+
+class EncoderLayer(nn.Cell):
+    """The weights of one layer, and which of `LayerCore`'s ways to run it."""
+
+    def __init__(self, config: BackboneConfig, weights: Weights, index: int, *, learns: bool, on_cpu: bool) -> None:
+        super().__init__()
+
+        def get(name: str) -> Any:
+            return weights[f"layers.{index}.{name}"]
+
+        def fused(kind: str) -> Any:
+            return np.concatenate([get(f"{part}.{kind}") for part in ("query", "key", "value")])
+
+        self.learns = learns
+        self.core = LayerCore(config, on_cpu=on_cpu)
+        self.qkv_weight = parameter("qkv_weight", fused("weight"), learns)
+        self.qkv_bias = parameter("qkv_bias", fused("bias"), learns)
+        self.output_weight = parameter("output_weight", get("output.weight"), learns)
+        self.output_bias = parameter("output_bias", get("output.bias"), learns)
+        self.attention_norm_weight = parameter("attention_norm_weight", get("attention_norm.weight"), learns)
+        self.attention_norm_bias = parameter("attention_norm_bias", get("attention_norm.bias"), learns)
+        self.up_weight = parameter("up_weight", get("up.weight"), learns)
+        self.up_bias = parameter("up_bias", get("up.bias"), learns)
+        self.down_weight = parameter("down_weight", get("down.weight"), learns)
+        self.down_bias = parameter("down_bias", get("down.bias"), learns)
+        self.output_norm_weight = parameter("output_norm_weight", get("output_norm.weight"), learns)
+        self.output_norm_bias = parameter("output_norm_bias", get("output_norm.bias"), learns)
+
+    def own(self):  # type: ignore[no-untyped-def]
+        """The weights in the order `LayerCore` takes them."""
+        return (
+            self.qkv_weight, self.qkv_bias, self.output_weight, self.output_bias,
+            self.attention_norm_weight, self.attention_norm_bias, self.up_weight, self.up_bias,
+            self.down_weight, self.down_bias, self.output_norm_weight, self.output_norm_bias,
+        )  # fmt: skip
+
+    def construct(self, x, bias):  # type: ignore[no-untyped-def]
+        if self.learns:
+            return self.core.plain(x, bias, *self.own())
+        return self.core(x, bias, *self.own())[0]
+
+    def at(self, x, bias, chosen):  # type: ignore[no-untyped-def]
+        """Output at the chosen rows only, (B * M, H)."""
+        return self.core.pooled(x, bias, chosen, *self.own())
+
+
+def attention_bias(attention_mask: Tensor) -> Tensor:
+    """(B, S) of ones and zeros -> (B, 1, 1, S) of zeros and a number that softmax turns into exactly 0."""
+    rows, length = attention_mask.shape
+    return ((1.0 - attention_mask) * -1e9).reshape(rows, 1, 1, length).astype(ms.float32)

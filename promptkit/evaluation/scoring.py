@@ -1,0 +1,165 @@
+"""Metrics through `evaluate`, from local metric modules, without the network.
+
+`evaluate.load` copies a module into a cache below the home folder before it imports it. Here a local module
+is imported from where it lies, so a read-only home, a stale copy or a parallel run cannot get in the way.
+Importing `evaluate` takes over a second, so it happens when the first metric is computed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import math
+import sys
+import tempfile
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from promptkit.errors import UserError, unknown
+
+_METRICS = Path(__file__).parent / "metrics"
+_HUB = "hub:"
+
+BUILT_IN_METRICS: Mapping[str, Path] = types.MappingProxyType(
+    {
+        "accuracy": _METRICS / "accuracy" / "accuracy.py",
+        "f1": _METRICS / "f1_macro" / "f1_macro.py",
+    }
+)
+
+
+def compute(
+    names: Sequence[str],
+    predictions: Sequence[int],
+    references: Sequence[int],
+    labels: Sequence[str],
+    registry: Mapping[str, Path] | None = None,
+) -> dict[str, float]:
+    """Compute metrics of predicted classes.
+
+    Args:
+        names: metrics, as `load_metric` takes them.
+        predictions: predicted class indices, (N,).
+        references: true class indices, (N,).
+        labels: class names, (C,). A metric that is defined on strings gets these instead of the indices.
+        registry: further metrics, name -> path of a metric module (those that plugins register).
+
+    Returns:
+        Value name -> value, in the order of `names`. A value name that is already there is written
+        `METRIC_VALUE`.
+
+    Raises:
+        UserError: for an unknown metric, or one that fails or gives something else than numbers.
+        ValueError: for no examples, unequal lengths, or an index that is no class.
+    """
+    predicted, true = [int(index) for index in predictions], [int(index) for index in references]
+    if not predicted or len(predicted) != len(true):
+        raise ValueError(f"cannot score {len(predicted)} predictions against {len(true)} references")
+    if not all(0 <= index < len(labels) for index in (*predicted, *true)):
+        raise ValueError(f"class indices must lie between 0 and {len(labels) - 1}")
+    values: dict[str, float] = {}
+    for name in names:
+        metric = load_metric(name, registry)
+        columns: tuple[list[Any], list[Any]] = (predicted, true)
+        if _takes_strings(metric):
+            columns = ([labels[index] for index in predicted], [labels[index] for index in true])
+        for key, value in _numbers(name, metric, *columns).items():
+            values[f"{_short(name)}_{key}" if key in values else key] = value
+    return values
+
+
+def load_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
+    """Return a metric as an `evaluate.EvaluationModule`, ready to `compute`.
+
+    Args:
+        name: `accuracy`, `f1` (macro), a name in `registry`, a path to an `evaluate` metric module (a `.py`
+            file, or a folder that holds one of its own name), or `hub:NAME` for one from the Hugging Face
+            Hub. Only the last touches the network.
+        registry: further metrics, name -> path of a metric module.
+
+    Raises:
+        UserError: if there is no such metric, or it cannot be imported or fetched.
+    """
+    known = {**(registry or {}), **BUILT_IN_METRICS}
+    if name.startswith(_HUB):
+        return _from_hub(name.removeprefix(_HUB))
+    if name in known:
+        return _from_file(name, known[name])
+    path = Path(name).expanduser()
+    if path.suffix == ".py" or path.is_dir():
+        return _from_file(name, path / f"{path.resolve().name}.py" if path.is_dir() else path)
+    raise unknown("metric", name, [*known, "PATH.py", "hub:NAME"])
+
+
+def _from_file(name: str, path: Path) -> Any:
+    if not path.is_file():
+        raise UserError(f"metric '{name}': there is no file '{path}'")
+    import evaluate
+
+    try:
+        module = _import_file(path.resolve())
+    except Exception as error:
+        raise UserError(f"metric '{name}' cannot be imported: {_said(error)}") from error
+    for value in vars(module).values():
+        own = isinstance(value, type) and value.__module__ == module.__name__
+        if own and issubclass(value, evaluate.EvaluationModule):
+            metric = value(keep_in_memory=True, cache_dir=_scratch().name)
+            metric.download_and_prepare()
+            return metric
+    raise UserError(f"metric '{name}': '{path}' defines no subclass of evaluate.Metric")
+
+
+def _from_hub(name: str) -> Any:
+    import evaluate
+
+    try:
+        return evaluate.load(name, keep_in_memory=True)
+    except Exception as error:
+        raise UserError(
+            f"metric '{name}' could not be had from the Hugging Face Hub: {_said(error)}"
+        ) from error
+
+
+def _import_file(path: Path) -> types.ModuleType:
+    """Import a file as a member of a package made for its folder, so that `from .sibling import x` works."""
+    digest = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:16]
+    package = f"_promptkit_metric_{digest}"
+    if package not in sys.modules:
+        parent = types.ModuleType(package)
+        parent.__path__ = [str(path.parent)]
+        sys.modules[package] = parent
+    return importlib.import_module(f"{package}.{path.stem}")
+
+
+@functools.cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder `evaluate` insists on; it is removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="promptkit-metrics-")
+
+
+def _takes_strings(metric: Any) -> bool:
+    features = metric.features[0] if isinstance(metric.features, list) else metric.features
+    return getattr(features.get("references"), "dtype", "") == "string"
+
+
+def _numbers(name: str, metric: Any, predictions: list[Any], references: list[Any]) -> dict[str, float]:
+    try:
+        result = metric.compute(predictions=predictions, references=references)
+        numbers = {str(key): float(value) for key, value in result.items()}
+    except Exception as error:
+        raise UserError(f"metric '{name}' failed: {_said(error)}") from error
+    for key, value in numbers.items():
+        if not math.isfinite(value):
+            raise UserError(f"metric '{name}' gave {value} for '{key}'")
+    return numbers
+
+
+def _short(name: str) -> str:
+    return Path(name.removeprefix(_HUB)).stem
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,107 @@
+"""What a strategy is and which options it takes, read from its classes."""
+
+from __future__ import annotations
+
+import enum
+import types
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from promptkit.hooks.entries import StrategyEntry
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+_TYPE_NAMES: dict[Any, str] = {str: "text", type(None): "none", Any: "any"}
+_BOUNDS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
+
+
+@dataclass(frozen=True)
+class OptionCard:
+    """One option of a strategy, as `--set name=value` takes it.
+
+    Attributes:
+        name: the key.
+        type: the type in words, with its bounds, e.g. `int >= 1` or `random|vocab|text`.
+        required: whether there is no default.
+        default: the default as a JSON value; None if it is None or there is none.
+        help: what the option does.
+    """
+
+    name: str
+    type: str
+    required: bool
+    default: Any
+    help: str
+
+
+@dataclass(frozen=True)
+class StrategyCard:
+    """A strategy as `promptkit strategies` shows it; `defaults` holds the fields of `promptkit.Defaults`."""
+
+    name: str
+    summary: str
+    plugin: str
+    distribution: str
+    version: str
+    options: tuple[OptionCard, ...]
+    defaults: dict[str, Any]
+
+
+def strategy_card(entry: StrategyEntry) -> StrategyCard:
+    """Describe a registered strategy."""
+    defaults = asdict(entry.cls.defaults)
+    defaults["templates"] = dict(defaults["templates"])
+    return StrategyCard(
+        name=entry.name,
+        summary=" ".join(entry.cls.summary.split()),
+        plugin=entry.plugin,
+        distribution=entry.distribution,
+        version=entry.version,
+        options=tuple(_option(name, it) for name, it in entry.cls.Options.model_fields.items()),
+        defaults=defaults,
+    )
+
+
+def _option(name: str, field: FieldInfo) -> OptionCard:
+    required = field.is_required()
+    return OptionCard(
+        name=name,
+        type=" ".join([_type_name(field.annotation), *_bounds(field.metadata)]),
+        required=required,
+        default=None if required else _jsonable(field.get_default(call_default_factory=True)),
+        help=" ".join((field.description or "").split()),
+    )
+
+
+def _jsonable(value: object) -> Any:
+    if isinstance(value, enum.Enum):
+        return _jsonable(value.value)
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _bounds(metadata: list[Any]) -> list[str]:
+    return [
+        f"{sign} {getattr(bound, key)}"
+        for key, sign in _BOUNDS
+        for bound in metadata
+        if getattr(bound, key, None) is not None
+    ]
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return "|".join(map(str, arguments))
+    if origin is Annotated:
+        return " ".join([_type_name(arguments[0]), *_bounds(list(arguments[1:]))])
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_type_name, arguments))
+    if isinstance(origin, type):
+        inner = ", ".join("..." if argument is ... else _type_name(argument) for argument in arguments)
+        return f"{origin.__name__}[{inner}]"
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return "|".join(str(member.value) for member in annotation)
+    return _TYPE_NAMES.get(annotation) or str(getattr(annotation, "__name__", annotation))

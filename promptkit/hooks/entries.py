@@ -1,0 +1,183 @@
+"""What plugins have registered, and the checks each registration passes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from promptkit.strategy import Strategy, check_class
+
+if TYPE_CHECKING:
+    from promptkit.data import Task
+
+# Names that promptkit serves itself, without a plugin. A plugin that took one would never be heard.
+RESERVED: dict[str, frozenset[str]] = {
+    "data set": frozenset({"reviews-en", "reviews-zh"}),
+    "model": frozenset({"promptkit-mini"}),
+    "metric": frozenset({"accuracy", "f1", "f1_macro"}),
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Fault(Exception):  # noqa: N818 - a verdict on a plugin, turned into a Refusal and never let out
+    """What is wrong with a plugin."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where something comes from: a plugin (its entry point's name) and the distribution that brings it."""
+
+    plugin: str
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"plugin '{self.plugin}' of {self.distribution} {self.version}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered name and where it comes from."""
+
+    name: str
+    origin: Origin
+
+    @property
+    def plugin(self) -> str:
+        """The name of the plugin's entry point."""
+        return self.origin.plugin
+
+    @property
+    def distribution(self) -> str:
+        """The name of the distribution that brings the plugin."""
+        return self.origin.distribution
+
+    @property
+    def version(self) -> str:
+        """The version of that distribution."""
+        return self.origin.version
+
+
+@dataclass(frozen=True)
+class StrategyEntry(Entry):
+    """A strategy class."""
+
+    cls: type[Strategy]
+
+
+@dataclass(frozen=True)
+class DatasetEntry(Entry):
+    """A data set; `load` reads it."""
+
+    load: Callable[[], Task]
+
+
+@dataclass(frozen=True)
+class ModelEntry(Entry):
+    """A language model; `locate` returns its checkpoint directory."""
+
+    locate: Callable[[], Path]
+
+
+@dataclass(frozen=True)
+class MetricEntry(Entry):
+    """A metric; `path` is its `evaluate` metric module."""
+
+    path: Path
+
+
+@dataclass
+class Registrations:
+    """Everything registered, by kind and name."""
+
+    strategies: dict[str, StrategyEntry] = field(default_factory=dict)
+    datasets: dict[str, DatasetEntry] = field(default_factory=dict)
+    models: dict[str, ModelEntry] = field(default_factory=dict)
+    metrics: dict[str, MetricEntry] = field(default_factory=dict)
+
+    def update(self, other: Registrations) -> None:
+        """Take over all of `other`."""
+        self.strategies.update(other.strategies)
+        self.datasets.update(other.datasets)
+        self.models.update(other.models)
+        self.metrics.update(other.metrics)
+
+    def without(self, origin: Origin) -> Registrations:
+        """Return these registrations less those that come from `origin`."""
+        return Registrations(
+            {name: entry for name, entry in self.strategies.items() if entry.origin != origin},
+            {name: entry for name, entry in self.datasets.items() if entry.origin != origin},
+            {name: entry for name, entry in self.models.items() if entry.origin != origin},
+            {name: entry for name, entry in self.metrics.items() if entry.origin != origin},
+        )
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+class Offer:
+    """What one plugin registers, kept apart until all of it has passed.
+
+    The methods are the `register` callables that the hooks hand out. Each raises `Fault` into the plugin and
+    remembers it, so that a plugin which swallows the exception is refused all the same.
+    """
+
+    def __init__(self, origin: Origin, taken: Registrations) -> None:
+        self.origin = origin
+        self.offered = Registrations()
+        self.fault: Fault | None = None
+        self._taken = taken
+
+    def strategy(self, cls: type[Strategy]) -> None:
+        """Register a strategy class."""
+        fault = check_class(cls)
+        if fault:
+            raise self._refuse(fault)
+        entry = StrategyEntry(cls.name, self.origin, cls)
+        self._add("strategy", self.offered.strategies, self._taken.strategies, entry)
+
+    def dataset(self, name: str, load: Callable[[], Task]) -> None:
+        """Register a data set under a name."""
+        self._check_name("data set", name)
+        self._check_callable("data set", name, load)
+        entry = DatasetEntry(name, self.origin, load)
+        self._add("data set", self.offered.datasets, self._taken.datasets, entry)
+
+    def model(self, name: str, locate: Callable[[], Path]) -> None:
+        """Register a language model under a name."""
+        self._check_name("model", name)
+        self._check_callable("model", name, locate)
+        entry = ModelEntry(name, self.origin, locate)
+        self._add("model", self.offered.models, self._taken.models, entry)
+
+    def metric(self, name: str, path: Path) -> None:
+        """Register an `evaluate` metric module under a name."""
+        self._check_name("metric", name)
+        if not isinstance(path, Path) or not path.exists():
+            raise self._refuse(f"metric '{name}' needs the path of a metric module that exists, not {path!r}")
+        entry = MetricEntry(name, self.origin, path)
+        self._add("metric", self.offered.metrics, self._taken.metrics, entry)
+
+    def _check_name(self, kind: str, name: object) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise self._refuse(f"{name!r} is no name for a {kind}; use letters, digits, '.', '-' and '_'")
+        if name in RESERVED[kind]:
+            raise self._refuse(f"the {kind} name '{name}' is taken by promptkit itself")
+
+    def _check_callable(self, kind: str, name: str, function: object) -> None:
+        if not callable(function):
+            raise self._refuse(f"{kind} '{name}' needs a function without arguments, not {function!r}")
+
+    def _add(self, kind: str, offered: dict[str, EntryT], taken: dict[str, EntryT], entry: EntryT) -> None:
+        if entry.name in offered:
+            raise self._refuse(f"it registers the {kind} name '{entry.name}' twice")
+        if entry.name in taken:
+            raise self._refuse(f"the {kind} name '{entry.name}' is taken by {taken[entry.name].origin}")
+        offered[entry.name] = entry
+
+    def _refuse(self, fault: str) -> Fault:
+        self.fault = self.fault or Fault(fault)
+        return self.fault

@@ -1,0 +1,223 @@
+"""Finds plugins, loads each one on its own, and keeps what they registered.
+
+pluggy calls the hooks but leaves it to its host to survive a plugin that cannot be loaded. Here every plugin
+has a pluggy manager of its own: a plugin that is refused leaves nothing behind and disturbs no other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from promptkit.errors import unknown
+from promptkit.hooks import spec
+from promptkit.hooks.commands import add_commands
+from promptkit.hooks.entries import (
+    DatasetEntry,
+    Fault,
+    MetricEntry,
+    ModelEntry,
+    Offer,
+    Origin,
+    Registrations,
+    StrategyEntry,
+)
+from promptkit.hooks.validation import check_hooks, describe_exception
+
+if TYPE_CHECKING:
+    import typer
+
+GROUP = "promptkit"
+NO_PLUGINS = "PROMPTKIT_NO_PLUGINS"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A plugin that was not taken, and why. `str()` is one line."""
+
+    plugin: str
+    distribution: str
+    version: str
+    fault: str
+
+    def __str__(self) -> str:
+        origin = Origin(self.plugin, self.distribution, self.version)
+        return " ".join(f"{origin} is refused: {self.fault}".split())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plugin not yet loaded."""
+
+    origin: Origin
+    load: Callable[[], object]
+
+
+class PluginHost:
+    """The plugins that were found, what they registered, and which were refused.
+
+    Attributes:
+        refusals: one `Refusal` for each plugin that was not taken.
+    """
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self.refusals: list[Refusal] = []
+        self._registered = Registrations()
+        self._managers: dict[Origin, pluggy.PluginManager] = {}
+        self._reported = 0
+        for candidate in candidates:
+            with self._refusing(candidate.origin):
+                self._admit(candidate)
+
+    @classmethod
+    def discover(cls) -> PluginHost:
+        """Load the installed plugins: promptkit's own first, then the others by distribution and name.
+
+        With the environment variable `PROMPTKIT_NO_PLUGINS` set (to anything but 0) only promptkit's own.
+        """
+        found = [Candidate(_origin(point), point.load) for point in metadata.entry_points(group=GROUP)]
+        own = [candidate for candidate in found if _is_own(candidate)]
+        others = [candidate for candidate in found if not _is_own(candidate)]
+        if os.environ.get(NO_PLUGINS, "") not in ("", "0"):
+            others = []
+        return cls([*_in_order(own), *_in_order(others)])
+
+    @classmethod
+    def from_plugins(cls, plugins: Mapping[str, object]) -> PluginHost:
+        """Take plugin objects (modules, or anything with hooks as attributes) by name; for tests.
+
+        Each plugin's name stands for its distribution, too, with version 0.
+        """
+        return cls(
+            Candidate(Origin(name, name, "0"), functools.partial(_identity, it))
+            for name, it in plugins.items()
+        )
+
+    @property
+    def strategies(self) -> Mapping[str, StrategyEntry]:
+        """Strategies by name."""
+        return MappingProxyType(self._registered.strategies)
+
+    @property
+    def datasets(self) -> Mapping[str, DatasetEntry]:
+        """Data sets by name, those of plugins only."""
+        return MappingProxyType(self._registered.datasets)
+
+    @property
+    def models(self) -> Mapping[str, ModelEntry]:
+        """Language models by name, those of plugins only."""
+        return MappingProxyType(self._registered.models)
+
+    @property
+    def metrics(self) -> Mapping[str, MetricEntry]:
+        """Metrics by name, those of plugins only."""
+        return MappingProxyType(self._registered.metrics)
+
+    def strategy(self, name: str) -> StrategyEntry:
+        """Return the strategy of that name.
+
+        Raises:
+            UserError: there is none; the message names those there are.
+        """
+        if name not in self.strategies:
+            raise unknown("strategy", name, self.strategies)
+        return self.strategies[name]
+
+    def register_commands(self, app: typer.Typer) -> None:
+        """Let every plugin add its commands to `app`; one that fails is refused with all it registered."""
+        for origin, manager in list(self._managers.items()):
+            if manager.hook.promptkit_register_commands.get_hookimpls():
+                with self._refusing(origin):
+                    add_commands(app, functools.partial(_call, manager, "promptkit_register_commands"))
+
+    def report_refusals(self) -> None:
+        """Write the refusals to standard error, one line each and each only once."""
+        for refusal in self.refusals[self._reported :]:
+            print(f"warning: {refusal}", file=sys.stderr)
+        self._reported = len(self.refusals)
+
+    def _admit(self, candidate: Candidate) -> None:
+        manager = pluggy.PluginManager(spec.PROJECT)
+        manager.add_hookspecs(spec)
+        with _fault_of("import"):
+            plugin = candidate.load()
+        check_hooks(manager, plugin)
+        manager.register(plugin, candidate.origin.plugin)
+        offer = Offer(candidate.origin, self._registered)
+        for hook, register in (
+            ("promptkit_register_strategies", offer.strategy),
+            ("promptkit_register_datasets", offer.dataset),
+            ("promptkit_register_models", offer.model),
+            ("promptkit_register_metrics", offer.metric),
+        ):
+            _call(manager, hook, register=register)
+            if offer.fault:
+                raise offer.fault
+        self._registered.update(offer.offered)
+        self._managers[candidate.origin] = manager
+
+    @contextlib.contextmanager
+    def _refusing(self, origin: Origin) -> Iterator[None]:
+        """Refuse the plugin if the body fails. Its prints go to standard error, which no script parses."""
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # BaseException, for a plugin that calls sys.exit() must not end its host.
+            fault = str(error) if isinstance(error, Fault) else describe_exception(error)
+            self.refusals.append(Refusal(origin.plugin, origin.distribution, origin.version, fault))
+            self._registered = self._registered.without(origin)
+            self._managers.pop(origin, None)
+
+
+def _identity(plugin: object) -> object:
+    return plugin
+
+
+def _call(manager: pluggy.PluginManager, hook: str, **arguments: object) -> None:
+    with _fault_of(hook):
+        getattr(manager.hook, hook)(**arguments)
+
+
+@contextlib.contextmanager
+def _fault_of(step: str) -> Iterator[None]:
+    """Turn whatever the body raises into a `Fault` that names the step."""
+    try:
+        yield
+    except (KeyboardInterrupt, Fault):
+        raise
+    except BaseException as error:
+        raise Fault(f"{step} failed: {describe_exception(error)}") from error
+
+
+def _origin(point: metadata.EntryPoint) -> Origin:
+    if point.dist is None:
+        return Origin(point.name, "an unknown distribution", "")
+    # Half-removed distributions leave metadata without a name or a version.
+    return Origin(point.name, point.dist.metadata["Name"] or "?", point.dist.metadata["Version"] or "?")
+
+
+def _is_own(candidate: Candidate) -> bool:
+    return re.sub(r"[-_.]+", "-", candidate.origin.distribution).lower() == "promptkit"
+
+
+def _in_order(candidates: list[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda it: (it.origin.distribution.lower(), it.origin.plugin))
+
+
+@functools.cache
+def get_host() -> PluginHost:
+    """Return the host of the installed plugins, loaded on the first call."""
+    return PluginHost.discover()

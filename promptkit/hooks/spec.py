@@ -1,0 +1,80 @@
+"""The hooks a plugin can implement: what promptkit asks of it, and what it is handed to answer.
+
+Every hook hands the plugin one thing to register with. A hook is called once, when the plugin is loaded;
+`promptkit_register_commands` is called when the command line starts. docs/plugins.md explains each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import typer
+
+    from promptkit.data import Task
+    from promptkit.strategy import Strategy
+
+PROJECT = "promptkit"
+HOOK_PREFIX = "promptkit_register_"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def promptkit_register_strategies(register: Callable[[type[Strategy]], None]) -> None:
+    """Add prompt strategies.
+
+    Args:
+        register: takes a concrete subclass of `promptkit.Strategy`; its `name` is what `--strategy` takes.
+    """
+
+
+@hookspec
+def promptkit_register_datasets(register: Callable[[str, Callable[[], Task]], None]) -> None:
+    """Add data sets.
+
+    Args:
+        register: takes the name that `--data` takes and a function that reads the data. The function is
+            called only when the data set is used.
+    """
+
+
+@hookspec
+def promptkit_register_models(register: Callable[[str, Callable[[], Path]], None]) -> None:
+    """Add language models.
+
+    Args:
+        register: takes the name that `--model` takes and a function that returns a checkpoint directory
+            (`config.json`, `model.safetensors`, `tokenizer.json` or `vocab.txt`). The function is called
+            only when the model is used, so it may unpack or download.
+    """
+
+
+@hookspec
+def promptkit_register_metrics(register: Callable[[str, Path], None]) -> None:
+    """Add metrics.
+
+    Args:
+        register: takes the metric's name and the path of an `evaluate` metric module: a Python file, or a
+            folder that holds one of its own name.
+    """
+
+
+@hookspec
+def promptkit_register_commands(app: typer.Typer) -> None:
+    """Add commands to the command line.
+
+    Args:
+        app: an empty `typer.Typer`. What is added to it becomes part of `promptkit`; it cannot replace a
+            command that exists and takes no callback of its own.
+    """
+
+
+def hook_specifications() -> dict[str, Callable[..., Any]]:
+    """Return every hook specification by name, in the order they are declared."""
+    return {name: value for name, value in globals().items() if name.startswith(HOOK_PREFIX)}

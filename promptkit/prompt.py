@@ -1,0 +1,122 @@
+"""What a strategy is told about the prompt: the template and label words as the tokenizer sees them.
+
+No MindSpore here; `promptkit.nn` holds the cells that are built from a `PromptTask`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from promptkit.data import Batch, Batcher, Example
+from promptkit.errors import UserError
+from promptkit.prompting import Encoded, Encoder, ResolvedVerbalizer, Template, TokenizerFace, Verbalizer
+
+SlotRule = Literal["same", "first", "mean"]
+
+
+@dataclass(frozen=True)
+class PromptTask:
+    """One template of one run, resolved for one model.
+
+    Attributes:
+        labels: class names; their order is the class index, C of them.
+        template: the parsed template.
+        encoder: texts -> token ids under this template.
+        verbalizer: label words as vocabulary rows; None with the `head` readout.
+        readout: `cloze` reads label words at the mask, `head` a linear layer on the first token ([CLS]).
+        tokenizer: the backbone's tokenizer.
+        rng: the only source of random numbers for `Strategy.build`.
+        language: language code of the data.
+    """
+
+    labels: tuple[str, ...]
+    template: Template
+    encoder: Encoder
+    verbalizer: ResolvedVerbalizer | None
+    readout: Literal["cloze", "head"]
+    tokenizer: TokenizerFace
+    rng: np.random.Generator
+    language: str = "en"
+
+    @property
+    def num_virtual(self) -> int:
+        """P, the virtual tokens in the template."""
+        return self.encoder.num_virtual
+
+    @property
+    def virtual_init(self) -> tuple[int | None, ...]:
+        """For each virtual token, the vocabulary id it starts from, or None."""
+        return self.encoder.virtual_init
+
+    def encode(self, texts: Sequence[str]) -> Batch:
+        """Encode texts as one batch, e.g. content-free inputs for calibration. Every field gets the same text."""
+        fields = [dict.fromkeys(self.template.fields, text) for text in texts]
+        encoded = self.encoder.encode_many(fields)
+        width = max(len(e.input_ids) for e in encoded)
+        batcher = self.batcher(encoded, None, batch_size=len(encoded), widths=(width,))
+        return next(iter(batcher.epoch(None)))
+
+    def encode_examples(self, examples: Sequence[Example]) -> list[Encoded]:
+        """Encode examples of the data set."""
+        return self.encoder.encode_many([example.fields() for example in examples])
+
+    def batcher(
+        self, encoded: Sequence[Encoded], labels: Sequence[int] | None, *, batch_size: int, widths: Sequence[int]
+    ) -> Batcher:
+        """Return the batches of encoded examples, padded to `widths`, read where the readout reads."""
+        return Batcher(
+            encoded,
+            labels,
+            batch_size=batch_size,
+            widths=tuple(widths),
+            pad_id=self.tokenizer.pad_id,
+            readout_positions="mask" if self.readout == "cloze" else "first",
+        )
+
+
+def resolve_prompt(
+    template: Template,
+    verbalizer: Verbalizer | None,
+    *,
+    labels: Sequence[str],
+    tokenizer: TokenizerFace,
+    readout: Literal["cloze", "head"],
+    slots: SlotRule,
+    max_length: int,
+    rng: np.random.Generator,
+    language: str = "en",
+) -> PromptTask:
+    """Resolve a template and a verbalizer for a tokenizer.
+
+    Raises:
+        UserError: if the cloze readout has no mask or no label words, or the words do not fit the template.
+    """
+    if readout == "head":
+        slots_needed = template.mask_slots(1) if template.has_mask else 0
+        encoder = Encoder(template, tokenizer, mask_slots=slots_needed, max_length=max_length)
+        return PromptTask(tuple(labels), template, encoder, None, readout, tokenizer, rng, language)
+    if not template.has_mask:
+        raise UserError(
+            f"template '{template}' has no {{mask}}: the cloze readout predicts a label word there. "
+            "Add {mask}, or choose --readout head."
+        )
+    if verbalizer is None:
+        raise UserError(
+            f"no label words are known for the labels {', '.join(labels)}: give --verbalizer "
+            f"'{'; '.join(f'{label}=WORD' for label in labels)}', or choose --readout head."
+        )
+    # The encoder needs the number of slots, the verbalizer whether a space stands before the mask.
+    probe = Encoder(template, tokenizer, mask_slots=template.mask_slots(1), max_length=max_length)
+    resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=probe.mask_follows_space)
+    needed = template.mask_slots(resolved.slots)
+    if needed != resolved.slots:
+        raise UserError(
+            f"template '{template}' has {needed} mask slots, the label words need {resolved.slots}; "
+            "write {mask} without a number to get as many as are needed."
+        )
+    encoder = Encoder(template, tokenizer, mask_slots=resolved.slots, max_length=max_length)
+    return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language)

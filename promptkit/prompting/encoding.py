@@ -1,0 +1,284 @@
+"""From a template and texts to token ids: what stands at every position, and what was cut to fit.
+
+An encoded prompt is `[CLS] parts [SEP]` in a single segment. Only fields are ever truncated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from promptkit.errors import UserError
+from promptkit.prompting.template import Field, Literal, Mask, Soft, Template
+
+
+class TokenizerFace(Protocol):
+    """What prompting asks of a tokenizer.
+
+    Attributes:
+        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens.
+        marks_spaces: True where " great" and "great" are different tokens (byte-level BPE), False for
+            WordPiece.
+        vocab_size: V.
+    """
+
+    @property
+    def cls_id(self) -> int: ...
+    @property
+    def sep_id(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+    @property
+    def mask_id(self) -> int: ...
+    @property
+    def unk_id(self) -> int: ...
+    @property
+    def marks_spaces(self) -> bool: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+    def encode(self, text: str) -> list[int]:
+        """Return the piece ids of a text, without special tokens."""
+        ...
+
+    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the piece ids of many texts, as `encode` does of one."""
+        ...
+
+    def token(self, id: int) -> str:
+        """Return the piece with this id."""
+        ...
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One prompt, ready to be batched. S is its own length, M the number of mask slots.
+
+    Attributes:
+        input_ids: S piece ids, the padding id where a virtual token stands.
+        virtual_ids: S numbers of virtual tokens, -1 where none stands.
+        mask_positions: the M positions of the mask slots, in template order.
+        dropped: field tokens that were cut off.
+        unknown: unknown pieces among the field tokens kept.
+        field_tokens: field tokens kept.
+    """
+
+    input_ids: tuple[int, ...]
+    virtual_ids: tuple[int, ...]
+    mask_positions: tuple[int, ...]
+    dropped: int
+    unknown: int
+    field_tokens: int
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A run of positions with one role. A field's ids come with the text; all others are fixed.
+
+    `init` says what the virtual tokens numbered `virtual` start from; `spaced`, that the field is tokenised
+    with a space in front.
+    """
+
+    role: str
+    ids: tuple[int, ...] = ()
+    virtual: tuple[int, ...] = ()
+    init: tuple[int | None, ...] = ()
+    field: str | None = None
+    spaced: bool = False
+
+
+class Encoder:
+    """Fits texts into a template.
+
+    Where the tokenizer marks spaces, a space at the end of a literal belongs to what comes next: a field is
+    tokenised with the space in front; before a mask it is left out, and `mask_follows_space` says that the
+    label words are to be tokenised with it. `Template.follows_space` says where a space counts as standing.
+
+    Args:
+        template: the template.
+        tokenizer: the backbone's tokenizer.
+        mask_slots: slots the label words need; 0 where nobody reads them (`Template.mask_counts`).
+        max_length: the most positions a prompt may take, special tokens included.
+
+    Attributes:
+        num_virtual: P, the number of virtual tokens.
+        virtual_init: for each of the P virtual tokens the piece it is initialised from, or None.
+        mask_follows_space: whether label words stand behind a space.
+        fixed_tokens: positions taken by everything but the fields.
+        template_unknown: how many pieces of the template's own text the vocabulary does not have.
+
+    Raises:
+        UserError: if the template leaves less than one token for each field, if its mask slots do not come to
+            `mask_slots`, or if the words of a `{soft:"..."}` are not in the vocabulary.
+    """
+
+    def __init__(
+        self, template: Template, tokenizer: TokenizerFace, *, mask_slots: int, max_length: int
+    ) -> None:
+        self.template = template
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.mask_follows_space = template.mask_follows_space
+        self._segments = tuple(_lay_out(template, tokenizer, mask_slots))
+        self.virtual_init = tuple(piece for segment in self._segments for piece in segment.init)
+        self.num_virtual = len(self.virtual_init)
+        self.fixed_tokens = sum(len(segment.ids) for segment in self._segments)
+        self.template_unknown = sum(
+            segment.ids.count(tokenizer.unk_id) for segment in self._segments if segment.role == "template"
+        )
+        self._room = max_length - self.fixed_tokens
+        fields = len(template.fields)
+        if self._room < fields:
+            raise UserError(
+                f"template '{template}' takes {self.fixed_tokens} of at most {max_length} tokens, which "
+                f"leaves {max(self._room, 0)} for its {fields} field{'s' if fields > 1 else ''}: "
+                "shorten it or allow a greater length."
+            )
+
+    def encode_many(self, texts: Sequence[Mapping[str, str]]) -> list[Encoded]:
+        """Encode one prompt for each mapping from field names to texts, in order.
+
+        Fields that do not fit are cut from the right, token by token from the one that is longest at the time
+        (Devlin et al. 2018), computed in closed form.
+
+        Raises:
+            UserError: if a mapping lacks a field of the template.
+        """
+        return [self._encode(pieces) for pieces in self._tokenise(texts)]
+
+    def explain(self, text: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return a row (piece, role) for every position of the prompt for one text.
+
+        Roles are `special`, `template`, `mask`, `virtual` and `field:NAME`. Virtual tokens show as `[V0]`, or
+        `[V0=it]` where one is initialised from a piece.
+        """
+        pieces = next(self._tokenise([text]))
+        rows: list[tuple[str, str]] = []
+        for segment, ids in self._fill(self._fit(pieces)):
+            if segment.role == "virtual":
+                rows += [(self._virtual_name(number), segment.role) for number in segment.virtual]
+            else:
+                rows += [(self.tokenizer.token(piece), segment.role) for piece in ids]
+        return rows
+
+    def _virtual_name(self, number: int) -> str:
+        piece = self.virtual_init[number]
+        return f"[V{number}]" if piece is None else f"[V{number}={self.tokenizer.token(piece)}]"
+
+    def _tokenise(self, texts: Sequence[Mapping[str, str]]) -> Iterator[tuple[list[int], ...]]:
+        """Yield for each text the pieces of the template's fields, uncut, a repeated field repeatedly."""
+        columns: dict[tuple[str, bool], list[list[int]]] = {}
+        keys = [(segment.field, segment.spaced) for segment in self._segments if segment.field]
+        for name, spaced in keys:
+            if (name, spaced) not in columns:
+                values = _column(texts, name)
+                if self.tokenizer.marks_spaces:
+                    values = [_spaced(value, spaced) for value in values]
+                columns[name, spaced] = self.tokenizer.encode_many(values)
+        return zip(*(columns[key] for key in keys), strict=True)
+
+    def _fit(self, pieces: Sequence[list[int]]) -> list[list[int]]:
+        shares = share_room([len(ids) for ids in pieces], self._room)
+        return [ids[:share] for ids, share in zip(pieces, shares, strict=True)]
+
+    def _fill(self, pieces: Sequence[list[int]]) -> Iterator[tuple[_Segment, Sequence[int]]]:
+        """Yield every segment with its ids, those of the fields filled in."""
+        fields = iter(pieces)
+        for segment in self._segments:
+            yield segment, (next(fields) if segment.field else segment.ids)
+
+    def _encode(self, pieces: Sequence[list[int]]) -> Encoded:
+        kept = self._fit(pieces)
+        input_ids: list[int] = []
+        virtual_ids: list[int] = []
+        mask_positions: list[int] = []
+        for segment, ids in self._fill(kept):
+            if segment.role == "mask":
+                mask_positions += range(len(input_ids), len(input_ids) + len(ids))
+            input_ids += ids
+            virtual_ids += segment.virtual or [-1] * len(ids)
+        field_tokens = sum(map(len, kept))
+        return Encoded(
+            input_ids=tuple(input_ids),
+            virtual_ids=tuple(virtual_ids),
+            mask_positions=tuple(mask_positions),
+            dropped=sum(map(len, pieces)) - field_tokens,
+            unknown=sum(ids.count(self.tokenizer.unk_id) for ids in kept),
+            field_tokens=field_tokens,
+        )
+
+
+def share_room(lengths: Sequence[int], room: int) -> list[int]:
+    """Return how many tokens each field keeps of its `lengths` so that together they take at most `room`.
+
+    The same as dropping one token at a time from the longest field, the later one where lengths are equal,
+    until all fit: every field is cut to one common level, and what is left over goes to the earlier ones.
+    """
+    if sum(lengths) <= room:
+        return list(lengths)
+    level, left, open_fields = 0, room, len(lengths)
+    for length in sorted(lengths):
+        level = left // open_fields
+        if length > level:
+            break
+        left -= length
+        open_fields -= 1
+    spare = left - level * open_fields
+    shares: list[int] = []
+    for length in lengths:
+        extra = int(length > level and spare > 0)
+        spare -= extra
+        shares.append(min(length, level) + extra)
+    return shares
+
+
+def _lay_out(template: Template, tokenizer: TokenizerFace, mask_slots: int) -> Iterator[_Segment]:
+    """Yield the segments of a prompt: the special tokens and the parts of the template."""
+    counts = iter(template.mask_counts(mask_slots))
+    virtual, marks = 0, tokenizer.marks_spaces
+    yield _Segment("special", (tokenizer.cls_id,))
+    for part, follows in zip(template.parts, template.follows_space, strict=True):
+        if isinstance(part, Literal):
+            text = part.text.removesuffix(" ") if marks else part.text
+            yield _Segment("template", tuple(tokenizer.encode(text)))
+        elif isinstance(part, Field):
+            yield _Segment(f"field:{part.name}", field=part.name, spaced=follows and marks)
+        elif isinstance(part, Mask):
+            yield _Segment("mask", (tokenizer.mask_id,) * next(counts))
+        else:
+            init = _initial_pieces(part, tokenizer, follows)
+            numbers = tuple(range(virtual, virtual + len(init)))
+            yield _Segment("virtual", (tokenizer.pad_id,) * len(init), numbers, init)
+            virtual += len(init)
+    yield _Segment("special", (tokenizer.sep_id,))
+
+
+def _initial_pieces(soft: Soft, tokenizer: TokenizerFace, follows_space: bool) -> tuple[int | None, ...]:
+    """Return what each virtual token of a slot starts from: a piece of its words, or None."""
+    if soft.words is None:
+        return (None,) * (soft.count or 0)
+    words = _spaced(soft.words, follows_space) if tokenizer.marks_spaces else soft.words
+    pieces = tuple(tokenizer.encode(words))
+    if not pieces or tokenizer.unk_id in pieces:
+        raise UserError(
+            f"template, column {soft.column}: the words '{soft.words}' are not in the model's vocabulary."
+        )
+    return pieces
+
+
+def _column(texts: Sequence[Mapping[str, str]], name: str) -> list[str]:
+    """Return the values of one field."""
+    values: list[str] = []
+    for number, text in enumerate(texts, start=1):
+        if name not in text:
+            has = ", ".join(sorted(text)) or "nothing"
+            raise UserError(f"the template uses {{{name}}}, but example {number} has only: {has}.")
+        values.append(text[name])
+    return values
+
+
+def _spaced(text: str, follows_space: bool) -> str:
+    """Return a text without outer white space, with one space in front where one is due."""
+    bare = text.strip()
+    return f" {bare}" if follows_space and bare else bare

@@ -1,0 +1,285 @@
+"""The template language: where the text, the mask slots and the virtual tokens of a prompt stand.
+
+A template is literal text with slots in braces:
+
+    {text}, {text_b}    the fields of an example
+    {mask}              mask slots, as many as the label words need
+    {mask:2}            exactly two mask slots
+    {soft:10}           ten virtual tokens
+    {soft:"It was"}     virtual tokens initialised from words, one for each piece of the words
+    {{ and }}           literal braces
+
+The scanner reads it left to right, once; nothing is ever evaluated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from promptkit.errors import UserError, did_you_mean
+
+FIELDS = ("text", "text_b")
+SLOTS = (*FIELDS, "mask", "soft")
+MAX_COUNT = 512
+_QUOTES = ("'", '"')
+
+
+@dataclass(frozen=True)
+class Literal:
+    """Text that stands in the prompt as written; `column` is 1-based."""
+
+    text: str
+    column: int
+
+
+@dataclass(frozen=True)
+class Field:
+    """The place of an example's `text` or `text_b`."""
+
+    name: str
+    column: int
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Mask slots: `count` of them, or as many as the label words need where it is None."""
+
+    count: int | None
+    column: int
+
+
+@dataclass(frozen=True)
+class Soft:
+    """Virtual tokens: `count` of them, or one for each piece of `words`. Exactly one of the two is None."""
+
+    count: int | None
+    words: str | None
+    column: int
+
+
+Part = Literal | Field | Mask | Soft
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed template. Two templates are equal when their sources are.
+
+    Attributes:
+        source: the template as it was written.
+        parts: its literals and slots, in order.
+
+    Raises:
+        UserError: for a source that is not a template, with the column (1-based) and what was expected there.
+    """
+
+    source: str
+    parts: tuple[Part, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parts = _Scanner(self.source).scan()
+        object.__setattr__(self, "parts", parts)
+        if not self.fields:
+            slots = " or ".join(f"{{{name}}}" for name in FIELDS)
+            raise UserError(
+                f"template '{self.source}' has no field: write {slots} where the text shall stand."
+            )
+
+    @classmethod
+    def parse(cls, source: str) -> Template:
+        """Return the template that `source` describes; see the class for what is raised."""
+        return cls(source)
+
+    def __str__(self) -> str:
+        return self.source
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields in order of appearance, a repeated one as often as it stands there."""
+        return tuple(part.name for part in self.parts if isinstance(part, Field))
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether there is a mask slot to read an answer from."""
+        return any(isinstance(part, Mask) for part in self.parts)
+
+    @property
+    def has_soft(self) -> bool:
+        """Whether there are virtual tokens."""
+        return any(isinstance(part, Soft) for part in self.parts)
+
+    @property
+    def follows_space(self) -> tuple[bool, ...]:
+        """For every part, whether a new word begins there: right behind a space or a virtual token.
+
+        A virtual token stands for a word, so that `{soft:3}{mask}` asks for a word and not for a suffix. Only
+        tokenizers that tell " great" from "great" care.
+        """
+        before = (None, *self.parts[:-1])
+        return tuple(
+            isinstance(part, Soft) or (isinstance(part, Literal) and part.text.endswith(" "))
+            for part in before
+        )
+
+    @property
+    def mask_follows_space(self) -> bool:
+        """Whether the first `{mask}` begins a new word; False where there is none."""
+        for part, follows in zip(self.parts, self.follows_space, strict=True):
+            if isinstance(part, Mask):
+                return follows
+        return False
+
+    def mask_counts(self, needed: int) -> tuple[int, ...]:
+        """Return how many slots each `{mask}` of the template takes when label words need `needed` in all.
+
+        A single open `{mask}` takes what the counted ones leave. Several open ones take one slot each.
+
+        Args:
+            needed: slots the label words need; 0 where nobody reads the slots, and open ones then take one.
+
+        Raises:
+            UserError: if there is no mask although one is needed, or the slots do not come to `needed`.
+        """
+        masks = [part for part in self.parts if isinstance(part, Mask)]
+        open_masks = sum(mask.count is None for mask in masks)
+        counted = sum(mask.count or 0 for mask in masks)
+        if needed and not masks:
+            raise UserError(f"template '{self.source}' has no {{mask}}, and the label words are read at one.")
+        share = max(needed - counted, 1) if open_masks == 1 else 1
+        total = counted + share * open_masks
+        if needed and total != needed:
+            raise UserError(
+                f"template '{self.source}' has {total} mask slots, but the label words need {needed}: "
+                f"write one {{mask}} without a count, or slots that come to {needed}."
+            )
+        return tuple(share if mask.count is None else mask.count for mask in masks)
+
+    def mask_slots(self, needed: int) -> int:
+        """Return M, the number of mask slots in all; see `mask_counts`."""
+        return sum(self.mask_counts(needed))
+
+    def with_soft_prefix(self, count: int) -> Template:
+        """Return this template with `count` virtual tokens put in front (Lester et al. 2021)."""
+        return Template(f"{{soft:{count}}}{self.source}")
+
+
+class _Scanner:
+    """One pass over a template's source, from left to right."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.at = 0
+
+    def scan(self) -> tuple[Part, ...]:
+        parts: list[Part] = []
+        while self.at < len(self.source):
+            literal = self._literal()
+            if literal is not None:
+                parts.append(literal)
+            if self.at < len(self.source):
+                parts.append(self._slot())
+        return tuple(parts)
+
+    def _literal(self) -> Literal | None:
+        """Read up to the next slot, doubled braces made single; None where a slot begins at once."""
+        start, text = self.at, ""
+        while self.at < len(self.source):
+            here = self.source[self.at]
+            doubled = here in "{}" and self.source.startswith(here * 2, self.at)
+            if here == "{" and not doubled:
+                break
+            if here == "}" and not doubled:
+                raise self._error(self.at, "'}' closes nothing. Write '}}' for a literal brace.")
+            text += here
+            self.at += 2 if doubled else 1
+        return Literal(text, start + 1) if text else None
+
+    def _slot(self) -> Part:
+        """Read one slot, from its opening brace to its closing one."""
+        start = self.at
+        self.at += 1
+        _, name = self._until(":{}")
+        known = ", ".join(f"{{{slot}}}" for slot in SLOTS)
+        if not name:
+            raise self._error(start, f"expected a slot: {known}. Write '{{{{' for a literal brace.")
+        if name not in SLOTS:
+            fault = f"unknown slot '{{{name}}}'.{_suggest(name)}"
+            raise self._error(start, f"{fault} Slots: {known}. Write '{{{{' for a literal brace.")
+        argument: int | str | None = None
+        if self.source.startswith(":", self.at):
+            self.at += 1
+            argument = self._argument(name)
+        self._skip_blanks()
+        if not self.source.startswith("}", self.at):
+            wanted = "'}'" if argument is not None else "':' or '}'"
+            raise self._error(
+                self.at, f"expected {wanted} to end the slot that begins at column {start + 1}."
+            )
+        end = self.at
+        self.at += 1
+        return self._make(name, argument, start, end)
+
+    def _make(self, name: str, argument: int | str | None, start: int, end: int) -> Part:
+        column = start + 1
+        if name == "soft":
+            if argument is None:
+                raise self._error(end, '{soft} needs a count or words: {soft:10} or {soft:"It was"}.')
+            if isinstance(argument, int):
+                return Soft(argument, None, column)
+            return Soft(None, argument, column)
+        if name == "mask":
+            assert not isinstance(argument, str)
+            return Mask(argument, column)
+        return Field(name, column)
+
+    def _argument(self, name: str) -> int | str:
+        """Read what stands between the colon and the closing brace: a count, or quoted words."""
+        if name in FIELDS:
+            raise self._error(self.at - 1, f"{{{name}}} takes no argument, expected '}}'.")
+        self._skip_blanks()
+        if self.source.startswith(_QUOTES, self.at):
+            if name != "soft":
+                raise self._error(self.at, f"{{{name}}} takes a count, not words.")
+            return self._quoted()
+        at, written = self._until("{}")
+        if not (written.isascii() and written.isdigit()):
+            wanted = "a count or quoted words" if name == "soft" else "a count"
+            raise self._error(at, f"expected {wanted} after '{name}:', got '{written}'.")
+        # Measured before it is converted: Python refuses integers of thousands of digits.
+        count = int(written) if len(written.lstrip("0")) <= len(str(MAX_COUNT)) else MAX_COUNT + 1
+        if not 1 <= count <= MAX_COUNT:
+            raise self._error(
+                at, f"the count of '{name}' must be from 1 to {MAX_COUNT}, got '{written[:20]}'."
+            )
+        return count
+
+    def _quoted(self) -> str:
+        quote, start = self.source[self.at], self.at
+        end = self.source.find(quote, start + 1)
+        if end < 0:
+            raise self._error(start, f"the quote {quote} is never closed.")
+        words = self.source[start + 1 : end]
+        if not words.strip():
+            raise self._error(start, "expected words between the quotes.")
+        self.at = end + 1
+        return words
+
+    def _until(self, stops: str) -> tuple[int, str]:
+        """Read up to one of `stops` or the end; return where the text begins and the text, blanks trimmed."""
+        self._skip_blanks()
+        start = self.at
+        while self.at < len(self.source) and self.source[self.at] not in stops:
+            self.at += 1
+        return start, self.source[start : self.at].rstrip()
+
+    def _skip_blanks(self) -> None:
+        while self.at < len(self.source) and self.source[self.at].isspace():
+            self.at += 1
+
+    @staticmethod
+    def _error(at: int, message: str) -> UserError:
+        return UserError(f"template, column {at + 1}: {message}")
+
+
+def _suggest(name: str) -> str:
+    near = did_you_mean(name.casefold(), SLOTS)
+    return near.replace("'", "'{", 1).replace("'?", "}'?") if near else ""

@@ -1,0 +1,312 @@
+"""Verbalizers: the label words a class is read from, and how their pieces add up to class scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from promptkit.errors import UserError, did_you_mean
+from promptkit.prompting.encoding import TokenizerFace
+
+SlotRule = Literal["same", "first", "mean"]
+_SEPARATORS = "=,;\n"
+# Full-width signs, as a Chinese keyboard types them, separate as well.
+_FULL_WIDTH = str.maketrans("＝，；", "=,;")
+
+
+@dataclass(frozen=True)
+class Verbalizer:
+    """The label words of every class.
+
+    Attributes:
+        classes: pairs of a label and its words, in the order written.
+
+    Raises:
+        UserError: for fewer than two classes, a label twice, a class without words, a word twice, or a
+            separator (`=`, `,`, `;`, end of line) within a label or word.
+    """
+
+    classes: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise UserError(
+                f"a verbalizer needs at least two classes, got {len(self.classes)}: "
+                "write it as positive=great,wonderful; negative=terrible,bad."
+            )
+        owner: dict[str, str] = {}
+        seen: set[str] = set()
+        for label, words in self.classes:
+            _check_class(label, words, seen)
+            seen.add(label)
+            for word in words:
+                if word in owner:
+                    where = f"'{label}' twice" if owner[word] == label else f"'{owner[word]}' and '{label}'"
+                    raise UserError(f"verbalizer: the label word '{word}' stands for {where}.")
+                owner[word] = label
+
+    @classmethod
+    def parse(cls, source: str) -> Verbalizer:
+        """Read `positive=great,wonderful; negative=terrible,bad`; an end of line does for a semicolon.
+
+        Raises:
+            UserError: for what is not a verbalizer; see the class.
+        """
+        classes: list[tuple[str, tuple[str, ...]]] = []
+        for entry in source.translate(_FULL_WIDTH).replace("\n", ";").split(";"):
+            if not entry.strip():
+                continue
+            label, equals, words = entry.partition("=")
+            if not equals:
+                raise UserError(f"verbalizer: expected label=word,word in '{entry.strip()}'.")
+            listed = [word.strip() for word in words.split(",")]
+            classes.append((label.strip(), tuple(word for word in listed if word)))
+        return cls(tuple(classes))
+
+    @classmethod
+    def from_mapping(cls, words: Mapping[str, str | Sequence[str]]) -> Verbalizer:
+        """Build one from label -> word or words."""
+        return cls(
+            tuple(
+                (
+                    label.strip(),
+                    (given.strip(),) if isinstance(given, str) else tuple(w.strip() for w in given),
+                )
+                for label, given in words.items()
+            )
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order written."""
+        return tuple(label for label, _ in self.classes)
+
+    @property
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """Label -> label words."""
+        return dict(self.classes)
+
+    @property
+    def source(self) -> str:
+        """The verbalizer in its one canonical spelling, which `parse` reads back."""
+        return "; ".join(f"{label}={','.join(words)}" for label, words in self.classes)
+
+    def __str__(self) -> str:
+        return self.source
+
+    def resolve(
+        self,
+        tokenizer: TokenizerFace,
+        labels: Sequence[str],
+        *,
+        rule: SlotRule = "same",
+        after_space: bool = True,
+    ) -> ResolvedVerbalizer:
+        """Return the label words as pieces of a model's vocabulary, classes in the order of `labels`.
+
+        Args:
+            tokenizer: the backbone's tokenizer.
+            labels: the data's labels; their order numbers the classes.
+            rule: what happens when words take different numbers of pieces. `same` refuses; `first` reads each
+                word at its first piece only; `mean` takes as many slots as the longest word, and scores each
+                over its own first slots by the mean of its log-probabilities.
+            after_space: whether the mask stands behind a space (`Template.mask_follows_space`).
+
+        Raises:
+            UserError: if the labels are not those of the data, a word is not in the vocabulary, words take
+                different numbers of pieces under `same`, or two classes come to the same pieces.
+        """
+        self._check_labels(labels)
+        words = tuple(self.words[label] for label in labels)
+        pieces = tuple(
+            tuple(_known_pieces(tokenizer, word, after_space) for word in group) for group in words
+        )
+        lengths = {len(ids) for group in pieces for ids in group}
+        if rule == "same" and len(lengths) > 1:
+            raise _uneven(tokenizer, words, pieces)
+        if rule == "first":
+            pieces = tuple(tuple(ids[:1] for ids in group) for group in pieces)
+        slots = 1 if rule == "first" else max(lengths)
+        _check_apart(tokenizer, labels, words, pieces)
+        return ResolvedVerbalizer(tuple(labels), words, pieces, slots, rule)
+
+    def _check_labels(self, labels: Sequence[str]) -> None:
+        missing = [label for label in labels if label not in self.words]
+        left_over = [label for label in self.labels if label not in labels]
+        if not missing and not left_over:
+            return
+        faults = []
+        if missing:
+            faults.append(f"no words for {_quoted(missing)}")
+        if left_over:
+            faults.append(f"words for {_quoted(left_over)}, which the data does not have")
+        guess = did_you_mean(left_over[0], missing) if left_over and missing else ""
+        fault = " and ".join(faults)
+        raise UserError(f"verbalizer '{self}' has {fault}.{guess} Labels of the data: {', '.join(labels)}.")
+
+
+@dataclass(frozen=True)
+class ResolvedVerbalizer:
+    """Label words as pieces of one vocabulary. C classes, M mask slots, R different pieces.
+
+    Attributes:
+        labels: the C labels; the index is the class.
+        words: class -> label words.
+        pieces: class -> word -> ids of the pieces that are read, at most M.
+        slots: M.
+        rule: how words of different lengths are treated; see `Verbalizer.resolve`.
+    """
+
+    labels: tuple[str, ...]
+    words: tuple[tuple[str, ...], ...]
+    pieces: tuple[tuple[tuple[int, ...], ...], ...]
+    slots: int
+    rule: SlotRule
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The R rows of the vocabulary that are read: the ids of all pieces, each once, ascending."""
+        return tuple(sorted({piece for group in self.pieces for ids in group for piece in ids}))
+
+    @property
+    def needs_normalising(self) -> bool:
+        """Whether `selection` must be fed log-probabilities over the whole vocabulary; else logits will do.
+
+        A slot's normaliser, log sum exp over the V logits, is the same for every piece. Where every word is
+        read at the same slots with the same weights it is subtracted from all classes alike, and cancels in
+        the softmax over classes. Under `mean` words are read at different slots, and it does not cancel.
+        """
+        return self.rule == "mean"
+
+    def selection(self) -> list[list[float]]:
+        """Return the matrix, shape (M*R, C), that turns piece scores into class scores.
+
+        Scores of shape (B, M, R), the last axis in the order of `rows`, flattened to (B, M*R), times this
+        matrix are the class scores (B, C): for each word the sum over its slots, that is the log of
+        the product of p([mask]_j = V(y)_j) over j (Schick & Schütze 2021), under `mean` the mean; then the
+        mean over the words of a class.
+        """
+        rows = self.rows
+        column = {piece: at for at, piece in enumerate(rows)}
+        matrix = [[0.0] * len(self.labels) for _ in range(self.slots * len(rows))]
+        for index, group in enumerate(self.pieces):
+            for ids in group:
+                weight = 1.0 / len(group) / (len(ids) if self.rule == "mean" else 1)
+                for slot, piece in enumerate(ids):
+                    matrix[slot * len(rows) + column[piece]][index] += weight
+        return matrix
+
+
+# Pairs of label names that plainly mean good and bad, good first.
+_SENTIMENT = (
+    ("positive", "negative"),
+    ("pos", "neg"),
+    ("good", "bad"),
+    ("1", "0"),
+    ("1", "-1"),
+    ("+1", "-1"),
+    ("+", "-"),
+    ("正面", "负面"),
+    ("正向", "负向"),
+    ("正", "负"),
+    ("积极", "消极"),
+    ("好评", "差评"),
+    ("好", "坏"),
+    ("好", "差"),
+)
+_DEFAULT_WORDS = {"en": ("great", "terrible"), "zh": ("好", "差")}
+
+
+def default_words(labels: Sequence[str], language: str) -> Verbalizer | None:
+    """Return label words for a data set of two plainly named sentiment classes, or None.
+
+    Args:
+        labels: the data's labels, in any order, letter case ignored: positive/negative, pos/neg, 1/0,
+            好评/差评 and the like.
+        language: `en` gives great/terrible (Gao et al. 2021), `zh` gives 好/差; for others there are none.
+    """
+    words = _DEFAULT_WORDS.get(language.casefold().replace("_", "-").split("-")[0])
+    spelt = {label.strip().casefold(): label for label in labels}
+    if words is None or len(labels) != 2:
+        return None
+    for pair in _SENTIMENT:
+        if set(spelt) == set(pair):
+            return Verbalizer.from_mapping(
+                {spelt[name]: word for name, word in zip(pair, words, strict=True)}
+            )
+    return None
+
+
+def explain_words(
+    tokenizer: TokenizerFace, verbalizer: Verbalizer, after_space: bool = True
+) -> list[tuple[str, str, list[str]]]:
+    """Return a row (label, word, pieces) for every label word, unknown ones included."""
+    return [
+        (label, word, [tokenizer.token(piece) for piece in _pieces(tokenizer, word, after_space)])
+        for label, words in verbalizer.classes
+        for word in words
+    ]
+
+
+def _check_class(label: str, words: Sequence[str], seen: Iterable[str]) -> None:
+    if not label:
+        raise UserError(f"verbalizer: the words {_quoted(words)} have no label: write label=word,word.")
+    if label in seen:
+        raise UserError(f"verbalizer: the label '{label}' stands there twice.")
+    if not words or not all(words):
+        raise UserError(
+            f"verbalizer: the label '{label}' has no words, or an empty one: write label=word,word."
+        )
+    for name in (label, *words):
+        if any(sign in name.translate(_FULL_WIDTH) for sign in _SEPARATORS):
+            raise UserError(f"verbalizer: '{name}' holds one of the separators '=', ',', ';', end of line.")
+
+
+def _pieces(tokenizer: TokenizerFace, word: str, after_space: bool) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(f" {word}" if after_space and tokenizer.marks_spaces else word))
+
+
+def _known_pieces(tokenizer: TokenizerFace, word: str, after_space: bool) -> tuple[int, ...]:
+    pieces = _pieces(tokenizer, word, after_space)
+    if not pieces or tokenizer.unk_id in pieces:
+        raise UserError(f"label word '{word}' is not in the model's vocabulary.")
+    return pieces
+
+
+def _uneven(
+    tokenizer: TokenizerFace, words: Sequence[Sequence[str]], pieces: Sequence[Sequence[Sequence[int]]]
+) -> UserError:
+    listing = ", ".join(
+        f"{word} = {' '.join(tokenizer.token(piece) for piece in ids)} ({len(ids)})"
+        for group, group_pieces in zip(words, pieces, strict=True)
+        for word, ids in zip(group, group_pieces, strict=True)
+    )
+    return UserError(
+        f"label words take different numbers of mask slots: {listing}. "
+        "Choose other words, or a rule: --slots first or --slots mean."
+    )
+
+
+def _check_apart(
+    tokenizer: TokenizerFace,
+    labels: Sequence[str],
+    words: Sequence[Sequence[str]],
+    pieces: Sequence[Sequence[tuple[int, ...]]],
+) -> None:
+    """Refuse two classes that are read at the same pieces: they could not be told apart by them."""
+    for one, other in combinations(range(len(labels)), 2):
+        shared = set(pieces[one]) & set(pieces[other])
+        if shared:
+            ids = min(shared)
+            first, second = words[one][pieces[one].index(ids)], words[other][pieces[other].index(ids)]
+            spelt = " ".join(tokenizer.token(piece) for piece in ids)
+            raise UserError(
+                f"label words '{first}' ({labels[one]}) and '{second}' ({labels[other]}) are read as the "
+                f"same piece{'s' if len(ids) > 1 else ''} '{spelt}', so they cannot tell the classes apart."
+            )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

@@ -1,0 +1,269 @@
+"""The record of a run, `run.json`: everything needed to repeat the run and to judge it.
+
+Scripts rely on the names, e.g. `test.accuracy`, `test.f1`, `dev.accuracy`, `cost.seconds.total`. A change of
+meaning raises `SCHEMA`. No NaN or infinity is ever written: a number that is not finite becomes null.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import platform
+from datetime import datetime, timezone
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from promptkit.errors import UserError
+from promptkit.version import __version__
+
+SCHEMA = 1
+RECORD_NAME = "run.json"
+
+
+def _finite(value: Any) -> Any:
+    """Return data with NumPy's numbers made Python's, and None for every number that is not finite."""
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_finite(item) for item in value)
+    return value
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nan(cls, data: Any) -> Any:
+        return _finite(data)
+
+
+class RunOptions(_Part):
+    """What the run was asked to do, with every default filled in.
+
+    Attributes:
+        templates: as they were used, after the strategy prepared them.
+        verbalizer: its source, or None with `readout` head and no label words.
+        shots: K examples a class, None for all.
+        mode: graph or pynative.
+        strategy_options: the strategy's own options, as JSON values.
+    """
+
+    strategy: str
+    data: str
+    model: str
+    templates: tuple[str, ...]
+    verbalizer: str | None
+    readout: str
+    slots: str
+    shots: int | None
+    seed: int
+    epochs: int
+    lr: float
+    batch_size: int
+    weight_decay: float
+    max_length: int
+    device: str
+    mode: str
+    patience: int = 0
+    clean: bool = False
+    text_column: str | None = None
+    text_b_column: str | None = None
+    label_column: str | None = None
+    encoding: str | None = None
+    strategy_options: dict[str, Any] = Field(default_factory=dict)
+
+
+class TaskInfo(_Part):
+    """The data that was used, after drawing shots; `train`, `dev`, `test` are numbers of examples."""
+
+    name: str
+    fingerprint: str
+    labels: tuple[str, ...]
+    language: str
+    train: int
+    dev: int
+    test: int
+    notes: tuple[str, ...] = ()
+
+
+class BackboneInfo(_Part):
+    """The language model; `parameters` is how many it has, learnt or not."""
+
+    name: str
+    fingerprint: str
+    architecture: str
+    parameters: int
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+class Versions(_Part):
+    """What the run ran on."""
+
+    python: str
+    mindspore: str
+    numpy: str
+    tokenizers: str
+    platform: str
+
+    @classmethod
+    def collect(cls) -> Versions:
+        """Return the versions of this process, without importing anything heavy."""
+        names = ("mindspore", "numpy", "tokenizers")
+        return cls(
+            python=platform.python_version(),
+            platform=platform.platform(),
+            **{name: _version_of(name) for name in names},
+        )
+
+
+class Scores(_Part):
+    """The metrics on one split. Further metrics stand beside `accuracy` and `f1` under their own names.
+
+    Attributes:
+        accuracy: between 0 and 1.
+        f1: macro F1, between 0 and 1.
+        n: examples in the split.
+        majority: accuracy of always predicting the most frequent training label.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
+
+    accuracy: float | None
+    f1: float | None
+    n: int
+    majority: float | None
+
+
+class LearntParameters(_Part):
+    """How many parameters learnt, apart. `total` is their sum and may be left out."""
+
+    prompt: int = 0
+    encoder: int = 0
+    head: int = 0
+    backbone: int = 0
+    total: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_up(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            parts = sum(data.get(name, 0) for name in ("prompt", "encoder", "head", "backbone"))
+            if data.get("total", parts) != parts:
+                raise ValueError(f"total is {data['total']}, the parts add up to {parts}")
+            return {**data, "total": parts}
+        return data
+
+
+class Seconds(_Part):
+    """Wall-clock time in seconds; `compile` is None where it was not measured apart."""
+
+    total: float
+    train: float = 0.0
+    compile: float | None = None
+    predict: float = 0.0
+
+
+class Cost(_Part):
+    """What the run cost: bytes of the artifact, seconds, examples a second, peak memory in MB (10^6 B)."""
+
+    artifact_bytes: int
+    seconds: Seconds
+    train_examples_per_second: float | None = None
+    predict_examples_per_second: float | None = None
+    peak_memory_mb: float | None = None
+
+
+class Epoch(_Part):
+    """One pass over the training set: mean loss, accuracy on dev after it, learning rate at its end."""
+
+    epoch: int
+    loss: float | None
+    dev_accuracy: float | None = None
+    lr: float | None = None
+
+
+class RunRecord(_Part):
+    """A run, as `run.json` holds it; the keys come in the order of the fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    promptkit: str = __version__
+    created: str = Field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    command: tuple[str, ...] = ()
+    options: RunOptions
+    task: TaskInfo
+    backbone: BackboneInfo
+    versions: Versions = Field(default_factory=Versions.collect)
+    dev: Scores
+    test: Scores
+    parameters: LearntParameters
+    cost: Cost
+    epochs_run: int = 0
+    best_epoch: int | None = None
+    history: tuple[Epoch, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the record as JSON text, indented, with a line end."""
+        plain = _finite(self.model_dump(mode="json", by_alias=True))
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str = RECORD_NAME) -> RunRecord:
+        """Read a record.
+
+        Args:
+            text: JSON text.
+            source: what to call it in an error.
+
+        Raises:
+            UserError: if it is not JSON, not a record, or of a schema this version does not know.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UserError(f"'{source}' is not JSON: {error}") from None
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if schema != SCHEMA:
+            raise UserError(f"'{source}' is not a run record of schema {SCHEMA} (its schema is {schema})")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"'{source}' is not a run record: {place}: {first['msg']}") from None
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """Read the record of a run directory, or a record file.
+
+        Raises:
+            UserError: if there is none, or it cannot be read.
+        """
+        file = path / RECORD_NAME if path.is_dir() else path
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(f"there is no run '{path}' (no file '{file}')") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"'{file}' cannot be read: {error}") from None
+        return cls.from_json(text, str(file))

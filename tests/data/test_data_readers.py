@@ -1,0 +1,332 @@
+"""Readers: what lies on disk, and the one line that bad files get."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from promptkit.data import Example
+from promptkit.data.readers import read_folder, read_table
+from promptkit.data.tables import Columns
+from promptkit.errors import UserError
+
+GOOD = "label\ttext\npos\tfine\nneg\tdull\n"
+
+
+def pairs(examples):
+    return [(example.label, example.text) for example in examples]
+
+
+def test_rt_polarity_has_exactly_5331_sentences_a_class(shared):
+    read = read_folder(shared("rt-polarity"))
+    labels = [example.label for example in read.splits["all"]]
+    assert (labels.count("positive"), labels.count("negative")) == (5331, 5331)
+    assert read.dropped == 0
+    # Bytes of Windows-1252 became the characters they stand for, and none the sign for a broken one.
+    text = " ".join(example.text for example in read.splits["all"])
+    assert "\ufffd" not in text
+    assert "é" in text
+
+
+def test_sst2_has_the_sizes_that_glue_gives(shared):
+    read = read_folder(shared("sst2"))
+    assert {split: len(examples) for split, examples in read.splits.items()} == {"train": 67349, "dev": 872}
+    assert read.splits["dev"][0] == Example("one long string of cliches .", "0")
+
+
+def test_chnsenticorp_drops_and_counts_its_empty_review(shared):
+    read = read_folder(shared("chnsenticorp-htl"))
+    labels = [example.label for example in read.splits["all"]]
+    assert (len(labels), read.dropped) == (9999, 1)
+    assert labels.count("1") + labels.count("0") == 9999
+    assert all(example.text for example in read.splits["all"])
+    assert any('"蔡陆线"' in example.text for example in read.splits["all"])
+
+
+def test_mrpc_pairs_are_read_by_column_names(shared):
+    columns = Columns(text="#1 String", text_b="#2 String", label="Quality")
+    read = read_folder(shared("mrpc"), columns)
+    assert set(read.splits) == {"train", "test"}
+    assert len(read.splits["test"]) == 1725
+    first = read.splits["test"][0]
+    assert (first.label, first.text[:6], first.text_b[:7]) == ("1", "PCCW's", "Current")
+
+
+def test_polarity_lines_end_at_line_feeds_alone_and_each_finds_its_encoding(write, tmp_path):
+    write("a.pos", b"one\x85two\rthree\n\xe2\x80\x9cutf\xe2\x80\x9d\r\n\x81odd\x0bline\n")
+    write("a.neg", b"\xef\xbb\xbfplain\n\n  \nlast without end")
+    read = read_folder(tmp_path)
+    assert pairs(read.splits["all"]) == [
+        ("negative", "plain"),
+        ("negative", "last without end"),
+        ("positive", "one\u2026two\rthree"),
+        ("positive", "\u201cutf\u201d"),
+        ("positive", "\x81odd\x0bline"),
+    ]
+    assert read.dropped == 2
+
+
+def test_polarity_files_named_after_splits_keep_them(write, tmp_path):
+    for split in ("train", "test"):
+        for suffix in ("pos", "neg"):
+            write(f"{split}.{suffix}", f"{split} {suffix}\n")
+    read = read_folder(tmp_path)
+    assert {split: pairs(examples) for split, examples in read.splits.items()} == {
+        "test": [("negative", "test neg"), ("positive", "test pos")],
+        "train": [("negative", "train neg"), ("positive", "train pos")],
+    }
+
+
+def test_a_named_encoding_holds_for_polarity_files_too(write, tmp_path):
+    write("a.pos", "好\x85是\n".encode("utf-16"))
+    write("a.neg", "差\n".encode("utf-16"))
+    assert pairs(read_folder(tmp_path, encoding="utf-16").splits["all"]) == [
+        ("negative", "差"),
+        ("positive", "好\x85是"),
+    ]
+
+
+def test_csv_fields_may_span_lines_and_hold_quotes_and_commas(write):
+    path = write("a.csv", 'label,review\r\n1,"two\r\nlines, ""quoted"""\r\n0,  plain  \r\n\r\n1,""\r\n')
+    read = read_table(path)
+    assert pairs(read.splits["all"]) == [("1", 'two\r\nlines, "quoted"'), ("0", "plain")]
+    assert read.dropped == 1
+
+
+def test_quotes_mean_nothing_in_tsv_and_other_line_ends_are_text(write):
+    path = write("a.tsv", 'label\ttext\r\n1\t"open, never closed\r\n0\tone\u2028line\x0conly\n')
+    assert pairs(read_table(path).splits["all"]) == [
+        ("1", '"open, never closed'),
+        ("0", "one\u2028line\x0conly"),
+    ]
+
+
+def test_jsonl_values_keep_their_spelling(write):
+    lines = [{"label": 1, "text": "一"}, {"text": "two", "label": True}, {"text": None, "label": "x"}]
+    path = write("a.jsonl", "\n".join(json.dumps(line) for line in lines) + "\n\n")
+    read = read_table(path)
+    assert pairs(read.splits["all"]) == [("1", "一"), ("true", "two")]
+    assert read.dropped == 1
+
+
+@pytest.mark.parametrize("text", ["text", "Sentence", "CONTENT", "review", "comment"])
+@pytest.mark.parametrize("label", ["label", "Sentiment", "CLASS", "category", "polarity"])
+def test_usual_columns_are_found_in_any_case(write, text, label):
+    path = write("a.tsv", f"id\t{text}\t{label}\n7\tfine\tgood\n")
+    assert pairs(read_table(path).splits["all"]) == [("good", "fine")]
+
+
+def test_named_columns_win_over_usual_ones_and_text_b_makes_pairs(write):
+    path = write("a.tsv", "text\tlabel\thead\ttext_b\nt\tl\th\tsecond\n")
+    assert read_table(path).splits["all"] == (Example("t", "l", "second"),)
+    named = Columns(text="head", label="text", text_b="label")
+    assert read_table(path, named).splits["all"] == (Example("h", "t", "l"),)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_column(write):
+    path = write("a.tsv", GOOD.encode("utf-8-sig"))
+    assert len(read_table(path).splits["all"]) == 2
+
+
+def test_a_named_encoding_is_used(write):
+    path = write("a.csv", "label,text\n1,好\n0,差\n".encode("gb18030"))
+    assert pairs(read_table(path, encoding="gb18030").splits["all"]) == [("1", "好"), ("0", "差")]
+
+
+@pytest.mark.parametrize("dev", ["dev.csv", "valid.csv", "validation.csv", "val.csv", "reviews-dev.csv"])
+def test_a_folder_gives_the_splits_its_files_are_named_after(write, tmp_path, dev):
+    write("my_train.tsv", GOOD)
+    write(dev, GOOD.replace("\t", ","))
+    write("test.jsonl", '{"text": "fine", "label": "pos"}\n')
+    write("notes.tsv", "not\ta\tsplit\n")
+    read = read_folder(tmp_path)
+    assert {split: len(examples) for split, examples in read.splits.items()} == {
+        "train": 2,
+        "dev": 2,
+        "test": 1,
+    }
+
+
+def test_a_card_names_columns_labels_and_language(write, tmp_path):
+    write("all.csv", "A,B,label\nfine,yes,x\n")
+    card = {"name": "mine", "language": "zh", "text": "A", "label": "B", "labels": ["yes", "no"]}
+    write("dataset.json", json.dumps(card))
+    read = read_folder(tmp_path)
+    assert pairs(read.splits["all"]) == [("yes", "fine")]
+    assert (read.name, read.info.language, read.info.labels) == ("mine", "zh", ("yes", "no"))
+    assert pairs(read_folder(tmp_path, Columns(label="label")).splits["all"]) == [("x", "fine")]
+
+
+BAD_TABLES = {
+    "no text column": (
+        "a.tsv",
+        "label\twords\n1\tfine\n",
+        "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'label', "
+        "'words'. Name the one to use.",
+    ),
+    "no header": (
+        "a.csv",
+        "1,a long text that stands where a header should stand\n",
+        "{path}: no text column (text, sentence, content, review, comment). Columns there are: '1', "
+        "'a long text that stands whe...'. Name the one to use.",
+    ),
+    "no label column": (
+        "a.jsonl",
+        '{"text": "fine", "stars": 5}\n',
+        "{path}: no label column (label, sentiment, class, category, polarity). Columns there are: 'text', "
+        "'stars'. Name the one to use.",
+    ),
+    "empty": ("a.csv", "", "'{path}' is empty."),
+    "blank": ("a.csv", " \n\n", "'{path}' is empty."),
+    "byte-order mark alone": ("a.tsv", b"\xef\xbb\xbf", "'{path}' is empty."),
+    "byte-order mark and no object": ("a.jsonl", b"\xef\xbb\xbf\n", "'{path}' is empty."),
+    "header alone": ("a.csv", "label,text\n", "'{path}' holds no examples."),
+    "too few columns": (
+        "a.tsv",
+        GOOD + "pos\n",
+        "{path}, line 4: too few columns, 1 where the header has 2.",
+    ),
+    "too many columns": (
+        "a.csv",
+        'label,text\n1,"a\nb"\n1,a comma, unquoted\n',
+        "{path}, line 4: too many columns, 3 where the header has 2.",
+    ),
+    "empty label": ("a.csv", "label,text\n1,a\n ,b\n", "{path}, line 3: the label is empty."),
+    "open quote": (
+        "a.csv",
+        'label,text\n1,a\n0,"never closed\n1,b\n',
+        "{path}, line 3: not valid CSV: unexpected end of data.",
+    ),
+    "a text as long as only an open quote makes it": (
+        "a.csv",
+        f"label,text\n1,{'x' * 200_000}\n",
+        "{path}, line 2: not valid CSV: field larger than field limit (131072).",
+    ),
+    "broken UTF-8": (
+        "a.csv",
+        b"label,text\n1,fine\n0,caf\xe9 noir\n",
+        "{path}, line 3, byte 6: not UTF-8 (0xe9). Save it as UTF-8 or name its encoding.",
+    ),
+    "broken UTF-8 behind a byte-order mark": (
+        "a.csv",
+        b"\xef\xbb\xbflab\xe9l,text\n",
+        "{path}, line 1, byte 7: not UTF-8 (0xe9). Save it as UTF-8 or name its encoding.",
+    ),
+    "broken JSON": (
+        "a.jsonl",
+        '{"text": "a", "label": 1}\n\n{"text": "a" "label": 1}\n',
+        "{path}, line 3, column 14: not valid JSON: Expecting ',' delimiter.",
+    ),
+    "deep JSON": ("a.jsonl", "[" * 100_000, "{path}, line 1: not valid JSON: nested too deep."),
+    "JSON that is no object": (
+        "a.jsonl",
+        '["text"]\n',
+        "{path}, line 1: a JSON object is expected, not a list.",
+    ),
+    "a missing key": (
+        "a.jsonl",
+        '{"text": "a", "label": 1}\n{"text": "b"}\n',
+        "{path}, line 2: no 'label', which line 1 has.",
+    ),
+    "half a character": (
+        "a.jsonl",
+        '{"text": "\\ud83d", "label": 1}\n',
+        "{path}, line 1: half a surrogate pair, which is no character.",
+    ),
+    "unknown format": (
+        "a.json",
+        "[]",
+        "unknown data format '.json'. Did you mean '.jsonl'? Known: .csv, .jsonl, .tsv, .txt.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_a_bad_table_is_refused_in_one_line(write, case):
+    name, content, message = BAD_TABLES[case]
+    path = write(name, content)
+    with pytest.raises(UserError) as refusal:
+        read_table(path)
+    assert str(refusal.value) == message.format(path=path)
+
+
+def test_a_misspelt_column_is_refused_with_the_near_one(write):
+    path = write("a.tsv", GOOD)
+    with pytest.raises(UserError) as refusal:
+        read_table(path, Columns(text="txet"))
+    assert str(refusal.value) == (
+        f"{path}: no text column 'txet'. Did you mean 'text'? Columns there are: 'label', 'text'."
+    )
+
+
+def test_a_missing_file_is_refused_with_the_near_one(write, tmp_path):
+    write("reviews.tsv", GOOD)
+    with pytest.raises(UserError) as refusal:
+        read_table(tmp_path / "review.tsv")
+    assert str(refusal.value) == (
+        f"no file or folder '{tmp_path / 'review.tsv'}'. Did you mean 'reviews.tsv'?"
+    )
+    with pytest.raises(UserError, match="no file or folder"):
+        read_folder(tmp_path / "nowhere" / "at all")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("utf8x", "unknown encoding 'utf8x'. Did you mean 'utf-8'?"),
+        ("ascii", "{path}, line 2, byte 3: not ascii (0xc3). Save it as UTF-8 or name its encoding."),
+        ("hex", "unknown encoding 'hex'."),
+    ],
+)
+def test_an_encoding_that_does_not_fit_is_refused(write, encoding, message):
+    path = write("a.csv", "label,text\n1,é\n")
+    with pytest.raises(UserError) as refusal:
+        read_table(path, encoding=encoding)
+    assert str(refusal.value) == message.format(path=path)
+
+
+BAD_FOLDERS = {
+    "nothing": (
+        {"readme.md": "hello"},
+        "folder '{folder}' holds neither train/dev/test tables nor *.pos and *.neg files nor one single "
+        "table (.csv, .tsv, .txt, .jsonl), but no table.",
+    ),
+    "two tables": (
+        {"a.csv": GOOD, "b.csv": GOOD},
+        "folder '{folder}' holds neither train/dev/test tables nor *.pos and *.neg files nor one single "
+        "table (.csv, .tsv, .txt, .jsonl), but a.csv, b.csv.",
+    ),
+    "a split twice": (
+        {"dev.tsv": GOOD, "valid.tsv": GOOD, "train.tsv": GOOD},
+        "folder '{folder}' holds two files for dev: dev.tsv and valid.tsv.",
+    ),
+    "an empty polarity file": ({"a.pos": "fine\n", "a.neg": ""}, "'{folder}/a.neg' is empty."),
+    "a broken card": (
+        {"a.csv": GOOD, "dataset.json": '{\n"name": }'},
+        "{folder}/dataset.json, line 2: not valid JSON: Expecting value.",
+    ),
+    "a card that is no object": (
+        {"a.csv": GOOD, "dataset.json": "[]"},
+        "{folder}/dataset.json: a JSON object is expected, not a list.",
+    ),
+    "a misspelt key": (
+        {"a.csv": GOOD, "dataset.json": '{"lable": "x"}'},
+        "{folder}/dataset.json: unknown key 'lable'. Did you mean 'label'? Known: label, labels, language, "
+        "licence, name, summary, text, text_b.",
+    ),
+    "a value of the wrong type": (
+        {"a.csv": GOOD, "dataset.json": '{"labels": "pos, neg"}'},
+        "{folder}/dataset.json, 'labels': Input should be a valid tuple.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FOLDERS)
+def test_a_bad_folder_is_refused_in_one_line(write, tmp_path, case):
+    files, message = BAD_FOLDERS[case]
+    for name, content in files.items():
+        write(name, content)
+    with pytest.raises(UserError) as refusal:
+        read_folder(tmp_path)
+    assert str(refusal.value) == message.format(folder=tmp_path)

@@ -1,0 +1,182 @@
+"""The metrics are right, run without the network, and refuse in one line."""
+
+from __future__ import annotations
+
+import doctest
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from promptkit.errors import UserError
+from promptkit.evaluation import BUILT_IN_METRICS, compute, load_metric
+
+LABELS = ("bad", "good", "mixed")
+
+KAPPA = """
+import datasets
+import evaluate
+
+from .helper import KEY
+
+
+class Kappa(evaluate.Metric):
+    def _info(self):
+        value = datasets.Value("{dtype}")
+        features = datasets.Features({{"predictions": value, "references": value}})
+        return evaluate.MetricInfo(description="", citation="", features=features)
+
+    def _compute(self, predictions, references):
+        return {{KEY: {result}}}
+"""
+
+
+def write_metric(folder: Path, result: str = "0.5", dtype: str = "int64", key: str = "kappa") -> Path:
+    path = folder / "kappa.py"
+    path.write_text(KAPPA.format(result=result, dtype=dtype))
+    (folder / "helper.py").write_text(f"KEY = {key!r}\n")
+    return path
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was touched")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN_METRICS))
+def test_golden_numbers_of_the_docstring(name: str) -> None:
+    module = sys.modules[type(load_metric(name)).__module__]
+    result = doctest.testmod(module)
+    assert result.attempted >= 4
+    assert result.failed == 0
+
+
+@pytest.mark.usefixtures("no_network")
+def test_built_in_metrics_need_no_network() -> None:
+    assert compute(["accuracy", "f1"], [0, 1, 1, 0], [0, 1, 0, 0], LABELS) == {
+        "accuracy": 0.75,
+        "f1": pytest.approx(11 / 15),
+    }
+
+
+def test_built_in_metrics_need_no_home(tmp_path: Path) -> None:
+    script = (
+        "import sys; from promptkit.evaluation import compute\n"
+        "assert not {'evaluate', 'datasets', 'sklearn', 'scipy', 'mindspore'} & set(sys.modules)\n"
+        "print(compute(['accuracy'], [0, 1], [0, 0], ('a', 'b')))"
+    )
+    environment = {"HOME": "/dev/null", "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.stdout == "{'accuracy': 0.5}\n", done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("classes", "predicted"), [(2, 2), (3, 3), (5, 5), (3, 2), (5, 1)])
+def test_agreement_with_scikit_learn_also_when_a_class_is_never_predicted(
+    classes: int, predicted: int
+) -> None:
+    rng = np.random.default_rng(classes * 10 + predicted)
+    true = rng.integers(0, classes, 200).tolist()
+    guess = rng.integers(0, predicted, 200).tolist()
+    values = compute(["accuracy", "f1"], guess, true, [f"class {index}" for index in range(classes)])
+    assert set(true) == set(range(classes))
+    assert set(guess) == set(range(predicted))
+    expected_f1 = sklearn.metrics.f1_score(
+        true, guess, average="macro", labels=range(classes), zero_division=0
+    )
+    assert values["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(true, guess), abs=1e-12)
+    assert values["f1"] == pytest.approx(expected_f1, abs=1e-12)
+
+
+def test_built_in_modules_also_load_by_evaluate_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: None
+) -> None:
+    import evaluate
+
+    monkeypatch.setattr("evaluate.config.HF_MODULES_CACHE", tmp_path / "modules")
+    monkeypatch.setattr("datasets.config.HF_MODULES_CACHE", tmp_path / "modules")
+    metric = evaluate.load(str(BUILT_IN_METRICS["f1"].parent), keep_in_memory=True, cache_dir=str(tmp_path))
+    assert metric.compute(predictions=[0, 1, 1, 0], references=[0, 1, 0, 0])["f1"] == pytest.approx(11 / 15)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_metric_by_path_by_folder_and_by_registered_name(tmp_path: Path) -> None:
+    folder = tmp_path / "kappa"
+    folder.mkdir()
+    path = write_metric(folder)
+    assert compute([str(path)], [0], [0], LABELS) == {"kappa": 0.5}
+    assert compute([str(folder)], [0], [0], LABELS) == {"kappa": 0.5}
+    assert compute(["mine"], [0], [0], LABELS, registry={"mine": path}) == {"kappa": 0.5}
+
+
+def test_an_edited_metric_file_is_read_again(tmp_path: Path) -> None:
+    path = write_metric(tmp_path)
+    compute([str(path)], [0], [0], LABELS)
+    write_metric(tmp_path, result="0.25")
+    assert compute([str(path)], [0], [0], LABELS) == {"kappa": 0.25}
+
+
+def test_a_metric_on_strings_gets_the_class_names(tmp_path: Path) -> None:
+    path = write_metric(tmp_path, dtype="string", result="float(predictions == ['good', 'mixed'])")
+    assert compute([str(path)], [1, 2], [0, 0], LABELS) == {"kappa": 1.0}
+
+
+def test_a_value_name_that_is_taken_is_written_with_the_metrics(tmp_path: Path) -> None:
+    path = write_metric(tmp_path, key="accuracy")
+    assert compute(["accuracy", str(path)], [0], [0], LABELS) == {"accuracy": 1.0, "kappa_accuracy": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [("float('nan')", "gave nan"), ("[1, 2]", "failed: TypeError"), ("1 / 0", "failed: ZeroDivisionError")],
+)
+def test_a_metric_that_gives_no_numbers_is_refused(tmp_path: Path, result: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        compute([str(write_metric(tmp_path, result=result))], [0], [0], LABELS)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_unknown_metric_is_refused_with_the_nearest_name_and_no_look_at_the_network() -> None:
+    with pytest.raises(UserError, match=r"unknown metric 'acuracy'\. Did you mean 'accuracy'"):
+        load_metric("acuracy")
+
+
+def test_missing_broken_and_empty_metric_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no file"):
+        load_metric(str(tmp_path / "absent.py"))
+    (tmp_path / "broken.py").write_text("import no_such_module\n")
+    with pytest.raises(UserError, match="cannot be imported: ModuleNotFoundError"):
+        load_metric(str(tmp_path / "broken.py"))
+    (tmp_path / "empty.py").write_text("import evaluate\n")
+    with pytest.raises(UserError, match=r"defines no subclass of evaluate\.Metric"):
+        load_metric(str(tmp_path / "empty.py"))
+
+
+def test_a_hub_metric_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str, **_: object) -> None:
+        raise ConnectionError(f"no\nway to {name}")
+
+    monkeypatch.setattr("evaluate.load", absent)
+    with pytest.raises(UserError, match=r"'mcc' could not be had .*: ConnectionError: no way to mcc"):
+        load_metric("hub:mcc")
+
+
+@pytest.mark.parametrize(("predictions", "references"), [([], []), ([0], [0, 1]), ([3], [0]), ([0], [-1])])
+def test_unfit_predictions_are_a_programming_error(predictions: list[int], references: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"cannot score|must lie between"):
+        compute(["accuracy"], predictions, references, LABELS)

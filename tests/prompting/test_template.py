@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptkit.errors import UserError
+from promptkit.prompting import Template
+from promptkit.prompting.template import MAX_COUNT, Field, Literal, Mask, Soft
+
+
+def test_every_kind_of_slot_is_read_with_its_column() -> None:
+    source = '{soft:3}{text} is {mask:2} {soft:"it\'s"}{text_b}{mask}'
+    assert Template.parse(source).parts == (
+        Soft(3, None, 1),
+        Field("text", 9),
+        Literal(" is ", 15),
+        Mask(2, 19),
+        Literal(" ", 27),
+        Soft(None, "it's", 28),
+        Field("text_b", 41),
+        Mask(None, 49),
+    )
+
+
+def test_blanks_within_a_slot_mean_nothing() -> None:
+    parts = Template.parse("{ text }{ mask : 2 }{soft: 'a b' }").parts
+    assert parts == (Field("text", 1), Mask(2, 9), Soft(None, "a b", 21))
+
+
+def test_braces_within_quotes_are_words() -> None:
+    assert Template.parse('{soft:"a } {b"}{text}').parts[0] == Soft(None, "a } {b", 1)
+
+
+def test_doubled_braces_are_literal_ones() -> None:
+    assert Template.parse("{{{text}}} {{mask}}").parts == (
+        Literal("{", 1),
+        Field("text", 3),
+        Literal("} {mask}", 9),
+    )
+
+
+@given(st.text())
+def test_any_text_is_a_literal_once_its_braces_are_doubled(text: str) -> None:
+    escaped = text.replace("{", "{{").replace("}", "}}")
+    template = Template.parse(escaped + "{text}")
+    assert "".join(part.text for part in template.parts if isinstance(part, Literal)) == text
+
+
+@given(st.text(alphabet="{}:'\" 019tex_bmasko", max_size=30))
+def test_any_source_is_a_template_or_a_user_error(source: str) -> None:
+    template = None
+    with contextlib.suppress(UserError):
+        template = Template.parse(source)
+    assert template is None or (str(template) == source and template.fields)
+
+
+@pytest.mark.parametrize(
+    ("source", "column", "said"),
+    [
+        (
+            "hello {txt}",
+            7,
+            "unknown slot '{txt}'. Did you mean '{text}'? Slots: {text}, {text_b}, {mask}, {soft}.",
+        ),
+        ("{text} {MASK}", 8, "Did you mean '{mask}'?"),
+        ("{text} {mask", 13, "expected ':' or '}' to end the slot that begins at column 8"),
+        ("{text} {mask:2", 15, "expected '}' to end the slot that begins at column 8"),
+        ("{text} {", 8, "expected a slot"),
+        ("{text} {}", 8, "expected a slot"),
+        ("{text{mask}", 6, "expected ':' or '}'"),
+        ("x {text} } y", 10, "'}' closes nothing"),
+        ("{text}{soft}", 12, "needs a count or words"),
+        ("{text}{soft:0}", 13, "from 1 to 512, got '0'"),
+        ("{text}{soft:513}", 13, "from 1 to 512, got '513'"),
+        ("{text}{mask:-1}", 13, "expected a count after 'mask:', got '-1'"),
+        ("{text}{mask:}", 13, "expected a count"),
+        ("{text}{mask:2 3}", 13, "expected a count after 'mask:', got '2 3'"),
+        ("{text}{mask:²}", 13, "expected a count"),
+        ('{text}{mask:"a"}', 13, "takes a count, not words"),
+        ("{text}{soft:ten}", 13, "expected a count or quoted words after 'soft:', got 'ten'"),
+        ('{text}{soft:"It was}', 13, "never closed"),
+        ('{text}{soft:"  "}', 13, "expected words between the quotes"),
+        ('{text}{soft:"a"b}', 16, "expected '}'"),
+        ("{text:3}", 6, "{text} takes no argument"),
+    ],
+)
+def test_a_fault_is_shown_at_its_column(source: str, column: int, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Template.parse(source)
+    assert str(caught.value).startswith(f"template, column {column}: ")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["", "It was {mask}.", "{soft:2}{mask}", "{{text}}"])
+def test_a_template_without_a_field_is_refused(source: str) -> None:
+    with pytest.raises(UserError, match=r"has no field: write \{text\} or \{text_b\}"):
+        Template.parse(source)
+
+
+def test_a_count_of_thousands_of_digits_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="must be from 1 to 512"):
+        Template.parse("{text}{soft:" + "9" * 5000 + "}")
+
+
+def test_the_largest_count_is_taken() -> None:
+    assert Template.parse(f"{{soft:0{MAX_COUNT}}}{{text}}").parts[0] == Soft(MAX_COUNT, None, 1)
+
+
+def test_templates_are_equal_and_hash_by_source() -> None:
+    assert {Template.parse("{text}"), Template.parse("{text}")} == {Template.parse("{text}")}
+    assert Template.parse("{text} ") != Template.parse("{text}")
+
+
+def test_fields_are_listed_in_order_and_repeatedly() -> None:
+    assert Template.parse("{text_b}{text}{mask}{text}").fields == ("text_b", "text", "text")
+
+
+@pytest.mark.parametrize(
+    ("source", "mask", "soft"),
+    [("{text}", False, False), ("{text}{mask}", True, False), ("{soft:1}{text}", False, True)],
+)
+def test_it_is_known_whether_there_are_mask_slots_and_virtual_tokens(
+    source: str, mask: bool, soft: bool
+) -> None:
+    template = Template.parse(source)
+    assert (template.has_mask, template.has_soft) == (mask, soft)
+
+
+@pytest.mark.parametrize(
+    ("source", "needed", "counts"),
+    [
+        ("{text}{mask}", 1, (1,)),
+        ("{text}{mask}", 3, (3,)),
+        ("{text}{mask:2}", 2, (2,)),
+        ("{mask:1}{text}{mask}", 3, (1, 2)),
+        ("{mask}{text}{mask}", 2, (1, 1)),
+        ("{text}", 0, ()),
+        ("{text}{mask}{mask:2}", 0, (1, 2)),
+    ],
+)
+def test_open_masks_take_what_the_label_words_need(source: str, needed: int, counts: tuple[int, ...]) -> None:
+    template = Template.parse(source)
+    assert template.mask_counts(needed) == counts
+    assert template.mask_slots(needed) == sum(counts)
+
+
+@pytest.mark.parametrize(
+    ("source", "needed", "total"),
+    [
+        ("{text}{mask:2}", 1, 2),
+        ("{text}{mask:2}", 3, 2),
+        ("{mask}{text}{mask}", 3, 2),
+        ("{mask:2}{text}{mask}", 2, 3),
+    ],
+)
+def test_slots_that_do_not_come_to_the_need_are_refused(source: str, needed: int, total: int) -> None:
+    with pytest.raises(UserError, match=f"has {total} mask slots, but the label words need {needed}"):
+        Template.parse(source).mask_slots(needed)
+
+
+def test_label_words_without_a_mask_are_refused() -> None:
+    with pytest.raises(UserError, match=r"has no \{mask\}"):
+        Template.parse("{text}").mask_slots(1)
+
+
+def test_a_soft_prefix_stands_in_front_of_everything() -> None:
+    template = Template.parse("{text} It was {mask}.").with_soft_prefix(10)
+    assert template == Template.parse("{soft:10}{text} It was {mask}.")
+
+
+@pytest.mark.parametrize(
+    ("source", "follows"),
+    [
+        ("{text} It was {mask}.", True),
+        ("{text} It was\n{mask}", False),
+        ("{text}{mask}", False),
+        ("{text}{soft:3}{mask}", True),
+        ("{text} ", False),
+        ("{mask} {text} {mask}", False),
+    ],
+)
+def test_a_mask_begins_a_word_behind_a_space_or_a_virtual_token(source: str, follows: bool) -> None:
+    assert Template.parse(source).mask_follows_space is follows

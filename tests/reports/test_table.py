@@ -1,0 +1,106 @@
+"""The result table says what a run reached and what it cost, in numbers a person can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from promptkit.reports import human_bytes, human_count, result_table
+from promptkit.runs import Cost, LearntParameters, RunRecord, Scores, Seconds, TaskInfo, Versions
+from promptkit.runs.record import BackboneInfo, RunOptions
+
+
+def run(strategy: str, *, shots: int | None, parameters: LearntParameters, **cost: Any) -> RunRecord:
+    return RunRecord(
+        options=RunOptions(
+            strategy=strategy,
+            data="reviews-en",
+            model="promptkit-mini",
+            templates=("{text} {mask}",),
+            verbalizer=None,
+            readout="cloze",
+            slots="same",
+            shots=shots,
+            seed=0,
+            epochs=1,
+            lr=1e-3,
+            batch_size=8,
+            weight_decay=0.0,
+            max_length=64,
+            device="CPU",
+            mode="graph",
+        ),
+        task=TaskInfo(name="t", fingerprint="0", labels=("a", "b"), language="en", train=1, dev=1, test=1),
+        backbone=BackboneInfo(name="m", fingerprint="0", architecture="bert", parameters=22_000_000),
+        versions=Versions(python="3", mindspore="2", numpy="1", tokenizers="0", platform="x"),
+        dev=Scores(accuracy=0.81, f1=0.8, n=100, majority=0.5),
+        test=Scores(accuracy=0.7849, f1=0.7, n=300, majority=0.501),
+        parameters=parameters,
+        cost=Cost(**cost),
+    )
+
+
+RECORDS = (
+    run(
+        "soft",
+        shots=None,
+        parameters=LearntParameters(prompt=3840, head=770),
+        artifact_bytes=15_500,
+        seconds=Seconds(total=41.26),
+        peak_memory_mb=1234.4,
+    ),
+    run(
+        "pet",
+        shots=16,
+        parameters=LearntParameters(backbone=22_700_000),
+        artifact_bytes=90_800_000,
+        seconds=Seconds(total=7.0),
+    ),
+)
+
+
+def test_golden_markdown_table() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in result_table(RECORDS, "github").split("\n")
+    ]
+    assert rows[0] == [
+        "strategy",
+        "shots",
+        "dev",
+        "test",
+        "majority",
+        "learnt (prompt / encoder / head)",
+        "artifact",
+        "seconds",
+        "peak MB",
+    ]
+    soft = ["soft", "full", "81.0 %", "78.5 %", "50.1 %", "3.8 K / 0 / 770", "15.5 KB", "41.3", "1,234"]
+    pet = ["pet", "16", "81.0 %", "78.5 %", "50.1 %", "0 / 0 / 0 + 22.7 M backbone", "90.8 MB", "7.0", "-"]
+    assert rows[2:] == [soft, pet]
+
+
+def test_the_terminal_table_has_a_rule_below_the_head_and_lines_of_one_width() -> None:
+    lines = result_table(RECORDS).split("\n")
+    assert set(lines[1]) == {"-", " "}
+    assert len(lines) == 4
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_a_table_of_nothing_is_its_head() -> None:
+    assert result_table([]).startswith("strategy")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (1000, "1.0 K"), (12_345, "12.3 K"), (999_949, "999.9 K"), (999_950, "1.0 M")],
+)
+def test_counts_to_read(count: int, text: str) -> None:
+    assert human_count(count) == text
+
+
+def test_bytes_to_read() -> None:
+    assert human_bytes(999) == "999 B"
+    assert human_bytes(12_345) == "12.3 KB"
+    assert human_bytes(2_500_000_000) == "2.5 GB"

@@ -1,0 +1,62 @@
+"""`predictions.tsv` has one line an example, whatever stands in the texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from promptkit.runs import write_predictions
+from promptkit.runs.predictions import escape, unescape
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+    text_b: str | None = None
+
+
+def test_golden_file(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.tsv"
+    chances = np.array([[0.25, 0.75], [0.5, 0.5]])
+    texts = [Text("很好"), Text("one\ttwo\nthree\x85\\")]
+    write_predictions(path, ("neg", "pos"), [1, -1], [1, 0], chances, texts)
+    assert path.read_bytes().decode() == (
+        "index\tlabel\tpredicted\tp_neg\tp_pos\ttext\n"
+        "0\tpos\tpos\t0.250000\t0.750000\t很好\n"
+        "1\t\tneg\t0.500000\t0.500000\tone\\ttwo\\nthree\\u0085\\\\\n"
+    )
+
+
+def test_a_second_text_gets_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.tsv"
+    write_predictions(path, ("no", "yes"), [0], [0], np.array([[1.0, 0.0]]), [Text("a", "b")])
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].endswith("\ttext\ttext_b")
+    assert lines[1].endswith("\ta\tb")
+
+
+def test_a_lone_surrogate_does_not_lose_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.tsv"
+    write_predictions(path, ("no", "yes"), [0], [0], np.array([[1.0, 0.0]]), [Text("a\ud800")])
+    assert path.read_text(encoding="utf-8").endswith("a\\ud800\n")
+
+
+@given(st.text())
+@example("\\n")
+@example("\\\\u0085\x85\\u0085")
+@example("\r\n\v\f\x1c\x1d\x1e\u2028\u2029")
+def test_an_escaped_text_is_one_cell_and_comes_back(text: str) -> None:
+    escaped = escape(text)
+    assert "\t" not in escaped
+    assert len(escaped.splitlines()) <= 1
+    assert unescape(escaped) == text
+
+
+def test_unequal_lengths_are_a_programming_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="do not match"):
+        write_predictions(tmp_path / "p.tsv", ("no", "yes"), [0], [0], np.zeros((1, 3)), [Text("a")])
