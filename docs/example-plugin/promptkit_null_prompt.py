@@ -13,7 +13,7 @@ from pydantic import Field
 from promptkit import Defaults, Strategy, StrategyOptions, Template, UserError, hookimpl
 
 if TYPE_CHECKING:
-    from promptkit import PromptTask, Readout
+    from promptkit import PromptTask
     from promptkit.nn import Backbone, PromptedModel
 
 
@@ -31,7 +31,7 @@ class NullPrompt(Strategy):
     Options = NullPromptOptions
     defaults = Defaults(epochs=5, few_shot_epochs=30, lr=0.05, templates=(("en", ("{text} {mask}",)),))
 
-    def check(self, readout: Readout, templates: Sequence[Template]) -> None:
+    def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse a classification head: without label words there is nothing to correct."""
         if readout != "cloze":
             raise UserError("strategy 'null-prompt' reads label words at the mask; use --readout cloze.")
@@ -51,10 +51,10 @@ class NullPrompt(Strategy):
         class BiasedCloze(ClozePrompt):
             def __init__(self) -> None:
                 super().__init__(backbone, task)
-                self.head = Parameter(Tensor([0.0] * len(task.labels)), name="head")
+                self.bias = Parameter(Tensor([0.0] * len(task.labels)), name="bias")
 
             def scores(self, features: Tensor) -> Tensor:
-                return super().scores(features) + self.head
+                return super().scores(features) + self.bias
 
         return BiasedCloze()
 

@@ -22,7 +22,7 @@ class OptionCard:
 
     Attributes:
         name: the key.
-        type: the type in words, with its bounds, e.g. `int >= 1` or `random|vocab|text`.
+        type: the type in words, with its bounds, e.g. `int 1..512`, `float > 0` or `random|vocab|text`.
         required: whether there is no default.
         default: the default as a JSON value; None if it is None or there is none.
         help: what the option does.
@@ -83,12 +83,12 @@ def _jsonable(value: object) -> Any:
 
 
 def _bounds(metadata: list[Any]) -> list[str]:
-    return [
-        f"{sign} {getattr(bound, key)}"
-        for key, sign in _BOUNDS
-        for bound in metadata
-        if getattr(bound, key, None) is not None
-    ]
+    # Inside a union, pydantic leaves `Annotated[int, Field(ge=1)]` as it was written.
+    found = [bound for it in metadata for bound in getattr(it, "metadata", [it])]
+    values = {key: getattr(it, key) for it in found for key, _ in _BOUNDS if hasattr(it, key)}
+    if {"ge", "le"} <= set(values):
+        return [f"{values['ge']}..{values['le']}"]
+    return [f"{sign} {values[key]}" for key, sign in _BOUNDS if key in values]
 
 
 def _type_name(annotation: Any) -> str:

@@ -151,8 +151,9 @@ class PluginHost:
         manager.add_hookspecs(spec)
         with _fault_of("import"):
             plugin = candidate.load()
-        check_hooks(manager, plugin)
-        manager.register(plugin, candidate.origin.plugin)
+        with _fault_of("check"):
+            check_hooks(manager, plugin)
+            manager.register(plugin, candidate.origin.plugin)
         offer = Offer(candidate.origin, self._registered)
         for hook, register in (
             ("promptkit_register_strategies", offer.strategy),
@@ -168,16 +169,12 @@ class PluginHost:
 
     @contextlib.contextmanager
     def _refusing(self, origin: Origin) -> Iterator[None]:
-        """Refuse the plugin if the body fails. Its prints go to standard error, which no script parses."""
+        """Refuse the plugin on a `Fault`. Its prints go to standard error, which no script parses."""
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 yield
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            # BaseException, for a plugin that calls sys.exit() must not end its host.
-            fault = str(error) if isinstance(error, Fault) else describe_exception(error)
-            self.refusals.append(Refusal(origin.plugin, origin.distribution, origin.version, fault))
+        except Fault as fault:
+            self.refusals.append(Refusal(origin.plugin, origin.distribution, origin.version, str(fault)))
             self._registered = self._registered.without(origin)
             self._managers.pop(origin, None)
 
@@ -193,7 +190,7 @@ def _call(manager: pluggy.PluginManager, hook: str, **arguments: object) -> None
 
 @contextlib.contextmanager
 def _fault_of(step: str) -> Iterator[None]:
-    """Turn whatever the body raises into a `Fault` that names the step."""
+    """Turn whatever the body raises into a `Fault` that names the step; sys.exit() must not end the host."""
     try:
         yield
     except (KeyboardInterrupt, Fault):

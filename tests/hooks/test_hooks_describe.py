@@ -46,7 +46,9 @@ def card_for(annotation: Any, **field: Any) -> StrategyCard:
 @pytest.mark.parametrize(
     ("annotation", "field", "expected"),
     [
-        (int, {"ge": 1, "le": 512}, "int >= 1 <= 512"),
+        (int, {"ge": 1, "le": 512}, "int 1..512"),
+        (int, {"ge": 0}, "int >= 0"),
+        (float, {"gt": 0, "le": 1}, "float > 0 <= 1"),
         (float, {"gt": 0}, "float > 0"),
         (bool, {}, "bool"),
         (str, {}, "text"),

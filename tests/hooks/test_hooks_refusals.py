@@ -98,7 +98,7 @@ FAULTS = {
     "exception in the hook": (
         STRATEGY + "@hookimpl\ndef promptkit_register_strategies(register):\n"
         "    register(Bad)\n    raise ValueError('two\\nlines')\n",
-        "promptkit_register_strategies failed: ValueError: two lines (made_up_plugin_bad.py, line 14)",
+        "promptkit_register_strategies failed: ValueError: two lines (made_up_plugin_bad.py, line 13)",
     ),
     "exit in the hook": (
         STRATEGY + "@hookimpl\ndef promptkit_register_strategies(register):\n"
@@ -108,9 +108,9 @@ FAULTS = {
     "exception on import": ("1 / 0\n", "import failed: ZeroDivisionError: division by zero"),
     "missing dependency": (
         "import no_such_module\n",
-        "import failed: ModuleNotFoundError: No module named 'no_such_module' (made_up_plugin_bad.py, line 1)",
+        "ModuleNotFoundError: No module named 'no_such_module' (made_up_plugin_bad.py, line 1)",
     ),
-    "SyntaxError": ("def broken(:\n", "import failed: SyntaxError: invalid syntax (made_up_plugin_bad.py, line 1)"),
+    "SyntaxError": ("def broken(:\n", "SyntaxError: invalid syntax (made_up_plugin_bad.py, line 1)"),
     "SystemExit on import": ("import sys\nsys.exit(0)\n", "import failed: SystemExit: 0"),
 }  # fmt: skip
 
@@ -166,6 +166,15 @@ def test_what_a_plugin_prints_goes_to_standard_error(install_plugin, good_source
     assert "hello from import" in printed.err
 
 
+def test_a_plugin_that_cannot_be_looked_into_is_refused():
+    class Hostile:
+        def __dir__(self):
+            raise SystemExit(5)
+
+    (refusal,) = PluginHost.from_plugins({"hostile": Hostile()}).refusals
+    assert refusal.fault.startswith("check failed: SystemExit: 5")
+
+
 def test_an_optional_hook_of_a_later_version_is_let_pass():
     def promptkit_register_from_the_future(register):
         raise AssertionError("never called")
@@ -188,11 +197,11 @@ class TestDescribeException:
         assert "\n" not in text
 
     def test_an_exception_that_cannot_be_printed_does_not_raise(self):
-        class Hostile(Exception):
+        class HostileError(Exception):
             def __str__(self):
                 raise RuntimeError("no")
 
-        assert describe_exception(Hostile()).startswith("Hostile")
+        assert describe_exception(HostileError()).startswith("HostileError")
 
     def test_no_message_leaves_the_kind(self):
         assert describe_exception(KeyError()) == "KeyError"

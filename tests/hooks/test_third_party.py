@@ -17,7 +17,7 @@ EXAMPLE = ROOT / "docs" / "example-plugin"
 
 
 class Environment:
-    """A fresh virtual environment that borrows the running one's dependencies, but installs promptkit anew."""
+    """A fresh virtual environment that borrows the running one's packages but not its promptkit."""
 
     def __init__(self, folder: Path) -> None:
         venv.create(folder, with_pip=True)
@@ -47,7 +47,7 @@ class Environment:
         return self.execute("python", "-c", code).stdout.strip()
 
     def install(self, project: Path) -> None:
-        """Install a project without its dependencies; built with the borrowed hatchling where there is one."""
+        """Install a project without its dependencies, built with the borrowed hatchling if there is one."""
         isolation = ["--no-build-isolation"] if _importable("hatchling") else []
         self.execute("python", "-m", "pip", "install", "--quiet", "--no-deps", *isolation, str(project))
 

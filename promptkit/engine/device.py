@@ -1,0 +1,45 @@
+"""Which device MindSpore runs on. Only CPU has been run by the project; see docs/devices.md."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from promptkit.errors import UserError
+
+Device = Literal["auto", "CPU", "Ascend", "GPU"]
+DEVICES: tuple[str, ...] = ("auto", "CPU", "Ascend", "GPU")
+
+
+def set_device(device: str) -> str:
+    """Choose the device through MindSpore's own API and return its name.
+
+    `auto` takes Ascend where MindSpore was built for it and finds one, else CPU. Eager execution is the base
+    mode; what is worth compiling is compiled by `promptkit.training`.
+
+    Raises:
+        UserError: for an unknown device, or one this MindSpore cannot use.
+    """
+    if device not in DEVICES:
+        raise UserError(f"unknown device '{device}'. Known: {', '.join(DEVICES)}.")
+    # MindSpore's warnings about its own deprecations drown what promptkit has to say.
+    os.environ.setdefault("GLOG_v", "3")
+    import mindspore as ms
+
+    chosen = _best() if device == "auto" else device
+    try:
+        ms.set_device(chosen)
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"device '{chosen}' cannot be used here: {reason}") from None
+    return chosen
+
+
+def _best() -> str:
+    import mindspore as ms
+
+    try:
+        return "Ascend" if ms.hal.is_available("Ascend") and ms.hal.device_count("Ascend") else "CPU"
+    except (RuntimeError, ValueError, AttributeError):
+        return "CPU"

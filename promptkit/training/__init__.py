@@ -1,0 +1,11 @@
+"""The one training loop: execution in graph mode, optimiser, schedule, early stop."""
+
+from __future__ import annotations
+
+from promptkit.training.execution import Executor
+from promptkit.training.loop import TrainingResult, TrainingSettings, train
+from promptkit.training.sources import BatchSource, EncodedSource, FeatureSource
+
+__all__ = [
+    "BatchSource", "EncodedSource", "Executor", "FeatureSource", "TrainingResult", "TrainingSettings", "train",
+]  # fmt: skip

@@ -1,0 +1,133 @@
+"""Runs a prompted model: compiled as a graph where MindSpore can, eagerly where it cannot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, ops
+
+from promptkit.nn import PromptedModel
+from promptkit.training.sources import BatchSource, Step
+
+Mode = Literal["graph", "pynative"]
+
+
+class Executor:
+    """The compiled or eager functions of one model.
+
+    A model that does not compile is run in PyNative mode from then on, with a warning; if it fails there too,
+    that is the plugin's bug and its traceback is shown.
+
+    Args:
+        model: the prompted model.
+        mode: `graph` compiles, once for every static shape; `pynative` never does.
+        warn: is told, in one line, that a model could not be compiled.
+
+    Attributes:
+        mode: `graph`, or `pynative` once compiling has failed.
+        compile_seconds: time of the first calls for each shape, which is nearly all compilation.
+    """
+
+    def __init__(self, model: PromptedModel, mode: Mode, warn: Callable[[str], None]) -> None:
+        self.model, self.mode = model, mode
+        self.compile_seconds = 0.0
+        self._warn = warn
+        self._seen: set[tuple[Any, ...]] = set()
+        self._compiled: dict[str, Callable[..., Any]] = {}
+        model.set_train(False)
+
+    def features(self, source: BatchSource) -> Any:
+        """Return the model's fixed features of every example, (N, ...) float32."""
+        return self._collect("features", source)
+
+    def scores(self, source: BatchSource) -> Any:
+        """Return the class scores of every example, (N, C) float32, in the order of the data set."""
+        return self._collect("construct", source)
+
+    def scores_of_features(self, source: BatchSource) -> Any:
+        """Return the class scores of every example from its features, (N, C) float32."""
+        return self._collect("scores", source)
+
+    def loss_and_gradients(self, step: Step, *, from_features: bool) -> tuple[Any, tuple[Any, ...]]:
+        """Return the weighted mean cross entropy of a batch and its gradients by trainable parameter."""
+        name = "learn_features" if from_features else "learn"
+        return self._call(name, (*step.inputs, step.labels, step.weights))  # type: ignore[no-any-return]
+
+    def _collect(self, name: str, source: BatchSource) -> Any:
+        result: Any = None
+        for step in source.epoch(None):
+            values = self._call(name, step.inputs).asnumpy()
+            if result is None:
+                result = np.zeros((source.size, *values.shape[1:]), np.float32)
+            real = step.index >= 0
+            result[step.index[real]] = values[real]
+        return result
+
+    def _call(self, name: str, arrays: tuple[Any, ...]) -> Any:
+        tensors = [Tensor(a) for a in arrays]
+        key = (name, *(a.shape for a in arrays))
+        if key in self._seen:
+            return self._function(name)(*tensors)
+        started = time.perf_counter()
+        try:
+            result = self._function(name)(*tensors)
+        except Exception as error:
+            if self.mode == "pynative" or isinstance(error, MemoryError):
+                raise
+            self._fall_back(error)
+            return self._call(name, arrays)
+        self._seen.add(key)
+        self.compile_seconds += time.perf_counter() - started if self.mode == "graph" else 0.0
+        return result
+
+    def _fall_back(self, error: Exception) -> None:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        self._warn(f"the prompted model does not compile ({reason[:160]}); it runs in PyNative mode, slower")
+        self.mode = "pynative"
+        self._compiled.clear()
+        self._seen.clear()
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        if name not in self._compiled:
+            function = self._plain(name)
+            self._compiled[name] = ms.jit(function) if self.mode == "graph" else function
+        return self._compiled[name]
+
+    def _plain(self, name: str) -> Callable[..., Any]:
+        model = self.model
+
+        def forward(*inputs):  # type: ignore[no-untyped-def]
+            return model(*inputs)
+
+        def features(*inputs):  # type: ignore[no-untyped-def]
+            return model.features(*inputs)
+
+        def scores(*inputs):  # type: ignore[no-untyped-def]
+            return model.scores(*inputs)
+
+        def loss(*arguments):  # type: ignore[no-untyped-def]
+            return weighted_cross_entropy(model(*arguments[:-2]), arguments[-2], arguments[-1])
+
+        def loss_of_features(*arguments):  # type: ignore[no-untyped-def]
+            return weighted_cross_entropy(model.scores(*arguments[:-2]), arguments[-2], arguments[-1])
+
+        if name in ("learn", "learn_features"):
+            weights = list(model.trainable_params())
+            gradient = ms.value_and_grad(loss if name == "learn" else loss_of_features, None, weights)
+
+            def learn(*arguments):  # type: ignore[no-untyped-def]
+                return gradient(*arguments)
+
+            return learn
+        return {"construct": forward, "features": features, "scores": scores}[name]
+
+
+def weighted_cross_entropy(scores, labels, weights):  # type: ignore[no-untyped-def]
+    """Mean over the real rows of -log softmax(scores)[label]: (B, C), (B,), (B,) -> scalar."""
+    log_p = ops.log_softmax(scores, -1)
+    picked = ops.gather_elements(log_p, 1, labels.reshape(-1, 1)).reshape(-1)
+    return -(picked * weights).sum() / weights.sum()
