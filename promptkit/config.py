@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,6 +12,8 @@ from promptkit.errors import UserError, did_you_mean
 DEFAULT_MODEL = "promptkit-mini"
 DEFAULT_DATA = "reviews-en"
 MAX_LENGTH = 128
+# Settings whose option on the command line is not named after them.
+_FLAGS = {"templates": "--template", "metrics": "--metric", "options": "--set"}
 
 
 class RunConfig(BaseModel):
@@ -39,6 +41,7 @@ class RunConfig(BaseModel):
         download, mirror: whether, and from where, a Hub model may be fetched.
         save: whether to write a run directory.
         quiet: no progress bar.
+        command: the command line that asked for the run, for the record; empty from Python.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +75,7 @@ class RunConfig(BaseModel):
     mirror: str | None = None
     save: bool = True
     quiet: bool = False
+    command: tuple[str, ...] = ()
 
 
 def make_config(**values: Any) -> RunConfig:
@@ -88,8 +92,14 @@ def make_config(**values: Any) -> RunConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "setting"
-        flag = "--" + name.replace("_", "-")
-        raise UserError(f"{flag}: {first['msg']} (got {first['input']!r}).") from None
+        flag = _FLAGS.get(name, "--" + name.replace("_", "-"))
+        guess = did_you_mean(str(first["input"]), _choices(name))
+        raise UserError(f"{flag}: {first['msg']} (got {first['input']!r}).{guess}") from None
+
+
+def _choices(name: str) -> tuple[str, ...]:
+    field = RunConfig.model_fields.get(name)
+    return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
 
 
 def parse_settings(pairs: tuple[str, ...] | list[str]) -> dict[str, str]:

@@ -97,6 +97,7 @@ def build(
     seen = sum(t.examples for t in trained)
     predicted = sum(m.predicted for m in members)
     return RunRecord(
+        command=config.command,
         options=_options(config, strategy, templates, verbalizer, settings, device, members[0].mode),
         task=TaskInfo(
             name=task.name,

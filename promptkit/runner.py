@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,19 @@ class _Plan:
     epochs: int
     warnings: list[str] = field(default_factory=list)
 
+    def describe(self) -> str:
+        """Return in two lines what is about to be run."""
+        task, config = self.task, self.config
+        sizes = f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test)} test"
+        shots = "" if config.shots is None else f", {config.shots} shots"
+        labels = ", ".join(task.labels)
+        templates = " | ".join(str(template) for template in self.templates)
+        words = f"; label words: {self.verbalizer}" if self.verbalizer else ""
+        return (
+            f"{self.strategy.name} on {task.name} ({sizes}{shots}; labels {labels}) with {config.model}\n"
+            f"template: {templates}{words}"
+        )
+
     def warn(self, message: str) -> None:
         """Keep a warning for the record and print it."""
         if message not in self.warnings:
@@ -84,24 +98,35 @@ def run(strategy: str, **settings: Any) -> RunResult:
     return execute(make_config(strategy=strategy, **settings))
 
 
-def execute(config: RunConfig) -> RunResult:
-    """Carry out a checked configuration; see `run`."""
+def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None) -> RunResult:
+    """Carry out a checked configuration; see `run`.
+
+    Args:
+        config: the settings.
+        announce: is told in two lines what is about to be run, once it is known to be possible.
+    """
     from promptkit.runs import RunDirectory
 
     started = time.perf_counter()
     plan = _plan(config)
     if not config.save:
-        return _execute(plan, None, started)
+        return _execute(plan, None, started, announce)
     shots = "full" if config.shots is None else f"{config.shots}shot"
     stem = f"{plan.strategy.name}-{plan.task.name}-{shots}-s{config.seed}"
     with RunDirectory.create(config.out, stem) as directory:
-        return _execute(plan, directory, started)
+        return _execute(plan, directory, started, announce)
 
 
 def _plan(config: RunConfig) -> _Plan:
     host = get_host()
     cls = host.strategy(config.strategy).cls
     strategy = cls(parse_options(cls, config.options))
+    if config.metrics:
+        from promptkit.evaluation import load_metric
+
+        for name in config.metrics:
+            # Before the training, which a misspelt name would otherwise cost.
+            load_metric(name, {metric: entry.path for metric, entry in host.metrics.items()})
     full = load_task(
         config.data,
         text_column=config.text_column,
@@ -132,7 +157,9 @@ def _plan(config: RunConfig) -> _Plan:
     return plan
 
 
-def _execute(plan: _Plan, directory: Any, started: float) -> RunResult:
+def _execute(
+    plan: _Plan, directory: Any, started: float, announce: Callable[[str], None] | None
+) -> RunResult:
     from promptkit.engine.catalog import find_model
     from promptkit.engine.device import set_device
 
@@ -143,6 +170,8 @@ def _execute(plan: _Plan, directory: Any, started: float) -> RunResult:
         download=config.download,
         mirror=config.mirror,
     )
+    if announce:
+        announce(plan.describe())
     device = set_device(config.device)
     import mindspore as ms
 

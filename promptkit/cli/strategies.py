@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of strategies.")] = False,
     ) -> None:
-        """List the installed strategies, with the options that --set takes."""
+        """List the installed strategies and their options."""
         from promptkit.hooks import get_host, strategy_card
 
         host = get_host()

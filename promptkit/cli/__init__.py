@@ -1,0 +1,41 @@
+"""The command line: one file a command, nothing but parsing and printing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+_BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 is success, 2 bad input (one line on standard error), 130 an interrupt, 141 a reader that went away. Any
+    other exception is a bug and leaves with its traceback, which makes Python exit with 1.
+
+    Args:
+        arguments: what stands behind the program's name; by default what the process was called with.
+    """
+    from promptkit.errors import UserError
+
+    try:
+        # Inside, so that Ctrl-C is answered while modules and plugins are still being imported.
+        from promptkit.cli.app import execute
+
+        code = execute(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes once more at exit, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE

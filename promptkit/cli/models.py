@@ -1,0 +1,30 @@
+"""`promptkit models`: the language models that are at hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from promptkit.cli.options import JsonOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+
+    @app.command()
+    def models(as_json: JsonOption = False) -> None:
+        """List the language models at hand."""
+        from tabulate import tabulate
+
+        from promptkit.engine.catalog import list_models
+        from promptkit.hooks import get_host
+
+        cards = list_models({name: entry.locate for name, entry in get_host().models.items()})
+        if as_json:
+            typer.echo(json.dumps([asdict(card) for card in cards], indent=2, ensure_ascii=False))
+            return
+        rows = [(card.name, card.architecture, card.summary) for card in cards]
+        typer.echo(tabulate(rows, headers=("model", "architecture", "shape"), disable_numparse=True))
+        typer.echo("\n--model also takes a Hugging Face checkpoint directory, or a Hub id with --download.")

@@ -1,0 +1,44 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+ModelOption = Annotated[
+    str, typer.Option("--model", metavar="NAME|DIR|ID", help="Shipped model, checkpoint directory or Hub id.")
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="auto|CPU|Ascend|GPU", help="What MindSpore runs on.")
+]
+DownloadOption = Annotated[
+    bool, typer.Option("--download", help="Fetch a Hub model; without it nothing touches the network.")
+]
+MirrorOption = Annotated[
+    str | None, typer.Option("--mirror", metavar="URL", help="Fetch from this mirror of the Hub.")
+]
+ReadoutOption = Annotated[
+    str,
+    typer.Option("--readout", metavar="cloze|head", help="Read label words at the mask, or a linear head."),
+]
+SlotsOption = Annotated[
+    str,
+    typer.Option(
+        "--slots",
+        metavar="same|first|mean",
+        help="Rule for label words of several pieces.",
+    ),
+]
+VerbalizerOption = Annotated[
+    str | None, typer.Option("--verbalizer", metavar="V", help="Label words: 'label=word,word; label=word'.")
+]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="An option of the strategy; may be repeated."),
+]
+MaxLengthOption = Annotated[
+    int,
+    typer.Option("--max-length", metavar="N", help="Most tokens of a text with its template; texts are cut."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

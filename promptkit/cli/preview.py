@@ -1,0 +1,211 @@
+"""`promptkit preview`: what a template and its label words become under a model's tokenizer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptkit.cli.options import (
+    DownloadOption,
+    MaxLengthOption,
+    MirrorOption,
+    ModelOption,
+    ReadoutOption,
+    SettingsOption,
+    SlotsOption,
+    VerbalizerOption,
+)
+from promptkit.config import DEFAULT_MODEL, MAX_LENGTH
+from promptkit.errors import UserError
+
+if TYPE_CHECKING:
+    from promptkit.prompt import PromptTask
+    from promptkit.prompting import Template, TokenizerFace, Verbalizer
+
+_SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
+_ROLES = {"field:text": "text", "field:text_b": "text_b", "mask": "mask slot", "virtual": "virtual token"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+
+    @app.command()
+    def preview(
+        template: Annotated[
+            list[str] | None,
+            typer.Option(metavar="T", help="Template, e.g. '{text} It was {mask}.'; may be repeated."),
+        ] = None,
+        text: Annotated[
+            str | None, typer.Option(metavar="TEXT", help="What stands for {text}; a sample by default.")
+        ] = None,
+        text_b: Annotated[str | None, typer.Option(metavar="TEXT", help="What stands for {text_b}.")] = None,
+        model: ModelOption = DEFAULT_MODEL,
+        verbalizer: VerbalizerOption = None,
+        slots: SlotsOption = "same",
+        readout: ReadoutOption = "cloze",
+        strategy: Annotated[
+            str | None,
+            typer.Option(metavar="NAME", help="Show the template as this strategy uses it, or its own ones."),
+        ] = None,
+        settings: SettingsOption = None,
+        max_length: MaxLengthOption = MAX_LENGTH,
+        download: DownloadOption = False,
+        mirror: MirrorOption = None,
+    ) -> None:
+        """Show the tokens of a prompt and of its label words."""
+        from promptkit.config import make_config, parse_settings
+
+        # Checks the choices, and says what is wrong with them in the words of `run`.
+        config = make_config(
+            strategy=strategy or "",
+            templates=tuple(template or ()),
+            verbalizer=verbalizer,
+            slots=slots,
+            readout=readout,
+            max_length=max_length,
+            options=parse_settings(settings or []),
+        )
+        from promptkit.data.catalog import guess_language
+        from promptkit.prompting import Verbalizer, default_words
+
+        language = guess_language([*config.templates, text or "", verbalizer or ""])
+        templates = _templates(config, language)
+        words = None
+        if readout == "cloze":
+            words = (
+                Verbalizer.parse(verbalizer)
+                if verbalizer is not None
+                else default_words(("positive", "negative"), language)
+            )
+        fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b)
+        directory = _find_model(model, download, mirror)
+        tokenizer, length = _load_tokenizer(directory, max_length)
+        for number, each in enumerate(templates):
+            typer.echo("\n" if number else "", nl=False)
+            _show(each, words, fields, tokenizer, config, length)
+
+
+def _templates(config: Any, language: str) -> list[Template]:
+    """Return the templates as the strategy prepares them; without any, its own for the language."""
+    from promptkit.hooks import get_host
+    from promptkit.prompting import Template
+    from promptkit.strategy import Defaults, parse_options
+
+    if not config.strategy:
+        if config.options:
+            raise UserError("--set: options belong to a strategy; name one with --strategy.")
+        sources = config.templates or Defaults().templates_for(language)
+        return [Template.parse(source) for source in sources]
+    cls = get_host().strategy(config.strategy).cls
+    strategy = cls(parse_options(cls, config.options))
+    sources = config.templates or strategy.defaults.templates_for(language)
+    templates = [strategy.prepare(Template.parse(source)) for source in sources]
+    strategy.check(config.readout, templates)
+    return templates
+
+
+def _fields(templates: list[Template], text: str, text_b: str | None) -> dict[str, str]:
+    if text_b is None:
+        return {"text": text}
+    if not any("text_b" in template.fields for template in templates):
+        raise UserError("--text-b: the template has no {text_b}.")
+    return {"text": text, "text_b": text_b}
+
+
+def _find_model(model: str, download: bool, mirror: str | None) -> Path:
+    from promptkit.engine.catalog import find_model
+    from promptkit.hooks import get_host
+
+    registry = {name: entry.locate for name, entry in get_host().models.items()}
+    return find_model(model, registry=registry, download=download, mirror=mirror)
+
+
+def _load_tokenizer(directory: Path, max_length: int) -> tuple[TokenizerFace, int]:
+    """Return the tokenizer and the longest row the model takes."""
+    from promptkit.engine.config import read_config
+    from promptkit.engine.tokenizer import load_tokenizer
+
+    shape = read_config(directory)
+    tokenizer = load_tokenizer(directory, shape.architecture, shape.vocab_size)
+    return tokenizer, min(max_length, shape.max_length)
+
+
+def _show(
+    template: Template,
+    words: Verbalizer | None,
+    fields: Mapping[str, str],
+    tokenizer: TokenizerFace,
+    config: Any,
+    max_length: int,
+) -> None:
+    import numpy as np
+
+    from promptkit.prompt import resolve_prompt
+
+    typer.echo(f"template: {template}")
+    try:
+        prompt = resolve_prompt(
+            template,
+            words,
+            labels=words.labels if words else (),
+            tokenizer=tokenizer,
+            readout=config.readout,
+            slots=config.slots,
+            max_length=max_length,
+            rng=np.random.default_rng(0),
+        )
+    except UserError:
+        if words is not None and template.has_mask:
+            # The words are what is most likely wrong, and the table shows how.
+            typer.echo(f"\n{words_table(tokenizer, words, template)}")
+        raise
+    typer.echo(f"\n{tokens_table(prompt, fields)}")
+    if words is not None:
+        typer.echo(f"\n{words_table(tokenizer, words, template)}")
+
+
+def tokens_table(prompt: PromptTask, fields: Mapping[str, str]) -> str:
+    """Return the tokens in order with their roles, and their counts."""
+    from tabulate import tabulate
+
+    rows = [(piece, _ROLES.get(role, role)) for piece, role in prompt.encoder.explain(fields)]
+    # The token comes last: Chinese characters are two columns wide, and would shift what follows.
+    table = tabulate(
+        [(place, role, piece) for place, (piece, role) in enumerate(rows)],
+        headers=("position", "role", "token"),
+        disable_numparse=True,
+        colalign=("right", "left", "left"),
+    )
+    counts = Counter(role for _, role in rows)
+    listed = ", ".join(f"{count} {role}" for role, count in counts.items())
+    lines = [table, "", f"{len(rows)} tokens of at most {prompt.encoder.max_length}: {listed}"]
+    encoded = prompt.encoder.encode_many([fields])[0]
+    if encoded.dropped:
+        lines.append(f"cut off: {encoded.dropped} tokens of the text")
+    if unknown := encoded.unknown + prompt.encoder.template_unknown:
+        lines.append(f"not in the model's vocabulary: {unknown} of these tokens")
+    return "\n".join(lines)
+
+
+def words_table(tokenizer: TokenizerFace, words: Verbalizer, template: Template) -> str:
+    """Return how each label word is split, with those marked that are not in the vocabulary."""
+    from tabulate import tabulate
+
+    from promptkit.prompting import explain_words
+
+    unknown = tokenizer.token(tokenizer.unk_id)
+    rows = []
+    for label, word, pieces in explain_words(tokenizer, words, template.mask_follows_space):
+        mark = "" if pieces and unknown not in pieces else "  (not in the model's vocabulary)"
+        rows.append((str(len(pieces)), label, f"{word} = {' '.join(pieces)}{mark}"))
+    table: str = tabulate(
+        rows,
+        headers=("slots", "label", "label word = pieces"),
+        disable_numparse=True,
+        colalign=("right", "left", "left"),
+    )
+    return table
