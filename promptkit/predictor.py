@@ -11,12 +11,14 @@ import numpy as np
 
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
+from promptkit.interrupts import held_interrupts
 from promptkit.strategy import parse_options
 
 if TYPE_CHECKING:
     from promptkit.nn import PromptedModel
     from promptkit.prompt import PromptTask
 
+CARD_FORMAT = 1
 _COMPILE_FROM = 256  # texts; fewer are answered sooner without compiling
 
 
@@ -113,6 +115,10 @@ def load(
     if not path.exists():
         raise UserError(f"run '{path}' does not exist.")
     tensors, card = load_artifact(path / "prompt.safetensors" if path.is_dir() else path)
+    if card.get("format") != CARD_FORMAT:
+        raise UserError(
+            f"'{path}' has a prompt.safetensors of format {card.get('format')}; this promptkit reads {CARD_FORMAT}."
+        )
     host = get_host()
     cls = host.strategy(card["strategy"]).cls
     strategy = cls(parse_options(cls, card["options"]))
@@ -122,7 +128,8 @@ def load(
         download=download,
         mirror=mirror,
     )
-    set_device(device)
+    with held_interrupts():
+        set_device(device)
     return Predictor(card, _members(strategy, card, tensors, directory, model or card["model"], path))
 
 

@@ -96,8 +96,7 @@ def resolve_prompt(
         UserError: if the cloze readout has no mask or no label words, or the words do not fit the template.
     """
     if readout == "head":
-        slots_needed = template.mask_slots(1) if template.has_mask else 0
-        encoder = Encoder(template, tokenizer, mask_slots=slots_needed, max_length=max_length)
+        encoder = Encoder(template, tokenizer, mask_slots=0, max_length=max_length)
         return PromptTask(tuple(labels), template, encoder, None, readout, tokenizer, rng, language)
     if not template.has_mask:
         raise UserError(
@@ -109,14 +108,6 @@ def resolve_prompt(
             f"no label words are known for the labels {', '.join(labels)}: give --verbalizer "
             f"'{'; '.join(f'{label}=WORD' for label in labels)}', or choose --readout head."
         )
-    # The encoder needs the number of slots, the verbalizer whether a space stands before the mask.
-    probe = Encoder(template, tokenizer, mask_slots=template.mask_slots(1), max_length=max_length)
-    resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=probe.mask_follows_space)
-    needed = template.mask_slots(resolved.slots)
-    if needed != resolved.slots:
-        raise UserError(
-            f"template '{template}' has {needed} mask slots, the label words need {resolved.slots}; "
-            "write {mask} without a number to get as many as are needed."
-        )
+    resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
     encoder = Encoder(template, tokenizer, mask_slots=resolved.slots, max_length=max_length)
     return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language)

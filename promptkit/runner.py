@@ -15,6 +15,7 @@ import numpy as np
 from promptkit.config import RunConfig, make_config
 from promptkit.data import Task, draw_shots, load_task
 from promptkit.hooks import get_host
+from promptkit.interrupts import held_interrupts
 from promptkit.predictor import Predictor, load
 from promptkit.prompting import Template, Verbalizer, default_words
 from promptkit.strategy import Strategy, parse_options
@@ -172,7 +173,8 @@ def _execute(
     )
     if announce:
         announce(plan.describe())
-    device = set_device(config.device)
+    with held_interrupts():
+        device = set_device(config.device)
     import mindspore as ms
 
     from promptkit.engine.loading import load_backbone

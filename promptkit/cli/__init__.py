@@ -21,21 +21,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what stands behind the program's name; by default what the process was called with.
     """
     from promptkit.errors import UserError
+    from promptkit.interrupts import was_interrupted
 
     try:
         # Inside, so that Ctrl-C is answered while modules and plugins are still being imported.
         from promptkit.cli.app import execute
 
         code = execute(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return _BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         # Python flushes once more at exit, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except Exception:
+        if was_interrupted():
+            return _interrupted()
+        raise
+
+
+def _interrupted() -> int:
+    print("interrupted", file=sys.stderr)
+    return INTERRUPTED

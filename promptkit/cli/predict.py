@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import typer
 
 from promptkit.cli.options import DeviceOption, DownloadOption, MirrorOption
 from promptkit.errors import UserError
+from promptkit.interrupts import keyboard_interrupts
 
 if TYPE_CHECKING:
     from promptkit.predictor import Prediction
@@ -64,11 +66,13 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Print label, probability and text of every text."""
         lines = read_lines(text or [], text_b, file, encoding)
-        from promptkit.predictor import load
+        with keyboard_interrupts():
+            from promptkit.predictor import load
 
-        predictor = load(run, model=model, device=device, download=download, mirror=mirror)
-        rows = to_fields(lines, text_b, predictor.card["templates"])
-        for row, prediction in zip(rows, predictor.predict(rows), strict=True):
+            predictor = load(run, model=model, device=device, download=download, mirror=mirror)
+            rows = to_fields(lines, text_b, predictor.card["templates"])
+            predictions = predictor.predict(rows)
+        for row, prediction in zip(rows, predictions, strict=True):
             typer.echo(_as_json(row, prediction) if as_json else _as_line(row, prediction))
 
 
@@ -142,7 +146,9 @@ def to_fields(lines: Sequence[Line], text_b: str | None, templates: Sequence[str
 
 def _as_json(row: dict[str, str], prediction: Prediction) -> str:
     answer = {"label": prediction.label, "probabilities": prediction.probabilities}
-    return json.dumps({**row, **answer}, ensure_ascii=False)
+    line = json.dumps({**row, **answer}, ensure_ascii=False)
+    # JSON allows these as they are, but readers of lines may break at them.
+    return re.sub("[\x85\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", line)
 
 
 def _as_line(row: dict[str, str], prediction: Prediction) -> str:

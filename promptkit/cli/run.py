@@ -23,6 +23,7 @@ from promptkit.cli.options import (
 )
 from promptkit.config import DEFAULT_DATA, DEFAULT_MODEL, MAX_LENGTH
 from promptkit.errors import UserError
+from promptkit.interrupts import keyboard_interrupts
 
 if TYPE_CHECKING:
     from promptkit.runner import RunResult
@@ -130,10 +131,11 @@ def register(app: typer.Typer) -> None:
             quiet=quiet,
             command=_command(context),
         )
-        from promptkit.reports import result_table
-        from promptkit.runner import execute
+        with keyboard_interrupts():
+            from promptkit.reports import result_table
+            from promptkit.runner import execute
 
-        result = execute(config, announce=None if quiet else typer.echo)
+            result = execute(config, announce=None if quiet else typer.echo)
         typer.echo(f"\n{result_table([result.record])}\n")
         typer.echo(_what_next(result))
 

@@ -37,10 +37,11 @@ class LMHead(nn.Cell):
         activation = "gelu" if config.architecture == "roberta" else config.activation
         self.gate = gate_of(activation, on_cpu=on_cpu)[0]
         self.linear = ops.MatMul(transpose_b=True)
+        self.add_bias = ops.BiasAdd()
 
     def construct(self, x):  # type: ignore[no-untyped-def]
         """(N, H) -> (N, H)."""
-        u = self.linear(x, self.weight) + self.bias
+        u = self.add_bias(self.linear(x, self.weight), self.bias)
         return self.norm(u * self.gate(u))
 
 
@@ -107,9 +108,9 @@ class Backbone(nn.Cell):
         rows, length, hidden = embeddings.shape
         x = (embeddings + self.position[:length]).reshape(rows * length, hidden)
         x = self.norm(x)
-        bias = attention_bias(attention_mask)
+        bias, wide_bias = attention_bias(attention_mask, self.config.heads)
         for layer in self.layers[:-1]:
-            x = layer(x, bias)
+            x = layer(x, wide_bias)
         chosen = positions + ops.arange(rows).reshape(rows, 1).astype(ms.int32) * length
         return self.layers[-1].at(x, bias, chosen).reshape(rows, positions.shape[1], hidden)
 

@@ -35,31 +35,65 @@ class LayerNorm(nn.Cell):
         super().__init__()
         self.weight = parameter("weight", weight, learns)
         self.bias = parameter("bias", bias, learns)
-        self.core = LayerNormCore(eps)
+        self.core = LayerNormCore(len(weight), eps)
 
     def construct(self, x):  # type: ignore[no-untyped-def]
         return self.core(x, self.weight, self.bias)
 
 
+class WideMean(nn.Cell):
+    """Mean over the last axis of (N, H), repeated over that axis again: (N, H) -> (N, H).
+
+    As two products with constant vectors, so that what follows has operands of equal shapes: on the CPU every
+    broadcasting operator of a graph keeps an index table of 16 bytes for each output element for as long as
+    the graph lives (9 MB for 1536 x 384, measured with MindSpore 2.10), and is slower besides.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.column = Tensor(np.full((width, 1), 1.0 / width, np.float32))
+        self.row = Tensor(np.ones((1, width), np.float32))
+        self.matmul = ops.MatMul()
+
+    def construct(self, x):  # type: ignore[no-untyped-def]
+        return self.matmul(self.matmul(x, self.column), self.row)
+
+
+def norm_gradient(mean, matmul, x, gain, dy, eps):  # type: ignore[no-untyped-def]
+    """Gradient of LayerNorm's input, and the normalised input: (N, H) each.
+
+    Args:
+        mean: a `WideMean`.
+        matmul: an `ops.MatMul`.
+        x: the input, (N, H).
+        gain: (H,).
+        dy: gradient of the output, (N, H).
+        eps: LayerNorm's epsilon.
+    """
+    centred = x - mean(x)
+    inverse = ops.rsqrt(mean(centred * centred) + eps)
+    normal = centred * inverse
+    gains = matmul(ops.ones((x.shape[0], 1), ms.float32), gain.reshape(1, -1))
+    d = dy * gains
+    return (d - mean(d) - normal * mean(d * normal)) * inverse, normal
+
+
 class LayerNormCore(nn.Cell):
     """LayerNorm as a function of input, gain and bias, all differentiable."""
 
-    def __init__(self, eps: float) -> None:
+    def __init__(self, width: int, eps: float) -> None:
         super().__init__()
         self.eps = eps
         self.norm = ops.LayerNorm(-1, -1, eps)
-        self.mean = ops.ReduceMean(True)
+        self.mean = WideMean(width)
+        self.matmul = ops.MatMul()
 
     def construct(self, x, weight, bias):  # type: ignore[no-untyped-def]
         return self.norm(x, weight, bias)[0]
 
     def bprop(self, x, weight, bias, out, dout):  # type: ignore[no-untyped-def]
         """Gradients of input, gain and bias."""
-        centred = x - self.mean(x, -1)
-        inverse = ops.rsqrt(self.mean(centred * centred, -1) + self.eps)
-        normal = centred * inverse
-        scaled = dout * weight
-        dx = (scaled - self.mean(scaled, -1) - normal * self.mean(scaled * normal, -1)) * inverse
+        dx, normal = norm_gradient(self.mean, self.matmul, x, weight, dout, self.eps)
         return dx, (dout * normal).sum(0), dout.sum(0)
 
 
@@ -84,8 +118,7 @@ class LayerCore(nn.Cell):
         self.mix_transposed = ops.BatchMatMul(transpose_a=True)
         self.softmax = ops.Softmax(-1)
         self.norm = ops.LayerNorm(-1, -1, config.layer_norm_eps)
-        self.mean = ops.ReduceMean(True)
-        self.ones = Tensor(np.ones((config.head_width, 1), np.float32))
+        self.mean = WideMean(config.hidden_size)
 
     def split_heads(self, x, rows, length):  # type: ignore[no-untyped-def]
         """(rows * length, H) -> (rows, A, length, D)."""
@@ -96,7 +129,7 @@ class LayerCore(nn.Cell):
         return ops.transpose(x, (0, 2, 1, 3)).reshape(rows * length, self.hidden)
 
     def construct(self, x, bias, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
-        """Run the layer: x (N, H), attention bias (B, 1, 1, S) -> output (N, H) and what `bprop` needs."""
+        """Run the layer: x (N, H), attention bias (B, A, S, S) -> output (N, H) and what `bprop` needs."""
         rows, length = bias.shape[0], bias.shape[3]
         q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
         q = self.split_heads(q * self.scale, rows, length)
@@ -111,28 +144,24 @@ class LayerCore(nn.Cell):
         r2 = h + self.add_bias(self.linear(u * f, w_down), b_down)
         return self.norm(r2, g2, c2)[0], q, k, v, p, context, r1, u, f, r2
 
-    def norm_gradient(self, x, gain, dy):  # type: ignore[no-untyped-def]
+    def norm_input_gradient(self, x, gain, dy):  # type: ignore[no-untyped-def]
         """Gradient of LayerNorm's input."""
-        centred = x - self.mean(x, -1)
-        inverse = ops.rsqrt(self.mean(centred * centred, -1) + self.eps)
-        normal = centred * inverse
-        d = dy * gain
-        return (d - self.mean(d, -1) - normal * self.mean(d * normal, -1)) * inverse
+        return norm_gradient(self.mean, self.matmul, x, gain, dy, self.eps)[0]
 
     def bprop(self, x, bias, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2, out, dout):  # type: ignore[no-untyped-def]
         """Gradient of the layer's input, derived by hand."""
         _, q, k, v, p, context, r1, u, f, r2 = out
         rows, length = bias.shape[0], bias.shape[3]
-        dr2 = self.norm_gradient(r2, g2, dout[0])
+        dr2 = self.norm_input_gradient(r2, g2, dout[0])
         du = self.matmul(dr2, w_down) * self.slope(u, f)
-        dr1 = self.norm_gradient(r1, g1, dr2 + self.matmul(du, w_up))
+        dr1 = self.norm_input_gradient(r1, g1, dr2 + self.matmul(du, w_up))
         dcontext = self.matmul(dr1, w_o)
-        # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4): a sum over D instead of S, done as a
-        # product with ones because reductions of four-dimensional tensors are slow.
-        inner = self.matmul((dcontext * context).reshape(-1, self.width), self.ones)
-        inner = ops.transpose(inner.reshape(rows, length, self.heads, 1), (0, 2, 1, 3))
+        # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4), a sum over D instead of S; the product
+        # with ones repeats it over S.
+        inner = self.split_heads(dcontext * context, rows, length).reshape(-1, self.width)
+        inner = self.matmul(inner, ops.ones((self.width, length), ms.float32))
         dcontext = self.split_heads(dcontext, rows, length)
-        ds = p * (self.scores(dcontext, v) - inner)
+        ds = p * (self.scores(dcontext, v) - inner.reshape(p.shape))
         dq = self.join_heads(self.mix(ds, k), rows, length) * self.scale
         dk = self.join_heads(self.mix_transposed(ds, q), rows, length)
         dv = self.join_heads(self.mix_transposed(p, dcontext), rows, length)
@@ -226,7 +255,16 @@ class EncoderLayer(nn.Cell):
         return self.core.pooled(x, bias, chosen, *self.own())
 
 
-def attention_bias(attention_mask: Tensor) -> Tensor:
-    """(B, S) of ones and zeros -> (B, 1, 1, S) of zeros and a number that softmax turns into exactly 0."""
+def attention_bias(attention_mask, heads):  # type: ignore[no-untyped-def]
+    """What is added to attention scores: 0 at real keys, else a number that softmax turns into exactly 0.
+
+    Args:
+        attention_mask: (B, S) float32 of ones and zeros.
+        heads: A.
+
+    Returns:
+        (B, 1, 1, S), and the same repeated to (B, A, S, S), so that no layer has to broadcast.
+    """
     rows, length = attention_mask.shape
-    return ((1.0 - attention_mask) * -1e9).reshape(rows, 1, 1, length).astype(ms.float32)
+    narrow = ((attention_mask - 1.0) * 1e9).reshape(rows, 1, 1, length)
+    return narrow, ops.broadcast_to(narrow, (rows, heads, length, length))

@@ -156,9 +156,18 @@ class _Optimiser:
         self.rate = learning_rate(self._step, self._total, self._settings.lr, self._settings.warmup)
         for group in self._optimiser.param_groups:
             ops.assign(group["lr"], Tensor(self.rate, mstype.float32))
-        clipped = ops.clip_by_global_norm(gradients, self._settings.clip)
-        self._optimiser(tuple(clipped[index] for index in self._order))
+        scale = _clipping(gradients, self._settings.clip)
+        self._optimiser(tuple(gradients[index] * scale for index in self._order))
         self._step += 1
+
+
+def _clipping(gradients: tuple[Any, ...], largest: float) -> float:
+    """Return the factor that brings the gradients' global norm down to `largest`, at most 1.
+
+    MindSpore's own `ops.clip_by_global_norm` compiles a graph for every call made outside one (seen with 2.10).
+    """
+    norm = math.sqrt(sum(float((gradient * gradient).sum().asnumpy()) for gradient in gradients))
+    return largest / norm if norm > largest else 1.0
 
 
 def _places(group: list[Parameter], weights: list[Parameter]) -> list[int]:

@@ -1,0 +1,95 @@
+"""Ctrl-C as Python knows it, whatever MindSpore does with the signal."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass
+class _State:
+    """Shared by the main thread and the watcher: `held` counts the holds that are open."""
+
+    held: int = 0
+    pending: bool = False
+    interrupted: bool = False
+
+
+_state = _State()
+
+
+def was_interrupted() -> bool:
+    """Return whether `KeyboardInterrupt` was raised since `keyboard_interrupts` was last entered.
+
+    The exception that arrives does not always tell: raised within C++ or the start of an extension module, it
+    may come out as a `RuntimeError` or an `ImportError`.
+    """
+    return _state.interrupted
+
+
+@contextlib.contextmanager
+def keyboard_interrupts() -> Iterator[None]:
+    """Make SIGINT raise `KeyboardInterrupt` in the main thread for as long as the body runs.
+
+    MindSpore installs a handler of its own when it compiles. It ends the process on the spot, and nothing is
+    cleaned up. So the signal is blocked, in this thread and in all that the body starts, and a watcher thread
+    waits for it and hands it to Python. Enter this before anything that starts threads is imported. Where the
+    system has no `sigtimedwait`, or outside the main thread, nothing is changed.
+    """
+    _state.pending = _state.interrupted = False
+    if not hasattr(signal, "sigtimedwait") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, _interrupt)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(ended,), name="promptkit-interrupts", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        # The handler first, for MindSpore's may stand there; only then may a signal that waits come through.
+        signal.signal(signal.SIGINT, previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def held_interrupts() -> Iterator[None]:
+    """Keep `KeyboardInterrupt` back until the body has ended; it counts within `keyboard_interrupts` only.
+
+    For the import of MindSpore, which crashes at exit when it was left half done, and for compiling, where it
+    would print a page of call stacks and leave a file behind.
+    """
+    _state.held += 1
+    try:
+        yield
+    finally:
+        _state.held -= 1
+
+
+def _watch(ended: threading.Event) -> None:
+    while not ended.is_set():
+        if signal.sigtimedwait({signal.SIGINT}, _POLL_SECONDS) is not None:
+            _state.pending = True
+        if _state.pending and not _state.held:
+            _thread.interrupt_main()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Run in the main thread, so that no hold can begin between the check and the exception."""
+    if _state.held:
+        _state.pending = True
+        return
+    if _state.interrupted and not _state.pending:
+        # The watcher looked just before the first one was raised; cleaning up is under way.
+        return
+    _state.pending, _state.interrupted = False, True
+    raise KeyboardInterrupt

@@ -1,0 +1,145 @@
+"""Class scores from label words, against the definition written out in NumPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mindspore")
+
+from mindspore import Tensor  # noqa: E402
+
+from promptkit.engine.device import set_device  # noqa: E402
+from promptkit.engine.loading import load_backbone  # noqa: E402
+from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors  # noqa: E402
+from promptkit.prompt import PromptTask, resolve_prompt  # noqa: E402
+from promptkit.prompting import Template, Verbalizer  # noqa: E402
+
+GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
+LABELS = ("negative", "positive")
+TEXTS = ["the film is good", "a boring plot and a bad actor", "like it"]
+
+set_device("CPU")
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Any:
+    return load_backbone(GOLDENS / "bert-odd")
+
+
+def task_of(backbone: Any, template: str, words: str, slots: Any = "same") -> PromptTask:
+    return resolve_prompt(
+        Template.parse(template),
+        Verbalizer.parse(words),
+        labels=LABELS,
+        tokenizer=backbone.tokenizer,
+        readout="cloze",
+        slots=slots,
+        max_length=40,
+        rng=np.random.default_rng(0),
+    )
+
+
+def log_probabilities(backbone: Any, task: PromptTask) -> Any:
+    """(B, M, V) log-probabilities at the mask slots, over the whole vocabulary."""
+    batch = task.encode(TEXTS)
+    ids, mask, _, positions = (Tensor(a) for a in batch.arrays)
+    hidden = backbone.encode(backbone.embed(ids), mask, positions)
+    logits = backbone.score(hidden, Tensor(np.arange(backbone.config.vocab_size, dtype=np.int32))).asnumpy()
+    logits = logits.astype(np.float64)
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def normalised(scores: Any) -> Any:
+    return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "slots", "expected"),
+    [
+        ("positive=great; negative=bad", "same", lambda lp, w: np.stack([lp[:, 0, w("bad")], lp[:, 0, w("great")]], 1)),
+        (
+            "positive=great,good; negative=bad,terrible",
+            "same",
+            lambda lp, w: np.stack(
+                [
+                    (lp[:, 0, w("bad")] + lp[:, 0, w("terrible")]) / 2,
+                    (lp[:, 0, w("great")] + lp[:, 0, w("good")]) / 2,
+                ],
+                1,
+            ),
+        ),
+        (
+            "positive=very good; negative=not good",
+            "same",
+            lambda lp, w: np.stack(
+                [lp[:, 0, w("not")] + lp[:, 1, w("good")], lp[:, 0, w("very")] + lp[:, 1, w("good")]], 1
+            ),
+        ),
+        (
+            "positive=great; negative=not good",
+            "mean",
+            lambda lp, w: np.stack([(lp[:, 0, w("not")] + lp[:, 1, w("good")]) / 2, lp[:, 0, w("great")]], 1),
+        ),
+    ],
+)
+def test_cloze_scores_are_the_products_over_mask_slots(
+    backbone: Any, words: str, slots: Any, expected: Any
+) -> None:
+    """p(y|x) = prod_j p([mask]_j = V(y)_j | T(x)), averaged over a class's words in log space."""
+    task = task_of(backbone, "{text} it was {mask} .", words, slots)
+    found = ClozePrompt(backbone, task)(*(Tensor(a) for a in task.encode(TEXTS).arrays)).asnumpy()
+    reference = expected(log_probabilities(backbone, task), lambda word: backbone.tokenizer.encode(word)[0])
+    assert np.abs(normalised(found.astype(np.float64)) - normalised(reference)).max() < 1e-5
+
+
+def test_virtual_tokens_that_are_word_embeddings_change_nothing(backbone: Any) -> None:
+    """`{soft:"it was"}` untrained is the hard template `it was`: same rows, same places, same scores."""
+    words = "positive=great; negative=bad"
+    soft = task_of(backbone, '{text} {soft:"it was"} {mask} .', words)
+    hard = task_of(backbone, "{text} it was {mask} .", words)
+    prompt = SoftPrompt(backbone, soft, prompt=VirtualTokens(initial_vectors(backbone, soft, "random")))
+    one = prompt(*(Tensor(a) for a in soft.encode(TEXTS).arrays)).asnumpy()
+    other = ClozePrompt(backbone, hard)(*(Tensor(a) for a in hard.encode(TEXTS).arrays)).asnumpy()
+    assert np.abs(one - other).max() < 1e-5
+
+
+@pytest.mark.parametrize("how", ["random", "vocab", "text"])
+def test_initial_vectors_are_what_they_say(backbone: Any, how: str) -> None:
+    task = task_of(backbone, "{soft:5}{text} {mask}", "positive=great; negative=bad")
+    vectors = initial_vectors(backbone, task, how)
+    again = initial_vectors(backbone, task_of(backbone, "{soft:5}{text} {mask}", "positive=great; negative=bad"), how)
+    table = backbone.word.asnumpy()
+    nearest = np.abs(vectors[:, None] - table[None]).max(-1).argmin(1)
+    assert vectors.shape == (5, 24)
+    assert np.array_equal(vectors, again)
+    if how == "random":
+        assert np.abs(vectors).max() <= 0.5
+    else:
+        assert np.array_equal(vectors, table[nearest])
+    if how == "vocab":
+        assert len(set(nearest.tolist())) == 5
+    if how == "text":
+        great, bad = (backbone.tokenizer.encode(w)[0] for w in ("great", "bad"))
+        assert nearest.tolist() == [bad, great, bad, great, bad]
+
+
+def test_the_lstm_encoder_agrees_with_pytorch() -> None:
+    """Bidirectional LSTM and MLP of tests/goldens/lstm.npz: outputs within 1e-5."""
+    from promptkit_ptuning.model import PromptEncoder
+
+    golden = dict(np.load(GOLDENS / "lstm.npz"))
+    x = golden["input"].reshape(-1, golden["input"].shape[-1])
+    width = golden["lstm.weight_hh_l0"].shape[1]
+    layers = 1 + max(int(k.split("_l")[1][0]) for k in golden if k.startswith("lstm.weight_ih_l"))
+    encoder = PromptEncoder(x, width, layers, np.random.default_rng(0))
+    for path, parameter in encoder.lstm.parameters_and_names():
+        parameter.set_data(Tensor(golden[f"lstm.{path}"]))
+    for name, key in (("up", "mlp.0"), ("down", "mlp.2")):
+        getattr(encoder, f"{name}_weight").set_data(Tensor(golden[f"{key}.weight"]))
+        getattr(encoder, f"{name}_bias").set_data(Tensor(golden[f"{key}.bias"]))
+    expected = golden["output"].reshape(len(x), -1)
+    assert np.abs(encoder().asnumpy() - expected).max() < 1e-4

@@ -1,0 +1,203 @@
+"""The four built-in strategies, through the same door a user takes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mindspore")
+
+import promptkit
+from promptkit import UserError
+
+Run = Callable[..., Any]
+REPO = Path(__file__).resolve().parents[2]
+SOFT = "{soft:4}{text} it was {mask} ."
+HARD = "{text} it was {mask} ."
+FAST = {"epochs": 12, "lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "learns"),
+    [
+        ("pet", {"templates": (HARD,), "epochs": 40, "lr": 0.02}, "head"),
+        ("soft", {"templates": (SOFT,), **FAST}, "prompt"),
+        ("ptuning", {"templates": (SOFT,), "epochs": 15, "lr": 0.03}, "encoder"),
+        ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", **FAST}, "prompt"),
+    ],
+)
+def test_each_strategy_learns_a_separable_task(
+    tiny_run: Run, strategy: str, settings: dict[str, Any], learns: str
+) -> None:
+    record = tiny_run(strategy, patience=0, **settings).record
+    losses = [epoch.loss for epoch in record.history]
+    assert min(losses) < 0.6 * losses[0]
+    assert record.test.accuracy > record.test.majority + 0.2
+    assert getattr(record.parameters, learns) > 0
+    assert record.parameters.backbone == 0
+
+
+def test_parameters_are_counted_apart(tiny_run: Run) -> None:
+    hidden = 24
+    soft = tiny_run("soft", templates=("{soft:4}{text}",), readout="head", epochs=1).record.parameters
+    assert (soft.prompt, soft.encoder, soft.head) == (4 * hidden, 0, 2 * hidden + 2)
+    cloze = tiny_run("soft", templates=(SOFT,), epochs=1).record.parameters
+    assert (cloze.prompt, cloze.head) == (4 * hidden, 0)
+    pet = tiny_run("pet", templates=(HARD,), epochs=1).record.parameters
+    assert pet.head == hidden * hidden + hidden + 2 * hidden + 2
+    hard = tiny_run("hard", templates=(HARD,)).record.parameters
+    assert hard.total == 0
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_does_not(tiny_run: Run) -> None:
+    first, again, other = (
+        tiny_run("soft", templates=(SOFT,), epochs=2, seed=seed, shots=6) for seed in (0, 0, 1)
+    )
+    assert np.array_equal(first.probabilities, again.probabilities)
+    assert [e.loss for e in first.record.history] == [e.loss for e in again.record.history]
+    assert not np.array_equal(first.probabilities, other.probabilities)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings"),
+    [
+        ("hard", {"templates": (HARD,)}),
+        ("hard", {"templates": (HARD,), "options": {"calibrate": True}}),
+        ("hard", {"templates": ("{text}",), "readout": "head"}),
+        ("pet", {"templates": (HARD, "{text} all in all {mask}"), "epochs": 2}),
+        ("pet", {"templates": (HARD,), "epochs": 1, "options": {"tune": "all"}}),
+        ("soft", {"templates": (SOFT,), "epochs": 2}),
+        ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 2}),
+        ("ptuning", {"templates": (SOFT,), "epochs": 2}),
+    ],
+)
+def test_a_loaded_prompt_predicts_what_the_run_predicted(
+    tiny_run: Run, tiny_data: Path, tmp_path: Path, strategy: str, settings: dict[str, Any]
+) -> None:
+    result = tiny_run(strategy, out=tmp_path / "run", **settings)
+    texts = [line.split("\t")[1] for line in (tiny_data / "test.tsv").read_text().splitlines()[1:]]
+    loaded = promptkit.load(tmp_path / "run").probabilities(texts)
+    assert np.abs(loaded - result.probabilities).max() < 1e-6
+
+
+def test_p_tuning_folds_without_a_change_and_keeps_only_vectors(tiny_run: Run, tmp_path: Path) -> None:
+    from mindspore import Tensor
+
+    from promptkit.engine.loading import load_backbone
+    from promptkit.hooks import get_host
+    from promptkit.nn import count_parameters
+    from promptkit.prompt import resolve_prompt
+    from promptkit.prompting import Template, Verbalizer
+
+    backbone = load_backbone(REPO / "tests" / "goldens" / "bert-odd")
+    task = resolve_prompt(
+        Template.parse(SOFT),
+        Verbalizer.parse("positive=great; negative=terrible"),
+        labels=("negative", "positive"),
+        tokenizer=backbone.tokenizer,
+        readout="cloze",
+        slots="same",
+        max_length=40,
+        rng=np.random.default_rng(0),
+    )
+    strategy = get_host().strategy("ptuning").cls()
+    model = strategy.build(backbone, task)
+    folded = strategy.fold(model)
+    batch = [Tensor(a) for a in task.encode(["the film is good", "bad"]).arrays]
+    assert np.array_equal(model(*batch).asnumpy(), folded(*batch).asnumpy())
+    assert count_parameters(model)["encoder"] > 0
+    assert {path: p.shape for path, p in folded.own_parameters().items()} == {"prompt.vectors": (4, 24)}
+
+
+def test_tuning_the_whole_model_leaves_the_shared_backbone_alone() -> None:
+    from promptkit.engine.loading import load_backbone
+    from promptkit.hooks import get_host
+    from promptkit.nn import count_parameters
+    from promptkit.prompt import resolve_prompt
+    from promptkit.prompting import Template, Verbalizer
+    from promptkit.strategy import parse_options
+
+    backbone = load_backbone(REPO / "tests" / "goldens" / "bert-odd")
+    task = resolve_prompt(
+        Template.parse(HARD), Verbalizer.parse("positive=great; negative=terrible"),
+        labels=("negative", "positive"), tokenizer=backbone.tokenizer, readout="cloze", slots="same",
+        max_length=40, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    pet = get_host().strategy("pet").cls
+    model = pet(parse_options(pet, {"tune": "all"})).build(backbone, task)
+    assert count_parameters(model)["backbone"] > 10_000
+    assert not backbone.trainable_params()
+
+
+def test_calibration_divides_by_what_content_free_texts_score(tiny_run: Run) -> None:
+    """Zhao et al. 2021: p / p_cf, normalised. Calibrated content-free text is undecided on average."""
+    plain = tiny_run("hard", templates=(HARD,)).probabilities
+    calibrated = tiny_run("hard", templates=(HARD,), options={"calibrate": True}).probabilities
+    ratio = calibrated / plain
+    odds = ratio[:, 0] / ratio[:, 1]
+    assert np.allclose(odds, odds[0], rtol=1e-4)
+    assert abs(np.log(odds[0])) > 1e-3
+
+
+def test_several_templates_are_averaged(tiny_run: Run) -> None:
+    one, two = "{text} it was {mask} .", "{mask} ! {text}"
+    logs = [np.log(tiny_run("hard", templates=(t,)).probabilities) for t in (one, two)]
+    mean = np.exp(np.mean(logs, axis=0))
+    both = tiny_run("hard", templates=(one, two)).probabilities
+    assert np.allclose(both, mean / mean.sum(-1, keepdims=True), atol=1e-6)
+
+
+def test_soft_tokens_go_in_front_of_a_template_that_names_none(tiny_run: Run) -> None:
+    options = tiny_run("soft", templates=(HARD,), epochs=1, options={"tokens": 3}).record.options
+    assert options.templates == ("{soft:3}" + HARD,)
+
+
+@pytest.mark.parametrize("template", ["{soft:3}{text} {mask}", "{text} {soft:3} {mask}", "{soft:1}{text}{soft:2}{mask}"])
+def test_virtual_tokens_learn_wherever_they_stand(tiny_run: Run, template: str) -> None:
+    record = tiny_run("soft", templates=(template,), epochs=6, lr=0.1).record
+    assert record.parameters.prompt == 3 * 24
+    assert min(e.loss for e in record.history) < record.history[0].loss
+
+
+def test_graph_mode_and_pynative_mode_give_the_same_run(tiny_run: Run) -> None:
+    runs = [tiny_run("soft", templates=(SOFT,), epochs=2, mode=mode) for mode in ("graph", "pynative")]
+    assert runs[0].record.options.mode == "graph"
+    assert np.abs(runs[0].probabilities - runs[1].probabilities).max() < 1e-4
+
+
+def test_no_training_for_zero_epochs(tiny_run: Run) -> None:
+    record = tiny_run("soft", templates=(SOFT,), epochs=0).record
+    assert record.parameters.total == 0
+    assert record.epochs_run == 0
+
+
+def test_a_prompt_no_better_than_the_majority_is_warned_of(tiny_run: Run) -> None:
+    warnings = tiny_run("soft", templates=(SOFT,), epochs=1, lr=1e-9).record.warnings
+    assert any("no better than" in warning for warning in warnings)
+
+
+def test_a_fixed_template_strategy_refuses_virtual_tokens(tiny_run: Run) -> None:
+    with pytest.raises(UserError, match="virtual tokens"):
+        tiny_run("hard", templates=(SOFT,))
+
+
+@pytest.mark.parametrize("plugin", ["hard", "pet", "soft", "ptuning"])
+def test_built_in_strategies_import_only_public_names(plugin: str) -> None:
+    """They are shaped like a third party's: `promptkit`, `promptkit.nn`, themselves, and libraries."""
+    for path in (REPO / "plugins" / f"promptkit_{plugin}").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+                if node.module == "promptkit":
+                    assert {alias.name for alias in node.names} <= set(promptkit.__all__), path
+            for name in names:
+                if name.startswith("promptkit") and not name.startswith(f"promptkit_{plugin}"):
+                    assert name in {"promptkit", "promptkit.nn"}, f"{path.name} imports {name}"
