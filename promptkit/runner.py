@@ -149,9 +149,8 @@ def _plan(config: RunConfig) -> _Plan:
             else default_words(task.labels, task.language)
         )
     defaults = strategy.defaults
-    epochs = config.epochs
-    if epochs is None:
-        epochs = defaults.epochs if config.shots is None else defaults.few_shot_epochs
+    batch_size = config.batch_size or defaults.batch_size
+    epochs = defaults.epochs_for(len(task.train), batch_size) if config.epochs is None else config.epochs
     plan = _Plan(config, strategy, task, full, templates, verbalizer, epochs)
     for note in task.notes:
         plan.warn(note) if "fewer" in note else None

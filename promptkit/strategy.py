@@ -38,8 +38,8 @@ class Defaults:
     """What a strategy trains with when the user says nothing.
 
     Attributes:
-        epochs: passes over the training set; 0 for a strategy that does not learn.
-        few_shot_epochs: passes when `--shots K` is given, where one pass is few steps.
+        epochs: passes over the training set, at least; 0 for a strategy that does not learn.
+        min_steps: steps, at least; a small training set is gone through more often.
         lr: peak learning rate of AdamW.
         batch_size: examples a step.
         weight_decay: AdamW's decoupled decay.
@@ -48,7 +48,7 @@ class Defaults:
     """
 
     epochs: int = 0
-    few_shot_epochs: int = 0
+    min_steps: int = 0
     lr: float = 1e-3
     batch_size: int = 32
     weight_decay: float = 0.0
@@ -57,6 +57,13 @@ class Defaults:
         ("en", ("{text} It was {mask}.",)),
         ("zh", ("{text} 总之很{mask}。",)),
     )
+
+    def epochs_for(self, examples: int, batch_size: int) -> int:
+        """Return how often to go through so many training examples."""
+        if not self.epochs:
+            return 0
+        batches = -(-examples // min(batch_size, examples))
+        return max(self.epochs, -(-self.min_steps // batches))
 
     def templates_for(self, language: str) -> tuple[str, ...]:
         """Return the default templates for a language, English ones where there are none."""

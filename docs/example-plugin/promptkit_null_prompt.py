@@ -29,7 +29,7 @@ class NullPrompt(Strategy):
     name = "null-prompt"
     summary = "Null prompt: text and mask, no pattern; one bias a class learns (Logan IV et al. 2021)."
     Options = NullPromptOptions
-    defaults = Defaults(epochs=5, few_shot_epochs=30, lr=0.05, templates=(("en", ("{text} {mask}",)),))
+    defaults = Defaults(epochs=5, min_steps=60, lr=0.05, templates=(("en", ("{text} {mask}",)),))
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse a classification head: without label words there is nothing to correct."""

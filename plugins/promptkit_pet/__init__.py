@@ -31,7 +31,7 @@ class Pet(Strategy):
     Options = Options
     defaults = Defaults(
         epochs=5,
-        few_shot_epochs=30,
+        min_steps=60,
         lr=1e-3,
         batch_size=32,
         weight_decay=0.01,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Literal
 
 from promptkit.errors import UserError
@@ -24,6 +26,8 @@ def set_device(device: str) -> str:
         raise UserError(f"unknown device '{device}'. Known: {', '.join(DEVICES)}.")
     # MindSpore's warnings about its own deprecations drown what promptkit has to say.
     os.environ.setdefault("GLOG_v", "3")
+    # A graph that does not compile is dumped, by default into the working directory.
+    os.environ.setdefault("MS_DEV_SAVE_GRAPHS_PATH", str(Path(tempfile.gettempdir()) / f"promptkit-{os.getuid()}"))
     import mindspore as ms
 
     chosen = _best() if device == "auto" else device

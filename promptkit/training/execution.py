@@ -10,6 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
+from promptkit.interrupts import held_interrupts
 from promptkit.nn import PromptedModel
 from promptkit.training.sources import BatchSource, Step
 
@@ -74,7 +75,9 @@ class Executor:
             return self._function(name)(*tensors)
         started = time.perf_counter()
         try:
-            result = self._function(name)(*tensors)
+            # Ctrl-C while MindSpore compiles would end in its own call stack and a dump beside the user's files.
+            with held_interrupts():
+                result = self._function(name)(*tensors)
         except Exception as error:
             if self.mode == "pynative" or isinstance(error, MemoryError):
                 raise

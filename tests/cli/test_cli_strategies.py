@@ -34,7 +34,7 @@ class Wide(Strategy):
     name = "wide"
     summary = "A summary that goes on and on, " * 8
     Options = WideOptions
-    defaults = Defaults(epochs=7, few_shot_epochs=9, templates=(("en", ("{text} So: {mask}." * 12,)),))
+    defaults = Defaults(epochs=7, min_steps=9, templates=(("en", ("{text} So: {mask}." * 12,)),))
 
     def build(self, backbone: Any, task: Any) -> Any:
         """Never called."""
@@ -95,7 +95,7 @@ def test_no_line_is_longer_than_100_characters_and_nothing_is_lost(host, argumen
 def test_a_name_shows_that_strategy_only_with_what_it_trains_with(host):
     text = invoke("plain").stdout
     assert "wide" not in text
-    assert "epochs 7, few shot epochs 9" in text
+    assert "epochs 7, min steps 9" in text
     assert "template (en): {text} So: {mask}." in text
 
 

@@ -29,12 +29,12 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_data: Path) -> Callable[..., Any]:
-    """`promptkit.run` on the tiny task and the tiny BERT, eagerly, unsaved unless `out` is given."""
+    """`promptkit.run` on the tiny task and the tiny BERT, unsaved unless `out` is given."""
     import promptkit
 
     def run(strategy: str, **settings: Any) -> Any:
         defaults: dict[str, Any] = {
-            "data": str(tiny_data), "model": str(GOLDENS / "bert-odd"), "mode": "pynative", "quiet": True,
+            "data": str(tiny_data), "model": str(GOLDENS / "bert-odd"), "mode": "graph", "quiet": True,
             "save": "out" in settings, "verbalizer": "positive=great; negative=terrible",
             "max_length": 40, "batch_size": 16,
         }  # fmt: skip

@@ -19,16 +19,15 @@ Run = Callable[..., Any]
 REPO = Path(__file__).resolve().parents[2]
 SOFT = "{soft:4}{text} it was {mask} ."
 HARD = "{text} it was {mask} ."
-FAST = {"epochs": 12, "lr": 0.1}
 
 
 @pytest.mark.parametrize(
     ("strategy", "settings", "learns"),
     [
         ("pet", {"templates": (HARD,), "epochs": 40, "lr": 0.02}, "head"),
-        ("soft", {"templates": (SOFT,), **FAST}, "prompt"),
-        ("ptuning", {"templates": (SOFT,), "epochs": 15, "lr": 0.03}, "encoder"),
-        ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", **FAST}, "prompt"),
+        ("soft", {"templates": (SOFT,), "epochs": 30, "lr": 0.3}, "prompt"),
+        ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.1}, "prompt"),
+        ("ptuning", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.02}, "encoder"),
     ],
 )
 def test_each_strategy_learns_a_separable_task(
@@ -37,7 +36,7 @@ def test_each_strategy_learns_a_separable_task(
     record = tiny_run(strategy, patience=0, **settings).record
     losses = [epoch.loss for epoch in record.history]
     assert min(losses) < 0.6 * losses[0]
-    assert record.test.accuracy > record.test.majority + 0.2
+    assert record.test.accuracy > record.test.majority + 0.3
     assert getattr(record.parameters, learns) > 0
     assert record.parameters.backbone == 0
 
