@@ -2,19 +2,22 @@
 
     python mindspore_soft.py '{"checkpoint": "DIR", "examples": "FILE.npz", ...}'
 
-The job, the examples and the printed JSON are those of `torch_peft.py`; the two files stand alone because each
-runs in an environment of its own. As in `promptkit run --strategy soft` the virtual tokens stand after [CLS],
-the head sees the mask position and the label words' rows alone, the batches are of few static widths that
-`choose_widths` picks, short ones filled up, and the graph is compiled once for each width.
+The job, the examples and the printed JSON are those of `torch_peft.py`; the two files stand alone because
+each runs in an environment of its own. As in `promptkit run --strategy soft` the virtual tokens stand after
+[CLS], the head sees the mask position and the label words' rows alone, the batches are of few static widths
+that `choose_widths` picks, short ones filled up, and the graph is compiled once for each width.
 
-Differences from the job: the rate falls linearly to 0 from `lr`, as in every run of promptkit, and the order of
-the batches is promptkit's own, drawn with `seed`. `dropout` and `threads` cannot be set.
+Differences from the job: the rate falls linearly to 0 from `lr`, as in every run of promptkit, and the order
+of the batches is promptkit's own, drawn with `seed`. `dropout` and `threads` cannot be set.
 
 Printed besides:
 
-    compile_seconds                             first steps of every width in training, the same in prediction
-    predict_examples_per_second_after_compile   their rows and their time left out
+    compile_seconds_training                    the first gradient of every width, which is mostly compiling
+    compile_seconds_prediction                  likewise the first scores; nothing is kept from training
+    predict_examples_per_second_after_compile   without the first batch of every width
     widths, padded_share                        of the training batches
+
+`train_examples_per_second_after_first_step` leaves out the first step of every width, not of the first alone.
 
 `first_loss` is the starting prompt's loss on the job's first `batch_size` rows, which is what PyTorch's first
 step sees. It is computed when everything has been measured.
@@ -76,7 +79,7 @@ class Job:
 
     @classmethod
     def parse(cls, text: str) -> Job:
-        """Read a job from JSON; SystemExit with one line if a name is unknown, missing or not to be had here."""
+        """Read a job from JSON; SystemExit with one line if it cannot be run here."""
         given = json.loads(text)
         known = {known.name for known in fields(cls)}
         if unknown := sorted(set(given) - known):
@@ -129,20 +132,20 @@ class TimedSource:
         inner: where the steps come from.
         num_batches: how many to hand out; the source is gone through again as often as that takes.
         done: time at which each step was done.
+        size: examples in the inner source.
         real: rows of each step that are examples, not fillers.
         first: whether the step was the first of its shapes.
     """
 
     inner: BatchSource
     num_batches: int
+    size: int = field(init=False)
     done: list[float] = field(default_factory=list)
     real: list[int] = field(default_factory=list)
     first: list[bool] = field(default_factory=list)
 
-    @property
-    def size(self) -> int:
-        """Examples in the inner source."""
-        return self.inner.size
+    def __post_init__(self) -> None:
+        self.size = self.inner.size
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
@@ -158,23 +161,31 @@ class TimedSource:
                 if len(self.done) == self.num_batches:
                     return
 
-    @property
-    def real_after_first(self) -> int:
-        """Examples outside the first step of each shape."""
-        return sum(rows for rows, first in zip(self.real, self.first, strict=True) if not first)
+    def rate_after_first(self, started: float) -> float | None:
+        """Examples a second in the steps that are not the first of their shapes; None if there are none."""
+        spent = np.diff([started, *self.done])
+        later = [(rows, took) for rows, took, first in zip(self.real, spent, self.first, strict=True) if not first]
+        return per_second(sum(rows for rows, _ in later), float(sum(took for _, took in later)))
 
 
 class NotingExecutor(Executor):
-    """An executor that keeps the loss of every training step."""
+    """An executor that keeps the loss of every training step.
+
+    Attributes:
+        losses: scalars, one a step.
+        compile_seconds_training: what `compile_seconds` was after the last of them.
+    """
 
     def __init__(self, model: SoftPrompt) -> None:
         super().__init__(model, "graph", _refuse)
         self.losses: list[Any] = []
+        self.compile_seconds_training = 0.0
 
     def loss_and_gradients(self, step: Step, *, from_features: bool) -> tuple[Any, tuple[Any, ...]]:
         """See `Executor`."""
         loss, gradients = super().loss_and_gradients(step, from_features=from_features)
         self.losses.append(loss)
+        self.compile_seconds_training = self.compile_seconds
         return loss, gradients
 
 
@@ -189,6 +200,7 @@ class Side:
     job: Job
     backbone: Backbone
     model: SoftPrompt
+    prompt: VirtualTokens
     start: Any
     widths: tuple[int, ...]
 
@@ -237,14 +249,13 @@ def build(job: Job, arrays: Any) -> tuple[Side, Split, Split]:
     backbone = load_backbone(Path(job.checkpoint))
     task = prompt_task(job, backbone)
     start = arrays["prompt"] if "prompt" in arrays else initial_vectors(backbone, task, "vocab")
-    model = SoftPrompt(backbone, task, prompt=VirtualTokens(start))
+    prompt = VirtualTokens(start)
+    model = SoftPrompt(backbone, task, prompt=prompt)
     training, prediction = (
         Split.load(arrays, name, job.num_virtual, backbone.tokenizer.pad_id) for name in ("train", "predict")
     )
-    widths = choose_widths(
-        EncodedTask(training.encoded, [], prediction.encoded), backbone, job.batch_size, epochs=1
-    )
-    return Side(job, backbone, model, start, widths), training, prediction
+    widths = choose_widths(EncodedTask(training.encoded, [], prediction.encoded), backbone, job.batch_size, epochs=1)
+    return Side(job, backbone, model, prompt, start, widths), training, prediction
 
 
 def run_training(side: Side, split: Split) -> dict[str, Any]:
@@ -260,46 +271,25 @@ def run_training(side: Side, split: Split) -> dict[str, Any]:
         warmup=0.0,
         clip=math.inf if job.max_grad_norm is None else job.max_grad_norm,
     )
-    compiled_in_training: list[float] = []
     dev_source = side.batches(dev)
     started = time.perf_counter()
     result = train(
-        executor,
-        source,
-        _Noting(dev_source, lambda: compiled_in_training.append(executor.compile_seconds)),
-        dev.labels,
-        settings,
-        np.random.default_rng([job.seed, 2]),
-        quiet=True,
+        executor, source, dev_source, dev.labels, settings, np.random.default_rng([job.seed, 2]), quiet=True
     )
-    losses = [float(loss.asnumpy()) for loss in executor.losses]
-    seconds, compiling = result.seconds, compiled_in_training[0]
+    losses, seconds = [float(loss.asnumpy()) for loss in executor.losses], result.seconds
     return {
         "steps": len(losses),
         "seconds_to_first_step": source.done[0] - started,
         "seconds_to_first_step_from_process_start": source.done[0] - IMPORTED_AT + before_import(),
         "train_seconds": seconds,
         "train_examples_per_second": sum(source.real) / seconds,
-        "train_examples_per_second_after_first_step": per_second(source.real_after_first, seconds - compiling),
+        "train_examples_per_second_after_first_step": source.rate_after_first(started),
         "final_loss": losses[-1],
         "mean_loss_last_10": float(np.mean(losses[-10:])),
-        "compile_seconds_training": compiling,
+        "compile_seconds_training": executor.compile_seconds_training,
         "widths": list(side.widths),
         "padded_share": side.padded_share(split),
     }
-
-
-class _Noting:
-    """A source that calls back before its first step."""
-
-    def __init__(self, inner: TimedSource, callback: Any) -> None:
-        self.inner, self.callback = inner, callback
-        self.size, self.num_batches = inner.size, inner.num_batches
-
-    def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
-        """Yield the steps; in a fixed order without `rng`."""
-        self.callback()
-        yield from self.inner.epoch(rng)
 
 
 def run_prediction(side: Side, split: Split) -> dict[str, Any]:
@@ -308,22 +298,21 @@ def run_prediction(side: Side, split: Split) -> dict[str, Any]:
     started = time.perf_counter()
     predicted = executor.scores(source).argmax(-1)
     seconds = time.perf_counter() - started
-    compiling = executor.compile_seconds
     return {
         "predict_seconds": seconds,
         "predict_examples_per_second": per_second(len(split.labels), seconds),
-        "predict_examples_per_second_after_compile": per_second(source.real_after_first, seconds - compiling),
-        "compile_seconds_prediction": compiling,
+        "predict_examples_per_second_after_compile": source.rate_after_first(started),
+        "compile_seconds_prediction": executor.compile_seconds,
         "accuracy": float(np.mean(predicted == np.asarray(split.labels))),
     }
 
 
 def starting_loss(side: Side, split: Split) -> float:
     """Return the starting prompt's mean loss on the split. The model is left with that prompt."""
-    side.model.prompt.vectors.set_data(ms.Tensor(np.ascontiguousarray(side.start, np.float32)))
+    side.prompt.vectors.set_data(ms.Tensor(np.ascontiguousarray(side.start, np.float32)))
     scores = NotingExecutor(side.model).scores(side.batches(split)).astype(np.float64)
-    log_p = scores - np.log(np.exp(scores - scores.max(-1, keepdims=True)).sum(-1, keepdims=True))
-    log_p -= scores.max(-1, keepdims=True)
+    shifted = scores - scores.max(-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return float(-log_p[np.arange(len(split.labels)), split.labels].mean())
 
 

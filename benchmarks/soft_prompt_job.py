@@ -1,7 +1,7 @@
 """Writes the job that both sides of `peft.py` run: encoded examples, label words and a starting prompt.
 
-Imports no MindSpore: the driver starts the measured processes, and Linux counts a parent's memory at the moment
-of starting as the child's peak.
+Imports no MindSpore: the driver starts the measured processes, and Linux counts a parent's memory at that
+moment as the child's peak.
 """
 
 from __future__ import annotations

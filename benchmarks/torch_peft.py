@@ -122,10 +122,7 @@ class Split:
     def load(cls, arrays: Any, name: str) -> Split:
         """Take split `name` out of an open .npz file."""
         return cls(
-            *(
-                arrays[f"{name}_{part}"].astype(np.int64)
-                for part in ("input_ids", "lengths", "mask", "labels")
-            )
+            *(arrays[f"{name}_{part}"].astype(np.int64) for part in ("input_ids", "lengths", "mask", "labels"))
         )
 
     def batches(self, size: int, pad_id: int, steps: int | None = None) -> Iterator[Batch]:

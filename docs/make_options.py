@@ -3,8 +3,9 @@
     python docs/make_options.py            rewrite the tables
     python docs/make_options.py --check    exit with 1 if they are not current
 
-A table stands between `<!-- options: NAME -->` and `<!-- end options -->`, that of the training defaults between
-`<!-- defaults -->` and `<!-- end defaults -->`. Only the strategies that come with promptkit are listed.
+A table stands between `<!-- options: NAME -->` and `<!-- end options -->`, that of the training defaults
+between `<!-- defaults -->` and `<!-- end defaults -->`. Only the strategies that come with promptkit are
+listed.
 """
 
 from __future__ import annotations

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from promptkit.hooks import hookimpl
     from promptkit.prompt import PromptTask
     from promptkit.prompting import Template, Verbalizer
-    from promptkit.runner import Predictor, RunConfig, RunResult, load, run
+    from promptkit.runner import Prediction, Predictor, RunConfig, RunResult, load, run
     from promptkit.strategy import Defaults, Strategy, StrategyOptions
 
 _HOMES = {
     "Batch": "promptkit.data",
     "Defaults": "promptkit.strategy",
     "Example": "promptkit.data",
+    "Prediction": "promptkit.runner",
     "Predictor": "promptkit.runner",
     "PromptTask": "promptkit.prompt",
     "RunConfig": "promptkit.runner",
@@ -41,7 +42,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "Batch", "Defaults", "Example", "Predictor", "PromptTask", "RunConfig", "RunResult", "Strategy",
+    "Batch", "Defaults", "Example", "Prediction", "Predictor", "PromptTask", "RunConfig", "RunResult", "Strategy",
     "StrategyOptions", "Task", "Template", "UserError", "Verbalizer", "__version__", "hookimpl", "load",
     "load_task", "run",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 
 from promptkit.data import Example, Task, plan_widths
 from promptkit.nn import Backbone, PromptedModel, count_parameters
-from promptkit.prompt import PromptTask
+from promptkit.prompt import EncodedTask, PromptTask
 from promptkit.prompting import Encoded
 from promptkit.strategy import Strategy
 from promptkit.training import EncodedSource, Executor, FeatureSource, TrainingResult, TrainingSettings, train
@@ -52,25 +52,6 @@ class MemberResult:
     predicted: int
     compile_seconds: float
     mode: Mode
-
-
-@dataclass(frozen=True)
-class EncodedTask:
-    """The splits of a task under one template."""
-
-    train: list[Encoded]
-    dev: list[Encoded]
-    test: list[Encoded]
-
-    @property
-    def all(self) -> list[Encoded]:
-        """Every example."""
-        return [*self.train, *self.dev, *self.test]
-
-
-def encode_task(prompt: PromptTask, task: Task) -> EncodedTask:
-    """Encode every split."""
-    return EncodedTask(*(prompt.encode_examples(split) for split in (task.train, task.dev, task.test)))
 
 
 def run_member(

@@ -33,15 +33,15 @@ class PromptedModel(nn.Cell):
 
     fixed_features = False
 
-    def features(self, input_ids, attention_mask, virtual_ids, positions):  # type: ignore[no-untyped-def]
+    def features(self, input_ids: Any, attention_mask: Any, virtual_ids: Any, positions: Any) -> Any:
         """What the frozen part computes from a batch, (B, ...)."""
         raise NotImplementedError
 
-    def scores(self, features):  # type: ignore[no-untyped-def]
+    def scores(self, features: Any) -> Any:
         """Class scores from features, (B, C)."""
         raise NotImplementedError
 
-    def construct(self, input_ids, attention_mask, virtual_ids, positions):  # type: ignore[no-untyped-def]
+    def construct(self, input_ids: Any, attention_mask: Any, virtual_ids: Any, positions: Any) -> Any:
         """Return class scores.
 
         Args:
@@ -103,7 +103,7 @@ class VirtualTokens(nn.Cell):
         value = Tensor(np.ascontiguousarray(vectors, dtype=np.float32))
         self.vectors = Parameter(value, name="vectors", requires_grad=learns)
 
-    def construct(self):  # type: ignore[no-untyped-def]
+    def construct(self) -> Any:
         """Return the vectors, (P, H)."""
         return self.vectors
 
@@ -136,7 +136,7 @@ class ClozeReadout(nn.Cell):
             self.bias = Parameter(Tensor(bias), name="bias")
         self.matmul, self.linear = ops.MatMul(), ops.MatMul(transpose_b=True)
 
-    def construct(self, hidden):  # type: ignore[no-untyped-def]
+    def construct(self, hidden: Any) -> Any:
         """Hidden states at the mask slots, (B, M, H) -> class scores, (B, C)."""
         count, slots, width = hidden.shape
         weight, bias = self.backbone.output_rows(self.rows)
@@ -156,12 +156,10 @@ class LinearReadout(nn.Cell):
         super().__init__()
         weight = task.rng.normal(0.0, 0.02, (len(task.labels), hidden_size)).astype(np.float32)
         self.weight = Parameter(Tensor(weight), name="weight", requires_grad=learns)
-        self.bias = Parameter(
-            Tensor(np.zeros(len(task.labels), np.float32)), name="bias", requires_grad=learns
-        )
+        self.bias = Parameter(Tensor(np.zeros(len(task.labels), np.float32)), name="bias", requires_grad=learns)
         self.linear = ops.MatMul(transpose_b=True)
 
-    def construct(self, hidden):  # type: ignore[no-untyped-def]
+    def construct(self, hidden: Any) -> Any:
         """(B, 1, H) -> (B, C)."""
         return self.linear(hidden[:, 0], self.weight) + self.bias
 
@@ -184,11 +182,11 @@ class ClozePrompt(PromptedModel):
         self.backbone = backbone
         self.head = readout(backbone, task, learns=head_learns)
 
-    def features(self, input_ids, attention_mask, virtual_ids, positions):  # type: ignore[no-untyped-def]
+    def features(self, input_ids: Any, attention_mask: Any, virtual_ids: Any, positions: Any) -> Any:
         """Hidden states at the readout positions, (B, M, H)."""
         return self.backbone.encode(self.backbone.embed(input_ids), attention_mask, positions)
 
-    def scores(self, features):  # type: ignore[no-untyped-def]
+    def scores(self, features: Any) -> Any:
         """(B, M, H) -> (B, C)."""
         return self.head(features)
 
@@ -219,18 +217,18 @@ class SoftPrompt(PromptedModel):
         self.backbone = backbone
         self.encoded = encoder is not None
         if encoder is not None:
-            self.encoder = encoder
+            self.encoder: Any = encoder
         else:
-            self.prompt = prompt
+            self.prompt: Any = prompt
         self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
 
-    def virtual_vectors(self):  # type: ignore[no-untyped-def]
+    def virtual_vectors(self) -> Any:
         """The virtual tokens' vectors, (P, H)."""
         if self.encoded:
             return self.encoder()
         return self.prompt()
 
-    def construct(self, input_ids, attention_mask, virtual_ids, positions):  # type: ignore[no-untyped-def]
+    def construct(self, input_ids: Any, attention_mask: Any, virtual_ids: Any, positions: Any) -> Any:
         """Class scores, (B, C); see `PromptedModel.construct`."""
         words = self.backbone.embed(input_ids)
         vectors = ops.gather(self.virtual_vectors(), ops.relu(virtual_ids), 0)

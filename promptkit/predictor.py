@@ -75,7 +75,10 @@ class Predictor:
             widths = plan_widths(lengths, size, passes=1, token_cost=1, compile_cost=20_000, multiple=8)
             limit = self._limit(prompt, model)
             batcher = prompt.batcher(
-                encoded, None, batch_size=size, widths=(*widths[:-1], min(widths[-1], max(limit, max(lengths))))
+                encoded,
+                None,
+                batch_size=size,
+                widths=(*widths[:-1], min(widths[-1], max(limit, max(lengths)))),
             )
             scores = Executor(model, mode, _ignore).scores(EncodedSource(batcher, len(rows)))  # type: ignore[arg-type]
             total += _log_softmax(scores.astype(np.float64))

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from promptkit.data import Batch, Batcher, Example
+from promptkit.data import Batch, Batcher, Example, Task
 from promptkit.errors import UserError
 from promptkit.prompting import Encoded, Encoder, ResolvedVerbalizer, Template, TokenizerFace, Verbalizer
 
@@ -65,7 +65,12 @@ class PromptTask:
         return self.encoder.encode_many([example.fields() for example in examples])
 
     def batcher(
-        self, encoded: Sequence[Encoded], labels: Sequence[int] | None, *, batch_size: int, widths: Sequence[int]
+        self,
+        encoded: Sequence[Encoded],
+        labels: Sequence[int] | None,
+        *,
+        batch_size: int,
+        widths: Sequence[int],
     ) -> Batcher:
         """Return the batches of encoded examples, padded to `widths`, read where the readout reads."""
         return Batcher(
@@ -111,3 +116,22 @@ def resolve_prompt(
     resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
     encoder = Encoder(template, tokenizer, mask_slots=resolved.slots, max_length=max_length)
     return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language)
+
+
+@dataclass(frozen=True)
+class EncodedTask:
+    """The splits of a task under one template."""
+
+    train: list[Encoded]
+    dev: list[Encoded]
+    test: list[Encoded]
+
+    @property
+    def all(self) -> list[Encoded]:
+        """Every example."""
+        return [*self.train, *self.dev, *self.test]
+
+
+def encode_task(prompt: PromptTask, task: Task) -> EncodedTask:
+    """Encode every split."""
+    return EncodedTask(*(prompt.encode_examples(split) for split in (task.train, task.dev, task.test)))

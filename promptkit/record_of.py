@@ -8,7 +8,6 @@ from promptkit.config import RunConfig
 from promptkit.data import Task
 from promptkit.evaluation import compute, majority_accuracy
 from promptkit.hooks import get_host
-from promptkit.prompting import Template, Verbalizer
 from promptkit.runs import (
     BackboneInfo,
     Cost,
@@ -20,13 +19,11 @@ from promptkit.runs import (
     Seconds,
     TaskInfo,
 )
-from promptkit.strategy import Strategy
 
 if TYPE_CHECKING:
     from promptkit.engine.backbone import Backbone
     from promptkit.member import MemberResult
-    from promptkit.prompt import PromptTask
-    from promptkit.training import TrainingSettings
+    from promptkit.plan import Plan
 
 
 def scores(config: RunConfig, task: Task, split: Literal["dev", "test"], predictions: Any) -> Scores:
@@ -38,24 +35,18 @@ def scores(config: RunConfig, task: Task, split: Literal["dev", "test"], predict
     return Scores(**values, n=len(examples), majority=majority_accuracy(task, split))  # type: ignore[arg-type]
 
 
-def card(
-    config: RunConfig,
-    strategy: Strategy,
-    task: Task,
-    prompts: list[PromptTask],
-    verbalizer: Verbalizer | None,
-    backbone: Backbone,
-) -> dict[str, Any]:
+def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
     """Return the artifact's card: all that prediction needs besides the tensors."""
     from promptkit.version import __version__
 
+    config, strategy, task = plan.config, plan.strategy, plan.task
     return {
         "format": 1,
         "promptkit": __version__,
         "strategy": strategy.name,
         "options": strategy.options.model_dump(mode="json"),
-        "templates": [str(prompt.template) for prompt in prompts],
-        "verbalizer": str(verbalizer) if verbalizer is not None else None,
+        "templates": [str(template) for template in plan.templates],
+        "verbalizer": str(plan.verbalizer) if plan.verbalizer is not None else None,
         "readout": config.readout,
         "slots": config.slots,
         "labels": list(task.labels),
@@ -73,23 +64,18 @@ def card(
 
 
 def build(
-    config: RunConfig,
-    strategy: Strategy,
-    task: Task,
-    templates: tuple[Template, ...],
-    verbalizer: Verbalizer | None,
-    settings: TrainingSettings,
+    plan: Plan,
     backbone: Backbone,
     members: list[MemberResult],
     split_scores: dict[str, Scores],
     *,
     device: str,
     artifact_bytes: int,
-    warnings: list[str],
     seconds: float,
     peak_memory_mb: float,
 ) -> RunRecord:
     """Return the run's record."""
+    task = plan.task
     trained = [member.training for member in members if member.training is not None]
     learnt = {part: sum(m.parameters[part] for m in members) for part in members[0].parameters}
     train_seconds = sum(t.seconds for t in trained)
@@ -97,8 +83,8 @@ def build(
     seen = sum(t.examples for t in trained)
     predicted = sum(m.predicted for m in members)
     return RunRecord(
-        command=config.command,
-        options=_options(config, strategy, templates, verbalizer, settings, device, members[0].mode),
+        command=plan.config.command,
+        options=_options(plan, device, members[0].mode),
         task=TaskInfo(
             name=task.name,
             fingerprint=task.fingerprint,
@@ -110,7 +96,7 @@ def build(
             notes=task.notes,
         ),
         backbone=BackboneInfo(
-            name=config.model,
+            name=plan.config.model,
             fingerprint=backbone.fingerprint,
             architecture=backbone.config.architecture,
             parameters=backbone.weight_count,
@@ -135,47 +121,43 @@ def build(
         history=tuple(
             Epoch(
                 epoch=int(entry["epoch"]),
+                template=number,
                 loss=entry["loss"],
                 dev_accuracy=entry["dev_accuracy"],
                 lr=entry["lr"],
             )
-            for entry in (trained[0].history if len(trained) == 1 else [])
+            for number, member in enumerate(members)
+            for entry in (member.training.history if member.training else [])
         ),
-        warnings=tuple(warnings),
+        warnings=tuple(plan.warnings),
     )
 
 
-def _options(
-    config: RunConfig,
-    strategy: Strategy,
-    templates: tuple[Template, ...],
-    verbalizer: Verbalizer | None,
-    settings: TrainingSettings,
-    device: str,
-    mode: str,
-) -> RunOptions:
+def _options(plan: Plan, device: str, mode: str) -> RunOptions:
+    config, strategy = plan.config, plan.strategy
     return RunOptions(
         strategy=strategy.name,
         data=config.data,
         model=config.model,
-        templates=tuple(str(template) for template in templates),
-        verbalizer=str(verbalizer) if verbalizer is not None else None,
+        templates=tuple(str(template) for template in plan.templates),
+        verbalizer=str(plan.verbalizer) if plan.verbalizer is not None else None,
         readout=config.readout,
         slots=config.slots,
         shots=config.shots,
         seed=config.seed,
-        epochs=settings.epochs,
-        lr=settings.lr,
-        batch_size=config.batch_size or strategy.defaults.batch_size,
-        weight_decay=settings.weight_decay,
+        epochs=plan.epochs,
+        lr=plan.lr,
+        batch_size=plan.batch_size,
+        weight_decay=plan.weight_decay,
         max_length=config.max_length,
         device=device,
         mode=mode,
-        patience=settings.patience,
+        patience=plan.patience,
         clean=config.clean,
         text_column=config.text_column,
         text_b_column=config.text_b_column,
         label_column=config.label_column,
         encoding=config.encoding,
+        metrics=config.metrics,
         strategy_options=strategy.options.model_dump(mode="json"),
     )

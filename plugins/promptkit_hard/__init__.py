@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from promptkit import Strategy, StrategyOptions, hookimpl
+from promptkit import Strategy, StrategyOptions, Template, UserError, hookimpl
 
 if TYPE_CHECKING:
     from promptkit import PromptTask
@@ -33,6 +33,14 @@ class Hard(Strategy):
     name = "hard"
     summary = "fixed template, frozen model, no training; label words at the mask (zero-shot)"
     Options = Options
+
+    def check(self, readout: str, templates: Sequence[Template]) -> None:
+        """Refuse virtual tokens, which nothing here would train."""
+        for template in templates:
+            if template.has_soft:
+                raise UserError(
+                    f"template '{template}' has virtual tokens, which strategy '{self.name}' does not learn."
+                )
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the frozen model, calibrated if asked for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from mindspore import Parameter, Tensor, ops
 
@@ -28,7 +30,7 @@ class CalibratedPrompt(ClozePrompt):
         p = ops.softmax(scores, -1).asnumpy().astype(np.float64)
         self.prior.set_data(Tensor(np.log(p.mean(0)).astype(np.float32)))
 
-    def scores(self, features):  # type: ignore[no-untyped-def]
+    def scores(self, features: Any) -> Any:
         """(B, M, H) -> (B, C)."""
         return ops.log_softmax(self.head(features), -1) - self.prior
 

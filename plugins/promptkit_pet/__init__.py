@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from promptkit import Defaults, Strategy, StrategyOptions, hookimpl
+from promptkit import Defaults, Strategy, StrategyOptions, Template, UserError, hookimpl
 
 if TYPE_CHECKING:
     from promptkit import PromptTask
@@ -38,12 +38,20 @@ class Pet(Strategy):
         patience=3,
     )
 
+    def check(self, readout: str, templates: Sequence[Template]) -> None:
+        """Refuse virtual tokens, which nothing here would train."""
+        for template in templates:
+            if template.has_soft:
+                raise UserError(
+                    f"template '{template}' has virtual tokens, which strategy '{self.name}' does not learn."
+                )
+
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return one pattern's model."""
         from promptkit.nn import ClozePrompt
 
         if self.options.tune == "all":
-            model = ClozePrompt(backbone.trainable_copy(), task)
+            model = ClozePrompt(backbone.trainable_copy(), task, head_learns=task.readout == "head")
             model.fixed_features = False
             return model
         return ClozePrompt(backbone, task, head_learns=self.options.tune == "head")

@@ -32,9 +32,7 @@ class PromptEncoder(nn.Cell):
         super().__init__()
         hidden = inputs.shape[1]
         self.inputs = Parameter(Tensor(np.ascontiguousarray(inputs[None], np.float32)), name="inputs")
-        self.lstm = nn.LSTM(
-            hidden, lstm_hidden, num_layers=lstm_layers, bidirectional=True, batch_first=True
-        )
+        self.lstm = nn.LSTM(hidden, lstm_hidden, num_layers=lstm_layers, bidirectional=True, batch_first=True)
         wide = 2 * lstm_hidden
         self.up_weight = Parameter(Tensor(np.zeros((wide, wide), np.float32)), name="up_weight")
         self.up_bias = Parameter(Tensor(np.zeros(wide, np.float32)), name="up_bias")
@@ -52,7 +50,7 @@ class PromptEncoder(nn.Cell):
         for parameter in (self.up_weight, self.up_bias, self.down_weight, self.down_bias):
             parameter.set_data(Tensor(rng.uniform(-bound, bound, parameter.shape).astype(np.float32)))
 
-    def construct(self):  # type: ignore[no-untyped-def]
+    def construct(self) -> Any:
         """Return the virtual tokens' vectors, (P, H)."""
         x = self.lstm(self.inputs)[0][0]
         x = ops.relu(self.linear(x, self.up_weight) + self.up_bias)

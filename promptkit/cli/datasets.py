@@ -32,6 +32,4 @@ def register(app: typer.Typer) -> None:
         ]
         headers = ("data set", "language", *splits, "summary")
         typer.echo(tabulate(rows, headers=headers, maxcolwidths=[None] * 5 + [50]))
-        typer.echo(
-            "\n--data also takes a CSV, TSV or JSON Lines file, or a folder of them or of *.pos and *.neg."
-        )
+        typer.echo("\n--data also takes a CSV, TSV or JSON Lines file, or a folder of them or of *.pos and *.neg.")

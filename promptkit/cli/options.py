@@ -9,9 +9,7 @@ import typer
 ModelOption = Annotated[
     str, typer.Option("--model", metavar="NAME|DIR|ID", help="Shipped model, checkpoint directory or Hub id.")
 ]
-DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="auto|CPU|Ascend|GPU", help="What MindSpore runs on.")
-]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|CPU|Ascend|GPU", help="What MindSpore runs on.")]
 DownloadOption = Annotated[
     bool, typer.Option("--download", help="Fetch a Hub model; without it nothing touches the network.")
 ]

@@ -76,9 +76,7 @@ def register(app: typer.Typer) -> None:
             typer.echo(_as_json(row, prediction) if as_json else _as_line(row, prediction))
 
 
-def read_lines(
-    texts: Sequence[str], text_b: str | None, file: str | None, encoding: str | None
-) -> list[Line]:
+def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encoding: str | None) -> list[Line]:
     """Return the texts of the command line, of a file or of standard input; blank lines are left out.
 
     Raises:

@@ -35,18 +35,12 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def run(
         context: typer.Context,
-        strategy: Annotated[
-            str, typer.Option(metavar="NAME", help="How to prompt; see 'promptkit strategies'.")
-        ],
-        data: Annotated[
-            str, typer.Option(metavar="NAME|PATH", help="Data set, or a file or folder.")
-        ] = DEFAULT_DATA,
+        strategy: Annotated[str, typer.Option(metavar="NAME", help="How to prompt; see 'promptkit strategies'.")],
+        data: Annotated[str, typer.Option(metavar="NAME|PATH", help="Data set, or a file or folder.")] = DEFAULT_DATA,
         model: ModelOption = DEFAULT_MODEL,
         template: Annotated[
             list[str] | None,
-            typer.Option(
-                metavar="T", help="Template, e.g. '{text} It was {mask}.'; scores of several are averaged."
-            ),
+            typer.Option(metavar="T", help="Template, e.g. '{text} It was {mask}.'; scores of several are averaged."),
         ] = None,
         verbalizer: VerbalizerOption = None,
         readout: ReadoutOption = "cloze",
@@ -76,13 +70,9 @@ def register(app: typer.Typer) -> None:
         mode: Annotated[
             str, typer.Option(metavar="graph|pynative", help="Compile the model, or run it eagerly.")
         ] = "graph",
-        clean: Annotated[
-            bool, typer.Option("--clean", help="The classic cleaning of movie reviews.")
-        ] = False,
+        clean: Annotated[bool, typer.Option("--clean", help="The classic cleaning of movie reviews.")] = False,
         text_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the text.")] = None,
-        text_b_column: Annotated[
-            str | None, typer.Option(metavar="NAME", help="Column of the second text.")
-        ] = None,
+        text_b_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the second text.")] = None,
         label_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the label.")] = None,
         encoding: Annotated[
             str | None, typer.Option(metavar="NAME", help="Encoding of the data files, if not UTF-8.")

@@ -25,9 +25,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def strategies(
-        name: Annotated[
-            str | None, typer.Argument(help="Show this strategy only, with its defaults.")
-        ] = None,
+        name: Annotated[str | None, typer.Argument(help="Show this strategy only, with its defaults.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of strategies.")] = False,
     ) -> None:
         """List the installed strategies and their options."""
@@ -84,8 +82,7 @@ def _render_options(options: Sequence[OptionCard]) -> list[str]:
 
 def _render_row(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     cells = [
-        textwrap.wrap(text, width, break_on_hyphens=False) or [""]
-        for text, width in zip(row, widths, strict=True)
+        textwrap.wrap(text, width, break_on_hyphens=False) or [""] for text, width in zip(row, widths, strict=True)
     ]
     height = max(len(cell) for cell in cells)
     lines = []
@@ -109,6 +106,4 @@ def _default(option: OptionCard) -> str:
 
 
 def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
-    )
+    return textwrap.wrap(text, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False)

@@ -231,9 +231,7 @@ def _positions(encoded: Sequence[Encoded], readout: str) -> Int32:
         raise ValueError(f"readout_positions is 'mask' or 'first', not '{readout}'")
     slots = {len(example.mask_positions) for example in encoded}
     if len(slots) > 1 or 0 in slots:
-        raise ValueError(
-            f"examples must have the same number of mask slots, at least 1; found {sorted(slots)}"
-        )
+        raise ValueError(f"examples must have the same number of mask slots, at least 1; found {sorted(slots)}")
     return np.array([example.mask_positions for example in encoded], dtype=np.int32)
 
 

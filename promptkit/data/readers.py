@@ -137,9 +137,7 @@ def _read_groups(
     dropped = 0
     for split, files in grouped.items():
         parts = [
-            _read_polar(file, encoding)
-            if file.suffix.lower() in POLARITIES
-            else read_rows(file, columns, encoding)
+            _read_polar(file, encoding) if file.suffix.lower() in POLARITIES else read_rows(file, columns, encoding)
             for file in files
         ]
         splits[split] = tuple(example for part in parts for example in part.examples)

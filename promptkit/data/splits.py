@@ -66,9 +66,7 @@ def _labels(raw: RawData, title: str) -> tuple[str, ...]:
     if listed is None:
         return tuple(sorted(there))
     for label in sorted(there.difference(listed)):
-        raise UserError(
-            f"data '{title}' has a label its card does not list: {unknown('label', label, listed)}"
-        )
+        raise UserError(f"data '{title}' has a label its card does not list: {unknown('label', label, listed)}")
     for label in listed:
         if label not in there:
             raise UserError(f"data '{title}': no example has the listed label '{label}'.")

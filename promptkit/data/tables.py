@@ -83,9 +83,7 @@ def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usua
     if name is not None:
         if name in header:
             return header.index(name)
-        raise UserError(
-            f"{path}: no {kind} column '{name}'.{did_you_mean(name, header)} Columns there are: {there}."
-        )
+        raise UserError(f"{path}: no {kind} column '{name}'.{did_you_mean(name, header)} Columns there are: {there}.")
     lower = [column.lower() for column in header]
     for candidate in usual:
         if candidate in lower:
@@ -173,9 +171,7 @@ def _object(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
         item = json.loads(line)
     except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}, line {number}, column {error.colno}: not valid JSON: {error.msg}."
-        ) from None
+        raise UserError(f"{path}, line {number}, column {error.colno}: not valid JSON: {error.msg}.") from None
     except RecursionError:
         raise UserError(f"{path}, line {number}: not valid JSON: nested too deep.") from None
     if not isinstance(item, dict):

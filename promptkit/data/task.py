@@ -111,9 +111,7 @@ class Task:
         """
         examples = self.split(split)
         if not self.train or not examples:
-            raise UserError(
-                f"data '{self.name}': no majority accuracy without examples in train and {split}."
-            )
+            raise UserError(f"data '{self.name}': no majority accuracy without examples in train and {split}.")
         counts = Counter(example.label for example in self.train)
         answer = max(self.labels, key=lambda label: counts[label])
         return sum(example.label == answer for example in examples) / len(examples)

@@ -11,7 +11,7 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import nn, ops
 
 from promptkit.engine.checkpoint import Weights
 from promptkit.engine.config import BackboneConfig
@@ -30,16 +30,14 @@ class LMHead(nn.Cell):
         super().__init__()
         self.weight = parameter("weight", weights["head.dense.weight"], learns)
         self.bias = parameter("bias", weights["head.dense.bias"], learns)
-        self.norm = LayerNorm(
-            weights["head.norm.weight"], weights["head.norm.bias"], config.layer_norm_eps, learns
-        )
+        self.norm = LayerNorm(weights["head.norm.weight"], weights["head.norm.bias"], config.layer_norm_eps, learns)
         # RoBERTa's head uses GELU whatever the encoder's activation is; BERT's uses the configured one.
         activation = "gelu" if config.architecture == "roberta" else config.activation
         self.gate = gate_of(activation, on_cpu=on_cpu)[0]
         self.linear = ops.MatMul(transpose_b=True)
         self.add_bias = ops.BiasAdd()
 
-    def construct(self, x):  # type: ignore[no-untyped-def]
+    def construct(self, x: Any) -> Any:
         """(N, H) -> (N, H)."""
         u = self.add_bias(self.linear(x, self.weight), self.bias)
         return self.norm(u * self.gate(u))
@@ -90,11 +88,11 @@ class Backbone(nn.Cell):
             self.decoder = parameter("decoder", weights["head.decoder"], learns)
         self.linear = ops.MatMul(transpose_b=True)
 
-    def embed(self, input_ids):  # type: ignore[no-untyped-def]
+    def embed(self, input_ids: Any) -> Any:
         """Word embeddings of token ids: (B, S) int32 -> (B, S, H)."""
         return ops.gather(self.word, input_ids, 0)
 
-    def encode(self, embeddings, attention_mask, positions):  # type: ignore[no-untyped-def]
+    def encode(self, embeddings: Any, attention_mask: Any, positions: Any) -> Any:
         """Run the encoder.
 
         Args:
@@ -114,12 +112,12 @@ class Backbone(nn.Cell):
         chosen = positions + ops.arange(rows).reshape(rows, 1).astype(ms.int32) * length
         return self.layers[-1].at(x, bias, chosen).reshape(rows, positions.shape[1], hidden)
 
-    def output_rows(self, rows):  # type: ignore[no-untyped-def]
+    def output_rows(self, rows: Any) -> Any:
         """Output embeddings and biases of R vocabulary rows: (R,) int32 -> (R, H), (R,)."""
         table = self.decoder if self.untied else self.word
         return ops.gather(table, rows, 0), ops.gather(self.output_bias, rows, 0)
 
-    def score(self, hidden, rows):  # type: ignore[no-untyped-def]
+    def score(self, hidden: Any, rows: Any) -> Any:
         """Vocabulary logits at chosen rows only.
 
         Args:
@@ -134,7 +132,7 @@ class Backbone(nn.Cell):
         scores = self.linear(self.lm_head(hidden.reshape(count * slots, width)), weight) + bias
         return scores.reshape(count, slots, rows.shape[0])
 
-    def log_normaliser(self, transformed):  # type: ignore[no-untyped-def]
+    def log_normaliser(self, transformed: Any) -> Any:
         """Log of the softmax denominator over the whole vocabulary: (N, H) after `lm_head` -> (N, 1)."""
         table = self.decoder if self.untied else self.word
         return ops.logsumexp(self.linear(transformed, table) + self.output_bias, -1, True)
@@ -161,9 +159,4 @@ class Backbone(nn.Cell):
         return sum(int(w.size) for w in self._weights.values())
 
 
-def frozen(value: Any, dtype: Any = np.float32) -> Tensor:
-    """Return a constant tensor."""
-    return Tensor(np.ascontiguousarray(value, dtype=dtype))
-
-
-__all__ = ["Backbone", "LMHead", "Parameter", "frozen"]
+__all__ = ["Backbone", "LMHead"]

@@ -44,6 +44,7 @@ def _best() -> str:
     import mindspore as ms
 
     try:
-        return "Ascend" if ms.hal.is_available("Ascend") and ms.hal.device_count("Ascend") else "CPU"
+        ascend = ms.device_context.ascend
+        return "Ascend" if ascend.is_available() and ascend.device_count() else "CPU"
     except (RuntimeError, ValueError, AttributeError):
         return "CPU"

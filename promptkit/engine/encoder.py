@@ -37,7 +37,7 @@ class LayerNorm(nn.Cell):
         self.bias = parameter("bias", bias, learns)
         self.core = LayerNormCore(len(weight), eps)
 
-    def construct(self, x):  # type: ignore[no-untyped-def]
+    def construct(self, x: Any) -> Any:
         return self.core(x, self.weight, self.bias)
 
 
@@ -55,11 +55,11 @@ class WideMean(nn.Cell):
         self.row = Tensor(np.ones((1, width), np.float32))
         self.matmul = ops.MatMul()
 
-    def construct(self, x):  # type: ignore[no-untyped-def]
+    def construct(self, x: Any) -> Any:
         return self.matmul(self.matmul(x, self.column), self.row)
 
 
-def norm_gradient(mean, matmul, x, gain, dy, eps):  # type: ignore[no-untyped-def]
+def norm_gradient(mean: Any, matmul: Any, x: Any, gain: Any, dy: Any, eps: Any) -> Any:
     """Gradient of LayerNorm's input, and the normalised input: (N, H) each.
 
     Args:
@@ -88,10 +88,10 @@ class LayerNormCore(nn.Cell):
         self.mean = WideMean(width)
         self.matmul = ops.MatMul()
 
-    def construct(self, x, weight, bias):  # type: ignore[no-untyped-def]
+    def construct(self, x: Any, weight: Any, bias: Any) -> Any:
         return self.norm(x, weight, bias)[0]
 
-    def bprop(self, x, weight, bias, out, dout):  # type: ignore[no-untyped-def]
+    def bprop(self, x: Any, weight: Any, bias: Any, out: Any, dout: Any) -> Any:
         """Gradients of input, gain and bias."""
         dx, normal = norm_gradient(self.mean, self.matmul, x, weight, dout, self.eps)
         return dx, (dout * normal).sum(0), dout.sum(0)
@@ -120,15 +120,31 @@ class LayerCore(nn.Cell):
         self.norm = ops.LayerNorm(-1, -1, config.layer_norm_eps)
         self.mean = WideMean(config.hidden_size)
 
-    def split_heads(self, x, rows, length):  # type: ignore[no-untyped-def]
+    def split_heads(self, x: Any, rows: Any, length: Any) -> Any:
         """(rows * length, H) -> (rows, A, length, D)."""
         return ops.transpose(x.reshape(rows, length, self.heads, self.width), (0, 2, 1, 3))
 
-    def join_heads(self, x, rows, length):  # type: ignore[no-untyped-def]
+    def join_heads(self, x: Any, rows: Any, length: Any) -> Any:
         """(rows, A, length, D) -> (rows * length, H)."""
         return ops.transpose(x, (0, 2, 1, 3)).reshape(rows * length, self.hidden)
 
-    def construct(self, x, bias, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
+    def construct(
+        self,
+        x: Any,
+        bias: Any,
+        w_qkv: Any,
+        b_qkv: Any,
+        w_o: Any,
+        b_o: Any,
+        g1: Any,
+        c1: Any,
+        w_up: Any,
+        b_up: Any,
+        w_down: Any,
+        b_down: Any,
+        g2: Any,
+        c2: Any,
+    ) -> Any:
         """Run the layer: x (N, H), attention bias (B, A, S, S) -> output (N, H) and what `bprop` needs."""
         rows, length = bias.shape[0], bias.shape[3]
         q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
@@ -144,11 +160,29 @@ class LayerCore(nn.Cell):
         r2 = h + self.add_bias(self.linear(u * f, w_down), b_down)
         return self.norm(r2, g2, c2)[0], q, k, v, p, context, r1, u, f, r2
 
-    def norm_input_gradient(self, x, gain, dy):  # type: ignore[no-untyped-def]
+    def norm_input_gradient(self, x: Any, gain: Any, dy: Any) -> Any:
         """Gradient of LayerNorm's input."""
         return norm_gradient(self.mean, self.matmul, x, gain, dy, self.eps)[0]
 
-    def bprop(self, x, bias, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2, out, dout):  # type: ignore[no-untyped-def]
+    def bprop(
+        self,
+        x: Any,
+        bias: Any,
+        w_qkv: Any,
+        b_qkv: Any,
+        w_o: Any,
+        b_o: Any,
+        g1: Any,
+        c1: Any,
+        w_up: Any,
+        b_up: Any,
+        w_down: Any,
+        b_down: Any,
+        g2: Any,
+        c2: Any,
+        out: Any,
+        dout: Any,
+    ) -> Any:
         """Gradient of the layer's input, derived by hand."""
         _, q, k, v, p, context, r1, u, f, r2 = out
         rows, length = bias.shape[0], bias.shape[3]
@@ -172,33 +206,33 @@ class LayerCore(nn.Cell):
             z(w_up), z(b_up), z(w_down), z(b_down), z(g2), z(c2),
         )  # fmt: skip
 
-    def plain(self, x, bias, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
+    def plain(self, x: Any, bias: Any, weights: Any) -> Any:
         """The same forward pass, output only, for automatic differentiation of learning weights."""
-        rows, length = bias.shape[0], bias.shape[3]
-        q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
-        return self.finish(x, q, k, v, bias, length, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2)
+        q, k, v = ops.split(self.add_bias(self.linear(x, weights[0]), weights[1]), self.hidden, 1)
+        return self.finish(x, q, k, v, bias, bias.shape[3], weights)
 
-    def pooled(self, x, bias, chosen, w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
+    def pooled(self, x: Any, bias: Any, chosen: Any, weights: Any) -> Any:
         """The layer's output at chosen rows only: keys and values of all N rows, the rest at B * M rows.
 
         Args:
             x: (N, H).
             bias: (B, 1, 1, S).
             chosen: (B, M), row numbers in x.
-            w_qkv, ..., c2: the layer's weights, as in `construct`.
+            weights: the layer's weights, as `construct` takes them.
 
         Returns:
             (B * M, H).
         """
-        count = chosen.shape[1]
+        w_qkv, b_qkv = weights[0], weights[1]
         h = self.hidden
         keep = ops.gather(x, chosen.reshape(-1), 0)
         q = self.add_bias(self.linear(keep, w_qkv[:h]), b_qkv[:h])
         k, v = ops.split(self.add_bias(self.linear(x, w_qkv[h:]), b_qkv[h:]), h, 1)
-        return self.finish(keep, q, k, v, bias, count, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2)
+        return self.finish(keep, q, k, v, bias, chosen.shape[1], weights)
 
-    def finish(self, x, q, k, v, bias, count, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2):  # type: ignore[no-untyped-def]
+    def finish(self, x: Any, q: Any, k: Any, v: Any, bias: Any, count: Any, weights: Any) -> Any:
         """Attention and feed-forward for queries q (B * count, H) over keys and values (N, H)."""
+        _, _, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
         rows, length = bias.shape[0], bias.shape[3]
         q = self.split_heads(q * self.scale, rows, count)
         k = self.split_heads(k, rows, length)
@@ -237,7 +271,7 @@ class EncoderLayer(nn.Cell):
         self.output_norm_weight = parameter("output_norm_weight", get("output_norm.weight"), learns)
         self.output_norm_bias = parameter("output_norm_bias", get("output_norm.bias"), learns)
 
-    def own(self):  # type: ignore[no-untyped-def]
+    def own(self) -> Any:
         """The weights in the order `LayerCore` takes them."""
         return (
             self.qkv_weight, self.qkv_bias, self.output_weight, self.output_bias,
@@ -245,17 +279,17 @@ class EncoderLayer(nn.Cell):
             self.down_weight, self.down_bias, self.output_norm_weight, self.output_norm_bias,
         )  # fmt: skip
 
-    def construct(self, x, bias):  # type: ignore[no-untyped-def]
+    def construct(self, x: Any, bias: Any) -> Any:
         if self.learns:
-            return self.core.plain(x, bias, *self.own())
+            return self.core.plain(x, bias, self.own())
         return self.core(x, bias, *self.own())[0]
 
-    def at(self, x, bias, chosen):  # type: ignore[no-untyped-def]
+    def at(self, x: Any, bias: Any, chosen: Any) -> Any:
         """Output at the chosen rows only, (B * M, H)."""
-        return self.core.pooled(x, bias, chosen, *self.own())
+        return self.core.pooled(x, bias, chosen, self.own())
 
 
-def attention_bias(attention_mask, heads):  # type: ignore[no-untyped-def]
+def attention_bias(attention_mask: Any, heads: Any) -> Any:
     """What is added to attention scores: 0 at real keys, else a number that softmax turns into exactly 0.
 
     Args:

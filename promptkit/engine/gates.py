@@ -35,48 +35,48 @@ _TANH_SCALE = 0.7978845608028654  # sqrt(2 / pi), Hendrycks & Gimpel 2016
 _TANH_CUBE = 0.044715
 
 
-def normal_cdf_composed(u):  # type: ignore[no-untyped-def]
+def normal_cdf_composed(u: Any) -> Any:
     """Phi(u) by the sigmoid composition."""
     z = u * u
     return ops.sigmoid(u * (_C0 + z * (_C1 + z * (_C2 + z * (_C3 + z * (_C4 + z * (_C5 + z * _C6)))))))
 
 
-def normal_cdf_erf(u):  # type: ignore[no-untyped-def]
+def normal_cdf_erf(u: Any) -> Any:
     """Phi(u) by the error function."""
     return ops.erf(u * _SQRT_HALF) * 0.5 + 0.5
 
 
-def normal_slope(u, f):  # type: ignore[no-untyped-def]
+def normal_slope(u: Any, f: Any) -> Any:
     """Derivative of u * Phi(u), given f = Phi(u)."""
     return f + u * ops.exp(u * u * -0.5 + _LOG_DENSITY)
 
 
-def tanh_gate(u):  # type: ignore[no-untyped-def]
+def tanh_gate(u: Any) -> Any:
     """Gate of the tanh approximation of GELU (`gelu_new`)."""
     return ops.sigmoid(u * (2.0 * _TANH_SCALE + u * u * (2.0 * _TANH_SCALE * _TANH_CUBE)))
 
 
-def tanh_slope(u, f):  # type: ignore[no-untyped-def]
+def tanh_slope(u: Any, f: Any) -> Any:
     """Derivative of the tanh GELU, given its gate f."""
     return f + u * f * (1.0 - f) * (2.0 * _TANH_SCALE + u * u * (6.0 * _TANH_SCALE * _TANH_CUBE))
 
 
-def relu_gate(u):  # type: ignore[no-untyped-def]
+def relu_gate(u: Any) -> Any:
     """1 where u is positive, else 0."""
     return (u > 0).astype(u.dtype)
 
 
-def relu_slope(u, f):  # type: ignore[no-untyped-def]
+def relu_slope(u: Any, f: Any) -> Any:
     """Derivative of ReLU, which is its gate."""
     return f + u * 0.0
 
 
-def silu_gate(u):  # type: ignore[no-untyped-def]
+def silu_gate(u: Any) -> Any:
     """The logistic function."""
     return ops.sigmoid(u)
 
 
-def silu_slope(u, f):  # type: ignore[no-untyped-def]
+def silu_slope(u: Any, f: Any) -> Any:
     """Derivative of SiLU, given f = sigmoid(u)."""
     return f + u * f * (1.0 - f)
 

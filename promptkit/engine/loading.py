@@ -7,21 +7,23 @@ from pathlib import Path
 from promptkit.engine.backbone import Backbone
 from promptkit.engine.checkpoint import file_fingerprint, read_weights
 from promptkit.engine.config import read_config
-from promptkit.engine.tokenizer import load_tokenizer
+from promptkit.engine.tokenizer import Tokenizer, load_tokenizer
 
 
-def load_backbone(directory: Path, *, source: str | None = None) -> Backbone:
+def load_backbone(directory: Path, *, source: str | None = None, tokenizer: Tokenizer | None = None) -> Backbone:
     """Load a Hugging Face checkpoint directory as a frozen backbone.
 
     Args:
         directory: holds `config.json`, `model.safetensors` and the tokenizer's files.
         source: the name to report; the directory by default.
+        tokenizer: its tokenizer, if it is loaded already.
 
     Raises:
         UserError: for anything that is missing, unreadable, unsupported or misshapen.
     """
     config = read_config(directory)
-    tokenizer = load_tokenizer(directory, config.architecture, config.vocab_size)
+    if tokenizer is None:
+        tokenizer = load_tokenizer(directory, config.architecture, config.vocab_size)
     weights = read_weights(directory, config)
     return Backbone(
         config, weights, tokenizer, source=source or str(directory), fingerprint=file_fingerprint(directory)

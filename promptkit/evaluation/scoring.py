@@ -118,9 +118,7 @@ def _from_hub(name: str) -> Any:
     try:
         return evaluate.load(name, keep_in_memory=True)
     except Exception as error:
-        raise UserError(
-            f"metric '{name}' could not be had from the Hugging Face Hub: {_said(error)}"
-        ) from error
+        raise UserError(f"metric '{name}' could not be had from the Hugging Face Hub: {_said(error)}") from error
 
 
 def _import_file(path: Path) -> types.ModuleType:

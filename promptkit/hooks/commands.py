@@ -47,7 +47,6 @@ def _names(app: typer.Typer) -> list[str]:
         for command in app.registered_commands
     ]
     groups = [
-        group.name or (group.typer_instance and group.typer_instance.info.name)
-        for group in app.registered_groups
+        group.name or (group.typer_instance and group.typer_instance.info.name) for group in app.registered_groups
     ]
     return [*commands, *(name if isinstance(name, str) else "" for name in groups)]

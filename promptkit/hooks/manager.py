@@ -99,8 +99,7 @@ class PluginHost:
         Each plugin's name stands for its distribution, too, with version 0.
         """
         return cls(
-            Candidate(Origin(name, name, "0"), functools.partial(_identity, it))
-            for name, it in plugins.items()
+            Candidate(Origin(name, name, "0"), functools.partial(_identity, it)) for name, it in plugins.items()
         )
 
     @property

@@ -113,9 +113,7 @@ class Encoder:
             `mask_slots`, or if the words of a `{soft:"..."}` are not in the vocabulary.
     """
 
-    def __init__(
-        self, template: Template, tokenizer: TokenizerFace, *, mask_slots: int, max_length: int
-    ) -> None:
+    def __init__(self, template: Template, tokenizer: TokenizerFace, *, mask_slots: int, max_length: int) -> None:
         self.template = template
         self.tokenizer = tokenizer
         self.max_length = max_length

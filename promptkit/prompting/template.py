@@ -80,9 +80,7 @@ class Template:
         object.__setattr__(self, "parts", parts)
         if not self.fields:
             slots = " or ".join(f"{{{name}}}" for name in FIELDS)
-            raise UserError(
-                f"template '{self.source}' has no field: write {slots} where the text shall stand."
-            )
+            raise UserError(f"template '{self.source}' has no field: write {slots} where the text shall stand.")
 
     @classmethod
     def parse(cls, source: str) -> Template:
@@ -116,8 +114,7 @@ class Template:
         """
         before = (None, *self.parts[:-1])
         return tuple(
-            isinstance(part, Soft) or (isinstance(part, Literal) and part.text.endswith(" "))
-            for part in before
+            isinstance(part, Soft) or (isinstance(part, Literal) and part.text.endswith(" ")) for part in before
         )
 
     @property
@@ -211,9 +208,7 @@ class _Scanner:
         self._skip_blanks()
         if not self.source.startswith("}", self.at):
             wanted = "'}'" if argument is not None else "':' or '}'"
-            raise self._error(
-                self.at, f"expected {wanted} to end the slot that begins at column {start + 1}."
-            )
+            raise self._error(self.at, f"expected {wanted} to end the slot that begins at column {start + 1}.")
         end = self.at
         self.at += 1
         return self._make(name, argument, start, end)
@@ -247,9 +242,7 @@ class _Scanner:
         # Measured before it is converted: Python refuses integers of thousands of digits.
         count = int(written) if len(written.lstrip("0")) <= len(str(MAX_COUNT)) else MAX_COUNT + 1
         if not 1 <= count <= MAX_COUNT:
-            raise self._error(
-                at, f"the count of '{name}' must be from 1 to {MAX_COUNT}, got '{written[:20]}'."
-            )
+            raise self._error(at, f"the count of '{name}' must be from 1 to {MAX_COUNT}, got '{written[:20]}'.")
         return count
 
     def _quoted(self) -> str:

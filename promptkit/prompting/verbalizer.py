@@ -120,9 +120,7 @@ class Verbalizer:
         """
         self._check_labels(labels)
         words = tuple(self.words[label] for label in labels)
-        pieces = tuple(
-            tuple(_known_pieces(tokenizer, word, after_space) for word in group) for group in words
-        )
+        pieces = tuple(tuple(_known_pieces(tokenizer, word, after_space) for word in group) for group in words)
         lengths = {len(ids) for group in pieces for ids in group}
         if rule == "same" and len(lengths) > 1:
             raise _uneven(tokenizer, words, pieces)
@@ -233,9 +231,7 @@ def default_words(labels: Sequence[str], language: str) -> Verbalizer | None:
         return None
     for pair in _SENTIMENT:
         if set(spelt) == set(pair):
-            return Verbalizer.from_mapping(
-                {spelt[name]: word for name, word in zip(pair, words, strict=True)}
-            )
+            return Verbalizer.from_mapping({spelt[name]: word for name, word in zip(pair, words, strict=True)})
     return None
 
 
@@ -256,9 +252,7 @@ def _check_class(label: str, words: Sequence[str], seen: Iterable[str]) -> None:
     if label in seen:
         raise UserError(f"verbalizer: the label '{label}' stands there twice.")
     if not words or not all(words):
-        raise UserError(
-            f"verbalizer: the label '{label}' has no words, or an empty one: write label=word,word."
-        )
+        raise UserError(f"verbalizer: the label '{label}' has no words, or an empty one: write label=word,word.")
     for name in (label, *words):
         if any(sign in name.translate(_FULL_WIDTH) for sign in _SEPARATORS):
             raise UserError(f"verbalizer: '{name}' holds one of the separators '=', ',', ';', end of line.")

@@ -81,6 +81,7 @@ class RunOptions(_Part):
     text_b_column: str | None = None
     label_column: str | None = None
     encoding: str | None = None
+    metrics: tuple[str, ...] = ()
     strategy_options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -192,9 +193,13 @@ class Cost(_Part):
 
 
 class Epoch(_Part):
-    """One pass over the training set: mean loss, accuracy on dev after it, learning rate at its end."""
+    """One pass over the training set: mean loss, accuracy on dev after it, learning rate at its end.
+
+    `template` is the number of the template, from 0, in a run with several.
+    """
 
     epoch: int
+    template: int = 0
     loss: float | None
     dev_accuracy: float | None = None
     lr: float | None = None

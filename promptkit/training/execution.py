@@ -103,33 +103,33 @@ class Executor:
     def _plain(self, name: str) -> Callable[..., Any]:
         model = self.model
 
-        def forward(*inputs):  # type: ignore[no-untyped-def]
+        def forward(*inputs: Any) -> Any:
             return model(*inputs)
 
-        def features(*inputs):  # type: ignore[no-untyped-def]
+        def features(*inputs: Any) -> Any:
             return model.features(*inputs)
 
-        def scores(*inputs):  # type: ignore[no-untyped-def]
+        def scores(*inputs: Any) -> Any:
             return model.scores(*inputs)
 
-        def loss(*arguments):  # type: ignore[no-untyped-def]
+        def loss(*arguments: Any) -> Any:
             return weighted_cross_entropy(model(*arguments[:-2]), arguments[-2], arguments[-1])
 
-        def loss_of_features(*arguments):  # type: ignore[no-untyped-def]
+        def loss_of_features(*arguments: Any) -> Any:
             return weighted_cross_entropy(model.scores(*arguments[:-2]), arguments[-2], arguments[-1])
 
         if name in ("learn", "learn_features"):
             weights = list(model.trainable_params())
             gradient = ms.value_and_grad(loss if name == "learn" else loss_of_features, None, weights)
 
-            def learn(*arguments):  # type: ignore[no-untyped-def]
+            def learn(*arguments: Any) -> Any:
                 return gradient(*arguments)
 
             return learn
         return {"construct": forward, "features": features, "scores": scores}[name]
 
 
-def weighted_cross_entropy(scores, labels, weights):  # type: ignore[no-untyped-def]
+def weighted_cross_entropy(scores: Any, labels: Any, weights: Any) -> Any:
     """Mean over the real rows of -log softmax(scores)[label]: (B, C), (B,), (B,) -> scalar."""
     log_p = ops.log_softmax(scores, -1)
     picked = ops.gather_elements(log_p, 1, labels.reshape(-1, 1)).reshape(-1)

@@ -200,9 +200,7 @@ def test_a_bug_exits_with_1_and_a_traceback():
         "from promptkit.cli import main\n"
         "sys.exit(main(['models']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert done.stderr.rstrip().endswith("ZeroDivisionError: a bug")

@@ -71,9 +71,7 @@ def test_an_english_prompt_with_virtual_tokens(call):
 
 
 def test_a_chinese_prompt(call):
-    answer = call(
-        "preview", "--template", "{text} 心{mask}。", "--text", "大槌小", "--verbalizer", "好=美; 坏=石"
-    )
+    answer = call("preview", "--template", "{text} 心{mask}。", "--text", "大槌小", "--verbalizer", "好=美; 坏=石")
     assert (answer.code, answer.err) == (0, "")
     assert squeeze(answer.out) == squeeze(CHINESE)
 
@@ -81,9 +79,7 @@ def test_a_chinese_prompt(call):
 def test_a_word_of_several_pieces_takes_as_many_mask_slots(call, model):
     words = "positive=goodx; negative=badx"
     for template in ("{text} {mask}", "{text} {mask:2}"):
-        answer = call(
-            "preview", "--template", template, "--text", "film", "--model", model, "--verbalizer", words
-        )
+        answer = call("preview", "--template", template, "--text", "film", "--model", model, "--verbalizer", words)
         assert answer.code == 0
         assert answer.out.count("mask slot  [MASK]") == 2
         assert "good ##x" in answer.out

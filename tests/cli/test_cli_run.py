@@ -40,9 +40,7 @@ def test_a_run_says_what_it_does_shows_the_table_and_what_comes_next(call, model
     answer = small_run(call, model, reviews, "--shots", "4")
     assert answer.code == 0
     lines = answer.out.splitlines()
-    assert lines[0] == (
-        f"hard on reviews (8 train, 6 dev, 6 test, 4 shots; labels negative, positive) with {model}"
-    )
+    assert lines[0] == (f"hard on reviews (8 train, 6 dev, 6 test, 4 shots; labels negative, positive) with {model}")
     assert lines[1] == "template: {text} It was {mask}.; label words: positive=great; negative=terrible"
     assert any(line.startswith("strategy ") and "majority" in line for line in lines)
     assert lines[-2] == "run:     runs/hard-reviews-4shot-s0-001"

@@ -30,9 +30,7 @@ def rows(lengths):
 
 
 def batcher(lengths, widths, *, labels=None, batch_size=2, readout="mask"):
-    return Batcher(
-        rows(lengths), labels, batch_size=batch_size, widths=widths, pad_id=PAD, readout_positions=readout
-    )
+    return Batcher(rows(lengths), labels, batch_size=batch_size, widths=widths, pad_id=PAD, readout_positions=readout)
 
 
 def cost(widths, lengths, batch_size, unit, compile_cost):

@@ -98,9 +98,7 @@ def test_cleaning_keeps_the_split(write):
 def test_columns_name_and_encoding_reach_the_reader(write):
     rows = "".join(f"{i % 2};,é{i},é\n" for i in range(8))
     path = write("a.csv", ("K,A,B\n" + rows).encode("cp1252"))
-    task = load_task(
-        path, text_column="A", text_b_column="B", label_column="K", encoding="cp1252", name="named"
-    )
+    task = load_task(path, text_column="A", text_b_column="B", label_column="K", encoding="cp1252", name="named")
     assert task.name == "named"
     assert task.test[0].text_b == "é"
     assert task.labels == ("0;", "1;")
@@ -118,9 +116,7 @@ def test_a_missing_path_is_refused_with_the_near_file(write, tmp_path):
     write("reviews.csv", "x")
     with pytest.raises(UserError) as refusal:
         load_task(tmp_path / "reviewz.csv")
-    assert str(refusal.value) == (
-        f"no file or folder '{tmp_path / 'reviewz.csv'}'. Did you mean 'reviews.csv'?"
-    )
+    assert str(refusal.value) == (f"no file or folder '{tmp_path / 'reviewz.csv'}'. Did you mean 'reviews.csv'?")
 
 
 def test_a_file_of_one_class_is_refused(write, tmp_path):
@@ -131,9 +127,7 @@ def test_a_file_of_one_class_is_refused(write, tmp_path):
     path = write("sub/x.pos", "fine\n")
     with pytest.raises(UserError) as refusal:
         load_task(path)
-    assert str(refusal.value) == (
-        f"'{path}' holds one class alone: name its folder, which has the other one too."
-    )
+    assert str(refusal.value) == (f"'{path}' holds one class alone: name its folder, which has the other one too.")
     with pytest.raises(UserError, match="only one class to learn"):
         load_task(path.parent)
 
@@ -146,9 +140,7 @@ def test_columns_for_a_registered_set_are_refused(toy):
 
 def test_missing_embedded_data_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr("promptkit.data.catalog.__file__", str(tmp_path / "a" / "data" / "catalog.py"))
-    with pytest.raises(
-        UserError, match=r"promptkit's embedded data is missing beside .*: install promptkit again"
-    ):
+    with pytest.raises(UserError, match=r"promptkit's embedded data is missing beside .*: install promptkit again"):
         load_task("reviews-en")
 
 

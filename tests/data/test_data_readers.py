@@ -264,9 +264,7 @@ def test_a_missing_file_is_refused_with_the_near_one(write, tmp_path):
     write("reviews.tsv", GOOD)
     with pytest.raises(UserError) as refusal:
         read_table(tmp_path / "review.tsv")
-    assert str(refusal.value) == (
-        f"no file or folder '{tmp_path / 'review.tsv'}'. Did you mean 'reviews.tsv'?"
-    )
+    assert str(refusal.value) == (f"no file or folder '{tmp_path / 'review.tsv'}'. Did you mean 'reviews.tsv'?")
     with pytest.raises(UserError, match="no file or folder"):
         read_folder(tmp_path / "nowhere" / "at all")
 

@@ -10,10 +10,10 @@ from scipy.special import erf
 
 ms = pytest.importorskip("mindspore")
 
-from mindspore import Tensor  # noqa: E402
+from mindspore import Tensor
 
-from promptkit.engine.device import set_device  # noqa: E402
-from promptkit.engine.gates import gate_of  # noqa: E402
+from promptkit.engine.device import set_device
+from promptkit.engine.gates import gate_of
 
 set_device("CPU")
 POINTS = np.concatenate([np.linspace(-40, 40, 4001), np.linspace(-8, 8, 20_001)])

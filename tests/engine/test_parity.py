@@ -13,11 +13,11 @@ import pytest
 
 ms = pytest.importorskip("mindspore")
 
-from mindspore import Tensor, ops  # noqa: E402
+from mindspore import Tensor, ops
 
-from promptkit.engine.backbone import Backbone  # noqa: E402
-from promptkit.engine.device import set_device  # noqa: E402
-from promptkit.engine.loading import load_backbone  # noqa: E402
+from promptkit.engine.backbone import Backbone
+from promptkit.engine.device import set_device
+from promptkit.engine.loading import load_backbone
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 CHECKPOINTS = ["bert-odd", "bert-onehead", "bert-onelayer", "roberta-odd", "roberta-untied"]
@@ -65,7 +65,7 @@ def test_hidden_states_and_logits_agree_with_pytorch(case: Case) -> None:
 
 @pytest.mark.parametrize("mode", ["pynative", "graph"])
 def test_gradient_of_the_input_embeddings_agrees_with_pytorch(case: Case, mode: str) -> None:
-    def loss(embeddings):  # type: ignore[no-untyped-def]
+    def loss(embeddings: Any) -> Any:
         return case.loss(case.backbone, embeddings)
 
     function = ms.value_and_grad(loss)
@@ -85,7 +85,7 @@ def test_only_the_asked_positions_are_read(case: Case) -> None:
 
 
 def test_padding_changes_nothing(case: Case) -> None:
-    count, length = case.input_ids.shape
+    count, _ = case.input_ids.shape
     more = 5
     ids = np.concatenate([case.input_ids.asnumpy(), np.zeros((count, more), np.int32)], 1)
     mask = np.concatenate([case.mask.asnumpy(), np.zeros((count, more), np.float32)], 1)
@@ -100,7 +100,7 @@ def test_every_weight_gradient_of_a_learning_copy_agrees_with_pytorch(name: str)
     model = case.backbone.trainable_copy()
     weights = {path: p for path, p in model.parameters_and_names() if p.requires_grad}
 
-    def loss(input_ids):  # type: ignore[no-untyped-def]
+    def loss(input_ids: Any) -> Any:
         return case.loss(model, model.embed(input_ids))
 
     _, gradients = ms.value_and_grad(loss, None, list(weights.values()))(case.input_ids)

@@ -60,9 +60,7 @@ def test_golden_verdicts() -> None:
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.05, 0.95))
 def test_verdict_is_that_of_the_summed_binomial_tail(answers: tuple[int, int], majority: float) -> None:
     correct, total = answers
-    terms = (
-        math.comb(total, k) * majority**k * (1 - majority) ** (total - k) for k in range(correct, total + 1)
-    )
+    terms = (math.comb(total, k) * majority**k * (1 - majority) ** (total - k) for k in range(correct, total + 1))
     tail = math.fsum(terms)
     if abs(tail - 0.05) > 1e-9:
         assert no_better_than_majority(correct, total, majority) == (tail > 0.05)

@@ -87,18 +87,14 @@ def test_built_in_metrics_need_no_home(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("classes", "predicted"), [(2, 2), (3, 3), (5, 5), (3, 2), (5, 1)])
-def test_agreement_with_scikit_learn_also_when_a_class_is_never_predicted(
-    classes: int, predicted: int
-) -> None:
+def test_agreement_with_scikit_learn_also_when_a_class_is_never_predicted(classes: int, predicted: int) -> None:
     rng = np.random.default_rng(classes * 10 + predicted)
     true = rng.integers(0, classes, 200).tolist()
     guess = rng.integers(0, predicted, 200).tolist()
     values = compute(["accuracy", "f1"], guess, true, [f"class {index}" for index in range(classes)])
     assert set(true) == set(range(classes))
     assert set(guess) == set(range(predicted))
-    expected_f1 = sklearn.metrics.f1_score(
-        true, guess, average="macro", labels=range(classes), zero_division=0
-    )
+    expected_f1 = sklearn.metrics.f1_score(true, guess, average="macro", labels=range(classes), zero_division=0)
     assert values["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(true, guess), abs=1e-12)
     assert values["f1"] == pytest.approx(expected_f1, abs=1e-12)
 

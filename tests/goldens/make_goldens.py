@@ -78,9 +78,7 @@ class Spec:
         return str(self.config.model_type)
 
 
-def sizes(
-    vocabulary: int, hidden: int, layers: int, heads: int, inner: int, positions: int
-) -> dict[str, int]:
+def sizes(vocabulary: int, hidden: int, layers: int, heads: int, inner: int, positions: int) -> dict[str, int]:
     """The sizes of a model under the names transformers gives them."""
     return {
         "vocab_size": vocabulary,

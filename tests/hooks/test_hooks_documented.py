@@ -72,9 +72,7 @@ class TestEveryHook:
         host.register_commands(app)
         assert host.refusals == []
         kind = name.removeprefix("promptkit_register_")
-        names = (
-            [it.name for it in app.registered_commands] if kind == "commands" else list(getattr(host, kind))
-        )
+        names = [it.name for it in app.registered_commands] if kind == "commands" else list(getattr(host, kind))
         assert names == ["thing"]
 
 

@@ -59,9 +59,7 @@ class TestDiscovery:
         monkeypatch.setenv("PROMPTKIT_NO_PLUGINS", value)
         assert "good-strategy" in PluginHost.discover().strategies
 
-    def test_the_first_by_distribution_keeps_a_name_whatever_was_installed_first(
-        self, install_plugin, good_source
-    ):
+    def test_the_first_by_distribution_keeps_a_name_whatever_was_installed_first(self, install_plugin, good_source):
         install_plugin("zebra", good_source)
         install_plugin("aardvark", good_source)
         host = PluginHost.discover()
@@ -150,9 +148,7 @@ class TestOtherRegistries:
 
     @pytest.mark.parametrize("path", ["as-text", Path("no/such/place"), None])
     def test_a_metric_without_a_module_is_refused(self, path):
-        assert "needs the path of a metric module that exists" in fault_of(
-            plugin(metrics=registering("x", path))
-        )
+        assert "needs the path of a metric module that exists" in fault_of(plugin(metrics=registering("x", path)))
 
     @pytest.mark.parametrize("hook", ["datasets", "models", "metrics"])
     def test_the_second_taker_of_a_name_loses_all_it_registered(self, hook, tmp_path):

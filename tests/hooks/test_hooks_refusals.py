@@ -116,9 +116,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_a_faulty_plugin_is_refused_in_one_line_and_the_rest_goes_on(
-    case, install_plugin, good_source, capsys
-):
+def test_a_faulty_plugin_is_refused_in_one_line_and_the_rest_goes_on(case, install_plugin, good_source, capsys):
     source, fault = FAULTS[case]
     before = set(PluginHost.discover().strategies)
     install_plugin("a_good", good_source)

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 FIXTURES_STAY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 
 
-def encode(
-    source: str, tokenizer: Adapter, *, slots: int = 1, max_length: int = 64, **fields: str
-) -> Encoded:
+def encode(source: str, tokenizer: Adapter, *, slots: int = 1, max_length: int = 64, **fields: str) -> Encoded:
     encoder = Encoder(Template.parse(source), tokenizer, mask_slots=slots, max_length=max_length)
     return encoder.encode_many([fields])[0]
 

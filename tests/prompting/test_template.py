@@ -122,9 +122,7 @@ def test_fields_are_listed_in_order_and_repeatedly() -> None:
     ("source", "mask", "soft"),
     [("{text}", False, False), ("{text}{mask}", True, False), ("{soft:1}{text}", False, True)],
 )
-def test_it_is_known_whether_there_are_mask_slots_and_virtual_tokens(
-    source: str, mask: bool, soft: bool
-) -> None:
+def test_it_is_known_whether_there_are_mask_slots_and_virtual_tokens(source: str, mask: bool, soft: bool) -> None:
     template = Template.parse(source)
     assert (template.has_mask, template.has_soft) == (mask, soft)
 

@@ -154,9 +154,7 @@ def test_a_label_word_behind_a_space_is_another_piece_where_spaces_are_marked(by
 
 def test_a_space_means_nothing_to_word_pieces(mini: Adapter) -> None:
     verbalizer = Verbalizer.parse(SOURCE)
-    assert verbalizer.resolve(mini, LABELS, after_space=True) == verbalizer.resolve(
-        mini, LABELS, after_space=False
-    )
+    assert verbalizer.resolve(mini, LABELS, after_space=True) == verbalizer.resolve(mini, LABELS, after_space=False)
 
 
 def by_definition(resolved: ResolvedVerbalizer, scores: np.ndarray) -> np.ndarray:
@@ -227,9 +225,7 @@ def test_two_slots_multiply_the_probabilities(chinese: Adapter) -> None:
         (("negative", "positive"), "zh-CN", "positive=好; negative=差"),
     ],
 )
-def test_plain_sentiment_labels_have_default_words(
-    labels: tuple[str, ...], language: str, expected: str
-) -> None:
+def test_plain_sentiment_labels_have_default_words(labels: tuple[str, ...], language: str, expected: str) -> None:
     assert str(default_words(labels, language)) == expected
 
 

@@ -62,8 +62,7 @@ RECORDS = (
 
 def test_golden_markdown_table() -> None:
     rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in result_table(RECORDS, "github").split("\n")
+        [cell.strip() for cell in line.strip("|").split("|")] for line in result_table(RECORDS, "github").split("\n")
     ]
     assert rows[0] == [
         "strategy",

@@ -50,9 +50,7 @@ def test_round_trip_keeps_values_types_shapes_and_card(tmp_path: Path) -> None:
 @given(
     st.dictionaries(
         st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda name: name != "__metadata__"),
-        npst.arrays(
-            st.sampled_from([np.float32, np.float16, np.int32]), npst.array_shapes(min_side=0, max_side=3)
-        ),
+        npst.arrays(st.sampled_from([np.float32, np.float16, np.int32]), npst.array_shapes(min_side=0, max_side=3)),
         max_size=3,
     )
 )

@@ -119,9 +119,7 @@ def test_created_is_utc_and_versions_are_filled_in() -> None:
 
 
 def test_what_is_not_finite_is_written_as_null() -> None:
-    options = record().options.model_copy(
-        update={"strategy_options": {"a": [NAN, {"b": -INFINITY}], "c": 1.5}}
-    )
+    options = record().options.model_copy(update={"strategy_options": {"a": [NAN, {"b": -INFINITY}], "c": 1.5}})
     diverged = record(
         options=options,
         history=[{"epoch": 1, "loss": np.float32("nan"), "lr": INFINITY}],
@@ -140,9 +138,7 @@ def test_what_is_not_finite_is_written_as_null() -> None:
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:
-    options = record().options.model_dump() | {
-        "strategy_options": {"count": np.int64(3), "share": np.float32(0.5)}
-    }
+    options = record().options.model_dump() | {"strategy_options": {"count": np.int64(3), "share": np.float32(0.5)}}
     data = json.loads(
         record(options=options, dev=Scores(accuracy=np.float32(0.5), f1=0.5, n=1, majority=1)).to_json()
     )

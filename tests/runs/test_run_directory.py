@@ -153,9 +153,7 @@ with RunDirectory.create(Path(sys.argv[1]), "soft") as directory:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_a_process_killed_in_the_middle_leaves_nothing_under_the_name(
-    tmp_path: Path, sent: signal.Signals
-) -> None:
+def test_a_process_killed_in_the_middle_leaves_nothing_under_the_name(tmp_path: Path, sent: signal.Signals) -> None:
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     out = tmp_path / "mine"
     with subprocess.Popen(

@@ -10,13 +10,13 @@ import pytest
 
 pytest.importorskip("mindspore")
 
-from mindspore import Tensor  # noqa: E402
+from mindspore import Tensor
 
-from promptkit.engine.device import set_device  # noqa: E402
-from promptkit.engine.loading import load_backbone  # noqa: E402
-from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors  # noqa: E402
-from promptkit.prompt import PromptTask, resolve_prompt  # noqa: E402
-from promptkit.prompting import Template, Verbalizer  # noqa: E402
+from promptkit.engine.device import set_device
+from promptkit.engine.loading import load_backbone
+from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors
+from promptkit.prompt import PromptTask, resolve_prompt
+from promptkit.prompting import Template, Verbalizer
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 LABELS = ("negative", "positive")
@@ -60,7 +60,11 @@ def normalised(scores: Any) -> Any:
 @pytest.mark.parametrize(
     ("words", "slots", "expected"),
     [
-        ("positive=great; negative=bad", "same", lambda lp, w: np.stack([lp[:, 0, w("bad")], lp[:, 0, w("great")]], 1)),
+        (
+            "positive=great; negative=bad",
+            "same",
+            lambda lp, w: np.stack([lp[:, 0, w("bad")], lp[:, 0, w("great")]], 1),
+        ),
         (
             "positive=great,good; negative=bad,terrible",
             "same",
@@ -86,9 +90,7 @@ def normalised(scores: Any) -> Any:
         ),
     ],
 )
-def test_cloze_scores_are_the_products_over_mask_slots(
-    backbone: Any, words: str, slots: Any, expected: Any
-) -> None:
+def test_cloze_scores_are_the_products_over_mask_slots(backbone: Any, words: str, slots: Any, expected: Any) -> None:
     """p(y|x) = prod_j p([mask]_j = V(y)_j | T(x)), averaged over a class's words in log space."""
     task = task_of(backbone, "{text} it was {mask} .", words, slots)
     found = ClozePrompt(backbone, task)(*(Tensor(a) for a in task.encode(TEXTS).arrays)).asnumpy()

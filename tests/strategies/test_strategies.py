@@ -27,7 +27,11 @@ HARD = "{text} it was {mask} ."
         ("pet", {"templates": (HARD,), "epochs": 40, "lr": 0.02}, "head"),
         ("soft", {"templates": (SOFT,), "epochs": 30, "lr": 0.3}, "prompt"),
         ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.1}, "prompt"),
-        ("ptuning", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.02}, "encoder"),
+        (
+            "ptuning",
+            {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.02},
+            "encoder",
+        ),
     ],
 )
 def test_each_strategy_learns_a_separable_task(
@@ -54,9 +58,7 @@ def test_parameters_are_counted_apart(tiny_run: Run) -> None:
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not(tiny_run: Run) -> None:
-    first, again, other = (
-        tiny_run("soft", templates=(SOFT,), epochs=2, seed=seed, shots=6) for seed in (0, 0, 1)
-    )
+    first, again, other = (tiny_run("soft", templates=(SOFT,), epochs=2, seed=seed, shots=6) for seed in (0, 0, 1))
     assert np.array_equal(first.probabilities, again.probabilities)
     assert [e.loss for e in first.record.history] == [e.loss for e in again.record.history]
     assert not np.array_equal(first.probabilities, other.probabilities)
@@ -156,7 +158,9 @@ def test_soft_tokens_go_in_front_of_a_template_that_names_none(tiny_run: Run) ->
     assert options.templates == ("{soft:3}" + HARD,)
 
 
-@pytest.mark.parametrize("template", ["{soft:3}{text} {mask}", "{text} {soft:3} {mask}", "{soft:1}{text}{soft:2}{mask}"])
+@pytest.mark.parametrize(
+    "template", ["{soft:3}{text} {mask}", "{text} {soft:3} {mask}", "{soft:1}{text}{soft:2}{mask}"]
+)
 def test_virtual_tokens_learn_wherever_they_stand(tiny_run: Run, template: str) -> None:
     record = tiny_run("soft", templates=(template,), epochs=6, lr=0.1).record
     assert record.parameters.prompt == 3 * 24

@@ -1,0 +1,201 @@
+"""The docs say what the code does: names, options, keys, operators and links are compared with it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+import promptkit
+from promptkit.cli.app import build_app
+from promptkit.config import RunConfig
+from promptkit.hooks import PluginHost
+from promptkit.runs import RunRecord
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+BERT = ROOT / "tests" / "goldens" / "bert-odd"
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def in_code(text: str) -> set[str]:
+    """What stands in `...` in a page."""
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def load_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestStrategies:
+    def test_the_tables_are_those_of_the_live_registry(self):
+        page = read("strategies.md")
+        assert load_script("make_options").render(page) == page, "run python docs/make_options.py"
+
+    def test_a_table_that_is_not_current_is_found(self):
+        page = read("strategies.md")
+        assert load_script("make_options").render(page.replace("| `tokens` |", "| `tokns` |")) == page
+
+    def test_a_strategy_without_a_place_is_found(self):
+        page = read("strategies.md").replace("<!-- options: soft -->", "")
+        with pytest.raises(SystemExit, match="soft"):
+            load_script("make_options").render(page)
+
+
+@pytest.mark.parametrize("module", ["promptkit", "promptkit.nn"])
+def test_every_public_name_is_in_api_md(module):
+    if module == "promptkit.nn":
+        pytest.importorskip("mindspore")
+    section = read("api.md").split(f"\n## {module}\n")[1].split("\n## ")[0]
+    rows = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    assert rows == set(importlib.import_module(module).__all__)
+
+
+def test_every_setting_of_a_run_is_in_api_md():
+    row = next(line for line in read("api.md").splitlines() if line.startswith("| `RunConfig`"))
+    assert set(RunConfig.model_fields) <= in_code(row)
+
+
+def _commands() -> dict[str, Any]:
+    return dict(typer.main.get_command(build_app(PluginHost.from_plugins({}))).commands)
+
+
+@pytest.mark.parametrize("command", sorted(_commands()))
+def test_every_option_of_a_command_is_in_its_section_of_cli_md(command):
+    section = read("cli.md").split(f"\n## promptkit {command}\n")[1].split("\n## ")[0]
+    said = {code.split()[0] for code in in_code(section.replace("\\|", "|"))}
+    options = {name for it in _commands()[command].params for name in it.opts if name.startswith("--")}
+    assert options - {"--help"} <= said
+    assert {it for it in said if it.startswith("--")} <= options, "an option that does not exist"
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    keys = set()
+    for name, field in model.model_fields.items():
+        key = prefix + (field.alias or name)
+        keys.add(key)
+        for part in (field.annotation, *get_args(field.annotation)):
+            if inspect.isclass(part) and issubclass(part, BaseModel):
+                keys |= _keys(part, f"{key}.")
+    return keys
+
+
+def test_cli_md_explains_exactly_the_keys_of_run_json():
+    section = read("cli.md").split("\n## run.json\n")[1].split("\n## ")[0]
+    first = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {code for cell in first for code in in_code(cell)} == _keys(RunRecord)
+
+
+OPERATOR = re.compile(r"\b(ops\.[A-Za-z_]+|nn\.LSTM|optim\.[A-Z]\w+)")
+
+
+def _operator_rows() -> dict[str, str]:
+    table = read("devices.md").split("<!-- operators -->")[1].split("<!-- end operators -->")[0]
+    return dict(re.findall(r"^\| `([\w.]+)` \| ([^|]+?) \|", table, re.M))
+
+
+def _called(path: Path) -> set[str]:
+    """The operators that a module calls; comments and docstrings do not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {
+        match[1]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and (match := OPERATOR.fullmatch(ast.unparse(node)))
+    }
+
+
+def test_devices_md_lists_exactly_the_operators_that_are_called():
+    package = ROOT / "promptkit"
+    files = [package / "nn.py", *(package / "engine").glob("*.py"), *(package / "training").glob("*.py")]
+    files += (ROOT / "plugins").glob("*/*.py")
+    assert set().union(*map(_called, files)) == set(_operator_rows())
+
+
+@pytest.mark.parametrize("name", sorted(_operator_rows()))
+def test_the_platforms_are_those_that_mindspore_documents(name):
+    pytest.importorskip("mindspore")
+    from mindspore import nn, ops
+    from mindspore.experimental import optim
+
+    # ops.concat is documented as another name of ops.cat.
+    documented = "ops.cat" if name == "ops.concat" else name
+    home, attribute = documented.split(".")
+    text = inspect.getdoc(getattr({"ops": ops, "nn": nn, "optim": optim}[home], attribute)) or ""
+    match = re.search(r"Supported Platforms:\s+(.+)", text)
+    assert match is not None
+    assert match[1].replace("`", "").split() == _operator_rows()[name].split()
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in _anchors(file.read_text(encoding="utf-8")), target
+
+
+def test_the_index_names_every_page():
+    index = read("index.md")
+    assert [page.name for page in sorted(DOCS.glob("*.md")) if f"({page.name})" not in index] == ["index.md"]
+
+
+def _snippets() -> list[Any]:
+    found = []
+    for page in (ROOT / "README.md", DOCS / "api.md"):
+        codes = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+        found += [pytest.param(code, id=f"{page.name}-{i}") for i, code in enumerate(codes)]
+    return found
+
+
+@pytest.mark.parametrize("code", _snippets())
+def test_the_python_snippets_run(code, tmp_path, monkeypatch):
+    pytest.importorskip("mindspore")
+    run = promptkit.run
+
+    def run_small(strategy: str, **settings: Any) -> Any:
+        """The same call on a tiny model, eagerly, for one epoch."""
+        small = {"model": str(BERT), "epochs": 1, "mode": "pynative", "quiet": True}
+        return run(strategy, **{**settings, **small})
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(promptkit, "run", run_small)
+    exec(compile(code, "snippet", "exec"), {})
+
+
+def test_the_readme_begins_with_the_two_commands():
+    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    venv = "python3 -m venv .venv && . .venv/bin/activate && "
+    assert blocks[0] == f"{venv}pip install . && promptkit run --strategy soft\n"
+    assert blocks[1] == f"{venv}pip install -e '.[dev]' && pytest\n"
+    ci = ROOT / ".ci" / "run"
+    assert ci.is_file()
+    assert re.search(r"^pytest\b", ci.read_text(encoding="utf-8"), re.M)

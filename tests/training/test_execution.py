@@ -1,0 +1,90 @@
+"""Running prompted models: compiled, or eagerly where compiling fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mindspore")
+
+from mindspore import Parameter, Tensor, ops
+
+from promptkit.engine.device import set_device
+from promptkit.nn import PromptedModel
+from promptkit.training import Executor, FeatureSource
+from promptkit.training.execution import weighted_cross_entropy
+from promptkit.training.sources import Step
+
+set_device("CPU")
+
+
+class Eager(PromptedModel):
+    """Uses a statement that MindSpore's parser does not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = Parameter(Tensor(np.ones((3, 2), np.float32)), name="weight")
+
+    def construct(self, features: Any) -> Any:
+        try:
+            return ops.matmul(features, self.weight) * 2.0
+        finally:
+            pass
+
+
+class Broken(PromptedModel):
+    """Fails whichever way it is run."""
+
+    def construct(self, features: Any) -> Any:
+        raise RuntimeError("the plugin's own bug")
+
+
+def source(rows: int = 5, batch_size: int = 2) -> FeatureSource:
+    values = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
+    return FeatureSource(values, [0] * rows, batch_size)
+
+
+def test_a_model_that_does_not_compile_runs_eagerly_with_one_warning() -> None:
+    warnings: list[str] = []
+    executor = Executor(Eager(), "graph", warnings.append)
+    scores = executor.scores(source())
+    assert np.allclose(scores[1], [2 * (3 + 4 + 5)] * 2)
+    assert executor.mode == "pynative"
+    executor.scores(source())
+    assert len(warnings) == 1
+    assert "PyNative" in warnings[0]
+    assert "\n" not in warnings[0]
+
+
+def test_a_bug_shows_its_traceback_in_either_mode() -> None:
+    with pytest.raises(RuntimeError, match="the plugin's own bug"):
+        Executor(Broken(), "graph", lambda _: None).scores(source())
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5])
+def test_scores_come_back_in_the_order_of_the_data(rows: int) -> None:
+    class Sum(PromptedModel):
+        def construct(self, features: Any) -> Any:
+            return features
+
+    data = source(rows)
+    assert np.array_equal(Executor(Sum(), "pynative", print).scores(data), data._features)
+
+
+def test_filler_rows_weigh_nothing() -> None:
+    scores = Tensor(np.array([[2.0, 0.0], [0.0, 1.0], [50.0, 0.0]], np.float32))
+    labels = Tensor(np.array([0, 0, 1], np.int32))
+    found = float(weighted_cross_entropy(scores, labels, Tensor(np.array([1, 1, 0], np.float32))))
+    expected = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(1.0))) / 2
+    assert abs(found - expected) < 1e-5  # what MindSpore's CPU log_softmax resolves
+
+
+def test_gradients_are_those_of_the_weighted_loss() -> None:
+    executor = Executor(Eager(), "pynative", print)
+    x = np.array([[1.0, 2.0, 3.0], [9.0, 9.0, 9.0]], np.float32)
+    step: Any = Step((x,), np.array([0, 1], np.int32), np.array([1, 0], np.float32), np.array([0, -1]))
+    loss, (gradient,) = executor.loss_and_gradients(step, from_features=False)
+    assert abs(float(loss.asnumpy()) - np.log(2)) < 1e-5
+    assert np.allclose(gradient.asnumpy(), 2.0 * x[0][:, None] * np.array([-0.5, 0.5]), atol=1e-5)

@@ -1,0 +1,128 @@
+"""The training loop: schedule, clipping, early stop, the best epoch kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mindspore")
+
+from mindspore import Parameter, Tensor, ops
+
+from promptkit import UserError
+from promptkit.engine.device import set_device
+from promptkit.nn import PromptedModel
+from promptkit.training import Executor, FeatureSource, TrainingSettings, train
+from promptkit.training.loop import _clipping, learning_rate
+
+set_device("CPU")
+
+
+class Linear(PromptedModel):
+    """Logistic regression."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = Parameter(Tensor(np.zeros((4, 2), np.float32)), name="weight")
+
+    def construct(self, features: Any) -> Any:
+        return ops.matmul(features, self.weight)
+
+
+def data(rows: int, seed: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 4)).astype(np.float32)
+    return x, (x[:, 0] > 0).astype(np.int64)
+
+
+def run(settings: TrainingSettings, seed: int = 0) -> tuple[Any, Linear]:
+    model = Linear()
+    executor = Executor(model, "pynative", print)
+    (x, y), (xd, yd) = data(64, 1), data(32, 2)
+    result = train(
+        executor, FeatureSource(x, y, 16), FeatureSource(xd, yd, 16), yd, settings,
+        np.random.default_rng(seed), quiet=True,
+    )  # fmt: skip
+    return result, model
+
+
+def test_the_rate_rises_linearly_and_falls_linearly() -> None:
+    rates = [learning_rate(step, 10, 1.0, 0.2) for step in range(10)]
+    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.1, 1.0), (10.0, 1.0 / 50.0)])
+def test_gradients_are_clipped_by_their_global_norm(scale: float, expected: float) -> None:
+    first, second = np.array([3.0 * scale, 0.0], np.float32), np.array([[4.0 * scale]], np.float32)
+    gradients = (Tensor(first), Tensor(second))
+    assert _clipping(gradients, 1.0) == pytest.approx(expected)
+
+
+def test_it_learns_and_repeats_exactly() -> None:
+    (first, one), (again, two) = run(TrainingSettings(8, 0.1)), run(TrainingSettings(8, 0.1))
+    assert first.history[-1]["loss"] < 0.5 * first.history[0]["loss"]
+    assert first.history == again.history
+    assert np.array_equal(one.weight.asnumpy(), two.weight.asnumpy())
+    assert first.examples == 8 * 64
+
+
+def test_training_stops_when_dev_gets_no_better() -> None:
+    result, _ = run(TrainingSettings(50, 1e-12, patience=2))
+    assert len(result.history) == result.best_epoch + 2 < 50
+
+
+def test_the_best_epoch_is_kept() -> None:
+    class Spoiling(FeatureSource):
+        """Right labels in the first epoch, wrong ones after."""
+
+        count = 0
+
+        def epoch(self, rng: np.random.Generator | None) -> Iterator[Any]:
+            self.count += 1
+            for step in super().epoch(rng):
+                labels = step.labels if self.count == 1 else 1 - step.labels
+                yield type(step)(step.inputs, labels, step.weights, step.index)
+
+    model = Linear()
+    (x, y), (xd, yd) = data(64, 1), data(32, 2)
+    executor = Executor(model, "pynative", print)
+    dev = FeatureSource(xd, yd, 16)
+    result = train(
+        executor, Spoiling(x, y, 16), dev, yd, TrainingSettings(8, 0.1), np.random.default_rng(0), quiet=True
+    )
+    kept = float((executor.scores(dev).argmax(-1) == yd).mean())
+    scores = [epoch["dev_accuracy"] for epoch in result.history]
+    assert kept == max(scores) == scores[result.best_epoch - 1] > scores[-1]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_in_one_line() -> None:
+    model = Linear()
+    x, y = data(16, 1)
+    x[3, 2] = np.inf
+    executor = Executor(model, "pynative", print)
+    source = FeatureSource(x, y, 16)
+    with pytest.raises(UserError, match="diverged"):
+        train(executor, source, source, y, TrainingSettings(3, 0.1), np.random.default_rng(0), quiet=True)
+
+
+def test_decay_is_for_matrices_only() -> None:
+    class Two(PromptedModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias = Parameter(Tensor(np.ones(2, np.float32)), name="bias")
+            self.weight = Parameter(Tensor(np.ones((4, 2), np.float32)), name="weight")
+
+        def construct(self, features: Any) -> Any:
+            return ops.matmul(features * 0.0, self.weight) + self.bias * 0.0
+
+    model = Two()
+    x, y = data(16, 1)
+    source = FeatureSource(x, y, 16)
+    executor = Executor(model, "pynative", print)
+    settings = TrainingSettings(1, 0.1, weight_decay=0.5)
+    train(executor, source, source, y, settings, np.random.default_rng(0), quiet=True)
+    assert np.allclose(model.weight.asnumpy(), 1 - 0.1 * 0.5)
+    assert np.allclose(model.bias.asnumpy(), 1.0)
