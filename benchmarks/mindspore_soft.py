@@ -51,9 +51,9 @@ set_device("CPU")
 import mindspore as ms  # noqa: E402
 
 from promptkit.engine.loading import load_backbone  # noqa: E402
-from promptkit.member import EncodedTask, choose_widths  # noqa: E402
+from promptkit.member import choose_widths  # noqa: E402
 from promptkit.nn import Backbone, SoftPrompt, VirtualTokens, initial_vectors  # noqa: E402
-from promptkit.prompt import PromptTask, resolve_prompt  # noqa: E402
+from promptkit.prompt import EncodedTask, PromptTask, resolve_prompt  # noqa: E402
 from promptkit.prompting import Encoded, Template, Verbalizer  # noqa: E402
 from promptkit.training import EncodedSource, Executor, TrainingSettings, train  # noqa: E402
 from promptkit.training.sources import BatchSource, Step  # noqa: E402

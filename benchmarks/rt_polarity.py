@@ -61,7 +61,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("data", help="the folder with rt-polarity.pos and .neg, or any data set")
     parser.add_argument("--runs", type=Path, required=True, metavar="DIR", help="where the runs are, or go")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="0 to N-1 (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, metavar="N", help="for a quick look; default: each strategy's own")
     parser.add_argument("--only", nargs="+", choices=[row.name for row in ROWS], help="some of the rows")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the command and the table")
     options = parser.parse_args()
@@ -70,10 +69,9 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def run_settings(row: Row, seed: int, data: str, epochs: int | None, runs: Path) -> dict[str, Any]:
+def run_settings(row: Row, seed: int, data: str, runs: Path) -> dict[str, Any]:
     """Return the arguments of `promptkit.run`."""
-    settings = {**row.settings, "data": data, "seed": seed, "out": str(runs / f"{row.name}-s{seed}")}
-    return settings if epochs is None else {**settings, "epochs": epochs}
+    return {**row.settings, "data": data, "seed": seed, "out": str(runs / f"{row.name}-s{seed}")}
 
 
 def find_or_run(settings: dict[str, Any]) -> RunRecord:
@@ -102,7 +100,7 @@ def find_or_run(settings: dict[str, Any]) -> RunRecord:
 def cells(title: str, records: Sequence[RunRecord]) -> list[str]:
     """Return one row of the table."""
     first = records[0]
-    shots = "-" if not first.options.epochs else first.options.shots or "full"
+    shots = first.options.shots or "full" if first.parameters.total else "-"
     return [
         title,
         str(shots),
@@ -169,7 +167,7 @@ def main() -> None:
             continue
         records = []
         for seed in range(options.seeds if row.seeded else 1):
-            records.append(find_or_run(run_settings(row, seed, options.data, options.epochs, options.runs)))
+            records.append(find_or_run(run_settings(row, seed, options.data, options.runs)))
         first = first or records[0]
         body.append(cells(row.title, records))
     assert first is not None
