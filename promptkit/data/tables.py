@@ -98,6 +98,10 @@ def _short(text: str, most: int = 30) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+# The csv module's own limit is global, and other libraries lift it.
+_LONGEST_FIELD = 131_072
+
+
 def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
     """Read comma-separated text; a quoted field may span lines."""
     # newline="" leaves line ends within quotes as they are; strict finds the quote that never closes.
@@ -112,6 +116,10 @@ def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
                 return
             except csv.Error as error:
                 raise UserError(f"{path}, line {line}: not valid CSV: {error}.") from None
+            if any(len(cell) > _LONGEST_FIELD for cell in cells):
+                raise UserError(
+                    f"{path}, line {line}: not valid CSV: field larger than field limit ({_LONGEST_FIELD})."
+                )
             yield line, cells
 
     return _headed(numbered(), path)
