@@ -116,8 +116,8 @@ def count(text: str) -> int:
 def torch_python(options: argparse.Namespace) -> str:
     """Return PyTorch's Python, installing its environment first if asked to."""
     if options.torch_python:
-        return str(options.torch_python)
-    python = options.install / "bin" / "python"
+        return str(options.torch_python.absolute())
+    python = options.install.absolute() / "bin" / "python"
     if not python.exists():
         print(f"making {options.install}: {', '.join(REQUIREMENTS)}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(options.install)], check=True)
