@@ -75,6 +75,17 @@ def held_interrupts() -> Iterator[None]:
         _state.held -= 1
 
 
+def restore_interrupts() -> None:
+    """Put Python's SIGINT handler back in place of the one that MindSpore installs when it compiles.
+
+    For `promptkit.run` in a notebook or a script of one's own: with MindSpore's handler Ctrl-C ends the process
+    on the spot. Python still knows its own handler; setting it again is enough.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
+
+
 def _watch(ended: threading.Event) -> None:
     while not ended.is_set():
         if signal.sigtimedwait({signal.SIGINT}, _POLL_SECONDS) is not None:

@@ -22,10 +22,10 @@ from promptkit.training import EncodedSource, Executor, FeatureSource, TrainingR
 from promptkit.training.execution import Mode
 
 # Compiling one encoder layer takes about as long as this many multiplications and additions take to run
-# (0.7 s a layer and 1e11 a second on two CPU cores): the exchange rate between padding and one more shape.
-_COMPILE_FLOPS = 7e10
+# (0.6 s a layer and 2.5e11 a second on two CPU cores): the exchange rate between padding and one more shape.
+_COMPILE_FLOPS = 1.5e11
 # A training step costs about as much as this many forward passes.
-_TRAINING_PASSES = 3.0
+_TRAINING_PASSES = 2.2
 
 
 @dataclass

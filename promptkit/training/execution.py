@@ -10,7 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
-from promptkit.interrupts import held_interrupts
+from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.nn import PromptedModel
 from promptkit.training.sources import BatchSource, Step
 
@@ -83,6 +83,7 @@ class Executor:
                 raise
             self._fall_back(error)
             return self._call(name, arrays)
+        restore_interrupts()
         self._seen.add(key)
         self.compile_seconds += time.perf_counter() - started if self.mode == "graph" else 0.0
         return result

@@ -14,6 +14,7 @@ from mindspore.experimental import optim
 from tqdm import tqdm
 
 from promptkit.errors import UserError
+from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.training.execution import Executor
 from promptkit.training.sources import BatchSource
 
@@ -158,8 +159,17 @@ class _Optimiser:
         self.rate = learning_rate(self._step, self._total, self._settings.lr, self._settings.warmup)
         for group in self._optimiser.param_groups:
             ops.assign(group["lr"], Tensor(self.rate, mstype.float32))
-        self._optimiser(tuple(gradients[index] * scale for index in self._order))
+        if self._step:
+            self._move(gradients, scale)
+        else:
+            # MindSpore compiles parts of its AdamW at the first step.
+            with held_interrupts():
+                self._move(gradients, scale)
+            restore_interrupts()
         self._step += 1
+
+    def _move(self, gradients: tuple[Any, ...], scale: float) -> None:
+        self._optimiser(tuple(gradients[index] * scale for index in self._order))
 
 
 def _clipping(gradients: tuple[Any, ...], largest: float) -> float:
