@@ -199,3 +199,10 @@ def test_the_readme_begins_with_the_two_commands():
     ci = ROOT / ".ci" / "run"
     assert ci.is_file()
     assert re.search(r"^pytest\b", ci.read_text(encoding="utf-8"), re.M)
+
+
+def test_measured_tables_stand_on_the_pages_as_the_scripts_wrote_them():
+    tables = load_script("make_tables")
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text(encoding="utf-8")
+        assert tables.filled(text) == text, "run python docs/make_tables.py"

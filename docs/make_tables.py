@@ -1,0 +1,47 @@
+"""Copies the measured tables of docs/tables/ into the pages that show them.
+
+    python docs/make_tables.py [--check]
+
+Between `<!-- table: NAME -->` and `<!-- end table -->` in README.md and docs/*.md stands what
+docs/tables/NAME.md holds, which a script in benchmarks/ wrote with its command on top. With `--check` nothing
+is written, and the exit code is 1 if a page is out of date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end table -->)", re.DOTALL)
+
+
+def filled(page: str) -> str:
+    """Return a page with every table that was measured."""
+
+    def table(match: re.Match[str]) -> str:
+        path = ROOT / "docs" / "tables" / f"{match[2]}.md"
+        body = path.read_text(encoding="utf-8").strip() + "\n" if path.is_file() else ""
+        return f"{match[1]}{body}{match[4]}"
+
+    return MARKED.sub(table, page)
+
+
+def main() -> int:
+    """Bring every page up to date, or say which are not."""
+    stale = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        page = path.read_text(encoding="utf-8")
+        new = filled(page)
+        if new != page:
+            stale.append(path.name)
+            if "--check" not in sys.argv:
+                path.write_text(new, encoding="utf-8")
+    if stale:
+        print("out of date: " + ", ".join(stale) if "--check" in sys.argv else "written: " + ", ".join(stale))
+    return int("--check" in sys.argv and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
