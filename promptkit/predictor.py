@@ -12,6 +12,7 @@ import numpy as np
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.interrupts import held_interrupts
+from promptkit.scores import mean_log_softmax
 from promptkit.strategy import parse_options
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Predictor:
             rows = [{key: clean_text(value) for key, value in row.items()} for row in rows]
         size = min(batch_size, len(rows))
         mode = "graph" if len(rows) >= _COMPILE_FROM else "pynative"
-        total = np.zeros((len(rows), len(self.labels)))
+        scores = []
         for prompt, model in self._members:
             encoded = prompt.encoder.encode_many(rows)
             lengths = [len(e.input_ids) for e in encoded]
@@ -80,9 +81,9 @@ class Predictor:
                 batch_size=size,
                 widths=(*widths[:-1], min(widths[-1], max(limit, max(lengths)))),
             )
-            scores = Executor(model, mode, _ignore).scores(EncodedSource(batcher, len(rows)))  # type: ignore[arg-type]
-            total += _log_softmax(scores.astype(np.float64))
-        return np.exp(_log_softmax(total / len(self._members)))
+            found = Executor(model, mode, _ignore).scores(EncodedSource(batcher, len(rows)))  # type: ignore[arg-type]
+            scores.append(found)
+        return np.exp(mean_log_softmax(scores))
 
     @staticmethod
     def _limit(prompt: PromptTask, model: PromptedModel) -> int:
@@ -170,11 +171,6 @@ def _members(
             raise UserError(f"'{path}' does not fit strategy '{card['strategy']}': {fault}.")
         members.append((prompt, built))
     return members
-
-
-def _log_softmax(scores: Any) -> Any:
-    shifted = scores - scores.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def _ignore(_: str) -> None:

@@ -16,6 +16,7 @@ from promptkit.config import RunConfig, make_config
 from promptkit.interrupts import held_interrupts
 from promptkit.plan import Plan, make_plan
 from promptkit.predictor import Prediction, Predictor, load
+from promptkit.scores import mean_log_softmax
 
 if TYPE_CHECKING:
     from promptkit.engine.backbone import Backbone
@@ -95,8 +96,8 @@ def _execute(
     ms.set_seed(config.seed)
     backbone = load_backbone(plan.model, source=config.model, tokenizer=plan.tokenizer)
     members = _run_members(plan, backbone)
-    dev = _mean_log_softmax([member.dev_scores for member in members])
-    test = _mean_log_softmax([member.test_scores for member in members])
+    dev = mean_log_softmax([member.dev_scores for member in members])
+    test = mean_log_softmax([member.test_scores for member in members])
     return _finish(plan, backbone, device, members, dev, test, directory, started)
 
 
@@ -122,17 +123,6 @@ def _run_members(plan: Plan, backbone: Backbone) -> list[MemberResult]:
             )
         )  # fmt: skip
     return results
-
-
-def _mean_log_softmax(scores: list[Any]) -> Any:
-    """Average the members' class scores; (N, C) log-probabilities that sum to one."""
-    total = np.mean([_log_softmax(s.astype(np.float64)) for s in scores], axis=0)
-    return _log_softmax(total)
-
-
-def _log_softmax(scores: Any) -> Any:
-    shifted = scores - scores.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def _finish(
