@@ -11,6 +11,7 @@ from promptkit.errors import UserError, did_you_mean
 
 DEFAULT_MODEL = "promptkit-mini"
 DEFAULT_DATA = "reviews-en"
+DEFAULT_STORE = "runs"
 MAX_LENGTH = 128
 # Settings whose option on the command line is not named after them.
 _FLAGS = {"templates": "--template", "metrics": "--metric", "options": "--set"}
@@ -34,7 +35,9 @@ class RunConfig(BaseModel):
         options: the strategy's own options.
         device: `auto`, `CPU`, `Ascend` or `GPU`.
         mode: `graph` compiles the model, `pynative` does not.
-        out: run directory; it must not exist. None numbers one under `runs/`.
+        out: run directory; it must not exist. None numbers one in the store and lists it there.
+        store: folder of the store.
+        checkpoint: folder for the training state, to go on from after a kill; None keeps none.
         metrics: metrics beside accuracy and macro F1.
         clean: the classic cleaning of movie reviews.
         text_column, text_b_column, label_column, encoding: of data files.
@@ -65,6 +68,8 @@ class RunConfig(BaseModel):
     device: str = "auto"
     mode: Literal["graph", "pynative"] = "graph"
     out: Path | None = None
+    store: Path = Path(DEFAULT_STORE)
+    checkpoint: Path | None = None
     metrics: tuple[str, ...] = ()
     clean: bool = False
     text_column: str | None = None

@@ -18,7 +18,15 @@ from promptkit.nn import Backbone, PromptedModel, count_parameters
 from promptkit.prompt import EncodedTask, PromptTask
 from promptkit.prompting import Encoded
 from promptkit.strategy import Strategy
-from promptkit.training import EncodedSource, Executor, FeatureSource, TrainingResult, TrainingSettings, train
+from promptkit.training import (
+    Checkpoint,
+    EncodedSource,
+    Executor,
+    FeatureSource,
+    TrainingResult,
+    TrainingSettings,
+    train,
+)
 from promptkit.training.execution import Mode
 
 # Compiling one encoder layer takes about as long as this many multiplications and additions take to run
@@ -68,6 +76,7 @@ def run_member(
     warn: Callable[[str], None],
     label: str,
     quiet: bool,
+    checkpoint: Checkpoint | None = None,
 ) -> MemberResult:
     """Train and score one template; see `MemberResult`."""
     model = strategy.build(backbone, prompt)
@@ -78,14 +87,16 @@ def run_member(
     parameters = count_parameters(model)
     training = None
     if learns and model.fixed_features:
-        training, dev, test, seconds = _with_features(executor, data, settings, batch_size, shuffle, label, quiet)
+        training, dev, test, seconds = _with_features(
+            executor, data, settings, batch_size, shuffle, label, quiet, checkpoint
+        )
         kept = strategy.fold(model)
     else:
         if learns:
             source = data.source(task.train, encoded.train, min(batch_size, len(task.train)))
             training = train(
                 executor, source, data.source(task.dev, encoded.dev), _indices(task, task.dev), settings,
-                shuffle, label=label, quiet=quiet,
+                shuffle, label=label, quiet=quiet, checkpoint=checkpoint,
             )  # fmt: skip
         kept = strategy.fold(model)
         if kept is not model:
@@ -170,6 +181,7 @@ def _with_features(
     shuffle: np.random.Generator,
     label: str,
     quiet: bool,
+    checkpoint: Checkpoint | None,
 ) -> tuple[TrainingResult, Any, Any, float]:
     """Train on features computed once; return the result, dev and test scores, and the time for the scores."""
     task, encoded = data.task, data.encoded
@@ -186,7 +198,7 @@ def _with_features(
     test = FeatureSource(test_features, _indices(task, task.test), batch_size)
     training = train(
         executor, source, dev, _indices(task, task.dev), settings, shuffle,
-        kind="features", label=label, quiet=quiet,
+        kind="features", label=label, quiet=quiet, checkpoint=checkpoint,
     )  # fmt: skip
     training.seconds += spent
     started = time.perf_counter()

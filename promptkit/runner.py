@@ -21,7 +21,9 @@ from promptkit.scores import mean_log_softmax
 if TYPE_CHECKING:
     from promptkit.engine.backbone import Backbone
     from promptkit.member import MemberResult
+    from promptkit.prompt import EncodedTask
     from promptkit.runs import RunDirectory, RunRecord
+    from promptkit.runs.checkpoint import Checkpoints
 
 __all__ = ["Prediction", "Predictor", "RunConfig", "RunResult", "execute", "load", "run"]
 
@@ -35,12 +37,14 @@ class RunResult:
         directory: where it was written, or None.
         probabilities: of the test examples, (N, C).
         predictions: their classes, (N,).
+        truth: their true classes, (N,).
     """
 
     record: RunRecord
     directory: Path | None
     probabilities: Any
     predictions: Any
+    truth: Any
 
 
 def run(strategy: str, **settings: Any) -> RunResult:
@@ -60,30 +64,39 @@ def run(strategy: str, **settings: Any) -> RunResult:
 
 
 def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None) -> RunResult:
-    """Carry out a checked configuration; see `run`.
+    """Carry out a checked configuration; see `run`. Without `config.out` the run is listed in the store.
 
     Args:
         config: the settings.
         announce: is told in two lines what is about to be run, once it is known to be possible.
     """
-    from promptkit.runs import RunDirectory
+    from promptkit.runs import STORE_NAME, RunDirectory, Store
 
     started = time.perf_counter()
     plan = make_plan(config)
     if not config.save:
         return _execute(plan, None, started, announce)
-    shots = "full" if config.shots is None else f"{config.shots}shot"
-    stem = f"{plan.strategy.name}-{plan.task.name}-{shots}-s{config.seed}"
-    with RunDirectory.create(config.out, stem) as directory:
-        return _execute(plan, directory, started, announce)
+    listed = config.out is None
+    if listed and (config.store / STORE_NAME).exists():
+        # One that is locked, damaged or of a newer version is better found before the training than after.
+        Store.open(config.store).close()
+    with RunDirectory.create(config.out, plan.stem, runs=config.store) as directory:
+        result = _execute(plan, directory, started, announce)
+    if listed and result.directory is not None:
+        with Store.open(config.store) as store:
+            store.add(result.record, result.truth, result.predictions, name=result.directory.name)
+    return result
 
 
 def _execute(
     plan: Plan, directory: RunDirectory | None, started: float, announce: Callable[[str], None] | None
 ) -> RunResult:
     from promptkit.engine.device import set_device
+    from promptkit.runs.checkpoint import Checkpoints
 
     config = plan.config
+    checkpoints = None if config.checkpoint is None else Checkpoints(config.checkpoint, plan.key)
+    encoded = plan.encode()
     if announce:
         announce(plan.describe())
     with held_interrupts():
@@ -94,14 +107,18 @@ def _execute(
 
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
-    backbone = load_backbone(plan.model, source=config.model, tokenizer=plan.tokenizer)
-    members = _run_members(plan, backbone)
+    backbone = load_backbone(plan.model.directory, source=config.model, tokenizer=plan.model.tokenizer)
+    members = _run_members(plan, encoded, backbone, checkpoints)
     dev = mean_log_softmax([member.dev_scores for member in members])
     test = mean_log_softmax([member.test_scores for member in members])
+    if checkpoints is not None:
+        started -= checkpoints.earlier_seconds
     return _finish(plan, backbone, device, members, dev, test, directory, started)
 
 
-def _run_members(plan: Plan, backbone: Backbone) -> list[MemberResult]:
+def _run_members(
+    plan: Plan, encoded: list[EncodedTask], backbone: Backbone, checkpoints: Checkpoints | None
+) -> list[MemberResult]:
     from promptkit.member import run_member
     from promptkit.training import TrainingSettings
 
@@ -109,17 +126,18 @@ def _run_members(plan: Plan, backbone: Backbone) -> list[MemberResult]:
         epochs=plan.epochs, lr=plan.lr, weight_decay=plan.weight_decay, patience=plan.patience
     )
     results = []
-    for number, (prompt, encoded) in enumerate(plan.prompts):
+    for number, prompt in enumerate(plan.prompts):
         several = f" {number + 1}/{len(plan.prompts)}" if len(plan.prompts) > 1 else ""
         results.append(
             run_member(
-                plan.strategy, backbone, prompt, plan.task, encoded, settings,
+                plan.strategy, backbone, prompt, plan.task, encoded[number], settings,
                 batch_size=plan.batch_size,
                 mode=plan.config.mode,
                 shuffle=np.random.default_rng([plan.config.seed, 2, number]),
                 warn=plan.warn,
                 label=plan.strategy.name + several,
                 quiet=plan.config.quiet,
+                checkpoint=None if checkpoints is None else checkpoints.member(number),
             )
         )  # fmt: skip
     return results
@@ -166,7 +184,7 @@ def _finish(
     if directory is not None:
         directory.file("run.json").write_text(record.to_json(), encoding="utf-8")
         place = directory.commit()
-    return RunResult(record, place, probabilities, predictions)
+    return RunResult(record, place, probabilities, predictions, np.asarray(truth))
 
 
 def _warn_if_no_better(plan: Plan, predictions: Any, truth: list[int], *, learnt: bool) -> None:

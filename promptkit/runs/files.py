@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+_PARTIAL = re.compile(r"^\.(.+)\.partial-[0-9]+-[0-9a-f]{8}$", re.DOTALL)
 
 
 def partial_name(name: str) -> str:
     """Return a hidden name, not used before, for what is to become `name`."""
     return f".{name}.partial-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def final_path(path: Path) -> Path:
+    """Return what a path is to become, with every `partial_name` in it undone."""
+    return Path(*(_PARTIAL.sub(r"\1", part) for part in path.parts))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -18,10 +29,21 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: if it cannot be written; the old content stays.
     """
+    with open_atomically(path) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Give a stream whose content takes the place of the file once the body has ended without an exception.
+
+    Raises:
+        OSError: if it cannot be written; the old content stays.
+    """
     partial = path.with_name(partial_name(path.name))
     try:
         with partial.open("xb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(partial, path)
@@ -41,3 +63,10 @@ def sync_folder(folder: Path) -> None:
         pass
     finally:
         os.close(handle)
+
+
+def shown(path: Path) -> str:
+    """Return a path to read: relative if it lies in the working directory."""
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

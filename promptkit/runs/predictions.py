@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
+from promptkit.errors import UserError
+from promptkit.runs.files import shown
+
+PREDICTIONS_NAME = "predictions.tsv"
 
 # Everything `str.splitlines` breaks at, so that a line stays a line for every reader.
 _BREAKS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -65,6 +72,46 @@ def write_predictions(
             chances = [f"{chance:.6f}" for chance in probabilities[index].tolist()]
             row = [str(index), true, labels[predictions[index]], *chances, example.text]
             stream.write(_line([*row, example.text_b or ""] if pairs else row))
+
+
+def read_predictions(path: Path, labels: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Read back what was true and what was predicted.
+
+    Args:
+        path: a file that `write_predictions` wrote.
+        labels: class names, (C,).
+
+    Returns:
+        True class indices, (N,), -1 where unknown, and predicted ones, (N,).
+
+    Raises:
+        UserError: if the file cannot be read, or is not what `write_predictions` wrote for these labels.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"'{shown(path)}' cannot be read: {error}") from None
+    # Only line feeds end a line; the last one stands at the end of the file.
+    header, *rows = [line.split("\t")[:3] for line in text.split("\n")]
+    numbers = {escape(label): number for number, label in enumerate(labels)}
+    try:
+        if header != ["index", "label", "predicted"] or rows.pop() != [""]:
+            raise ValueError("no header, or no end")
+        truth = [numbers[true] if true else -1 for _, true, _ in rows]
+        predicted = [numbers[label] for _, _, label in rows]
+        if [index for index, _, _ in rows] != [str(index) for index in range(len(rows))]:
+            raise ValueError("lines are missing")
+    except (IndexError, KeyError, ValueError):
+        raise UserError(
+            f"'{shown(path)}' does not hold the predictions of a run with the labels {', '.join(labels)}."
+        ) from None
+    return np.array(truth, np.int64), np.array(predicted, np.int64)
+
+
+def json_line(data: Mapping[str, Any]) -> str:
+    """Return an object as JSON in one line, without what readers of lines may break at although JSON allows it."""
+    line = json.dumps(data, ensure_ascii=False)
+    return re.sub("[\x85\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", line)
 
 
 def escape(text: str) -> str:

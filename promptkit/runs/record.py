@@ -39,7 +39,9 @@ def _finite(value: Any) -> Any:
     return value
 
 
-class _Part(BaseModel):
+class RecordPart(BaseModel):
+    """A part of a record: unknown fields refused, nothing changed later, no number that is not finite."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
@@ -48,7 +50,7 @@ class _Part(BaseModel):
         return _finite(data)
 
 
-class RunOptions(_Part):
+class RunOptions(RecordPart):
     """What the run was asked to do, with every default filled in.
 
     Attributes:
@@ -85,7 +87,7 @@ class RunOptions(_Part):
     strategy_options: dict[str, Any] = Field(default_factory=dict)
 
 
-class TaskInfo(_Part):
+class TaskInfo(RecordPart):
     """The data that was used, after drawing shots; `train`, `dev`, `test` are numbers of examples."""
 
     name: str
@@ -98,7 +100,7 @@ class TaskInfo(_Part):
     notes: tuple[str, ...] = ()
 
 
-class BackboneInfo(_Part):
+class BackboneInfo(RecordPart):
     """The language model; `parameters` is how many it has, learnt or not."""
 
     name: str
@@ -114,7 +116,7 @@ def _version_of(distribution: str) -> str:
         return "not installed"
 
 
-class Versions(_Part):
+class Versions(RecordPart):
     """What the run ran on."""
 
     python: str
@@ -134,7 +136,7 @@ class Versions(_Part):
         )
 
 
-class Scores(_Part):
+class Scores(RecordPart):
     """The metrics on one split. Further metrics stand beside `accuracy` and `f1` under their own names.
 
     Attributes:
@@ -153,7 +155,7 @@ class Scores(_Part):
     majority: float | None
 
 
-class LearntParameters(_Part):
+class LearntParameters(RecordPart):
     """How many parameters learnt, apart. `total` is their sum and may be left out."""
 
     prompt: int = 0
@@ -173,7 +175,7 @@ class LearntParameters(_Part):
         return data
 
 
-class Seconds(_Part):
+class Seconds(RecordPart):
     """Wall-clock time in seconds; `compile` is None where it was not measured apart."""
 
     total: float
@@ -182,7 +184,7 @@ class Seconds(_Part):
     predict: float = 0.0
 
 
-class Cost(_Part):
+class Cost(RecordPart):
     """What the run cost: bytes of the artifact, seconds, examples a second, peak memory in MB (10^6 B)."""
 
     artifact_bytes: int
@@ -192,7 +194,7 @@ class Cost(_Part):
     peak_memory_mb: float | None = None
 
 
-class Epoch(_Part):
+class Epoch(RecordPart):
     """One pass over the training set: mean loss, accuracy on dev after it, learning rate at its end.
 
     `template` is the number of the template, from 0, in a run with several.
@@ -205,7 +207,7 @@ class Epoch(_Part):
     lr: float | None = None
 
 
-class RunRecord(_Part):
+class RunRecord(RecordPart):
     """A run, as `run.json` holds it; the keys come in the order of the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

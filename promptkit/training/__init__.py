@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from promptkit.training.execution import Executor
-from promptkit.training.loop import TrainingResult, TrainingSettings, train
+from promptkit.training.loop import Checkpoint, TrainingResult, train
+from promptkit.training.optimiser import TrainingSettings
 from promptkit.training.sources import BatchSource, EncodedSource, FeatureSource
 
 __all__ = [
-    "BatchSource", "EncodedSource", "Executor", "FeatureSource", "TrainingResult", "TrainingSettings", "train",
+    "BatchSource", "Checkpoint", "EncodedSource", "Executor", "FeatureSource", "TrainingResult", "TrainingSettings",
+    "train",
 ]  # fmt: skip

@@ -1,45 +1,35 @@
-"""The training loop: AdamW, linear warm-up and decay, gradient clipping, early stop on dev."""
+"""The training loop: batches, optimiser, early stop on dev, and a state to go on from after a kill."""
 
 from __future__ import annotations
 
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from mindspore import Parameter, Tensor, ops
-from mindspore import dtype as mstype
-from mindspore.experimental import optim
 from tqdm import tqdm
 
 from promptkit.errors import UserError
-from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.training.execution import Executor
+from promptkit.training.optimiser import ScheduledAdamW, TrainingSettings
 from promptkit.training.sources import BatchSource
 
 Kind = Literal["texts", "features"]
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train.
+class Checkpoint(Protocol):
+    """Keeps the state of a training that may be killed. `promptkit.runs.Checkpoint` keeps it in a file."""
 
-    Attributes:
-        epochs: passes over the training set, at most.
-        lr: peak learning rate.
-        weight_decay: AdamW's decoupled decay (Loshchilov & Hutter 2019); never on biases and gains.
-        warmup: share of all steps in which the rate rises linearly from 0; after it falls linearly to 0.
-        clip: largest global norm of the gradient.
-        patience: epochs without a better dev score before training stops; 0 never stops early.
-    """
+    def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Return the arrays and the JSON values saved last, or None."""
 
-    epochs: int
-    lr: float
-    weight_decay: float = 0.0
-    warmup: float = 0.06
-    clip: float = 1.0
-    patience: int = 0
+    def due(self) -> bool:
+        """Return whether it is time to save."""
+
+    def save(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:
+        """Replace what was saved before; at every moment the old or the new state is whole."""
 
 
 @dataclass
@@ -59,14 +49,6 @@ class TrainingResult:
     examples: int = 0
 
 
-def learning_rate(step: int, total: int, peak: float, warmup: float) -> float:
-    """Return the rate of a step (from 0): linear warm-up to `peak`, then linear decay that ends above 0."""
-    rising = max(1, math.ceil(total * warmup))
-    if step < rising:
-        return peak * (step + 1) / rising
-    return peak * (total - step) / max(1, total - rising)
-
-
 def train(
     executor: Executor,
     source: BatchSource,
@@ -78,6 +60,7 @@ def train(
     kind: Kind = "texts",
     label: str = "",
     quiet: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
     """Train what requires gradient in the executor's model and leave it with its best epoch's values.
 
@@ -93,101 +76,130 @@ def train(
         kind: whether the batches hold texts or precomputed features.
         label: what the progress bar calls the run.
         quiet: no progress bar.
+        checkpoint: where the state is saved from time to time, and gone on from: weights, moments, schedule,
+            the generator, the place in the epoch, the best epoch so far. A training that was killed and went
+            on ends with the same numbers as one that was not.
 
     Raises:
         UserError: if the loss is no longer a number.
     """
-    weights = list(executor.model.trainable_params())
-    optimiser = _Optimiser(weights, settings, settings.epochs * source.num_batches)
-    result, best = TrainingResult(), _Best(weights)
-    with tqdm(
-        total=settings.epochs * source.num_batches, desc=label, disable=True if quiet else None, leave=False
-    ) as bar:
-        for epoch in range(1, settings.epochs + 1):
-            started = time.perf_counter()
-            losses = []
-            for step in source.epoch(rng):
-                loss, gradients = executor.loss_and_gradients(step, from_features=kind == "features")
-                optimiser.step(gradients)
-                losses.append(float(loss.asnumpy()))
-                if not math.isfinite(losses[-1]):
-                    raise UserError(f"training diverged in epoch {epoch}: the loss is {losses[-1]}; lower --lr.")
-                bar.update()
-                bar.set_postfix(loss=f"{np.mean(losses):.3f}", dev=best.text, refresh=False)
-            result.seconds += time.perf_counter() - started
-            result.examples += source.size
-            scores = executor.scores_of_features(dev) if kind == "features" else executor.scores(dev)
-            accuracy, dev_loss = _judge(scores, dev_labels)
-            result.history.append(
-                {
-                    "epoch": epoch,
-                    "loss": float(np.mean(losses)),
-                    "dev_accuracy": accuracy,
-                    "dev_loss": dev_loss,
-                    "lr": optimiser.rate,
-                }
-            )
-            best.offer(epoch, accuracy, dev_loss)
-            if settings.patience and epoch - best.epoch >= settings.patience:
-                break
-    best.restore()
-    result.best_epoch = best.epoch
-    return result
+    training = _Training(executor, source, dev, np.asarray(dev_labels), settings, rng, kind, checkpoint)
+    total = settings.epochs * source.num_batches
+    with tqdm(total=total, desc=label, disable=True if quiet else None, leave=False) as bar:
+        return training.run(bar)
 
 
-class _Optimiser:
-    """AdamW with the schedule and the clipping."""
+class _Training:
+    """A training under way: what it holds between two steps is what a checkpoint saves."""
 
-    def __init__(self, weights: list[Parameter], settings: TrainingSettings, total: int) -> None:
-        decayed = [w for w in weights if w.ndim > 1]
-        plain = [w for w in weights if w.ndim <= 1]
-        groups = [
-            {"params": group, "lr": settings.lr, "weight_decay": decay}
-            for group, decay in ((decayed, settings.weight_decay), (plain, 0.0))
-            if group
-        ]
-        self._order = [index for group in (decayed, plain) for index in _places(group, weights)]
-        self._optimiser = optim.AdamW(groups, lr=settings.lr)
-        self._settings, self._total = settings, total
-        self._step = 0
-        self.rate = 0.0
+    def __init__(
+        self,
+        executor: Executor,
+        source: BatchSource,
+        dev: BatchSource,
+        dev_labels: Any,
+        settings: TrainingSettings,
+        rng: np.random.Generator,
+        kind: Kind,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self._executor, self._source, self._settings = executor, source, settings
+        self._dev, self._dev_labels = dev, dev_labels
+        self._rng, self._kind, self._checkpoint = rng, kind, checkpoint
+        self._weights = list(executor.model.trainable_params())
+        self._optimiser = ScheduledAdamW(self._weights, settings, settings.epochs * source.num_batches)
+        self._best = _Best(self._weights)
+        self._result = TrainingResult()
+        self._epoch, self._losses = 1, list[float]()
+        self._order = rng.bit_generator.state
+        self._done = False
 
-    def step(self, gradients: tuple[Any, ...]) -> None:
-        """Clip the gradients and move the parameters."""
-        # First, for it waits until the compiled step is done; see there.
-        scale = _clipping(gradients, self._settings.clip)
-        self.rate = learning_rate(self._step, self._total, self._settings.lr, self._settings.warmup)
-        for group in self._optimiser.param_groups:
-            ops.assign(group["lr"], Tensor(self.rate, mstype.float32))
-        if self._step:
-            self._move(gradients, scale)
-        else:
-            # MindSpore compiles parts of its AdamW at the first step.
-            with held_interrupts():
-                self._move(gradients, scale)
-            restore_interrupts()
-        self._step += 1
+    def run(self, bar: Any) -> TrainingResult:
+        """Train to the end, from the start or from the checkpoint."""
+        self._load()
+        bar.update(min((self._epoch - 1) * self._source.num_batches + len(self._losses), bar.total))
+        while not self._done:
+            self._pass(bar)
+            self._score_dev()
+            stale = self._epoch - self._best.epoch
+            stopped = bool(self._settings.patience) and stale >= self._settings.patience
+            self._done = stopped or self._epoch >= self._settings.epochs
+            self._epoch, self._losses = self._epoch + 1, []
+            self._order = self._rng.bit_generator.state
+            if self._done:
+                # Scoring comes next and may take long; what was learnt must not be lost to it.
+                self._save()
+        self._best.restore()
+        self._result.best_epoch = self._best.epoch
+        return self._result
 
-    def _move(self, gradients: tuple[Any, ...], scale: float) -> None:
-        self._optimiser(tuple(gradients[index] * scale for index in self._order))
+    def _pass(self, bar: Any) -> None:
+        """Take the steps of an epoch that are still to be taken."""
+        started = time.perf_counter()
+        taken = len(self._losses)
+        for number, step in enumerate(self._source.epoch(self._rng)):
+            if number < taken:
+                continue
+            loss, gradients = self._executor.loss_and_gradients(step, from_features=self._kind == "features")
+            self._optimiser.step(gradients)
+            self._losses.append(float(loss.asnumpy()))
+            if not math.isfinite(self._losses[-1]):
+                raise UserError(
+                    f"training diverged in epoch {self._epoch}: the loss is {self._losses[-1]}; lower --lr."
+                )
+            bar.update()
+            bar.set_postfix(loss=f"{np.mean(self._losses):.3f}", dev=self._best.text, refresh=False)
+            if self._checkpoint is not None and self._checkpoint.due():
+                self._result.seconds += time.perf_counter() - started
+                self._save()
+                started = time.perf_counter()
+        self._result.seconds += time.perf_counter() - started
+        self._result.examples += self._source.size
 
+    def _score_dev(self) -> None:
+        """Score dev and keep the weights if they are the best so far."""
+        executor = self._executor
+        scores = executor.scores_of_features(self._dev) if self._kind == "features" else executor.scores(self._dev)
+        accuracy, dev_loss = _accuracy_and_loss(scores, self._dev_labels)
+        entry = {"epoch": self._epoch, "loss": float(np.mean(self._losses)), "dev_accuracy": accuracy}
+        self._result.history.append({**entry, "dev_loss": dev_loss, "lr": self._optimiser.rate})
+        self._best.offer(self._epoch, accuracy, dev_loss)
 
-def _clipping(gradients: tuple[Any, ...], largest: float) -> float:
-    """Return the factor that brings the gradients' global norm down to `largest`, at most 1.
+    def _save(self) -> None:
+        if self._checkpoint is None:
+            return
+        moments, numbers = self._optimiser.state()
+        arrays = {f"weight.{i}": weight.asnumpy().copy() for i, weight in enumerate(self._weights)}
+        arrays |= {f"best.{i}": value for i, value in enumerate(self._best.values)} | moments
+        values = {
+            "epoch": self._epoch,
+            "losses": self._losses,
+            "done": self._done,
+            "order": self._order,
+            "optimiser": numbers,
+            "best": {"epoch": self._best.epoch, "key": self._best.key},
+            "history": self._result.history,
+            "seconds": self._result.seconds,
+            "examples": self._result.examples,
+        }
+        self._checkpoint.save(arrays, values)
 
-    In NumPy for two reasons, both measured with MindSpore 2.10 on two cores. `ops.clip_by_global_norm` compiles
-    a graph for every call made outside one. And an eager operator on a gradient that the compiled step is still
-    computing waits for it in a busy loop that takes a core from that step, which then takes twice as long;
-    `asnumpy` waits asleep.
-    """
-    flat = (gradient.asnumpy().ravel() for gradient in gradients)
-    norm = math.sqrt(sum(float(np.dot(g, g)) for g in flat))
-    return largest / norm if norm > largest else 1.0
-
-
-def _places(group: list[Parameter], weights: list[Parameter]) -> list[int]:
-    where = {id(weight): index for index, weight in enumerate(weights)}
-    return [where[id(weight)] for weight in group]
+    def _load(self) -> None:
+        found = self._checkpoint.load() if self._checkpoint is not None else None
+        if found is None:
+            return
+        arrays, values = found
+        for index, weight in enumerate(self._weights):
+            ops.assign(weight, Tensor(arrays[f"weight.{index}"]))
+        self._optimiser.restore(arrays, values["optimiser"])
+        key = values["best"]["key"]
+        self._best.epoch, self._best.key = values["best"]["epoch"], None if key is None else tuple(key)
+        self._best.values = [arrays[f"best.{i}"] for i in range(len(self._weights))] if key is not None else []
+        self._result.history = values["history"]
+        self._result.seconds, self._result.examples = values["seconds"], values["examples"]
+        self._epoch, self._losses, self._done = values["epoch"], values["losses"], values["done"]
+        # The epoch's batches are drawn again, the same ones, and those already learnt from are passed over.
+        self._order = self._rng.bit_generator.state = values["order"]
 
 
 class _Best:
@@ -195,29 +207,33 @@ class _Best:
 
     def __init__(self, weights: list[Parameter]) -> None:
         self._weights = weights
-        self._values: list[Any] = []
-        self._key: tuple[float, float] | None = None
+        self.values: list[Any] = []
+        self.key: tuple[float, float] | None = None
         self.epoch = 0
 
     @property
     def text(self) -> str:
         """The best dev accuracy, for the progress bar."""
-        return "-" if self._key is None else f"{self._key[0]:.3f}"
+        return "-" if self.key is None else f"{self.key[0]:.3f}"
 
     def offer(self, epoch: int, accuracy: float, loss: float) -> None:
         """Keep the present values if they are the best."""
         key = (accuracy, -loss)
-        if self._key is None or key > self._key:
-            self._key, self.epoch = key, epoch
-            self._values = [weight.asnumpy().copy() for weight in self._weights]
+        if self.key is None or key > self.key:
+            self.key, self.epoch = key, epoch
+            self.values = [weight.asnumpy().copy() for weight in self._weights]
 
     def restore(self) -> None:
-        """Put the best values back."""
-        for weight, value in zip(self._weights, self._values, strict=False):
-            weight.set_data(Tensor(value))
+        """Put the best values back.
+
+        In place: a graph that was compiled before does not notice `Parameter.set_data` (MindSpore 2.10), and
+        would go on with the last epoch's values.
+        """
+        for weight, value in zip(self._weights, self.values, strict=False):
+            ops.assign(weight, Tensor(value))
 
 
-def _judge(scores: Any, labels: Any) -> tuple[float, float]:
+def _accuracy_and_loss(scores: Any, labels: Any) -> tuple[float, float]:
     """Return accuracy and mean cross entropy of scores (N, C) against labels (N,)."""
     labels = np.asarray(labels)
     shifted = scores.astype(np.float64) - scores.max(-1, keepdims=True)

@@ -16,7 +16,7 @@ from promptkit import UserError
 from promptkit.engine.device import set_device
 from promptkit.nn import PromptedModel
 from promptkit.training import Executor, FeatureSource, TrainingSettings, train
-from promptkit.training.loop import _clipping, learning_rate
+from promptkit.training.optimiser import clipping, learning_rate
 
 set_device("CPU")
 
@@ -58,7 +58,7 @@ def test_the_rate_rises_linearly_and_falls_linearly() -> None:
 def test_gradients_are_clipped_by_their_global_norm(scale: float, expected: float) -> None:
     first, second = np.array([3.0 * scale, 0.0], np.float32), np.array([[4.0 * scale]], np.float32)
     gradients = (Tensor(first), Tensor(second))
-    assert _clipping(gradients, 1.0) == pytest.approx(expected)
+    assert clipping(gradients, 1.0) == pytest.approx(expected)
 
 
 def test_it_learns_and_repeats_exactly() -> None:

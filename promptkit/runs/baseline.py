@@ -1,0 +1,62 @@
+"""The record of a baseline: what any prompt has to beat, measured on the same draw."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from promptkit.errors import UserError
+from promptkit.runs.record import Cost, LearntParameters, RecordPart, Scores, TaskInfo, Versions
+from promptkit.version import __version__
+
+
+class BaselineRecord(RecordPart):
+    """A baseline on one draw of the data. It keeps no artifact, so it has no directory either.
+
+    Attributes:
+        name: `majority` or `tfidf`.
+        summary: what it is, in one line.
+        data: the data set as it was asked for.
+        shots: K examples a class, None for all.
+        seed: of the draw.
+        settings: what it was fitted with.
+        parameters: the coefficients of a linear classifier count as `head`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    summary: str
+    promptkit: str = __version__
+    created: str = Field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    data: str
+    shots: int | None
+    seed: int
+    settings: dict[str, Any] = Field(default_factory=dict)
+    task: TaskInfo
+    versions: Versions = Field(default_factory=Versions.collect)
+    dev: Scores
+    test: Scores
+    parameters: LearntParameters
+    cost: Cost
+
+    def to_json(self) -> str:
+        """Return the record as JSON text, indented, with a line end."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "the record") -> BaselineRecord:
+        """Read a record; `source` is what to call it in an error.
+
+        Raises:
+            UserError: if it is not JSON, or not the record of a baseline.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"'{source}' is not the record of a baseline: {place}: {first['msg']}") from None

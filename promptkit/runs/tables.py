@@ -1,0 +1,156 @@
+"""The store's tables, and how runs and places go into rows and come out again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptkit.errors import UserError
+from promptkit.runs.baseline import BaselineRecord
+from promptkit.runs.files import shown
+from promptkit.runs.record import RunRecord
+from promptkit.runs.stored import PlannedCell, StoredRun
+
+STORE_VERSION = 1
+APPLICATION_ID = 0x706B7273  # "pkrs": SQLite keeps it in the file's header
+
+# Ids are never used again, so that a note with one never means another run. `shots` has no type: it is a
+# number, 'full' or NULL. A cell names its run by key, for the run may not be there yet, or not any more.
+_SCHEMA = (
+    """CREATE TABLE run (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        key TEXT UNIQUE,
+        kind TEXT NOT NULL CHECK (kind IN ('run', 'baseline')),
+        record TEXT NOT NULL,
+        truth BLOB NOT NULL,
+        predicted BLOB NOT NULL
+    )""",
+    """CREATE TABLE comparison (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        created TEXT NOT NULL,
+        command TEXT NOT NULL,
+        spec TEXT NOT NULL
+    )""",
+    """CREATE TABLE cell (
+        comparison INTEGER NOT NULL REFERENCES comparison (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        strategy TEXT NOT NULL,
+        variant TEXT NOT NULL,
+        role TEXT NOT NULL,
+        shots,
+        seed INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        PRIMARY KEY (comparison, position)
+    )""",
+    "CREATE INDEX cell_key ON cell (key)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {STORE_VERSION}",
+)
+
+RUN_COLUMNS = "run.id, run.name, run.key, run.kind, run.record, run.truth, run.predicted"
+CELL_COLUMNS = "cell.strategy, cell.variant, cell.role, cell.shots, cell.seed, cell.key"
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make an empty store, within the transaction that the connection is in."""
+    for statement in _SCHEMA:
+        connection.execute(statement)
+
+
+def is_blank(connection: sqlite3.Connection) -> bool:
+    """Return whether nothing was ever written to the file, which is so when its creation was cut short."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return not tables and _header(connection) == (0, 0)
+
+
+def check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that is not a store, or one of a version this promptkit does not know.
+
+    Raises:
+        UserError: in one line.
+    """
+    application, version = _header(connection)
+    if application != APPLICATION_ID:
+        raise UserError(
+            f"'{shown(path)}' is a SQLite file, but not a store of promptkit. Move it away or name another folder."
+        )
+    if version > STORE_VERSION:
+        raise UserError(
+            f"'{shown(path)}' is a store of version {version}, made by a newer promptkit; this one reads version "
+            f"{STORE_VERSION}. Update promptkit or name another folder."
+        )
+    if version < STORE_VERSION:
+        raise UserError(f"'{shown(path)}' is a store of version {version}; this promptkit reads {STORE_VERSION}.")
+
+
+def _header(connection: sqlite3.Connection) -> tuple[int, int]:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    return int(application), int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def pack(classes: Sequence[int] | NDArray[Any]) -> bytes:
+    """Return class indices, (N,), as bytes: 32-bit integers, little-endian.
+
+    Raises:
+        ValueError: if they are not whole numbers of 32 bits in one dimension.
+    """
+    given = np.asarray(classes)
+    packed = given.astype("<i4")
+    if given.ndim != 1 or not np.array_equal(given, packed):
+        raise ValueError("class indices have to be whole numbers in one dimension")
+    return packed.tobytes()
+
+
+def to_run(row: Sequence[Any], folder: Path) -> StoredRun:
+    """Return the run in a row of `RUN_COLUMNS`.
+
+    Args:
+        row: the row.
+        folder: of the store.
+
+    Raises:
+        UserError: if the row does not hold a run this version can read.
+    """
+    number, name, key, kind, text, truth, predicted = row
+    source = f"{shown(folder)}, run {name}"
+    reader = BaselineRecord if kind == "baseline" else RunRecord
+    try:
+        classes = [np.frombuffer(packed, "<i4").astype(np.int64) for packed in (truth, predicted)]
+    except ValueError:
+        raise UserError(f"'{source}': the predictions are damaged.") from None
+    return StoredRun(
+        id=number,
+        name=name,
+        key=key,
+        record=reader.from_json(text, source),
+        truth=classes[0],
+        predicted=classes[1],
+        directory=None if kind == "baseline" else folder / name,
+    )
+
+
+def from_cell(cell: PlannedCell) -> tuple[Any, ...]:
+    """Return a place as a row of `CELL_COLUMNS`."""
+    return cell.strategy, cell.variant, cell.role, cell.shots, cell.seed, cell.key
+
+
+def to_cell(row: Sequence[Any]) -> PlannedCell:
+    """Return the place in a row of `CELL_COLUMNS`."""
+    return PlannedCell(*row)
+
+
+def to_text(value: Any) -> str:
+    """Return JSON values as text.
+
+    Raises:
+        ValueError: for what JSON has no value for.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

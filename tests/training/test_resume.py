@@ -1,0 +1,134 @@
+"""A training that was killed at any step goes on to the same numbers, to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mindspore")
+
+from mindspore import Parameter, Tensor, ops
+
+from promptkit import UserError
+from promptkit.engine.device import set_device
+from promptkit.nn import PromptedModel
+from promptkit.runs.checkpoint import Checkpoints
+from promptkit.training import Executor, FeatureSource, TrainingSettings, train
+
+set_device("CPU")
+SETTINGS = TrainingSettings(epochs=3, lr=0.1, weight_decay=0.01)
+STEPS = 3 * 4
+
+
+class TwoLayers(PromptedModel):
+    """A matrix with decay and a vector without: both of AdamW's groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        rng = np.random.default_rng(3)
+        self.weight = Parameter(Tensor(rng.normal(size=(4, 2)).astype(np.float32)), name="weight")
+        self.bias = Parameter(Tensor(np.zeros(2, np.float32)), name="bias")
+
+    def construct(self, features: Any) -> Any:
+        return ops.matmul(features, self.weight) + self.bias
+
+
+class KilledError(Exception):
+    """Stands in for the kill."""
+
+
+class Dying:
+    """A checkpoint that saves after every step and dies after some."""
+
+    def __init__(self, inner: Any, after: int) -> None:
+        self._inner, self._left = inner, after
+        self.load = inner.load
+
+    def due(self) -> bool:
+        return True
+
+    def save(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:
+        self._inner.save(arrays, values)
+        self._left -= 1
+        if self._left == 0:
+            raise KilledError
+
+
+def learn(checkpoint: Any = None, settings: TrainingSettings = SETTINGS) -> tuple[Any, list[Any]]:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(64, 4)).astype(np.float32)
+    y = (x[:, 0] + 0.5 * rng.normal(size=64) > 0).astype(np.int64)
+    model = TwoLayers()
+    result = train(
+        Executor(model, "pynative", print), FeatureSource(x[:50], y[:50], 16), FeatureSource(x[50:], y[50:], 16),
+        y[50:], settings, np.random.default_rng(7), quiet=True, checkpoint=checkpoint,
+    )  # fmt: skip
+    return result, [model.weight.asnumpy(), model.bias.asnumpy()]
+
+
+def assert_same(ours: tuple[Any, list[Any]], theirs: tuple[Any, list[Any]]) -> None:
+    assert ours[0].history == theirs[0].history
+    assert (ours[0].best_epoch, ours[0].examples) == (theirs[0].best_epoch, theirs[0].examples)
+    for one, other in zip(ours[1], theirs[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def states(folder: Path) -> Callable[[], Any]:
+    return lambda: Checkpoints(folder, "run", every=0.0).member(0)
+
+
+@pytest.mark.parametrize("after", [1, 3, 4, 5, 9, STEPS, STEPS + 1])
+def test_killed_once_it_ends_in_the_same_numbers(tmp_path: Path, after: int) -> None:
+    whole = learn()
+    state = states(tmp_path)
+    with pytest.raises(KilledError):
+        learn(Dying(state(), after))
+    assert_same(learn(state()), whole)
+
+
+def test_killed_after_every_step_it_ends_in_the_same_numbers(tmp_path: Path) -> None:
+    state = states(tmp_path)
+    for _ in range(STEPS):
+        with pytest.raises(KilledError):
+            learn(Dying(state(), 1))
+    assert_same(learn(state()), learn())
+
+
+def test_early_stopping_is_the_same_after_a_kill(tmp_path: Path) -> None:
+    settings = TrainingSettings(epochs=40, lr=0.3, patience=2)
+    whole = learn(settings=settings)
+    assert len(whole[0].history) < 40
+    state = states(tmp_path)
+    with pytest.raises(KilledError):
+        learn(Dying(state(), 10), settings)
+    assert_same(learn(state(), settings), whole)
+
+
+def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    learn(Checkpoints(tmp_path, "one", every=0.0).member(0))
+    with pytest.raises(UserError, match="state of another run"):
+        Checkpoints(tmp_path, "two")
+
+
+def test_a_damaged_state_means_starting_anew(tmp_path: Path) -> None:
+    state = states(tmp_path)
+    with pytest.raises(KilledError):
+        learn(Dying(state(), 5))
+    path = next(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes()[:100])
+    assert_same(learn(state()), learn())
+
+
+def test_a_full_disk_costs_the_state_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("promptkit.runs.checkpoint.save_artifact", full)
+    assert_same(learn(states(tmp_path)()), learn())
+    assert capsys.readouterr().err.count("No space left on device") == 1
