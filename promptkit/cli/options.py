@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,3 +42,10 @@ MaxLengthOption = Annotated[
     typer.Option("--max-length", metavar="N", help="Most tokens of a text with its template; texts are cut."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
+
+
+def command_line(context: typer.Context) -> tuple[str, ...]:
+    """Return the command line for the record, without the password a mirror's address may hold."""
+    arguments = context.obj if isinstance(context.obj, tuple) else ()
+    return ("promptkit", *(re.sub(r"://[^/@\s]+@", "://***@", argument) for argument in arguments))

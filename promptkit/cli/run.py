@@ -19,9 +19,11 @@ from promptkit.cli.options import (
     ReadoutOption,
     SettingsOption,
     SlotsOption,
+    StoreOption,
     VerbalizerOption,
+    command_line,
 )
-from promptkit.config import DEFAULT_DATA, DEFAULT_MODEL, MAX_LENGTH
+from promptkit.config import DEFAULT_DATA, DEFAULT_MODEL, DEFAULT_STORE, MAX_LENGTH
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
 
@@ -81,7 +83,12 @@ def register(app: typer.Typer) -> None:
         mirror: MirrorOption = None,
         out: Annotated[
             Path | None,
-            typer.Option(metavar="DIR", help="Run directory, must not exist; by default numbered in runs/."),
+            typer.Option(metavar="DIR", help="Run directory, must not exist; by default one in the store."),
+        ] = None,
+        store: StoreOption = Path(DEFAULT_STORE),
+        checkpoint: Annotated[
+            Path | None,
+            typer.Option(metavar="DIR", help="Keep the training state there; killed and run again, it goes on."),
         ] = None,
         quiet: Annotated[
             bool, typer.Option("--quiet", help="Nothing but the result: no progress, no warnings.")
@@ -119,7 +126,9 @@ def register(app: typer.Typer) -> None:
             mirror=mirror,
             out=out,
             quiet=quiet,
-            command=_command(context),
+            store=store,
+            checkpoint=checkpoint,
+            command=command_line(context),
         )
         with keyboard_interrupts():
             from promptkit.reports import result_table
@@ -141,12 +150,6 @@ def parse_shots(value: str) -> int | None:
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) == 0:
         raise UserError(f"--shots takes a whole number above 0, or 'full', not '{value}'.")
     return int(value)
-
-
-def _command(context: typer.Context) -> tuple[str, ...]:
-    """Return the command line for the record, without the password a mirror's address may hold."""
-    arguments = context.obj if isinstance(context.obj, tuple) else ()
-    return ("promptkit", *(re.sub(r"://[^/@\s]+@", "://***@", argument) for argument in arguments))
 
 
 def _what_next(result: RunResult) -> str:

@@ -17,7 +17,7 @@ _COLUMNS: tuple[tuple[str, Callable[[RunRecord], str]], ...] = (
     ("dev", lambda record: _percent(record.dev.accuracy)),
     ("test", lambda record: _percent(record.test.accuracy)),
     ("majority", lambda record: _percent(record.test.majority)),
-    ("learnt (prompt / encoder / head)", lambda record: _learnt(record.parameters)),
+    ("learnt (prompt / encoder / head)", lambda record: learnt_text(record.parameters)),
     ("artifact", lambda record: human_bytes(record.cost.artifact_bytes)),
     ("seconds", lambda record: f"{record.cost.seconds.total:.1f}"),
     ("peak MB", lambda record: _rounded(record.cost.peak_memory_mb)),
@@ -62,7 +62,8 @@ def human_count(count: int) -> str:
     return f"{value:.1f} G"
 
 
-def _learnt(parameters: LearntParameters) -> str:
+def learnt_text(parameters: LearntParameters) -> str:
+    """Return what learnt as prompt / encoder / head, e.g. `3.8 K / 0 / 770`; the backbone is named if it learnt."""
     parts = (parameters.prompt, parameters.encoder, parameters.head)
     text = " / ".join(human_count(part) for part in parts)
     return f"{text} + {human_count(parameters.backbone)} backbone" if parameters.backbone else text

@@ -1,0 +1,230 @@
+"""`promptkit compare`: strategies against each other and against the baselines, on the same draws."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptkit.cli.options import (
+    DeviceOption,
+    DownloadOption,
+    MirrorOption,
+    StoreOption,
+    VerbalizerOption,
+    command_line,
+)
+from promptkit.config import DEFAULT_STORE, parse_settings
+from promptkit.errors import UserError
+
+if TYPE_CHECKING:
+    from promptkit.comparison import ComparisonResult, Experiment
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+
+    @app.command()
+    def compare(
+        context: typer.Context,
+        experiment: Annotated[
+            str | None,
+            typer.Argument(
+                metavar="[EXPERIMENT]",
+                help="A TOML file, or one of promptkit's: initialisation, length, positions, shots, verbalizers.",
+            ),
+        ] = None,
+        strategies: Annotated[
+            str | None, typer.Option(metavar="A,B,...", help="Strategies [hard,pet,soft,ptuning]; or 'none'.")
+        ] = None,
+        shots: Annotated[
+            str | None, typer.Option(metavar="K,...", help="Examples a class, or 'full' [16,full].")
+        ] = None,
+        seeds: Annotated[str | None, typer.Option(metavar="N|A,B,...", help="How many seeds, or which [3].")] = None,
+        data: Annotated[
+            str | None, typer.Option(metavar="NAME|PATH", help="Data set, or a file or folder [reviews-en].")
+        ] = None,
+        model: Annotated[
+            str | None,
+            typer.Option(metavar="NAME|DIR|ID", help="Shipped model, checkpoint directory, Hub id [promptkit-mini]."),
+        ] = None,
+        name: Annotated[str | None, typer.Option(metavar="NAME", help="What the store calls the comparison.")] = None,
+        settings: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--set",
+                metavar="[STRATEGY.]KEY=VALUE",
+                help="A setting of every run (epochs=5), or an option or setting of one strategy (soft.tokens=5).",
+            ),
+        ] = None,
+        verbalizer: VerbalizerOption = None,
+        max_length: Annotated[
+            int | None, typer.Option(metavar="N", help="Most tokens of a text with its template; texts are cut.")
+        ] = None,
+        metric: Annotated[
+            list[str] | None, typer.Option(metavar="M", help="A metric beside accuracy and F1, for the records.")
+        ] = None,
+        clean: Annotated[bool, typer.Option("--clean", help="The classic cleaning of movie reviews.")] = False,
+        text_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the text.")] = None,
+        text_b_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the second text.")] = None,
+        label_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the label.")] = None,
+        encoding: Annotated[
+            str | None, typer.Option(metavar="NAME", help="Encoding of the data files, if not UTF-8.")
+        ] = None,
+        device: DeviceOption = "auto",
+        download: DownloadOption = False,
+        mirror: MirrorOption = None,
+        jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Runs at a time.")] = 1,
+        dask: Annotated[
+            str | None, typer.Option(metavar="ADDRESS", help="Send the runs to this Dask scheduler.")
+        ] = None,
+        store: StoreOption = Path(DEFAULT_STORE),
+        no_times: Annotated[
+            bool, typer.Option("--no-times", help="Leave out of the table what differs from run to run.")
+        ] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would run.")] = False,
+        quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but the table.")] = False,
+    ) -> None:
+        """Compare strategies on the same draws; killed and run again, it goes on where it stopped."""
+        from promptkit.comparison import compare as run_comparison
+        from promptkit.reports import comparison_table, summarise
+
+        if dask and jobs > 1:
+            raise UserError("give --jobs or --dask, not both.")
+        shared: dict[str, Any] = {
+            "verbalizer": verbalizer,
+            "max_length": max_length,
+            "metrics": tuple(metric or ()),
+            "clean": clean,
+            "text_column": text_column,
+            "text_b_column": text_b_column,
+            "label_column": label_column,
+            "encoding": encoding,
+            "device": None if device == "auto" else device,
+            "download": download,
+            "mirror": mirror,
+        }
+        asked = make(
+            experiment,
+            settings or [],
+            shared={key: value for key, value in shared.items() if value},
+            strategies=parse_list(strategies),
+            shots=parse_shots(shots),
+            seeds=parse_seeds(seeds),
+            data=data,
+            model=model,
+            name=name,
+        )
+        result = run_comparison(
+            asked,
+            store=store,
+            jobs=jobs,
+            dask=dask,
+            command=command_line(context),
+            announce=(lambda _: None) if quiet else say,
+            shows=jobs == 1 and dask is None and not quiet and sys.stderr.isatty(),
+            dry=dry_run,
+        )
+        if dry_run:
+            return
+        typer.echo(("" if quiet else "\n") + comparison_table(summarise(result.comparison), times=not no_times))
+        if not quiet:
+            typer.echo(f"\nreport:  promptkit report {_quoted(result.comparison.name)} --out report.html")
+        report_failures(result)
+
+
+def make(reference: str | None, pairs: list[str], *, shared: dict[str, Any], **fields: Any) -> Experiment:
+    """Return the experiment that a file and options, or options alone, describe; see `make_experiment`."""
+    from promptkit.comparison import make_experiment, read_experiment
+
+    general, own = split_settings(pairs)
+    given = {key: value for key, value in fields.items() if value is not None}
+    settings = {**shared, **general}
+    if reference is not None:
+        return read_experiment(reference, settings=settings, strategy=own, **given)
+    return make_experiment("compare", settings=settings, strategy=own, **given)
+
+
+def split_settings(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of every run, and those of each strategy, of `[STRATEGY.]KEY=VALUE` strings."""
+    from promptkit.config import RunConfig
+
+    general: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for key, value in parse_settings(pairs).items():
+        strategy, dot, name = key.rpartition(".")
+        if not dot:
+            general[key] = value
+            continue
+        table = own.setdefault(strategy, {})
+        # What is no setting of a run is an option of the strategy, which refuses it if it is neither.
+        (table if name in RunConfig.model_fields else table.setdefault("options", {}))[name] = value
+    return general, own
+
+
+def parse_list(text: str | None) -> tuple[str, ...] | None:
+    """Return names separated by commas; `none` is no name at all."""
+    if text is None:
+        return None
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names:
+        raise UserError("--strategies takes names separated by commas, or 'none'.")
+    return () if names == ("none",) else names
+
+
+def parse_shots(text: str | None) -> tuple[int | str, ...] | None:
+    """Return numbers of shots, or `full`, separated by commas.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        if part != "full" and (not re.fullmatch(r"[0-9]{1,9}", part) or int(part) == 0):
+            raise UserError(f"--shots takes whole numbers above 0, or 'full', separated by commas, not '{text}'.")
+    return tuple(part if part == "full" else int(part) for part in parts)
+
+
+def parse_seeds(text: str | None) -> int | tuple[int, ...] | None:
+    """Return how many seeds, or which, separated by commas.
+
+    Raises:
+        UserError: for anything but whole numbers.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.removesuffix(",").split(",")]
+    if not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
+        raise UserError(f"--seeds takes a number of seeds, or seeds separated by commas, not '{text}'.")
+    return int(parts[0]) if "," not in text else tuple(int(part) for part in parts)
+
+
+def report_failures(result: ComparisonResult) -> None:
+    """End with what failed, once the table has shown what did not.
+
+    Raises:
+        UserError: if a run could not be made.
+        RuntimeError: if that was a bug; it holds the run's own traceback.
+    """
+    if result.bugs:
+        raise RuntimeError("a run failed with a bug:\n" + "\n".join(result.bugs))
+    if result.failures:
+        first = next(iter(result.failures.items()))
+        several = f"{len(result.failures)} runs failed, the first" if len(result.failures) > 1 else "a run failed"
+        raise UserError(f"{several} {first[0]}: {first[1]} What is finished is in the store.")
+
+
+def say(line: str) -> None:
+    """Print a line at once, for a log that is watched."""
+    print(line, flush=True)
+
+
+def _quoted(name: str) -> str:
+    import shlex
+
+    return shlex.quote(name)

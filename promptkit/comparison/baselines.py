@@ -1,0 +1,169 @@
+"""The baselines that need no language model: the majority class, and TF-IDF with logistic regression."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from promptkit.comparison.experiment import Experiment
+from promptkit.config import RunConfig
+from promptkit.data import Example, Task
+from promptkit.errors import UserError
+from promptkit.evaluation import compute, majority_accuracy
+from promptkit.plan import Inputs
+from promptkit.runs.baseline import BaselineRecord
+from promptkit.runs.record import Cost, LearntParameters, Scores, Seconds, TaskInfo
+from promptkit.runs.stored import PlannedCell
+from promptkit.version import __version__
+
+_SUMMARIES = {
+    "majority": "always the label that is most frequent in train",
+    "tfidf": "logistic regression on TF-IDF features, fixed settings (scikit-learn)",
+}
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline on one draw.
+
+    Attributes:
+        place: where it stands in the table.
+        config: which data and draw.
+        task: that data.
+    """
+
+    place: PlannedCell
+    config: RunConfig
+    task: Task
+
+    @property
+    def run_name(self) -> str:
+        """What the store calls it."""
+        shots = "full" if self.config.shots is None else f"{self.config.shots}shot"
+        stem = f"{self.place.strategy}-{self.task.name}-{shots}-s{self.config.seed}"
+        return f"{stem}-{self.place.key[:8]}"
+
+    def measure(self) -> tuple[BaselineRecord, list[int], list[int]]:
+        """Fit it and judge it; return its record, and true and predicted classes of the test split."""
+        task = self.task
+        fitted = _majority(task) if self.place.strategy == "majority" else _tfidf(task)
+        truth = [task.label_index(example.label) for example in task.test]
+        scored = len(task.dev) + len(task.test)
+        record = BaselineRecord(
+            name=self.place.strategy,
+            summary=_SUMMARIES[self.place.strategy],
+            data=self.config.data,
+            shots=self.config.shots,
+            seed=self.config.seed,
+            settings=fitted.settings,
+            task=TaskInfo(
+                name=task.name,
+                fingerprint=task.fingerprint,
+                labels=task.labels,
+                language=task.language,
+                train=len(task.train),
+                dev=len(task.dev),
+                test=len(task.test),
+                notes=task.notes,
+            ),
+            dev=_scores(task, "dev", fitted.dev),
+            test=_scores(task, "test", fitted.test),
+            parameters=LearntParameters(head=fitted.parameters),
+            cost=Cost(
+                artifact_bytes=0,
+                seconds=Seconds(
+                    total=fitted.train_seconds + fitted.predict_seconds,
+                    train=fitted.train_seconds,
+                    predict=fitted.predict_seconds,
+                ),
+                predict_examples_per_second=scored / fitted.predict_seconds if fitted.predict_seconds else None,
+            ),
+        )
+        return record, truth, fitted.test
+
+
+def plan_baselines(experiment: Experiment, inputs: Inputs) -> Iterator[Baseline]:
+    """Yield the baselines of every draw; those that the draw does not change once.
+
+    Raises:
+        UserError: for anything wrong with the data.
+    """
+    yield _baseline(experiment, inputs, "majority", None, 0)
+    for shots in experiment.shots:
+        for seed in experiment.seeds if shots != "full" else experiment.seeds[:1]:
+            yield _baseline(experiment, inputs, "tfidf", shots, seed)
+
+
+def _baseline(experiment: Experiment, inputs: Inputs, name: str, shots: Any, seed: int) -> Baseline:
+    # The baselines take no part of a strategy's settings, only the data's.
+    shared = {k: v for k, v in experiment.settings.items() if k in RunConfig.model_fields and k not in _OF_PROMPTS}
+    plain = experiment.model_copy(update={"settings": shared, "strategy": {}})
+    config = plain.run_config("hard", None, None if shots in (None, "full") else shots, seed)
+    task = inputs.task(config)
+    if not task.train:
+        raise UserError(f"data '{task.name}' has nothing to train on.")
+    parts = [__version__, name, _library_version(), task.fingerprint, list(task.labels), task.language]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return Baseline(PlannedCell(name, "", "baseline", shots, seed, key), config, task)
+
+
+_OF_PROMPTS = {
+    "templates", "verbalizer", "readout", "slots", "epochs", "lr", "batch_size", "weight_decay", "patience",
+    "options", "mode",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    dev: list[int]
+    test: list[int]
+    parameters: int
+    settings: dict[str, Any]
+    train_seconds: float
+    predict_seconds: float
+
+
+def _majority(task: Task) -> _Fitted:
+    started = time.perf_counter()
+    counts = Counter(example.label for example in task.train)
+    answer = task.label_index(max(task.labels, key=lambda label: counts[label]))
+    spent = time.perf_counter() - started
+    return _Fitted([answer] * len(task.dev), [answer] * len(task.test), 0, {}, spent, 0.0)
+
+
+def _tfidf(task: Task) -> _Fitted:
+    from promptkit.evaluation.lexical import tfidf_baseline
+
+    labels = [task.label_index(example.label) for example in task.train]
+    result = tfidf_baseline(_texts(task.train), labels, _texts(task.dev), _texts(task.test), language=task.language)
+    return _Fitted(
+        dev=[int(i) for i in result.dev_predicted],
+        test=[int(i) for i in result.test_predicted],
+        parameters=result.parameters,
+        settings=dict(result.settings),
+        train_seconds=result.train_seconds,
+        predict_seconds=result.predict_seconds,
+    )
+
+
+def _texts(examples: Sequence[Example]) -> list[str]:
+    return [example.text if example.text_b is None else f"{example.text}\n{example.text_b}" for example in examples]
+
+
+def _scores(task: Task, split: Any, predicted: list[int]) -> Scores:
+    truth = [task.label_index(example.label) for example in task.split(split)]
+    values = compute(["accuracy", "f1"], np.asarray(predicted).tolist(), truth, task.labels)
+    return Scores(**values, n=len(truth), majority=majority_accuracy(task, split))  # type: ignore[arg-type]
+
+
+def _library_version() -> str:
+    from importlib.metadata import version
+
+    return version("scikit-learn")

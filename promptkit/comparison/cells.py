@@ -1,0 +1,126 @@
+"""From an experiment to its cells: what is to be run, under which key, for which place of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from promptkit.comparison.experiment import Experiment, Variant
+from promptkit.config import RunConfig
+from promptkit.errors import UserError
+from promptkit.hooks import get_host
+from promptkit.plan import Inputs, Plan, make_plan
+from promptkit.runs.stored import PlannedCell, Shots
+
+ZERO_SHOT = "hard"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run that fills one place of a comparison, or several.
+
+    Attributes:
+        key: of the run, see `Plan.key`.
+        name: what its directory in the store is called.
+        config: its settings, with the folders left open.
+        title: what progress lines call it.
+    """
+
+    key: str
+    name: str
+    config: RunConfig
+    title: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The places of a comparison in the order of its table, and the runs that fill them, each once.
+
+    Attributes:
+        places: baselines that are runs first, then strategy by strategy.
+        cells: every different run.
+        notes: what the user should know, a sentence each.
+    """
+
+    places: tuple[PlannedCell, ...]
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+
+
+def make_grid(experiment: Experiment, inputs: Inputs) -> Grid:
+    """Plan every cell of an experiment, so that nothing is found wrong once the first has been run.
+
+    Raises:
+        UserError: for anything wrong with any cell.
+    """
+    builder = _Builder(inputs)
+    notes = builder.zero_shot(experiment)
+    for strategy in experiment.strategies:
+        for variant in experiment.variants_of(strategy):
+            for shots in experiment.shots:
+                for seed in experiment.seeds:
+                    builder.add(experiment, strategy, variant, shots, seed)
+    return Grid(tuple(builder.places), tuple(builder.cells.values()), tuple(notes))
+
+
+class _Builder:
+    """Collects places and cells; places of one key share a cell."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self.places: list[PlannedCell] = []
+        self.cells: dict[str, Cell] = {}
+
+    def zero_shot(self, experiment: Experiment) -> list[str]:
+        """Add the zero-shot hard prompt, which every table shows; return why not if it cannot be asked."""
+        if not experiment.strategies:
+            return []
+        if ZERO_SHOT not in get_host().strategies:
+            return [f"no zero-shot baseline: strategy '{ZERO_SHOT}' is not installed"]
+        shared = {key: value for key, value in experiment.settings.items() if key not in ("templates", "options")}
+        plain = experiment.model_copy(update={"settings": {**shared, "readout": "cloze"}, "strategy": {}})
+        try:
+            plan = self._plan(plain, ZERO_SHOT, None, "full", 0)
+        except UserError as error:
+            return [f"no zero-shot baseline: {error}"]
+        self._place(plan, "", "baseline", None, 0)
+        return []
+
+    def add(
+        self, experiment: Experiment, strategy: str, variant: Variant | None, shots: int | Literal["full"], seed: int
+    ) -> None:
+        """Add one place of the grid."""
+        plan = self._plan(experiment, strategy, variant, shots, seed)
+        drawn: Shots = shots
+        if not plan.learns and plan.config.readout == "cloze":
+            # It never sees the draw, so one run stands for all of them, judged on the whole dev split.
+            plan, drawn, seed = self._plan(experiment, strategy, variant, "full", 0), None, 0
+        self._place(plan, variant.name if variant else "", "strategy", drawn, seed)
+
+    def _plan(
+        self, experiment: Experiment, strategy: str, variant: Variant | None, shots: int | Literal["full"], seed: int
+    ) -> Plan:
+        config = experiment.run_config(strategy, variant, None if shots == "full" else shots, seed)
+        try:
+            return make_plan(config, self._inputs)
+        except UserError as error:
+            called = f"{strategy}, {variant.name}" if variant else strategy
+            raise UserError(f"{called}: {error}") from None
+
+    def _place(
+        self, plan: Plan, variant: str, role: Literal["strategy", "baseline"], shots: Shots, seed: int
+    ) -> None:
+        place = PlannedCell(plan.strategy.name, variant, role, shots, seed, plan.key)
+        if any((p.key, p.variant) == (place.key, variant) for p in self.places):
+            # The same place again (what learns nothing, at every K), or the zero-shot baseline once more.
+            return
+        self.places.append(place)
+        if plan.key not in self.cells:
+            title = ", ".join(part for part in (plan.strategy.name, variant, _said(shots), f"seed {seed}") if part)
+            self.cells[plan.key] = Cell(plan.key, f"{plan.stem}-{plan.key[:8]}", plan.config, title)
+
+
+def _said(shots: Shots) -> str:
+    if shots is None:
+        return "no training"
+    return "full" if shots == "full" else f"{shots} shots"

@@ -1,0 +1,196 @@
+"""Runs what a comparison lacks and puts it into the store: the only writer, whoever carries the cells out."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptkit.comparison.baselines import Baseline, plan_baselines
+from promptkit.comparison.cells import Cell, Grid, make_grid
+from promptkit.comparison.experiment import Experiment
+from promptkit.comparison.orders import Order, Outcome, clear
+from promptkit.comparison.pools import run_here, run_on_cluster
+from promptkit.errors import UserError
+from promptkit.plan import Inputs
+from promptkit.runs import RunDirectory
+from promptkit.runs.predictions import read_predictions
+from promptkit.runs.record import RunRecord
+from promptkit.runs.store import Store
+from promptkit.runs.stored import StoredComparison, StoredRun
+
+CELLS = "cells"
+_LOCK = "compare.lock"
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """What `compare` leaves.
+
+    Attributes:
+        comparison: as the store has it now.
+        ran: how many cells were run.
+        found: how many were in the store already.
+        failures: title of the cell -> why it failed.
+        bugs: those of them that are no fault of the input.
+        notes: what the user should know, a sentence each.
+    """
+
+    comparison: StoredComparison
+    ran: int
+    found: int
+    failures: dict[str, str]
+    bugs: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def compare(
+    experiment: Experiment,
+    *,
+    store: Path,
+    jobs: int = 1,
+    dask: str | None = None,
+    command: tuple[str, ...] = (),
+    announce: Announce = lambda _: None,
+    shows: bool = False,
+    dry: bool = False,
+) -> ComparisonResult:
+    """Run every cell of an experiment that the store does not have yet.
+
+    Whatever is killed, at whatever moment: run it again, and it goes on. Finished cells are not run again, a
+    half-trained one goes on from its last state.
+
+    Args:
+        experiment: what to compare.
+        store: folder of the store; made if it is not there.
+        jobs: cells at a time on this machine.
+        dask: address of a Dask scheduler that carries the cells out instead.
+        command: the command line, for the record.
+        announce: is told what happens, in lines.
+        shows: let the cells' own progress and warnings through.
+        dry: only say what would be run.
+
+    Raises:
+        UserError: for bad input, before anything is run; or if another comparison is writing to the store.
+    """
+    inputs = Inputs()
+    baselines = list(plan_baselines(experiment, inputs))
+    grid = make_grid(experiment, inputs)
+    with Store.open(store) as database, _only_one(store):
+        places = (*(baseline.place for baseline in baselines), *grid.places)
+        spec = {**experiment.model_dump(mode="json"), "notes": list(grid.notes)}
+        work = _Work(database, grid, announce)
+        missing = work.missing()
+        announce(_plan_text(experiment, grid, missing))
+        for note in grid.notes:
+            announce(f"note: {note}")
+        if not dry:
+            database.save_comparison(experiment.title, places, spec=spec, command=command)
+            work.measure(baselines)
+            work.run(missing, jobs=jobs, dask=dask, command=command, shows=shows)
+            comparison = database.comparison(experiment.title)
+        else:
+            comparison = StoredComparison(experiment.title, "", command, spec, ())
+    ran = len(missing) - len(work.failures)
+    found = len(grid.cells) - len(missing)
+    return ComparisonResult(comparison, ran, found, work.failures, tuple(work.bugs), grid.notes)
+
+
+class _Work:
+    """A comparison under way."""
+
+    def __init__(self, store: Store, grid: Grid, announce: Announce) -> None:
+        self._store, self._grid, self._announce = store, grid, announce
+        self.failures: dict[str, str] = {}
+        self.bugs: list[str] = []
+
+    def missing(self) -> list[Cell]:
+        """Return the cells that the store does not have, after taking in those it only lacks the row of."""
+        return [
+            cell
+            for cell in self._grid.cells
+            if self._store.by_key(cell.key) is None and self._store.adopt(cell.name, key=cell.key) is None
+        ]
+
+    def measure(self, baselines: list[Baseline]) -> None:
+        """Fit the baselines that the store lacks; together they take seconds, so this happens here."""
+        for baseline in baselines:
+            if self._store.by_key(baseline.place.key) is None:
+                record, truth, predicted = baseline.measure()
+                self._store.add(record, truth, predicted, name=baseline.run_name, key=baseline.place.key)
+
+    def run(self, cells: list[Cell], *, jobs: int, dask: str | None, command: tuple[str, ...], shows: bool) -> None:
+        """Carry out cells and store each as it ends."""
+        orders = [self._order(cell, command, shows) for cell in cells]
+        by_key = {cell.key: cell for cell in cells}
+        outcomes = run_on_cluster(orders, dask) if dask else run_here(orders, jobs)
+        with contextlib.closing(outcomes):  # type: ignore[type-var]
+            for number, outcome in enumerate(outcomes, 1):
+                cell = by_key[outcome.key]
+                said = self._take(cell, outcome)
+                self._announce(f"[{number}/{len(cells)}] {cell.title}: {said}")
+
+    def _order(self, cell: Cell, command: tuple[str, ...], shows: bool) -> Order:
+        config = cell.config.model_copy(update={"command": command, "quiet": not shows})
+        folder = self._folder(cell)
+        return Order(cell.key, config.model_dump_json(), str(folder), os.getcwd(), shows=shows)
+
+    def _folder(self, cell: Cell) -> Path:
+        return self._store.folder.absolute() / CELLS / cell.key
+
+    def _take(self, cell: Cell, outcome: Outcome) -> str:
+        """Put an outcome into the store; return what to say of it."""
+        if not outcome.files:
+            self.failures[cell.title] = outcome.failure
+            if not outcome.bad_input:
+                self.bugs.append(outcome.failure)
+            return f"failed: {outcome.failure.splitlines()[0]}"
+        run = self._commit(cell, outcome.files)
+        clear(self._folder(cell))
+        scores = f"dev {_percent(run.record.dev.accuracy)}, test {_percent(run.record.test.accuracy)}"
+        return f"{scores}, {run.record.cost.seconds.total:.0f} s"
+
+    def _commit(self, cell: Cell, files: dict[str, bytes]) -> StoredRun:
+        """Write the run directory, then its row; killed in between, `adopt` finds the directory."""
+        with RunDirectory.create(self._store.folder / cell.name, "") as directory:
+            for name, content in files.items():
+                directory.file(name).write_bytes(content)
+            place = directory.commit()
+        record = RunRecord.read(place)
+        truth, predicted = read_predictions(place / "predictions.tsv", record.task.labels)
+        return self._store.add(record, truth, predicted, name=cell.name, key=cell.key)
+
+
+@contextlib.contextmanager
+def _only_one(store: Path) -> Iterator[None]:
+    """Hold the store for one comparison; the system lets go of it when the process dies, however it dies."""
+    with (store / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another comparison is writing to the store '{store}'; wait for it, or give another --store."
+            ) from None
+        yield
+
+
+def _plan_text(experiment: Experiment, grid: Grid, missing: list[Cell]) -> str:
+    strategies = ", ".join(experiment.strategies) or "baselines only"
+    shots = ", ".join(str(shots) for shots in experiment.shots)
+    seeds = f"{len(experiment.seeds)} seed{'s' if len(experiment.seeds) > 1 else ''}"
+    variants = f", {len(experiment.variants)} variants" if experiment.variants else ""
+    there = len(grid.cells) - len(missing)
+    stored = f", {there} in the store already" if there else ""
+    return (
+        f"{experiment.title}: {strategies} on {experiment.data} with {experiment.model}; "
+        f"shots {shots}; {seeds}{variants}: {len(grid.cells)} runs{stored}"
+    )
+
+
+def _percent(share: Any) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

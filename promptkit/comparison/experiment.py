@@ -1,0 +1,229 @@
+"""What a comparison is asked to do: one checked object, the same from the command line, a TOML file and Python."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from promptkit.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
+from promptkit.errors import UserError, did_you_mean, unknown
+
+PRESETS = Path(__file__).parent / "presets"
+# What the grid itself decides, or what belongs to one run only.
+_OWNED = {"strategy", "data", "model", "shots", "seed", "out", "store", "checkpoint", "save", "quiet", "command"}
+_SETTINGS = tuple(name for name in RunConfig.model_fields if name not in _OWNED)
+# Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison.
+_SHARED = (
+    "clean", "text_column", "text_b_column", "label_column", "encoding", "download", "mirror", "device", "metrics",
+)  # fmt: skip
+Settings = dict[str, Any]
+
+
+class Variant(BaseModel):
+    """The same strategies with other settings.
+
+    Attributes:
+        name: what the table calls it; `name=number` for a point on a curve.
+        strategies: which strategies it applies to; all of them if empty.
+        settings: of the run, those that may differ between the cells of a comparison.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    strategies: tuple[str, ...] = ()
+    settings: Settings = Field(default_factory=dict)
+
+
+class Experiment(BaseModel):
+    """A comparison: every strategy, in every variant, at every number of shots, with every seed.
+
+    Attributes:
+        name: in the store; None derives one from everything else.
+        strategies: names of registered strategies; none compares the baselines that need no model.
+        shots: K examples a class, or `full`.
+        seeds: of the draws, the initialisations and the orders.
+        data, model: as for a run.
+        settings: of every cell, e.g. `max_length`, `verbalizer`, `epochs`.
+        strategy: strategy name -> settings of its cells, put over `settings`.
+        variants: put over both.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = Field(default=None, pattern=r"^[\w][\w.+ -]*$")
+    strategies: tuple[str, ...] = ("hard", "pet", "soft", "ptuning")
+    shots: tuple[int | Literal["full"], ...] = Field(default=(16, "full"), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    data: str = DEFAULT_DATA
+    model: str = DEFAULT_MODEL
+    settings: Settings = Field(default_factory=dict)
+    strategy: dict[str, Settings] = Field(default_factory=dict)
+    variants: tuple[Variant, ...] = ()
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        """A number of seeds means the seeds from 0."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            if not 1 <= value <= 1000:
+                raise ValueError("a number of seeds lies between 1 and 1000")
+            return tuple(range(value))
+        return value
+
+    @field_validator("shots", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int | str) else value
+
+    @field_validator("strategies", "shots", "seeds")
+    @classmethod
+    def _no_doubles(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        for item in value:
+            if value.count(item) > 1:
+                raise ValueError(f"'{item}' is there twice")
+        return value
+
+    @property
+    def title(self) -> str:
+        """The name given, or one made of the data's name and a hash of everything else."""
+        if self.name:
+            return self.name
+        plain = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        stem = re.sub(r"[^\w.+-]+", "-", Path(self.data).name).strip("-.") or "data"
+        return f"{stem}-{hashlib.sha256(plain.encode()).hexdigest()[:6]}"
+
+    def run_config(self, strategy: str, variant: Variant | None, shots: int | None, seed: int) -> RunConfig:
+        """Return the settings of one cell.
+
+        Raises:
+            UserError: for a bad value.
+        """
+        merged = _over(self.settings, self.strategy.get(strategy, {}))
+        merged = _over(merged, variant.settings if variant else {})
+        merged |= {"strategy": strategy, "shots": shots, "seed": seed}
+        return make_config(data=self.data, model=self.model, quiet=True, **merged)
+
+    def variants_of(self, strategy: str) -> tuple[Variant | None, ...]:
+        """Return the variants a strategy is run in; a single None where there are none."""
+        return tuple(v for v in self.variants if not v.strategies or strategy in v.strategies) or (None,)
+
+
+def make_experiment(source: str = "experiment", **values: Any) -> Experiment:
+    """Build an experiment.
+
+    Args:
+        source: what to call it in an error.
+        **values: the fields of `Experiment`; a variant is a mapping with `name`, `strategies` and settings.
+
+    Raises:
+        UserError: for an unknown key (with the nearest known one) or a bad value, in one line.
+    """
+    _known_only(values, Experiment.model_fields, source)
+    if isinstance(values.get("variants"), list | tuple):
+        values["variants"] = [_variant(it) for it in values["variants"]]
+    try:
+        experiment = Experiment(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part not in ("int", "literal['full']"))
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{source}: {place}: {message} (got {first['input']!r}).") from None
+    _check(experiment, source)
+    return experiment
+
+
+def read_experiment(reference: str, **overrides: Any) -> Experiment:
+    """Read an experiment file, or one that promptkit brings.
+
+    Args:
+        reference: path of a TOML file, or a name of `list_presets`.
+        **overrides: fields that replace those of the file, where they are not None; `settings` and `strategy`
+            are put over the file's.
+
+    Raises:
+        UserError: if there is no such file or preset, it is not TOML, or `make_experiment` refuses it.
+    """
+    path = Path(reference).expanduser()
+    if path.suffix != ".toml":
+        presets = list_presets()
+        if reference not in presets:
+            raise unknown("experiment", reference, [*presets, "FILE.toml"])
+        path = presets[reference]
+    try:
+        values = _load_toml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no experiment file '{reference}'.") from None
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise UserError(f"experiment '{reference}' cannot be read: {error}") from None
+    given = {key: value for key, value in overrides.items() if value not in (None, {})}
+    # Another data set or other seeds are another comparison: it must not take the place of the file's own.
+    name = None if given else values.get("name", path.stem)
+    for key in ("settings", "strategy"):
+        if key in given and isinstance(values.get(key, {}), Mapping):
+            given[key] = _over(values.get(key, {}), given[key])
+    return make_experiment(f"experiment '{reference}'", **{**values, "name": name, **given})
+
+
+def list_presets() -> dict[str, Path]:
+    """Return the experiments that promptkit brings, by name."""
+    return {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings put over others, tables within them likewise."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _load_toml(text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return dict(tomllib.loads(text))
+
+
+def _variant(values: Any) -> Variant | Mapping[str, Any]:
+    if isinstance(values, Variant) or not isinstance(values, Mapping):
+        return values  # type: ignore[no-any-return]  # pydantic says what is wrong with it
+    own = {key: values[key] for key in ("name", "strategies", "settings") if key in values}
+    rest = {key: value for key, value in values.items() if key not in own}
+    return {**own, "settings": {**own.get("settings", {}), **rest}}
+
+
+def _check(experiment: Experiment, source: str) -> None:
+    _known_only(experiment.settings, _SETTINGS, f"{source}, settings")
+    own = [name for name in _SETTINGS if name not in _SHARED]
+    for name, settings in experiment.strategy.items():
+        if name not in experiment.strategies:
+            raise UserError(f"{source}: settings for '{name}', which is not among its strategies.")
+        _known_only(settings, own, f"{source}, strategy.{name}")
+    names = [variant.name for variant in experiment.variants]
+    for variant in experiment.variants:
+        where = f"{source}, variant '{variant.name}'"
+        if names.count(variant.name) > 1 and not variant.strategies:
+            raise UserError(f"{where}: the name is there twice.")
+        for name in variant.strategies:
+            if name not in experiment.strategies:
+                raise UserError(f"{where}: '{name}' is not among the experiment's strategies.")
+        _known_only(variant.settings, own, where)
+
+
+def _known_only(values: Mapping[str, Any], known: Any, where: str) -> None:
+    for key in values:
+        if key not in known:
+            shared = " It belongs into 'settings', for all cells share it." if key in _SHARED else ""
+            listing = ", ".join(sorted(known))
+            near = did_you_mean(key, known) if not shared else ""
+            raise UserError(f"{where}: no key '{key}'.{near}{shared} Known: {listing}.")

@@ -1,0 +1,130 @@
+"""Carrying out a cell: start its process, start it again if it was killed, bring back its files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptkit.comparison import worker
+
+LOG = "log.txt"
+_TRIES = 3
+_LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class Order:
+    """A cell to be carried out; plain values, so that it can travel to another machine.
+
+    Attributes:
+        key: of the run.
+        config: its `RunConfig` as JSON.
+        folder: where its state and result lie until the store has taken them.
+        where: working directory, which relative paths of data and model start from.
+        threads: of the process; 0 leaves it to MindSpore.
+        shows: whether warnings and progress go to standard error, or into the folder's log.
+    """
+
+    key: str
+    config: str
+    folder: str
+    where: str
+    threads: int = 0
+    shows: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an order: its files by name, or why there are none.
+
+    Attributes:
+        key: of the order.
+        files: of the run directory.
+        failure: one line for bad input; a log with its traceback for a bug.
+        bad_input: whether it is the user's to mend.
+    """
+
+    key: str
+    files: dict[str, bytes]
+    failure: str = ""
+    bad_input: bool = False
+
+
+Started = Callable[["subprocess.Popen[bytes]"], bool]
+
+
+def carry_out(order: Order, started: Started | None = None) -> Outcome:
+    """Run a cell in a process of its own and return its files.
+
+    A process that was killed is started again, up to three times in all, and goes on from its last state.
+
+    Args:
+        order: what to run.
+        started: is handed the process, for whoever may have to end it; it answers whether a process that was
+            killed is to be started again.
+    """
+    folder = Path(order.folder)
+    try:
+        _prepare(folder, order)
+    except OSError as error:
+        return Outcome(order.key, {}, f"cannot write to '{folder}': {error.strerror}", bad_input=True)
+    code = 0
+    for _ in range(_TRIES):
+        if (folder / worker.RESULT).is_dir():
+            break
+        try:
+            code, again = _start(folder, order, started)
+        except OSError as error:
+            return Outcome(order.key, {}, f"cannot start in '{order.where}': {error.strerror}", bad_input=True)
+        if code >= 0 or not again:
+            break
+    if (folder / worker.RESULT).is_dir():
+        paths = sorted(path for path in (folder / worker.RESULT).iterdir() if path.is_file())
+        return Outcome(order.key, {path.name: path.read_bytes() for path in paths})
+    return _failed(folder, order, code)
+
+
+def clear(folder: Path) -> None:
+    """Remove a cell's folder, once the store has its run."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare(folder: Path, order: Order) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / worker.FAILURE).unlink(missing_ok=True)
+    (folder / worker.ORDER).write_text(order.config, encoding="utf-8")
+
+
+def _start(folder: Path, order: Order, started: Started | None) -> tuple[int, bool]:
+    environment = dict(os.environ)
+    if order.threads:
+        environment["OMP_NUM_THREADS"] = str(order.threads)
+    command = [sys.executable, "-m", "promptkit.comparison.worker", str(folder.resolve())]
+    with (folder / LOG).open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=None if order.shows else log,
+            cwd=order.where,
+            env=environment,
+        )
+        again = started(process) if started else True
+        return process.wait(), again
+
+
+def _failed(folder: Path, order: Order, code: int) -> Outcome:
+    failure = folder / worker.FAILURE
+    if code == worker.BAD_INPUT and failure.is_file():
+        return Outcome(order.key, {}, failure.read_text(encoding="utf-8"), bad_input=True)
+    if code < 0:
+        reason = f"its process was killed {_TRIES} times (signal {-code}; is there enough memory?)"
+        return Outcome(order.key, {}, reason, bad_input=True)
+    log = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
+    tail = "\n".join(log.splitlines()[-_LOG_LINES:])
+    return Outcome(order.key, {}, f"its process ended with code {code}; see '{folder / LOG}'\n{tail}")

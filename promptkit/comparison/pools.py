@@ -1,0 +1,130 @@
+"""Where cells are carried out: in processes here, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from typing import Any
+
+from promptkit.comparison.orders import Order, Outcome, carry_out
+from promptkit.errors import UserError
+
+_CONNECT_SECONDS = 10
+_RETRIES = 5
+
+
+def run_here(orders: Sequence[Order], jobs: int) -> Iterator[Outcome]:
+    """Carry out orders in up to `jobs` processes at a time and yield what became of each as it ends.
+
+    When the caller stops early (Ctrl-C), the processes are ended; their states stay.
+    """
+    if not orders:
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else 0
+    running = _Running()
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        futures = [pool.submit(carry_out, replace(order, threads=threads), running.add) for order in orders]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            running.end()
+
+
+class _Running:
+    """The processes that were started, to end them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._ended = False
+
+    def add(self, process: subprocess.Popen[bytes]) -> bool:
+        """Note a process; return whether it may be started again if it is killed."""
+        with self._lock:
+            self._processes = [p for p in self._processes if p.returncode is None]
+            self._processes.append(process)
+            if self._ended:
+                process.kill()
+            return not self._ended
+
+    def end(self) -> None:
+        """Kill what runs: states and results are written so that a kill cannot tear them."""
+        with self._lock:
+            self._ended = True
+            for process in self._processes:
+                process.kill()
+
+
+def run_on_cluster(orders: Sequence[Order], address: str) -> Iterator[Outcome]:
+    """Carry out orders on a Dask cluster and yield what became of each as it ends.
+
+    A cell whose worker dies is given to another one. The workers must see the same folders as this machine:
+    the data, the model and the store, where the states of half-trained cells lie. Only this process writes to
+    the store's database.
+
+    Args:
+        orders: what to run.
+        address: of the scheduler, e.g. `tcp://10.0.0.1:8786`.
+
+    Raises:
+        UserError: if Dask is not installed, or nobody answers at the address.
+    """
+    if not orders:
+        return
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        raise UserError("--dask needs Dask: pip install 'promptkit[dask]'.") from None
+    client = _connect(distributed, address)
+    try:
+        _check_version(client)
+        futures = {
+            client.submit(carry_out, order, key=f"promptkit-{order.key}", retries=_RETRIES): order.key
+            for order in orders
+        }
+        for future in distributed.as_completed(futures):
+            yield _outcome(future, futures[future])
+    finally:
+        client.close()
+
+
+def _connect(distributed: Any, address: str) -> Any:
+    try:
+        # Not the default client of the process: a notebook may have one of its own.
+        return distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise UserError(f"no Dask scheduler at '{address}': {reason}.") from None
+
+
+def _check_version(client: Any) -> None:
+    from promptkit.version import __version__
+
+    found = client.run(_version, on_error="return")
+    if not found:
+        raise UserError("the Dask cluster has no worker.")
+    for worker, version in found.items():
+        if version != __version__:
+            said = f"promptkit {version}" if isinstance(version, str) else "no promptkit"
+            raise UserError(f"Dask worker '{worker}' has {said}; this is promptkit {__version__}.")
+
+
+def _version() -> str:
+    from promptkit.version import __version__
+
+    return __version__
+
+
+def _outcome(future: Any, key: str) -> Outcome:
+    error = future.exception()
+    if error is None:
+        outcome: Outcome = future.result()
+        return outcome
+    return Outcome(key, {}, f"the cluster gave it up: {type(error).__name__}: {error}", bad_input=True)

@@ -1,0 +1,57 @@
+"""One cell in a process of its own: `python -m promptkit.comparison.worker FOLDER`.
+
+A process a cell, so that its peak memory is its own, MindSpore's memory is given back, and a cell that is
+killed takes no other with it. The folder holds the order (`order.json`), and then the training state, a log,
+and either `result/` (a whole run directory) or `failure.txt` (one line).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+ORDER, RESULT, STATE, FAILURE, LOCK = "order.json", "result", "state", "failure.txt", "lock"
+BAD_INPUT = 2
+_POLL_SECONDS = 0.5
+
+
+def main(folder: Path) -> int:
+    """Run the order of a folder; 0 is success, 2 bad input, and a bug leaves with its traceback."""
+    parent = os.getppid()
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    with (folder / LOCK).open("w") as lock:
+        # Another worker may still be about its last breath here; two must not write one state.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / RESULT).exists():
+            return 0
+        return _run(folder)
+
+
+def _run(folder: Path) -> int:
+    from promptkit.config import RunConfig
+    from promptkit.errors import UserError
+    from promptkit.runner import execute
+
+    order = RunConfig.model_validate_json((folder / ORDER).read_text(encoding="utf-8"))
+    config = order.model_copy(update={"out": folder / RESULT, "checkpoint": folder / STATE})
+    try:
+        execute(config)
+    except UserError as error:
+        (folder / FAILURE).write_text(str(error), encoding="utf-8")
+        return BAD_INPUT
+    return 0
+
+
+def _leave_with(parent: int) -> None:
+    """End the process once its parent is gone: nobody would take the result."""
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,222 @@
+"""The table of a comparison: to read in a terminal, in Markdown, in LaTeX, or to compute with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from tabulate import tabulate
+
+from promptkit.errors import unknown
+from promptkit.evaluation.statistics import Difference
+from promptkit.reports.figures import NONE, difference_text, p_text, score_text, short_number
+from promptkit.reports.summary import NO_BETTER_MARK, NO_BETTER_NOTE, Against, Row, Summary
+from promptkit.reports.table import human_bytes, learnt_text
+from promptkit.reports.wording import pick_text, shots_text
+
+ComparisonFormat = Literal["simple", "github", "latex", "csv"]
+FORMATS: tuple[ComparisonFormat, ...] = ("simple", "github", "latex", "csv")
+
+Number = str | int | float | bool | None
+
+_WIDTH = 118
+_ALIGN = ("left", *("right",) * 13)
+_LEGEND = (
+    "Test, F1 (macro) and dev in per cent: mean (standard deviation) over seeds. tried: dev scores that a figure was "
+    "picked from. learnt p/e/h: parameters of prompt / encoder / head."
+)
+_LEGEND_OF_TIMES = "train s and pred/s (examples predicted a second) are means, peak MB is the largest."
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\ensuremath{<}",
+        ">": r"\ensuremath{>}",
+        **{sign: f"\\{sign}" for sign in "_%&#{}$"},
+    }
+)
+
+
+def comparison_table(summary: Summary, format: ComparisonFormat = "simple", *, times: bool = True) -> str:
+    """Return a comparison as a table, baselines first.
+
+    `simple`, `github` and `latex` have figures to read, and below them how rows were compared, notes and picks.
+    `latex` needs the package booktabs. `csv` has a line a row and nothing else: plain numbers with all their digits,
+    shares of 1 rather than per cent, seconds, bytes, MB (10^6 B); an empty field where there is no figure.
+
+    Args:
+        summary: what `summarise` returned.
+        format: one of the above.
+        times: whether to have what differs from run to run of the same cell: training time, speed, peak memory.
+            Without it two tables of one comparison are equal byte for byte.
+
+    Raises:
+        UserError: for an unknown format.
+    """
+    if format not in FORMATS:
+        raise unknown("table format", format, FORMATS)
+    rows = sorted(summary.rows, key=lambda row: row.role != "baseline")
+    if format == "csv":
+        return _csv(rows, times)
+    columns = _columns(summary, times)
+    heads = [name for name, _ in columns]
+    cells = [[_one_line(cell(row)) for _, cell in columns] for row in rows]
+    if format == "github":
+        cells = [[_markdown(label), *figures] for label, *figures in cells]
+    table = _simple(heads, cells) if format == "simple" else _tabulated(heads, cells, format)
+    legend = f"{_LEGEND} {_LEGEND_OF_TIMES}" if times else _LEGEND
+    marked = any(row.no_better_than_majority for row in rows)
+    return _with_notes(
+        table,
+        [
+            legend,
+            *([f"{NO_BETTER_MARK} {NO_BETTER_NOTE}."] if marked else []),
+            summary.method,
+            *summary.notes,
+            *(pick_text(pick) for pick in summary.picks),
+        ],
+        format,
+    )
+
+
+def _simple(heads: list[str], cells: list[list[str]]) -> str:
+    # tabulate widens every column to two more than its head, which a terminal has no room for. Heads and rule go in
+    # as rows therefore.
+    rule = ["-" * max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    table: str = tabulate(
+        [heads, rule, *cells], tablefmt="plain", colalign=_ALIGN[: len(heads)], disable_numparse=True
+    )
+    return table
+
+
+def _tabulated(heads: list[str], cells: list[list[str]], format: Literal["github", "latex"]) -> str:
+    table: str = tabulate(
+        cells,
+        headers=heads,
+        tablefmt="github" if format == "github" else "latex_booktabs",
+        colalign=_ALIGN[: len(heads)] if cells else None,
+        disable_numparse=True,
+    )
+    return table
+
+
+def _columns(summary: Summary, times: bool) -> list[tuple[str, Callable[[Row], str]]]:
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ("strategy", lambda row: row.label),
+        ("shots", lambda row: shots_text(row.shots)),
+        ("seeds", lambda row: str(len(row.seeds))),
+        ("test", _test),
+        ("F1", lambda row: score_text(row.f1)),
+        ("dev", lambda row: score_text(row.dev)),
+        ("tried", lambda row: str(row.candidates)),
+        ("vs baseline", lambda row: _against(row, summary)),
+        ("p", lambda row: NONE if row.against is None else p_text(row.against.p_adjusted)),
+        ("learnt p/e/h", lambda row: learnt_text(row.parameters)),
+        ("artifact", lambda row: NONE if row.artifact_bytes is None else human_bytes(round(row.artifact_bytes))),
+    ]
+    if times:
+        columns += [
+            ("train s", lambda row: short_number(row.train_seconds)),
+            ("pred/s", lambda row: short_number(row.predict_per_second)),
+            ("peak MB", lambda row: short_number(row.peak_memory_mb)),
+        ]
+    return columns
+
+
+def _test(row: Row) -> str:
+    return f"{score_text(row.test)} {NO_BETTER_MARK}" if row.no_better_than_majority else score_text(row.test)
+
+
+def _against(row: Row, summary: Summary) -> str:
+    """Return the difference; a baseline says that it is one, and whether rows are compared with it."""
+    if row.role == "baseline":
+        best = any(label == row.label and row.shots in (k, None) for k, label in summary.best_baselines.items())
+        return "best baseline" if best else "baseline"
+    return NONE if row.against is None else difference_text(row.against.difference)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _markdown(text: str) -> str:
+    """Return text that Markdown shows as it is: no end of a cell, no tag, no emphasis."""
+    return re.sub(r"([\\`*<|])", r"\\\1", text)
+
+
+def _with_notes(table: str, lines: Sequence[str], format: ComparisonFormat) -> str:
+    lines = [_one_line(line) for line in lines]
+    if format == "github":
+        return "\n".join([table, "", *(f"- {_markdown(line)}" for line in lines)])
+    if format == "latex":
+        below = "\\\\\n".join(line.translate(_LATEX) for line in lines)
+        return f"{table}\n\n\\medskip\n{{\\footnotesize\\noindent\n{below}\\par}}"
+    wrapped = [
+        textwrap.fill(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        for line in lines
+    ]
+    return "\n".join([table, "", *wrapped])
+
+
+def _csv(rows: Sequence[Row], times: bool) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    fields = _FIELDS | _FIELDS_OF_TIME if times else _FIELDS
+    writer.writerow(fields)
+    writer.writerows([_plain(value(row)) for value in fields.values()] for row in rows)
+    return file.getvalue().rstrip("\n")
+
+
+def _of_difference(value: Callable[[Difference], Number]) -> Callable[[Row], Number]:
+    return lambda row: None if row.against is None else value(row.against.difference)
+
+
+def _of_against(value: Callable[[Against], Number]) -> Callable[[Row], Number]:
+    return lambda row: None if row.against is None else value(row.against)
+
+
+_FIELDS: dict[str, Callable[[Row], Number]] = {
+    "role": lambda row: row.role,
+    "strategy": lambda row: row.strategy,
+    "variant": lambda row: row.variant,
+    "shots": lambda row: row.shots,
+    "seeds": lambda row: len(row.seeds),
+    "test_accuracy": lambda row: row.test.mean,
+    "test_accuracy_std": lambda row: row.test.std,
+    "test_f1": lambda row: row.f1.mean,
+    "test_f1_std": lambda row: row.f1.std,
+    "dev_accuracy": lambda row: row.dev.mean,
+    "dev_accuracy_std": lambda row: row.dev.std,
+    "candidates": lambda row: row.candidates,
+    "majority": lambda row: row.majority,
+    "no_better_than_majority": lambda row: row.no_better_than_majority,
+    "baseline": _of_against(lambda against: against.baseline),
+    "difference": _of_difference(lambda difference: difference.mean),
+    "difference_low": _of_difference(lambda difference: difference.low),
+    "difference_high": _of_difference(lambda difference: difference.high),
+    "p": _of_difference(lambda difference: difference.p),
+    "p_adjusted": _of_against(lambda against: against.p_adjusted),
+    "method": _of_against(lambda against: against.method),
+    "prompt_parameters": lambda row: row.parameters.prompt,
+    "encoder_parameters": lambda row: row.parameters.encoder,
+    "head_parameters": lambda row: row.parameters.head,
+    "backbone_parameters": lambda row: row.parameters.backbone,
+    "artifact_bytes": lambda row: row.artifact_bytes,
+}
+_FIELDS_OF_TIME: dict[str, Callable[[Row], Number]] = {
+    "train_seconds": lambda row: row.train_seconds,
+    "predict_per_second": lambda row: row.predict_per_second,
+    "peak_memory_mb": lambda row: row.peak_memory_mb,
+}
+
+
+def _plain(value: Number) -> str:
+    """Return a value so that Python reads the same one back; a flag as `true` or `false`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)

@@ -1,0 +1,168 @@
+"""One self-contained HTML page for a comparison: nothing to fetch, nothing to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptkit.reports.answer import answer, is_better
+from promptkit.reports.disagreement import disagreement
+from promptkit.reports.drawing.text import plain
+from promptkit.reports.figures import NONE, difference_text, p_text, score_text, short_number
+from promptkit.reports.plots import PLOTS
+from promptkit.reports.provenance import command, facts, prompts
+from promptkit.reports.summary import NO_BETTER_MARK, NO_BETTER_NOTE
+from promptkit.reports.table import human_bytes, learnt_text
+from promptkit.reports.wording import pick_text, shots_text
+
+if TYPE_CHECKING:
+    from promptkit.reports.summary import Row, Summary
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_LONGEST = 320
+BETTER_MARK = "*"
+
+# What each plot shows; the page says it below the plot.
+_MARKS = "Large marks: mean over seeds; bars: one standard deviation up and down; small circles: single seeds."
+_CAPTIONS = {
+    "accuracy": f"{_MARKS} Lines across are baselines.",
+    "learning-curves": "Thick lines: mean over seeds, up to where the first seed stopped; thin lines: single seeds. "
+    "Which epoch is kept is picked by dev accuracy.",
+    "cost": "Higher and further left is better. Bars: one standard deviation up and down. Times are means over "
+    "seeds, compiling included. Variants that dev did not pick are small.",
+    "variant-curves": f"{_MARKS} The ring is around what dev picked, which need not be best on test.",
+    "variant-dots": f"{_MARKS} The ring is around what dev picked, which need not be best on test.",
+    "confusion": "Of each true class, the share predicted as each class, and the number of examples, mean over "
+    "seeds. Right answers are on the diagonal, in bold.",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the page's table: its head, what a cell holds, and whether a line of text."""
+
+    head: str
+    cell: Callable[[Row], str]
+    text: bool = False
+
+
+def report_page(summary: Summary, *, times: bool = True) -> str:
+    """Return a comparison as one HTML page.
+
+    It needs no script, no network and no fonts of its own, and forbids all three by its content security policy.
+    The same summary gives the same page byte for byte.
+
+    Args:
+        summary: what `summarise` returned.
+        times: whether to have what differs from run to run of the same cell: times, speed, peak memory, dates.
+    """
+    drawn = {name: plot(summary) for name, plot in PLOTS.items() if times or name != "cost"}
+    rows = sorted(summary.rows, key=lambda row: row.role != "baseline")
+    columns = _columns(summary, times)
+    template = _environment().get_template("report.html")
+    page: str = template.render(
+        title=f"Comparison {plain(summary.comparison.name)}",
+        created=f"{summary.comparison.created[:16].replace('T', ' ')} UTC" if times else "",
+        answer=answer(summary, times=times),
+        columns=columns,
+        rows=[(row, [column.cell(row) for column in columns]) for row in rows],
+        legend=_legend(rows, times),
+        plots=[(name, svg, _CAPTIONS[name]) for name, svg in drawn.items() if svg is not None],
+        disagreement=disagreement(summary),
+        language=_language(summary),
+        method=summary.method,
+        notes=summary.notes,
+        picks=[pick_text(pick) for pick in summary.picks],
+        prompts=prompts(summary),
+        command=command(summary),
+        facts=facts(summary, times=times),
+    )
+    return page
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["excerpt"] = excerpt
+    # The plots are ours, and what comes from the data was escaped when they were written.
+    environment.filters["drawing"] = Markup
+    return environment
+
+
+def excerpt(text: str) -> str:
+    """Return a text of an example in one line, cut where it gets long."""
+    line = plain(text)
+    if len(line) <= _LONGEST:
+        return line
+    cut = line[:_LONGEST]
+    return f"{cut[: cut.rfind(' ')] if ' ' in cut[_LONGEST // 2 :] else cut} …"
+
+
+def _columns(summary: Summary, times: bool) -> list[Column]:
+    columns = [
+        Column("strategy", lambda row: row.label, text=True),
+        Column("shots", lambda row: shots_text(row.shots)),
+        Column("seeds", lambda row: str(len(row.seeds))),
+        Column("test accuracy, %", _test),
+        Column("macro F1, %", lambda row: score_text(row.f1)),
+        Column("dev accuracy, %", lambda row: score_text(row.dev)),
+        Column("picked from", lambda row: str(row.candidates)),
+        Column("vs best baseline, points", lambda row: _against(row, summary)),
+        Column("p", lambda row: NONE if row.against is None else p_text(row.against.p_adjusted)),
+        Column("learnt: prompt / encoder / head", lambda row: learnt_text(row.parameters)),
+        Column(
+            "artifact", lambda row: NONE if row.artifact_bytes is None else human_bytes(round(row.artifact_bytes))
+        ),
+    ]
+    if times:
+        columns += [
+            Column("training, s", lambda row: short_number(row.train_seconds)),
+            Column("predictions a second", lambda row: short_number(row.predict_per_second)),
+            Column("peak memory, MB", lambda row: short_number(row.peak_memory_mb)),
+        ]
+    return columns
+
+
+def _test(row: Row) -> str:
+    return f"{score_text(row.test)} {NO_BETTER_MARK}" if row.no_better_than_majority else score_text(row.test)
+
+
+def _against(row: Row, summary: Summary) -> str:
+    if row.role == "baseline":
+        best = any(
+            label == row.label and row.shots in (shots, None) for shots, label in summary.best_baselines.items()
+        )
+        return "best baseline" if best else "baseline"
+    if row.against is None:
+        return NONE
+    text = difference_text(row.against.difference).replace("-", "−")
+    return f"{text} {BETTER_MARK}" if is_better(row) else text
+
+
+def _legend(rows: list[Row], times: bool) -> list[str]:
+    said = [
+        "Scores are means over seeds, with the standard deviation in brackets. 'picked from' counts the dev scores "
+        "that a figure was picked from. Differences are in test accuracy, with a 95 % interval; p is adjusted."
+    ]
+    if any(map(is_better, rows)):
+        said.append(f"{BETTER_MARK} better than its best baseline: p below 0.05.")
+    if any(row.no_better_than_majority for row in rows):
+        said.append(f"{NO_BETTER_MARK} {NO_BETTER_NOTE}.")
+    if times:
+        said.append("Training time and speed are means, peak memory is the largest (1 MB = 1,000,000 bytes).")
+    return said
+
+
+def _language(summary: Summary) -> str:
+    return next((row.runs[0].record.task.language for row in summary.rows), "en")

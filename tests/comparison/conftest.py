@@ -1,0 +1,44 @@
+"""A tiny task and the tiny model, and cells that cost nothing because nobody runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptkit.comparison import Experiment, make_experiment
+
+GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
+
+
+@pytest.fixture(scope="session")
+def tiny_reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of texts in the tiny vocabulary: 48 train, 16 dev, 24 test."""
+    folder = tmp_path_factory.mktemp("tiny-reviews")
+    fillers = ["the film is", "a movie", "the plot was", "it was", "this story is", "one actor"]
+    words = {"positive": ("good", "great"), "negative": ("bad", "terrible")}
+    for split, count in (("train", 48), ("dev", 16), ("test", 24)):
+        lines = ["label\ttext"]
+        for i in range(count):
+            label = ("positive", "negative")[i % 2]
+            text = f"{fillers[i % len(fillers)]} {words[label][(i // 2) % 2]} {'film ' * (i % 5)}"
+            lines.append(f"{label}\t{text.strip()}")
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_reviews: Path) -> Callable[..., Experiment]:
+    """Make an experiment on the tiny task and model."""
+
+    def make(**values: Any) -> Experiment:
+        settings = {
+            "verbalizer": "positive=great; negative=terrible", "max_length": 40, "batch_size": 16,
+            **values.pop("settings", {}),
+        }  # fmt: skip
+        fields = {"data": str(tiny_reviews), "model": str(GOLDENS / "bert-odd"), "shots": [4], "seeds": 2}
+        return make_experiment(settings=settings, **{**fields, **values})
+
+    return make

@@ -1,0 +1,154 @@
+"""A real comparison of real runs, killed at many moments, on processes and on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import kill, start, wait_for, workers
+
+from promptkit.runs import STORE_NAME, Store
+
+pytest.importorskip("mindspore")
+pytestmark = pytest.mark.slow
+
+GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
+KILLS = 10
+
+
+def arguments(data: Path, store: Path) -> list[str]:
+    """Four cells, two of them with some hundred steps of training."""
+    return [
+        "compare", "--strategies", "pet,soft", "--shots", "4", "--seeds", "2", "--data", str(data),
+        "--model", str(GOLDENS / "bert-odd"), "--verbalizer", "positive=great; negative=terrible",
+        "--max-length", "40", "--set", "epochs=150", "--set", "patience=0", "--set", "soft.tokens=3",
+        "--name", "tiny", "--no-times", "--quiet", "--store", str(store),
+    ]  # fmt: skip
+
+
+def measured(store: Path) -> list[Any]:
+    """What must not depend on accidents: everything but times and memory."""
+    with Store.open(store) as opened:
+        comparison = opened.comparison("tiny")
+    found = []
+    for entry in comparison.entries:
+        assert entry.run is not None, entry.cell
+        record = entry.run.record
+        found.append((
+            entry.cell, record.dev, record.test, record.parameters, getattr(record, "history", None),
+            entry.run.predicted.tolist(),
+        ))  # fmt: skip
+    return found
+
+
+def assert_sound(store: Path) -> None:
+    """The database is whole, no run is there twice, every run has its directory, nothing half-written lies about."""
+    with sqlite3.connect(store / STORE_NAME) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with Store.open(store) as opened:
+        runs = opened.runs()
+    assert len({run.key for run in runs}) == len(runs)
+    for run in runs:
+        if run.directory is not None:
+            assert {p.name for p in run.directory.iterdir()} == {"run.json", "prompt.safetensors", "predictions.tsv"}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tiny_reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
+    """The table, and the numbers behind it, of a comparison that nothing happened to."""
+    store = tmp_path_factory.mktemp("unbroken") / "s"
+    process = start(arguments(tiny_reviews, store))
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert not any((store / "cells").iterdir())
+    return out, measured(store)
+
+
+def test_killed_ten_times_it_ends_in_the_same_table(
+    tiny_reviews: Path, tmp_path: Path, unbroken: tuple[str, list[Any]]
+) -> None:
+    store, moments = tmp_path / "s", random.Random(5)
+    resumed = 0
+    for number in range(KILLS):
+        process = start(arguments(tiny_reviews, store), PROMPTKIT_CHECKPOINT_SECONDS="0.1")
+        try:
+            process.wait(timeout=moments.uniform(0.5, 8.0))
+        except Exception:
+            resumed += any((store / "cells").glob("*/state/*.safetensors"))
+            running = list(workers(store))
+            if number % 3 == 2 and running:
+                # The run's process alone: the comparison starts it again, and goes on.
+                kill(running[0])
+                wait_for(lambda: process.poll() is not None, moments.uniform(0.1, 3.0))  # noqa: B023
+            kill(process.pid)
+            process.wait()
+        assert wait_for(lambda: not workers(store), 30), "a run outlived its comparison"
+        if (store / STORE_NAME).exists():
+            assert_sound(store)
+    assert resumed, "no kill met a half-trained run: the test proves too little"
+    process = start(arguments(tiny_reviews, store))
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert out == unbroken[0]
+    assert measured(store) == unbroken[1]
+    assert_sound(store)
+
+
+def test_two_at_a_time_gives_the_same_table(
+    tiny_reviews: Path, tmp_path: Path, unbroken: tuple[str, list[Any]]
+) -> None:
+    process = start([*arguments(tiny_reviews, tmp_path / "s"), "--jobs", "2"])
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert out == unbroken[0]
+    assert measured(tmp_path / "s") == unbroken[1]
+
+
+def test_ctrl_c_ends_the_runs_and_keeps_what_is_finished(tiny_reviews: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s"
+    process = start(arguments(tiny_reviews, store))
+    assert wait_for(lambda: bool(workers(store)))
+    os.kill(process.pid, 2)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert out.strip().endswith("interrupted")
+    assert "Traceback" not in out
+    assert wait_for(lambda: not workers(store), 30)
+    assert_sound(store)
+
+
+def test_on_a_dask_cluster_a_killed_worker_loses_and_doubles_nothing(
+    tiny_reviews: Path, tmp_path: Path, unbroken: tuple[str, list[Any]]
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    store = tmp_path / "s"
+    # No status page: its port may be taken.
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        process = start(
+            [*arguments(tiny_reviews, store), "--dask", cluster.scheduler_address], PROMPTKIT_CHECKPOINT_SECONDS="0.1"
+        )
+        # The parent of a cell's process is the Dask worker that carries it out.
+        met = wait_for(lambda: any((store / "cells").glob("*/state/*.safetensors")) and bool(workers(store)), 120)
+        assert met, process.stdout and process.stdout.read()
+        kill(next(iter(workers(store).values())))
+        out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert out == unbroken[0]
+    assert measured(store) == unbroken[1]
+    assert_sound(store)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere"])
+def test_a_cluster_that_is_not_there_is_said_in_one_line(tiny_reviews: Path, tmp_path: Path, address: str) -> None:
+    pytest.importorskip("distributed")
+    process = start([*arguments(tiny_reviews, tmp_path / "s"), "--dask", address])
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert out.startswith(f"error: no Dask scheduler at '{address}'")
+    assert len(out.strip().splitlines()) == 1

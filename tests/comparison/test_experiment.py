@@ -1,0 +1,130 @@
+"""What an experiment file may hold, and what is refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptkit import UserError
+from promptkit.comparison import list_presets, make_experiment, read_experiment
+
+WHOLE = """
+name = "mine"
+strategies = ["hard", "soft"]
+shots = [16, "full"]
+seeds = [3, 5]
+data = "reviews-en"
+
+[settings]
+max_length = 64
+options = { tokens = 4 }
+
+[strategy.soft]
+lr = 0.02
+
+[[variants]]
+name = "tokens=20"
+strategies = ["soft"]
+options = { init = "random" }
+epochs = 2
+"""
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "e.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_settings_lie_over_each_other_from_general_to_particular(tmp_path: Path) -> None:
+    experiment = read_experiment(write(tmp_path, WHOLE))
+    config = experiment.run_config("soft", experiment.variants[0], 16, 3)
+    assert (config.max_length, config.lr, config.epochs, config.shots, config.seed) == (64, 0.02, 2, 16, 3)
+    assert config.options == {"tokens": 4, "init": "random"}
+    plain = experiment.run_config("hard", None, None, 5)
+    assert (plain.lr, plain.shots, plain.options) == (None, None, {"tokens": 4})
+    assert experiment.variants_of("hard") == (None,)
+    assert [v.name for v in experiment.variants_of("soft") if v] == ["tokens=20"]
+
+
+def test_the_file_names_the_comparison_unless_something_else_is_compared(tmp_path: Path) -> None:
+    path = write(tmp_path, WHOLE.replace('name = "mine"\n', "", 1))
+    assert read_experiment(path).title == "e"
+    other = read_experiment(path, data="reviews-zh")
+    assert other.title.startswith("reviews-zh-")
+    assert read_experiment(path, data="reviews-zh", seeds=1).title != other.title
+    assert read_experiment(path, data="reviews-zh", name="kept").title == "kept"
+
+
+def test_options_of_the_command_line_lie_over_the_file(tmp_path: Path) -> None:
+    experiment = read_experiment(
+        write(tmp_path, WHOLE), settings={"epochs": 1}, strategy={"soft": {"options": {"tokens": 9}}}, shots=(4,)
+    )
+    config = experiment.run_config("soft", None, 4, 3)
+    assert (config.epochs, config.max_length, config.options["tokens"], config.lr) == (1, 64, 9, 0.02)
+    assert experiment.shots == (4,)
+
+
+def test_a_number_of_seeds_is_the_seeds_from_zero() -> None:
+    assert make_experiment(seeds=3).seeds == (0, 1, 2)
+    assert make_experiment(seeds=[7]).seeds == (7,)
+
+
+@pytest.mark.parametrize("name", sorted(list_presets()))
+def test_the_presets_are_sound(name: str) -> None:
+    experiment = read_experiment(name)
+    assert experiment.title == name
+    for strategy in experiment.strategies:
+        for variant in experiment.variants_of(strategy):
+            experiment.run_config(strategy, variant, 16, 0)
+
+
+BAD: list[tuple[str, str]] = [
+    ("strategis = ['hard']", "no key 'strategis'. Did you mean 'strategies'?"),
+    ("[settings]\nmax_lenght = 3", "settings: no key 'max_lenght'. Did you mean 'max_length'?"),
+    ("[settings]\nseed = 3", "settings: no key 'seed'"),
+    ("[strategy.soft]\nclean = true", "strategy.soft: no key 'clean'. It belongs into 'settings'"),
+    ("[strategy.sofd]\nlr = 1.0", "settings for 'sofd', which is not among its strategies"),
+    ("[[variants]]\nname = 'x'\nstrategies = ['nope']", "variant 'x': 'nope' is not among"),
+    ("[[variants]]\nname = 'x'\n[[variants]]\nname = 'x'", "variant 'x': the name is there twice"),
+    ("[[variants]]\nlr = 3.0", "variants.0.name: Field required"),
+    ("shots = [0.5]", "shots"),
+    ("shots = ['all']", "shots"),
+    ("shots = [16, 16]", "'16' is there twice"),
+    ("seeds = 0", "a number of seeds lies between 1 and 1000"),
+    ("seeds = []", "seeds"),
+    ("strategies = ['hard', 'hard']", "'hard' is there twice"),
+    ("name = '../x'", "name"),
+    ("= 3", "cannot be read"),
+    ("variants = 3", "variants"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_bad_experiments_are_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read_experiment(write(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reference", ["nowhere.toml", "verbalizer"])
+def test_an_experiment_that_is_not_there(reference: str) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.toml|Did you mean 'verbalizers'"):
+        read_experiment(reference)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = "])
+def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_experiment(str(path))
+
+
+def test_bad_values_of_settings_are_refused_when_a_cell_is_made() -> None:
+    settings: dict[str, Any] = {"lr": -1}
+    with pytest.raises(UserError, match="--lr"):
+        make_experiment(settings=settings).run_config("soft", None, 16, 0)

@@ -1,0 +1,125 @@
+"""Which runs an experiment asks for, under which keys, in which places."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promptkit import UserError
+from promptkit.comparison import Experiment
+from promptkit.comparison.baselines import plan_baselines
+from promptkit.comparison.cells import Grid, make_grid
+from promptkit.plan import Inputs, make_plan
+
+Make = Callable[..., Experiment]
+
+
+def grid(experiment: Experiment) -> Grid:
+    return make_grid(experiment, Inputs())
+
+
+def test_every_strategy_meets_every_draw_once(tiny: Make) -> None:
+    found = grid(tiny(strategies=["pet", "soft"], shots=[2, 4, "full"], seeds=2))
+    places = [(p.strategy, p.shots, p.seed) for p in found.places if p.role == "strategy"]
+    assert places == [(s, k, seed) for s in ("pet", "soft") for k in (2, 4, "full") for seed in (0, 1)]
+    assert len({cell.key for cell in found.cells}) == 12 + 1
+    assert len({cell.name for cell in found.cells}) == 12 + 1
+
+
+def test_the_draws_of_a_seed_are_the_same_for_every_strategy(tiny: Make) -> None:
+    inputs, experiment = Inputs(), tiny(strategies=["pet", "soft"])
+    tasks = [make_plan(experiment.run_config(s, None, 4, 1), inputs).task for s in experiment.strategies]
+    assert tasks[0].fingerprint == tasks[1].fingerprint
+    other = make_plan(experiment.run_config("pet", None, 4, 0), inputs).task
+    assert other.fingerprint != tasks[0].fingerprint
+
+
+def test_what_learns_nothing_is_run_once_and_is_the_zero_shot_baseline(tiny: Make) -> None:
+    found = grid(tiny(strategies=["hard"], shots=[2, "full"], seeds=2, settings={"epochs": 3}))
+    assert [(p.strategy, p.role, p.shots, p.seed) for p in found.places] == [("hard", "baseline", None, 0)]
+    assert len(found.cells) == 1
+
+
+def test_a_hard_prompt_with_other_options_stands_beside_the_baseline(tiny: Make) -> None:
+    found = grid(tiny(strategies=["hard"], strategy={"hard": {"options": {"calibrate": True}}}))
+    assert [(p.role, p.shots) for p in found.places] == [("baseline", None), ("strategy", None)]
+    assert len(found.cells) == 2
+
+
+def test_a_random_head_depends_on_the_seed_and_is_run_with_each(tiny: Make) -> None:
+    found = grid(tiny(strategies=["hard"], strategy={"hard": {"readout": "head"}}, seeds=3))
+    assert [p.seed for p in found.places if p.role == "strategy"] == [0, 1, 2]
+
+
+def test_equal_settings_share_a_run_and_different_ones_do_not(tiny: Make) -> None:
+    variants = [
+        {"name": "default", "options": {"tokens": 10}},
+        {"name": "ten", "options": {"tokens": 10, "init": "vocab"}},
+        {"name": "five", "options": {"tokens": 5}},
+    ]
+    found = grid(tiny(strategies=["soft"], variants=variants, seeds=1))
+    keys = [p.key for p in found.places if p.role == "strategy"]
+    assert keys[0] == keys[1] != keys[2]
+    assert len(found.cells) == 3
+
+
+def test_the_key_follows_the_data_and_not_its_place(tiny: Make, tiny_reviews: Path, tmp_path: Path) -> None:
+    def keys(folder: Path) -> set[str]:
+        return {cell.key for cell in grid(tiny(strategies=["soft"], data=str(folder))).cells}
+
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(tiny_reviews, copy)
+    before = keys(tiny_reviews)
+    # The name of the data is in the record, so the folder's name counts; its path and the files' times do not.
+    assert keys(copy) == before
+    train = copy / "test.tsv"
+    train.write_text(train.read_text(encoding="utf-8") + "positive\ta good film\n", encoding="utf-8")
+    assert not keys(copy) & before
+
+
+def test_the_baselines_stand_first_and_only_once_where_the_draw_does_not_matter(tiny: Make) -> None:
+    places = [b.place for b in plan_baselines(tiny(shots=[2, "full"], seeds=2), Inputs())]
+    assert [(p.strategy, p.shots, p.seed) for p in places] == [
+        ("majority", None, 0), ("tfidf", 2, 0), ("tfidf", 2, 1), ("tfidf", "full", 0),
+    ]  # fmt: skip
+
+
+def test_the_tfidf_baseline_learns_from_the_draw(tiny: Make) -> None:
+    for baseline in plan_baselines(tiny(strategies=[], shots=[4]), Inputs()):
+        record, truth, predicted = baseline.measure()
+        assert record.test.n == len(truth) == len(predicted) == 24
+        assert record.task.train == (8 if baseline.place.strategy == "tfidf" else 48)
+        assert record.test.accuracy == pytest.approx(sum(t == p for t, p in zip(truth, predicted, strict=True)) / 24)
+
+
+def test_without_label_words_there_is_no_zero_shot_baseline_and_a_note_says_so(tiny: Make) -> None:
+    found = grid(
+        tiny(strategies=["soft"], settings={"verbalizer": "positive=not bad; negative=bad", "readout": "head"})
+    )
+    assert [p.role for p in found.places] == ["strategy", "strategy"]
+    assert "no zero-shot baseline" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategies": ["hard", "sofd"]}, "unknown strategy 'sofd'. Did you mean 'soft'?"),
+        ({"strategies": ["soft"], "strategy": {"soft": {"options": {"token": 3}}}}, "no option 'token'"),
+        ({"strategies": ["soft"], "shots": [4000]}, "4000 shots are more than"),
+        ({"strategies": ["soft"], "settings": {"templates": ["{text} {mask"]}}, "soft: template, column"),
+        (
+            {"strategies": ["soft"], "settings": {"templates": ["{text_b} {mask}"]}},
+            "soft: the template uses {text_b}",
+        ),
+        ({"strategies": ["soft"], "settings": {"metrics": ["acuracy"]}}, "unknown metric 'acuracy'"),
+    ],
+)
+def test_what_is_wrong_with_any_cell_is_said_before_one_is_run(
+    tiny: Make, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        grid(tiny(**changes))
+    assert message in str(caught.value)
