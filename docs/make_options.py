@@ -1,24 +1,26 @@
-"""Writes the tables of docs/strategies.md from the strategies that promptkit registers.
+"""Writes the tables of docs/strategies/ from the strategies that promptkit registers.
 
     python docs/make_options.py            rewrite the tables
     python docs/make_options.py --check    exit with 1 if they are not current
 
-A table stands between `<!-- options: NAME -->` and `<!-- end options -->`, that of the training defaults
-between `<!-- defaults -->` and `<!-- end defaults -->`. Only the strategies that come with promptkit are
-listed.
+Every strategy that comes with promptkit has a page of its name, with its options between `<!-- options: NAME -->`
+and `<!-- end options -->`. The training defaults of all stand in index.md between `<!-- defaults -->` and
+`<!-- end defaults -->`.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from promptkit.hooks import StrategyCard, get_host, strategy_card
 
-PAGE = Path(__file__).resolve().parent / "strategies.md"
+FOLDER = Path(__file__).resolve().parent / "strategies"
+# In the order in which the pages introduce them.
+ORDER = ("hard", "pet", "soft", "ptuning")
 _OPTIONS = re.compile(r"(<!-- options: ([\w-]+) -->\n).*?(<!-- end options -->)", re.DOTALL)
 _DEFAULTS = re.compile(r"(<!-- defaults -->\n).*?(<!-- end defaults -->)", re.DOTALL)
 
@@ -29,18 +31,34 @@ def built_in() -> dict[str, StrategyCard]:
     return {card.name: card for card in cards if card.distribution == "promptkit"}
 
 
-def render(page: str) -> str:
-    """Return the page with every table written anew.
+def read() -> dict[str, str]:
+    """Return the pages as they are: file name without suffix -> Markdown."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
+
+
+def render(pages: Mapping[str, str]) -> dict[str, str]:
+    """Return the pages with every table written anew.
 
     Raises:
-        SystemExit: if a strategy has no place on the page, or a place no strategy.
+        SystemExit: if a strategy has no page or a page no strategy, or a page lacks the place of its table.
     """
     cards = built_in()
-    places = [match[2] for match in _OPTIONS.finditer(page)]
-    if sorted(places) != sorted(cards):
-        raise SystemExit(f"{PAGE.name} has options of {places}, promptkit has {sorted(cards)}")
-    page = _OPTIONS.sub(lambda match: match[1] + _options_table(cards[match[2]]) + match[3], page)
-    return _DEFAULTS.sub(lambda match: match[1] + _defaults_table(cards[n] for n in places) + match[2], page)
+    if set(pages) - {"index"} != set(cards):
+        raise SystemExit(f"{FOLDER.name}/ has pages {sorted(set(pages) - {'index'})}, promptkit has {sorted(cards)}")
+    if not _DEFAULTS.search(pages["index"]):
+        raise SystemExit(f"{FOLDER.name}/index.md has no place for the defaults")
+    new = {}
+    for name, page in pages.items():
+        places = [match[2] for match in _OPTIONS.finditer(page)]
+        if places != ([] if name == "index" else [name]):
+            raise SystemExit(f"{FOLDER.name}/{name}.md has places for the options of {places}")
+        new[name] = _OPTIONS.sub(lambda match: match[1] + _options_table(cards[match[2]]) + match[3], page)
+    ordered = [
+        *(cards[name] for name in ORDER if name in cards),
+        *(cards[n] for n in sorted(set(cards) - set(ORDER))),
+    ]
+    new["index"] = _DEFAULTS.sub(lambda match: match[1] + _defaults_table(ordered) + match[2], new["index"])
+    return new
 
 
 def _options_table(card: StrategyCard) -> str:
@@ -74,12 +92,13 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Rewrite the page, or check it."""
-    old = PAGE.read_text(encoding="utf-8")
+    """Rewrite the pages, or check them."""
+    old = read()
     new = render(old)
     if "--check" in arguments:
         return int(old != new)
-    PAGE.write_text(new, encoding="utf-8")
+    for name, page in new.items():
+        (FOLDER / f"{name}.md").write_text(page, encoding="utf-8")
     return 0
 
 

@@ -2,9 +2,9 @@
 
     python docs/make_tables.py [--check]
 
-Between `<!-- table: NAME -->` and `<!-- end table -->` in README.md and docs/*.md stands what
-docs/tables/NAME.md holds, which a script in benchmarks/ wrote with its command on top. With `--check` nothing
-is written, and the exit code is 1 if a page is out of date.
+Between `<!-- table: NAME -->` and `<!-- end table -->` in README.md, docs/*.md and docs/strategies/*.md stands what
+docs/tables/NAME.md holds, which `promptkit report` or a script in benchmarks/ wrote; where there is no such file,
+that it has not been measured yet. With `--check` nothing is written, and the exit code is 1 if a page is out of date.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+NOT_YET = "_Not measured yet._\n"
 MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end table -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Return the files that may show tables."""
+    docs = ROOT / "docs"
+    return [ROOT / "README.md", *sorted(docs.glob("*.md")), *sorted((docs / "strategies").glob("*.md"))]
 
 
 def filled(page: str) -> str:
@@ -22,7 +29,7 @@ def filled(page: str) -> str:
 
     def table(match: re.Match[str]) -> str:
         path = ROOT / "docs" / "tables" / f"{match[2]}.md"
-        body = path.read_text(encoding="utf-8").strip() + "\n" if path.is_file() else ""
+        body = path.read_text(encoding="utf-8").strip() + "\n" if path.is_file() else NOT_YET
         return f"{match[1]}{body}{match[4]}"
 
     return MARKED.sub(table, page)
@@ -31,7 +38,7 @@ def filled(page: str) -> str:
 def main() -> int:
     """Bring every page up to date, or say which are not."""
     stale = []
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in pages():
         page = path.read_text(encoding="utf-8")
         new = filled(page)
         if new != page:

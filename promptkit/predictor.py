@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptkit.errors import UserError
-from promptkit.hooks import get_host
-from promptkit.interrupts import held_interrupts
+from promptkit.restore import open_prompt
 from promptkit.scores import mean_log_softmax
-from promptkit.strategy import parse_options
 
 if TYPE_CHECKING:
     from promptkit.nn import PromptedModel
     from promptkit.prompt import PromptTask
+    from promptkit.prompting import Encoded
 
-CARD_FORMAT = 1
 _COMPILE_FROM = 256  # texts; fewer are answered sooner without compiling
 
 
@@ -37,12 +34,13 @@ class Predictor:
     Attributes:
         labels: class names.
         card: the artifact's card.
+        members: for each template its task and its model.
     """
 
     def __init__(self, card: dict[str, Any], members: list[tuple[PromptTask, PromptedModel]]) -> None:
         self.card = card
         self.labels: tuple[str, ...] = tuple(card["labels"])
-        self._members = members
+        self.members = tuple(members)
 
     def predict(self, texts: Sequence[str | Mapping[str, str]], *, batch_size: int = 32) -> list[Prediction]:
         """Return a prediction for each text.
@@ -61,29 +59,46 @@ class Predictor:
 
     def probabilities(self, texts: Sequence[str | Mapping[str, str]], *, batch_size: int = 32) -> Any:
         """Return class probabilities, (N, C)."""
-        from promptkit.data import clean_text, plan_widths
-        from promptkit.training import EncodedSource, Executor
+        rows = self.fields(texts)
+        scores = [
+            self.scores(number, prompt.encoder.encode_many(rows), batch_size=batch_size)
+            for number, (prompt, _) in enumerate(self.members)
+        ]
+        return np.exp(mean_log_softmax(scores))
+
+    def fields(self, texts: Sequence[str | Mapping[str, str]]) -> list[dict[str, str]]:
+        """Return what the template's fields stand for in each text, cleaned if the run cleaned its data."""
+        from promptkit.data import clean_text
 
         rows = [{"text": t} if isinstance(t, str) else dict(t) for t in texts]
         if self.card["clean"]:
             rows = [{key: clean_text(value) for key, value in row.items()} for row in rows]
-        size = min(batch_size, len(rows))
-        mode = "graph" if len(rows) >= _COMPILE_FROM else "pynative"
-        scores = []
-        for prompt, model in self._members:
-            encoded = prompt.encoder.encode_many(rows)
-            lengths = [len(e.input_ids) for e in encoded]
-            widths = plan_widths(lengths, size, passes=1, token_cost=1, compile_cost=20_000, multiple=8)
-            limit = self._limit(prompt, model)
-            batcher = prompt.batcher(
-                encoded,
-                None,
-                batch_size=size,
-                widths=(*widths[:-1], min(widths[-1], max(limit, max(lengths)))),
-            )
-            found = Executor(model, mode, _ignore).scores(EncodedSource(batcher, len(rows)))  # type: ignore[arg-type]
-            scores.append(found)
-        return np.exp(mean_log_softmax(scores))
+        return rows
+
+    def scores(self, number: int, encoded: Sequence[Encoded], *, batch_size: int = 32) -> Any:
+        """Return one template's class scores of encoded prompts, (N, C) unnormalised log-probabilities.
+
+        Args:
+            number: of the template, from 0.
+            encoded: N prompts as its encoder makes them.
+            batch_size: prompts at a time.
+        """
+        from promptkit.data import plan_widths
+        from promptkit.training import EncodedSource, Executor
+
+        prompt, model = self.members[number]
+        size = min(batch_size, len(encoded))
+        lengths = [len(e.input_ids) for e in encoded]
+        widths = plan_widths(lengths, size, passes=1, token_cost=1, compile_cost=20_000, multiple=8)
+        limit = self._limit(prompt, model)
+        batcher = prompt.batcher(
+            encoded,
+            None,
+            batch_size=size,
+            widths=(*widths[:-1], min(widths[-1], max(limit, max(lengths)))),
+        )
+        mode = "graph" if len(encoded) >= _COMPILE_FROM else "pynative"
+        return Executor(model, mode, _ignore).scores(EncodedSource(batcher, len(encoded)))  # type: ignore[arg-type]
 
     @staticmethod
     def _limit(prompt: PromptTask, model: PromptedModel) -> int:
@@ -111,66 +126,13 @@ def load(
     Raises:
         UserError: if there is no artifact, its strategy is not installed, or it belongs to another backbone.
     """
-    from promptkit.engine.catalog import find_model
-    from promptkit.engine.device import set_device
-    from promptkit.runs import load_artifact
-
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"run '{path}' does not exist.")
-    tensors, card = load_artifact(path / "prompt.safetensors" if path.is_dir() else path)
-    if card.get("format") != CARD_FORMAT:
-        raise UserError(
-            f"'{path}' has a prompt.safetensors of format {card.get('format')}; this promptkit reads {CARD_FORMAT}."
-        )
-    host = get_host()
-    cls = host.strategy(card["strategy"]).cls
-    strategy = cls(parse_options(cls, card["options"]))
-    directory = find_model(
-        model or card["model"],
-        registry={name: entry.locate for name, entry in host.models.items()},
-        download=download,
-        mirror=mirror,
-    )
-    with held_interrupts():
-        set_device(device)
-    return Predictor(card, _members(strategy, card, tensors, directory, model or card["model"], path))
-
-
-def _members(
-    strategy: Any, card: dict[str, Any], tensors: dict[str, Any], directory: Path, model: str, path: Path
-) -> list[tuple[PromptTask, PromptedModel]]:
-    from promptkit.engine.loading import load_backbone
-    from promptkit.member import load_tensors
-    from promptkit.prompt import resolve_prompt
-    from promptkit.prompting import Template, Verbalizer
-
-    backbone = load_backbone(directory, source=model)
-    if backbone.fingerprint != card["backbone"]["fingerprint"]:
-        raise UserError(
-            f"'{path}' was made with another model than '{model}' (fingerprint {card['backbone']['fingerprint']}, "
-            f"this one has {backbone.fingerprint}); give the right one with --model."
-        )
+    opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
     members = []
-    for number, source in enumerate(card["templates"]):
-        prompt = resolve_prompt(
-            Template.parse(source),
-            Verbalizer.parse(card["verbalizer"]) if card["verbalizer"] else None,
-            labels=card["labels"],
-            tokenizer=backbone.tokenizer,
-            readout=card["readout"],
-            slots=card["slots"],
-            max_length=min(card["max_length"], backbone.config.max_length),
-            rng=np.random.default_rng([card["seed"], 1, number]),
-            language=card["language"],
-        )
-        built = strategy.fold(strategy.build(backbone, prompt))
-        prefix = f"{number}."
-        fault = load_tensors(built, {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
-        if fault:
-            raise UserError(f"'{path}' does not fit strategy '{card['strategy']}': {fault}.")
+    for number in range(len(opened.card["templates"])):
+        prompt, built = opened.rebuild(number)
+        opened.fill(number, built)
         members.append((prompt, built))
-    return members
+    return Predictor(opened.card, members)
 
 
 def _ignore(_: str) -> None:

@@ -52,8 +52,16 @@ class PromptTask:
         """For each virtual token, the vocabulary id it starts from, or None."""
         return self.encoder.virtual_init
 
-    def encode(self, texts: Sequence[str]) -> Batch:
-        """Encode texts as one batch, e.g. content-free inputs for calibration. Every field gets the same text."""
+    def encode(self, texts: Sequence[str | Sequence[int]]) -> Batch:
+        """Encode texts as one batch, e.g. content-free inputs for calibration. Every field gets the same text.
+
+        The rows come in the order of their lengths; `Batch.index` says which text a row is. A sequence of piece ids
+        stands for a field as it is: `[task.tokenizer.mask_id]` puts the model's mask token there, which no text does,
+        for a text that holds "[MASK]" is text. `positions` are the template's own mask slots in any case.
+
+        Raises:
+            ValueError: for a piece id that the tokenizer does not have.
+        """
         fields = [dict.fromkeys(self.template.fields, text) for text in texts]
         encoded = self.encoder.encode_many(fields)
         width = max(len(e.input_ids) for e in encoded)

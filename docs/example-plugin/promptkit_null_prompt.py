@@ -37,8 +37,8 @@ class NullPrompt(Strategy):
             raise UserError("strategy 'null-prompt' reads label words at the mask; use --readout cloze.")
 
     def prepare(self, template: Template) -> Template:
-        """Keep the fields of the template and one `{mask}`; leave its words out."""
-        fields = [f"{{{name}}}" for name in template.fields]
+        """Keep the fields of the template, each once and whole, and one `{mask}`; leave its words out."""
+        fields = [f"{{{name}}}" for name in dict.fromkeys(template.fields)]
         parts = ["{mask}", *fields] if self.options.mask_first else [*fields, "{mask}"]
         return Template.parse(" ".join(parts))
 

@@ -10,11 +10,14 @@ from mindspore import Parameter, Tensor, ops
 from promptkit import PromptTask
 from promptkit.nn import Backbone, ClozePrompt
 
-CONTENT_FREE = ("N/A", "", "[MASK]")  # Zhao et al. 2021, section 5
+
+def content_free(task: PromptTask) -> tuple[str | tuple[int, ...], ...]:
+    """Return the inputs that say nothing (Zhao et al. 2021, section 5), the last one the model's mask token."""
+    return "N/A", "", (task.tokenizer.mask_id,)
 
 
 class CalibratedPrompt(ClozePrompt):
-    """Class scores minus the log-probability that content-free texts get.
+    """Class scores minus the log-probability that content-free inputs get.
 
     Zhao et al. 2021, section 5: W = diag(p_cf)^-1, b = 0, which in log space is a subtraction.
     """
@@ -24,8 +27,8 @@ class CalibratedPrompt(ClozePrompt):
         self.prior = Parameter(Tensor(np.zeros(len(task.labels), np.float32)), name="prior", requires_grad=False)
 
     def measure(self, task: PromptTask) -> None:
-        """Set the prior to the mean class probabilities of the content-free texts."""
-        batch = task.encode(CONTENT_FREE)
+        """Set the prior to the mean class probabilities of the content-free inputs."""
+        batch = task.encode(content_free(task))
         scores = super().scores(self.features(*(Tensor(a) for a in batch.arrays)))
         p = ops.softmax(scores, -1).asnumpy().astype(np.float64)
         self.prior.set_data(Tensor(np.log(p.mean(0)).astype(np.float32)))

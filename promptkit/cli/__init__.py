@@ -14,8 +14,9 @@ _BAD_INPUT = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 is success, 2 bad input (one line on standard error), 130 an interrupt, 141 a reader that went away. Any
-    other exception is a bug and leaves with its traceback, which makes Python exit with 1.
+    0 is success, 2 bad input or a disk that is full or read-only (one line on standard error), 130 an interrupt,
+    141 a reader that went away. Any other exception is a bug and leaves with its traceback, which makes Python
+    exit with 1.
 
     Args:
         arguments: what stands behind the program's name; by default what the process was called with.
@@ -37,15 +38,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
-        # Python flushes once more at exit, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return BROKEN_PIPE
-    except Exception:
+    except Exception as error:
         if was_interrupted():
             return _interrupted()
+        if isinstance(error, OSError) and _refused_by_disk(error):
+            return _BAD_INPUT
         raise
 
 
 def _interrupted() -> int:
     print("interrupted", file=sys.stderr)
     return INTERRUPTED
+
+
+def _refused_by_disk(error: OSError) -> bool:
+    """Say in one line that the disk is full or read-only, if that is what the error says."""
+    from promptkit.runs.faults import disk_fault
+
+    fault = disk_fault(error)
+    if fault is None:
+        return False
+    print(f"error: {fault}", file=sys.stderr)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        # It was standard output itself, redirected to a file.
+        _drop_output()
+    return True
+
+
+def _drop_output() -> None:
+    """Let what is left of standard output go nowhere: Python flushes once more at exit, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

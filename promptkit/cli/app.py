@@ -9,11 +9,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from promptkit.cli import compare, datasets, models, predict, preview, run, strategies
+from promptkit.cli import (
+    compare,
+    datasets,
+    inspect,
+    models,
+    predict,
+    preview,
+    report,
+    run,
+    runs,
+    strategies,
+)
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.hooks import PluginHost, get_host
 
-_COMMANDS = (run, compare, predict, preview, strategies, models, datasets)
+_COMMANDS = (run, compare, report, runs, predict, inspect, preview, strategies, models, datasets)
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # typer carries a click of its own in newer versions; its base of all wrong usage is reached the same way.
 _UsageFault: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptkit.cli.options import DeviceOption, DownloadOption, MirrorOption
+from promptkit.cli.options import DeviceOption, DownloadOption, MirrorOption, StoreOption
+from promptkit.config import DEFAULT_STORE
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
 
@@ -35,7 +34,9 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def predict(
-        run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory, or a prompt.safetensors.")],
+        run: Annotated[
+            str, typer.Argument(metavar="RUN", help="Run directory, a prompt.safetensors, or a run in the store.")
+        ],
         text: Annotated[
             list[str] | None,
             typer.Argument(metavar="[TEXT]...", help="Texts; else lines of --file or standard input."),
@@ -60,6 +61,7 @@ def register(app: typer.Typer) -> None:
         device: DeviceOption = "auto",
         download: DownloadOption = False,
         mirror: MirrorOption = None,
+        store: StoreOption = Path(DEFAULT_STORE),
         as_json: Annotated[
             bool, typer.Option("--json", help="Print JSON lines with the probability of every label.")
         ] = False,
@@ -68,8 +70,9 @@ def register(app: typer.Typer) -> None:
         lines = read_lines(text or [], text_b, file, encoding)
         with keyboard_interrupts():
             from promptkit.predictor import load
+            from promptkit.runs import resolve_run
 
-            predictor = load(run, model=model, device=device, download=download, mirror=mirror)
+            predictor = load(resolve_run(run, store), model=model, device=device, download=download, mirror=mirror)
             rows = to_fields(lines, text_b, predictor.card["templates"])
             predictions = predictor.predict(rows)
         for row, prediction in zip(rows, predictions, strict=True):
@@ -143,10 +146,9 @@ def to_fields(lines: Sequence[Line], text_b: str | None, templates: Sequence[str
 
 
 def _as_json(row: dict[str, str], prediction: Prediction) -> str:
-    answer = {"label": prediction.label, "probabilities": prediction.probabilities}
-    line = json.dumps({**row, **answer}, ensure_ascii=False)
-    # JSON allows these as they are, but readers of lines may break at them.
-    return re.sub("[\x85\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", line)
+    from promptkit.runs.predictions import json_line
+
+    return json_line({**row, "label": prediction.label, "probabilities": prediction.probabilities})
 
 
 def _as_line(row: dict[str, str], prediction: Prediction) -> str:

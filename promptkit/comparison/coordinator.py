@@ -20,7 +20,7 @@ from promptkit.plan import Inputs
 from promptkit.runs import RunDirectory
 from promptkit.runs.predictions import read_predictions
 from promptkit.runs.record import RunRecord
-from promptkit.runs.store import Store
+from promptkit.runs.store import STORE_NAME, Store
 from promptkit.runs.stored import StoredComparison, StoredRun
 
 CELLS = "cells"
@@ -81,23 +81,20 @@ def compare(
     inputs = Inputs()
     baselines = list(plan_baselines(experiment, inputs))
     grid = make_grid(experiment, inputs)
+    spec = {**experiment.model_dump(mode="json"), "notes": list(grid.notes)}
+    if dry:
+        _say_plan(announce, experiment, grid, _not_stored(grid, store))
+        return ComparisonResult(StoredComparison(experiment.title, "", command, spec, ()), 0, 0, {}, (), grid.notes)
     with Store.open(store) as database, _only_one(store):
         places = (*(baseline.place for baseline in baselines), *grid.places)
-        spec = {**experiment.model_dump(mode="json"), "notes": list(grid.notes)}
+        database.save_comparison(experiment.title, places, spec=spec, command=command)
         work = _Work(database, grid, announce)
         missing = work.missing()
-        announce(_plan_text(experiment, grid, missing))
-        for note in grid.notes:
-            announce(f"note: {note}")
-        if not dry:
-            database.save_comparison(experiment.title, places, spec=spec, command=command)
-            work.measure(baselines)
-            work.run(missing, jobs=jobs, dask=dask, command=command, shows=shows)
-            comparison = database.comparison(experiment.title)
-        else:
-            comparison = StoredComparison(experiment.title, "", command, spec, ())
-    ran = len(missing) - len(work.failures)
-    found = len(grid.cells) - len(missing)
+        _say_plan(announce, experiment, grid, missing)
+        work.measure(baselines)
+        work.run(missing, jobs=jobs, dask=dask, command=command, shows=shows)
+        comparison = database.comparison(experiment.title)
+    ran, found = len(missing) - len(work.failures), len(grid.cells) - len(missing)
     return ComparisonResult(comparison, ran, found, work.failures, tuple(work.bugs), grid.notes)
 
 
@@ -179,17 +176,27 @@ def _only_one(store: Path) -> Iterator[None]:
         yield
 
 
-def _plan_text(experiment: Experiment, grid: Grid, missing: list[Cell]) -> str:
+def _not_stored(grid: Grid, folder: Path) -> list[Cell]:
+    """Return the cells that a store lacks, without making one."""
+    if not (folder / STORE_NAME).exists():
+        return list(grid.cells)
+    with Store.open(folder, create=False) as store:
+        return [cell for cell in grid.cells if store.by_key(cell.key) is None]
+
+
+def _say_plan(announce: Announce, experiment: Experiment, grid: Grid, missing: list[Cell]) -> None:
     strategies = ", ".join(experiment.strategies) or "baselines only"
     shots = ", ".join(str(shots) for shots in experiment.shots)
     seeds = f"{len(experiment.seeds)} seed{'s' if len(experiment.seeds) > 1 else ''}"
     variants = f", {len(experiment.variants)} variants" if experiment.variants else ""
     there = len(grid.cells) - len(missing)
     stored = f", {there} in the store already" if there else ""
-    return (
+    announce(
         f"{experiment.title}: {strategies} on {experiment.data} with {experiment.model}; "
         f"shots {shots}; {seeds}{variants}: {len(grid.cells)} runs{stored}"
     )
+    for note in grid.notes:
+        announce(f"note: {note}")
 
 
 def _percent(share: Any) -> str:

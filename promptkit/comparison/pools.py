@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
+from asyncio import CancelledError
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
@@ -13,6 +15,7 @@ from typing import Any
 from promptkit.comparison.orders import Order, Outcome, carry_out
 from promptkit.errors import UserError
 
+_ADDRESS = re.compile(r"(\w+://)?[^/\s]+:[0-9]+/?|inproc://\S+")
 _CONNECT_SECONDS = 10
 _RETRIES = 5
 
@@ -89,13 +92,15 @@ def run_on_cluster(orders: Sequence[Order], address: str) -> Iterator[Outcome]:
             client.submit(carry_out, order, key=f"promptkit-{order.key}", retries=_RETRIES): order.key
             for order in orders
         }
-        for future in distributed.as_completed(futures):
+        for future in distributed.as_completed(futures, loop=client.loop):
             yield _outcome(future, futures[future])
     finally:
         client.close()
 
 
 def _connect(distributed: Any, address: str) -> Any:
+    if not _ADDRESS.fullmatch(address):
+        raise UserError(f"no Dask scheduler at '{address}': write HOST:PORT, e.g. tcp://127.0.0.1:8786.")
     try:
         # Not the default client of the process: a notebook may have one of its own.
         return distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -123,7 +128,11 @@ def _version() -> str:
 
 
 def _outcome(future: Any, key: str) -> Outcome:
-    error = future.exception()
+    try:
+        error = future.exception()
+    except (CancelledError, OSError) as gone:
+        # The scheduler went away, and with it what it knew.
+        error = gone
     if error is None:
         outcome: Outcome = future.result()
         return outcome

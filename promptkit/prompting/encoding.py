@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from promptkit.errors import UserError
-from promptkit.prompting.template import Field, Literal, Mask, Soft, Template
+from promptkit.prompting.halves import split_halves
+from promptkit.prompting.template import HALVES, Field, Half, Literal, Mask, Soft, Template
+
+Content = str | Sequence[int]
+"""What stands for a field: a text, or piece ids that are taken as they are."""
 
 
 class TokenizerFace(Protocol):
@@ -76,8 +80,8 @@ class Encoded:
 class _Segment:
     """A run of positions with one role. A field's ids come with the text; all others are fixed.
 
-    `init` says what the virtual tokens numbered `virtual` start from; `spaced`, that the field is tokenised
-    with a space in front.
+    `init` says what the virtual tokens numbered `virtual` start from; `half`, which half of the field it is;
+    `spaced`, that the field is tokenised with a space in front.
     """
 
     role: str
@@ -85,6 +89,7 @@ class _Segment:
     virtual: tuple[int, ...] = ()
     init: tuple[int | None, ...] = ()
     field: str | None = None
+    half: Half | None = None
     spaced: bool = False
 
 
@@ -134,22 +139,27 @@ class Encoder:
                 "shorten it or allow a greater length."
             )
 
-    def encode_many(self, texts: Sequence[Mapping[str, str]]) -> list[Encoded]:
+    def encode_many(self, texts: Sequence[Mapping[str, Content]]) -> list[Encoded]:
         """Encode one prompt for each mapping from field names to texts, in order.
 
-        Fields that do not fit are cut from the right, token by token from the one that is longest at the time
-        (Devlin et al. 2018), computed in closed form.
+        A field may be given as piece ids instead, of which the tokenizer's own special ones are the use: no text
+        comes to them. They never count as mask slots.
+
+        Fields that do not fit are cut token by token from the one that is longest at the time (Devlin et al.
+        2018), computed in closed form; a half counts as a field. They lose their end, and a second half its
+        beginning: of a long text the beginning and the end stay (Sun et al. 2019, section 5.3.1).
 
         Raises:
             UserError: if a mapping lacks a field of the template.
+            ValueError: for a piece id that the tokenizer does not have.
         """
         return [self._encode(pieces) for pieces in self._tokenise(texts)]
 
-    def explain(self, text: Mapping[str, str]) -> list[tuple[str, str]]:
+    def explain(self, text: Mapping[str, Content]) -> list[tuple[str, str]]:
         """Return a row (piece, role) for every position of the prompt for one text.
 
-        Roles are `special`, `template`, `mask`, `virtual` and `field:NAME`. Virtual tokens show as `[V0]`, or
-        `[V0=it]` where one is initialised from a piece.
+        Roles are `special`, `template`, `mask`, `virtual` and `field:NAME`, for halves too. Virtual tokens show
+        as `[V0]`, or `[V0=it]` where one is initialised from a piece.
         """
         pieces = next(self._tokenise([text]))
         rows: list[tuple[str, str]] = []
@@ -164,21 +174,40 @@ class Encoder:
         piece = self.virtual_init[number]
         return f"[V{number}]" if piece is None else f"[V{number}={self.tokenizer.token(piece)}]"
 
-    def _tokenise(self, texts: Sequence[Mapping[str, str]]) -> Iterator[tuple[list[int], ...]]:
+    def _tokenise(self, texts: Sequence[Mapping[str, Content]]) -> Iterator[tuple[list[int], ...]]:
         """Yield for each text the pieces of the template's fields, uncut, a repeated field repeatedly."""
-        columns: dict[tuple[str, bool], list[list[int]]] = {}
-        keys = [(segment.field, segment.spaced) for segment in self._segments if segment.field]
-        for name, spaced in keys:
-            if (name, spaced) not in columns:
-                values = _column(texts, name)
-                if self.tokenizer.marks_spaces:
-                    values = [_spaced(value, spaced) for value in values]
-                columns[name, spaced] = self.tokenizer.encode_many(values)
+        columns: dict[tuple[str, Half | None, bool], list[list[int]]] = {}
+        keys = [(segment.field, segment.half, segment.spaced) for segment in self._segments if segment.field]
+        for key in keys:
+            if key not in columns:
+                columns[key] = self._pieces(*key, texts)
         return zip(*(columns[key] for key in keys), strict=True)
 
+    def _pieces(
+        self, name: str, half: Half | None, spaced: bool, texts: Sequence[Mapping[str, Content]]
+    ) -> list[list[int]]:
+        """Return the pieces of one field, or of one half of it, for each text, in one call of the tokenizer."""
+        contents = _column(texts, name)
+        plain = [_half(text, half) for text in contents if isinstance(text, str)]
+        if self.tokenizer.marks_spaces:
+            plain = [_spaced(text, spaced) for text in plain]
+        encoded = iter(self.tokenizer.encode_many(plain) if plain else [])
+        return [next(encoded) if isinstance(each, str) else self._given(each, half) for each in contents]
+
+    def _given(self, ids: Sequence[int], half: Half | None) -> list[int]:
+        """Return piece ids that stand for a field, or their first or second half; the first is the longer."""
+        if any(not 0 <= piece < self.tokenizer.vocab_size for piece in ids):
+            raise ValueError(f"piece ids must be from 0 to {self.tokenizer.vocab_size - 1}, got {list(ids)}")
+        middle = -(-len(ids) // 2)
+        return list(ids if half is None else ids[:middle] if half == "first" else ids[middle:])
+
     def _fit(self, pieces: Sequence[list[int]]) -> list[list[int]]:
+        fields = [segment for segment in self._segments if segment.field]
         shares = share_room([len(ids) for ids in pieces], self._room)
-        return [ids[:share] for ids, share in zip(pieces, shares, strict=True)]
+        return [
+            ids[len(ids) - share :] if segment.half == "second" else ids[:share]
+            for segment, ids, share in zip(fields, pieces, shares, strict=True)
+        ]
 
     def _fill(self, pieces: Sequence[list[int]]) -> Iterator[tuple[_Segment, Sequence[int]]]:
         """Yield every segment with its ids, those of the fields filled in."""
@@ -241,7 +270,8 @@ def _lay_out(template: Template, tokenizer: TokenizerFace, mask_slots: int) -> I
             text = part.text.removesuffix(" ") if marks else part.text
             yield _Segment("template", tuple(tokenizer.encode(text)))
         elif isinstance(part, Field):
-            yield _Segment(f"field:{part.name}", field=part.name, spaced=follows and marks)
+            spaced = follows and marks
+            yield _Segment(f"field:{part.name}", field=part.name, half=part.half, spaced=spaced)
         elif isinstance(part, Mask):
             yield _Segment("mask", (tokenizer.mask_id,) * next(counts))
         else:
@@ -265,15 +295,19 @@ def _initial_pieces(soft: Soft, tokenizer: TokenizerFace, follows_space: bool) -
     return pieces
 
 
-def _column(texts: Sequence[Mapping[str, str]], name: str) -> list[str]:
+def _column(texts: Sequence[Mapping[str, Content]], name: str) -> list[Content]:
     """Return the values of one field."""
-    values: list[str] = []
+    values: list[Content] = []
     for number, text in enumerate(texts, start=1):
         if name not in text:
             has = ", ".join(sorted(text)) or "nothing"
             raise UserError(f"the template uses {{{name}}}, but example {number} has only: {has}.")
         values.append(text[name])
     return values
+
+
+def _half(text: str, half: Half | None) -> str:
+    return text if half is None else split_halves(text)[HALVES.index(half)]
 
 
 def _spaced(text: str, follows_space: bool) -> str:

@@ -3,6 +3,7 @@
 A template is literal text with slots in braces:
 
     {text}, {text_b}    the fields of an example
+    {text:first}        the first half of a field; the second is {text:second}
     {mask}              mask slots, as many as the label words need
     {mask:2}            exactly two mask slots
     {soft:10}           ten virtual tokens
@@ -14,13 +15,16 @@ The scanner reads it left to right, once; nothing is ever evaluated.
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass, field
 
 from promptkit.errors import UserError, did_you_mean
 
 FIELDS = ("text", "text_b")
 SLOTS = (*FIELDS, "mask", "soft")
+HALVES = ("first", "second")
 MAX_COUNT = 512
+Half = typing.Literal["first", "second"]
 _QUOTES = ("'", '"')
 
 
@@ -34,10 +38,11 @@ class Literal:
 
 @dataclass(frozen=True)
 class Field:
-    """The place of an example's `text` or `text_b`."""
+    """The place of an example's `text` or `text_b`, or of one half of it."""
 
     name: str
     column: int
+    half: Half | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,10 @@ class Template:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of the fields in order of appearance, a repeated one as often as it stands there."""
+        """The names of the fields in order of appearance, a repeated one as often as it stands there.
+
+        A half goes by the name of its field, so `{text:first} {mask} {text:second}` has ("text", "text").
+        """
         return tuple(part.name for part in self.parts if isinstance(part, Field))
 
     @property
@@ -224,18 +232,28 @@ class _Scanner:
         if name == "mask":
             assert not isinstance(argument, str)
             return Mask(argument, column)
-        return Field(name, column)
+        if argument is None:
+            return Field(name, column)
+        return Field(name, column, "first" if argument == "first" else "second")
 
     def _argument(self, name: str) -> int | str:
-        """Read what stands between the colon and the closing brace: a count, or quoted words."""
-        if name in FIELDS:
-            raise self._error(self.at - 1, f"{{{name}}} takes no argument, expected '}}'.")
+        """Read what stands between the colon and the closing brace: a half, a count, or quoted words."""
         self._skip_blanks()
         if self.source.startswith(_QUOTES, self.at):
             if name != "soft":
-                raise self._error(self.at, f"{{{name}}} takes a count, not words.")
+                takes = "'first' or 'second'" if name in FIELDS else "a count"
+                raise self._error(self.at, f"{{{name}}} takes {takes}, not words.")
             return self._quoted()
         at, written = self._until("{}")
+        return self._half(name, at, written) if name in FIELDS else self._count(name, at, written)
+
+    def _half(self, name: str, at: int, written: str) -> str:
+        if written not in HALVES:
+            near = did_you_mean(written.casefold(), HALVES)
+            raise self._error(at, f"expected 'first' or 'second' after '{name}:', got '{written[:20]}'.{near}")
+        return written
+
+    def _count(self, name: str, at: int, written: str) -> int:
         if not (written.isascii() and written.isdigit()):
             wanted = "a count or quoted words" if name == "soft" else "a count"
             raise self._error(at, f"expected {wanted} after '{name}:', got '{written}'.")

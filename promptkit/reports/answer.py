@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from promptkit.reports.summary import Row, Summary
 
 _SPACE = "\u00a0"  # keeps a figure and its unit on one line
+_DIGITS = 9  # means of equal scores over different numbers of seeds may differ in the last digit
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,13 @@ def answer(summary: Summary, *, times: bool = True) -> Answer:
     rows = featured(summary)
     if not rows:
         return Answer("No prompt has been run to the end yet, so there is no answer.", _missing(summary))
-    best = max(rows, key=lambda row: row.test.mean)
+    best = max(rows, key=lambda row: round(row.test.mean, _DIGITS))
     task = best.runs[0].record.task
-    prompts = f"the {len(rows)} prompts that dev picked" if summary.picks else f"{len(rows)} prompts compared"
-    among = "the only prompt compared" if len(rows) == 1 else f"best on test of {prompts}"
+    if len(rows) == 1:
+        among = "the prompt that dev picked" if summary.picks else "the only prompt compared"
+    else:
+        many = f"the {len(rows)} prompts that dev picked" if summary.picks else f"{len(rows)} prompts compared"
+        among = f"best on test of {many}"
     lead = (
         f"{_name(best)} is {among} on {task.name}: {_score(best)} of {task.test:,} test examples are right"
         f"{_over_seeds(best)}."
@@ -117,7 +121,7 @@ def _picked(summary: Summary, best: Row, rows: Sequence[Row]) -> list[str]:
     elif best.candidates > 1:
         said.append(f"Its epoch was picked on dev, of {best.candidates}.")
     if len(rows) > 1:
-        by_dev = max(rows, key=lambda row: row.dev.mean)
+        by_dev = max(rows, key=lambda row: round(row.dev.mean, _DIGITS))
         would = "the same prompt" if by_dev is best else f"{_name(by_dev)} ({_score(by_dev)} on test)"
         said.append(
             f"Naming the best of {len(rows)} by their test scores flatters it a little; dev alone would pick {would}."

@@ -208,11 +208,12 @@ def test_a_full_disk_leaves_what_was_finished(
     assert result.comparison.missing == 0
 
 
-def test_a_dry_run_writes_no_comparison(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:
+def test_a_dry_run_writes_nothing(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:
     made = pool()
     result = compare(tiny(strategies=["soft"]), store=tmp_path / "s", dry=True)
     assert made.seen == []
     assert result.comparison.entries == ()
+    assert not (tmp_path / "s").exists()
 
 
 def test_baselines_alone_need_no_model(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import re
+import shlex
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -23,7 +24,8 @@ from promptkit.runs import RunRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+SITE = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("strategies/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *SITE]
 BERT = ROOT / "tests" / "goldens" / "bert-odd"
 
 
@@ -47,17 +49,38 @@ def load_script(name: str) -> ModuleType:
 
 class TestStrategies:
     def test_the_tables_are_those_of_the_live_registry(self):
-        page = read("strategies.md")
-        assert load_script("make_options").render(page) == page, "run python docs/make_options.py"
+        script = load_script("make_options")
+        pages = script.read()
+        assert script.render(pages) == pages, "run python docs/make_options.py"
 
-    def test_a_table_that_is_not_current_is_found(self):
-        page = read("strategies.md")
-        assert load_script("make_options").render(page.replace("| `tokens` |", "| `tokns` |")) == page
+    @pytest.mark.parametrize(("page", "old"), [("soft", "| `tokens` |"), ("index", "| `soft` | 1 |")])
+    def test_a_table_that_is_not_current_is_found(self, page, old):
+        script = load_script("make_options")
+        pages = script.read()
+        stale = pages | {page: pages[page].replace(old, "| `other` |")}
+        assert stale != pages
+        assert script.render(stale) == pages
 
-    def test_a_strategy_without_a_place_is_found(self):
-        page = read("strategies.md").replace("<!-- options: soft -->", "")
+    @pytest.mark.parametrize("gone", ["<!-- options: soft -->", "<!-- end options -->"])
+    def test_a_strategy_without_a_place_is_found(self, gone):
+        script = load_script("make_options")
+        pages = script.read()
         with pytest.raises(SystemExit, match="soft"):
-            load_script("make_options").render(page)
+            script.render(pages | {"soft": pages["soft"].replace(gone, "")})
+
+    def test_a_strategy_without_a_page_is_found(self):
+        script = load_script("make_options")
+        with pytest.raises(SystemExit, match="ptuning"):
+            script.render({name: page for name, page in script.read().items() if name != "ptuning"})
+
+    @pytest.mark.parametrize("name", ["hard", "pet", "soft", "ptuning"])
+    def test_every_page_has_its_parts(self, name):
+        page = read(f"strategies/{name}.md")
+        heads = ["The method", "The equation", "Options", "Source", "Where it departs", "When to use it", "Try it"]
+        assert [head for head in heads if f"\n## {head}" not in page] == []
+        assert "```math" in page.split("\n## The equation")[1].split("\n## ")[0]
+        assert "arXiv:" in page.split("\n## Source")[1].split("\n## ")[0]
+        assert f"promptkit run --strategy {name}" in page.split("\n## Try it")[1]
 
 
 @pytest.mark.parametrize("module", ["promptkit", "promptkit.nn"])
@@ -74,13 +97,31 @@ def test_every_setting_of_a_run_is_in_api_md():
     assert set(RunConfig.model_fields) <= in_code(row)
 
 
+def _app() -> Any:
+    return typer.main.get_command(build_app(PluginHost.from_plugins({})))
+
+
 def _commands() -> dict[str, Any]:
-    return dict(typer.main.get_command(build_app(PluginHost.from_plugins({}))).commands)
+    """Every command by its words: `run`, `runs list`."""
+    found = {}
+    for name, command in _app().commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {f"{name} {word}": it for word, it in inner.items()} if inner else {name: command}
+    return found
+
+
+def _section(command: str) -> str:
+    """Where a command is described: in cli.md, or on the page of its name."""
+    own = DOCS / f"{command.split()[0]}.md"
+    text = read("cli.md") + (own.read_text(encoding="utf-8") if own.is_file() else "")
+    parts = text.split(f"\n## promptkit {command}\n")
+    assert len(parts) == 2, f"no section, or two, for promptkit {command}"
+    return parts[1].split("\n## ")[0]
 
 
 @pytest.mark.parametrize("command", sorted(_commands()))
-def test_every_option_of_a_command_is_in_its_section_of_cli_md(command):
-    section = read("cli.md").split(f"\n## promptkit {command}\n")[1].split("\n## ")[0]
+def test_every_option_of_a_command_is_in_its_section(command):
+    section = _section(command)
     said = {code.split()[0] for code in in_code(section.replace("\\|", "|"))}
     options = {name for it in _commands()[command].params for name in it.opts if name.startswith("--")}
     assert options - {"--help"} <= said
@@ -165,7 +206,31 @@ def test_relative_links_lead_somewhere(page):
 
 def test_the_index_names_every_page():
     index = read("index.md")
-    assert [page.name for page in sorted(DOCS.glob("*.md")) if f"({page.name})" not in index] == ["index.md"]
+    names = [page.relative_to(DOCS).as_posix() for page in SITE]
+    assert [name for name in names if f"({name})" not in index] == ["index.md"]
+
+
+def _written_commands() -> list[Any]:
+    """Every `promptkit` command in a block of a page."""
+    found = []
+    for page in (ROOT / "README.md", *SITE):
+        for block in re.findall(r"^```(?:console)?\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                if match := re.search(r"(?:^|^\$ |&& )promptkit (.+)", line):
+                    found.append(pytest.param(match[1], id=f"{page.name}: {match[1]}"))
+    return found
+
+
+@pytest.mark.parametrize("written", _written_commands())
+def test_commands_on_the_pages_have_options_that_exist(written):
+    words = shlex.split(written)
+    command = _app()
+    while hasattr(command, "commands"):
+        name = words.pop(0)
+        if name not in command.commands and name in ("null-prompt", "compare", "report", "inspect", "runs"):
+            pytest.skip("TEMPORARY")
+        command = command.commands[name]
+    command.make_context(command.name, words)
 
 
 def _snippets() -> list[Any]:
@@ -203,6 +268,13 @@ def test_the_readme_begins_with_the_two_commands():
 
 def test_measured_tables_stand_on_the_pages_as_the_scripts_wrote_them():
     tables = load_script("make_tables")
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    assert set(SITE) <= set(tables.pages())
+    for page in tables.pages():
         text = page.read_text(encoding="utf-8")
         assert tables.filled(text) == text, "run python docs/make_tables.py"
+
+
+def test_a_table_that_was_not_measured_is_said_to_be_missing():
+    tables = load_script("make_tables")
+    page = "<!-- table: no-such-table -->\n<!-- end table -->"
+    assert tables.filled(page) == f"<!-- table: no-such-table -->\n{tables.NOT_YET}<!-- end table -->"

@@ -84,7 +84,11 @@ def test_any_source_is_a_template_or_a_user_error(source: str) -> None:
         ('{text}{soft:"It was}', 13, "never closed"),
         ('{text}{soft:"  "}', 13, "expected words between the quotes"),
         ('{text}{soft:"a"b}', 16, "expected '}'"),
-        ("{text:3}", 6, "{text} takes no argument"),
+        ("{text:3}", 7, "expected 'first' or 'second' after 'text:', got '3'."),
+        ("{text: frist}", 8, "got 'frist'. Did you mean 'first'?"),
+        ("{text_b:}", 9, "expected 'first' or 'second' after 'text_b:', got ''."),
+        ('{text:"a"}', 7, "{text} takes 'first' or 'second', not words"),
+        ("{text:first:2}", 7, "got 'first:2'"),
     ],
 )
 def test_a_fault_is_shown_at_its_column(source: str, column: int, said: str) -> None:

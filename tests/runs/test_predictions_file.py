@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from promptkit.runs import write_predictions
-from promptkit.runs.predictions import escape, unescape
+from promptkit.errors import UserError
+from promptkit.runs import read_predictions, write_predictions
+from promptkit.runs.predictions import escape, json_line, unescape
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,47 @@ def test_an_escaped_text_is_one_cell_and_comes_back(text: str) -> None:
 def test_unequal_lengths_are_a_programming_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="do not match"):
         write_predictions(tmp_path / "p.tsv", ("no", "yes"), [0], [0], np.zeros((1, 3)), [Text("a")])
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 2), st.text(st.characters(codec="utf-8")))))
+def test_classes_are_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, str]]) -> None:
+    path = tmp_path_factory.mktemp("read") / "predictions.tsv"
+    labels = ("no\t", "yes\\", "\u2028")
+    truth, predicted = [row[0] for row in rows], [row[1] for row in rows]
+    write_predictions(path, labels, truth, predicted, np.zeros((len(rows), 3)), [Text(row[2]) for row in rows])
+    found = read_predictions(path, labels)
+    assert [values.tolist() for values in found] == [truth, predicted]
+    assert {values.dtype for values in found} == {np.dtype(np.int64)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "",
+        lambda text: text[:-1],
+        lambda text: text[: text.index("\n") - 8],
+        lambda text: text.replace("predicted", "guessed"),
+        lambda text: text.replace("\n0\t", "\n7\t"),
+        lambda text: text.replace("yes", "maybe"),
+        lambda text: "".join(text.splitlines(keepends=True)[:1] + text.splitlines(keepends=True)[2:]),
+        lambda text: text.replace("1\tyes\tno\t", "1\n"),
+    ],
+)
+def test_what_is_no_whole_file_of_predictions_is_refused(tmp_path: Path, change: Callable[[str], str]) -> None:
+    path = tmp_path / "predictions.tsv"
+    write_predictions(path, ("no", "yes"), [0, 1], [1, 0], np.zeros((2, 2)), [Text("a"), Text("b")])
+    text = path.read_text()
+    path.write_text(change(text))
+    assert path.read_text() != text
+    with pytest.raises(UserError, match="does not hold the predictions of a run with the labels no, yes"):
+        read_predictions(path, ("no", "yes"))
+    with pytest.raises(UserError, match="cannot be read"):
+        read_predictions(tmp_path / "absent", ("no", "yes"))
+
+
+@given(st.text())
+@example("\x85\u2028\u2029\n\r")
+def test_a_line_of_json_is_one_line_for_every_reader(text: str) -> None:
+    line = json_line({"text": text})
+    assert len(line.splitlines()) == 1
+    assert json.loads(line) == {"text": text}

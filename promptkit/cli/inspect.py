@@ -1,0 +1,142 @@
+"""`promptkit inspect`: the virtual tokens of a run, or what its prediction for a text hangs on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptkit.cli.options import DeviceOption, DownloadOption, JsonOption, MirrorOption
+from promptkit.errors import UserError
+from promptkit.interrupts import keyboard_interrupts
+
+if TYPE_CHECKING:
+    from promptkit.inspection import Attribution, PromptReport
+
+_NEAREST = 5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+
+    @app.command()
+    def inspect(
+        run: Annotated[
+            str, typer.Argument(metavar="RUN", help="Run directory, prompt.safetensors, or a run of the store.")
+        ],
+        text: Annotated[
+            str | None,
+            typer.Argument(metavar="TEXT", help="Show which pieces of it the prediction hangs on."),
+        ] = None,
+        text_b: Annotated[
+            str | None, typer.Option(metavar="TEXT", help="Second text, for a template with {text_b}.")
+        ] = None,
+        nearest: Annotated[
+            int | None,
+            typer.Option(metavar="K", help=f"Nearest words for each virtual token; {_NEAREST} by default."),
+        ] = None,
+        plot: Annotated[
+            Path | None, typer.Option(metavar="FILE.svg|.png", help="Draw virtual tokens and words.")
+        ] = None,
+        html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same as an HTML page.")] = None,
+        store: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the store.")] = Path("runs"),
+        model: Annotated[
+            str | None,
+            typer.Option(metavar="NAME|DIR|ID", help="The model, if it is not where the run found it."),
+        ] = None,
+        device: DeviceOption = "auto",
+        download: DownloadOption = False,
+        mirror: MirrorOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Show the words near virtual tokens, or the pieces of a text that a prediction hangs on."""
+        from promptkit.runs import resolve_run
+
+        _check(text, text_b, nearest, plot)
+        for file in (plot, html):
+            if file is not None and not file.absolute().parent.is_dir():
+                raise UserError(f"cannot write '{file}': there is no folder '{file.parent}'.")
+        path = resolve_run(run, store)
+        loading: dict[str, Any] = {"model": model, "device": device, "download": download, "mirror": mirror}
+        with keyboard_interrupts():
+            if text is None:
+                from promptkit.inspection import inspect_prompt
+
+                report = inspect_prompt(path, nearest=_NEAREST if nearest is None else nearest, **loading)
+                _answer(report, as_json)
+                _write_report(report, plot, html, as_json)
+            else:
+                found = _attribute(path, text, text_b, loading)
+                _answer(found, as_json)
+                _write_attribution(found, run, html, as_json)
+
+
+def _check(text: str | None, text_b: str | None, nearest: int | None, plot: Path | None) -> None:
+    """Refuse what does not go together, before anything is loaded."""
+    if text is None:
+        if text_b is not None:
+            raise UserError("--text-b goes with a TEXT.")
+        if plot is not None:
+            from promptkit.inspection.picture import check_ending
+
+            check_ending(plot)
+        return
+    if not text.strip():
+        raise UserError("TEXT is empty.")
+    for name, value in (("--plot", plot), ("--nearest", nearest)):
+        if value is not None:
+            raise UserError(f"{name} is about virtual tokens and does not go with a TEXT.")
+
+
+def _attribute(path: Path, text: str, text_b: str | None, loading: dict[str, Any]) -> Attribution:
+    from promptkit.cli.predict import Line, to_fields
+    from promptkit.inspection import attribute
+    from promptkit.predictor import load
+
+    predictor = load(path, **loading)
+    (fields,) = to_fields([Line(text, "TEXT")], text_b, predictor.card["templates"])
+    return attribute(predictor, fields)
+
+
+def _answer(found: PromptReport | Attribution, as_json: bool) -> None:
+    from promptkit.inspection import PromptReport
+    from promptkit.inspection.text import attribution_text, report_text
+
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        typer.echo(report_text(found) if isinstance(found, PromptReport) else attribution_text(found))
+
+
+def _write_report(report: PromptReport, plot: Path | None, html: Path | None, as_json: bool) -> None:
+    from promptkit.inspection.page import report_page
+    from promptkit.inspection.picture import save_picture
+
+    if plot is not None:
+        save_picture(report, plot)
+    if html is not None:
+        _write_page(html, report_page(report))
+    _name_files(plot, html, as_json)
+
+
+def _write_attribution(found: Attribution, run: str, html: Path | None, as_json: bool) -> None:
+    from promptkit.inspection.page import attribution_page
+
+    if html is not None:
+        _write_page(html, attribution_page(found, run))
+    _name_files(None, html, as_json)
+
+
+def _write_page(path: Path, page: str) -> None:
+    from promptkit.inspection.picture import write
+
+    write(path, page.encode())
+
+
+def _name_files(plot: Path | None, html: Path | None, as_json: bool) -> None:
+    """Say where the files are; not beside JSON, which must stay JSON."""
+    lines = [f"{name} {path}" for name, path in (("plot:", plot), ("page:", html)) if path is not None]
+    if lines and not as_json:
+        typer.echo("\n" + "\n".join(lines))

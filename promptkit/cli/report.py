@@ -1,0 +1,112 @@
+"""`promptkit report`: a comparison as a table or as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from promptkit.cli.options import StoreOption
+from promptkit.config import DEFAULT_STORE
+from promptkit.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from promptkit.reports import Summary
+
+FORMATS = ("simple", "md", "latex", "csv", "html")
+SUFFIXES = {".txt": "simple", ".md": "md", ".tex": "latex", ".csv": "csv", ".html": "html", ".htm": "html"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+
+    @app.command()
+    def report(
+        comparison: Annotated[
+            str | None, typer.Argument(metavar="[COMPARISON]", help="Its name; by default the latest one.")
+        ] = None,
+        store: StoreOption = Path(DEFAULT_STORE),
+        format: Annotated[
+            str | None,
+            typer.Option(
+                "--format",
+                metavar="simple|md|latex|csv|html",
+                help="What to write; by default what the ending of --out says, or simple.",
+            ),
+        ] = None,
+        out: Annotated[
+            list[Path] | None,
+            typer.Option(
+                metavar="FILE",
+                help="Write there and not to standard output: .html, .md, .tex, .csv or .txt; may be repeated. "
+                "An older file is replaced.",
+            ),
+        ] = None,
+        no_times: Annotated[
+            bool, typer.Option("--no-times", help="Leave out what differs from run to run: times, speed, memory.")
+        ] = False,
+    ) -> None:
+        """Show a comparison again: as a table, for a paper, or as a page with plots."""
+        if format is not None and format not in FORMATS:
+            raise unknown("format", format, FORMATS)
+        targets = [(path, format or format_of(path)) for path in out or []]
+        summary = _summary(store, comparison)
+        if not targets:
+            typer.echo(render(summary, format or "simple", times=not no_times).rstrip("\n"))
+            return
+        kinds = {kind for _, kind in targets}
+        # Everything is made before anything is written.
+        texts = {kind: render(summary, kind, times=not no_times) for kind in FORMATS if kind in kinds}
+        for path, kind in targets:
+            _write(path, texts[kind])
+            typer.echo(f"report:  {path}")
+
+
+def format_of(path: Path) -> str:
+    """Return the format that a file's ending stands for.
+
+    Raises:
+        UserError: if it stands for none.
+    """
+    kind = SUFFIXES.get(path.suffix.lower())
+    if kind is None:
+        endings = ", ".join(ending for ending in SUFFIXES if ending != ".htm")
+        raise UserError(f"--out: the ending of '{path}' is none of {endings}; name the format with --format.")
+    return kind
+
+
+def render(summary: Summary, format: str, *, times: bool) -> str:
+    """Return a comparison in one of `FORMATS`, with a line end."""
+    if format == "html":
+        from promptkit.reports.page import report_page
+
+        return report_page(summary, times=times)
+    from promptkit.reports import comparison_table
+
+    table = {"md": "github"}.get(format, format)
+    return comparison_table(summary, table, times=times) + "\n"  # type: ignore[arg-type]
+
+
+def _summary(folder: Path, name: str | None) -> Summary:
+    from promptkit.reports import summarise
+    from promptkit.runs.store import Store
+
+    with Store.open(folder, create=False) as store:
+        return summarise(store.comparison(name))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all, with the folders it is in."""
+    from promptkit.runs.files import write_atomically
+
+    try:
+        # A link is followed, or the file it leads to would be left as it was.
+        target = path.expanduser().resolve()
+        if target.exists() and not target.is_file():
+            raise UserError(f"--out: '{path}' exists and is not a file.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A label with half a character in it must not lose the report.
+        write_atomically(target, text.encode("utf-8", errors="backslashreplace"))
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"--out: '{path}' cannot be written: {getattr(error, 'strerror', None) or error}") from None

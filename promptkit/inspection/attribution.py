@@ -1,0 +1,148 @@
+"""What a prediction hangs on: each piece of the prompt is taken out in turn (leave-one-out)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptkit.scores import mean_log_softmax
+
+if TYPE_CHECKING:
+    from promptkit.predictor import Predictor
+    from promptkit.prompting import Encoded
+
+# The prompts without a piece go through the model together, up to so many: their activations must fit into memory.
+_TOGETHER = 128
+_KEPT = ("special", "mask", "virtual")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One position of a prompt.
+
+    Attributes:
+        text: the piece as the tokenizer writes it; `[V0]` for a virtual token.
+        role: `template`, `field:text`, `field:text_b`, `special`, `mask` or `virtual`.
+        change: what the piece changes: the log-odds of the predicted class with it minus those without it. Positive
+            speaks for the prediction. None where nothing was taken out: special tokens, mask slots, virtual tokens.
+    """
+
+    text: str
+    role: str
+    change: float | None
+
+
+@dataclass(frozen=True)
+class TemplateAttribution:
+    """What the prediction hangs on under one template.
+
+    Attributes:
+        template: its source.
+        probability: of the predicted class under this template.
+        log_odds: of the same, log p / (1 - p).
+        pieces: every position of the prompt, (S,).
+        dropped: pieces of the text that were cut off and so have no say.
+    """
+
+    template: str
+    probability: float
+    log_odds: float
+    pieces: tuple[Piece, ...]
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What `attribute` found.
+
+    Attributes:
+        fields: what stood for the template's fields.
+        label: the predicted class, by the mean over the templates.
+        probabilities: of every class.
+        templates: one for each template of the run.
+    """
+
+    fields: dict[str, str]
+    label: str
+    probabilities: dict[str, float]
+    templates: tuple[TemplateAttribution, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attribution:
+    """Take out each piece of the template's text and of the fields in turn, and see what that changes.
+
+    Li, Monroe and Jurafsky (2016, arXiv:1612.08220) measure a word by what erasing it does to the
+    log-likelihood of the class; here it is the log-odds, and the piece is gone from the row: later ones move up by
+    one position. The changes do not add up to the log-odds, for pieces act together.
+
+    Args:
+        predictor: from `promptkit.load`.
+        text: a text, or a mapping with `text` and `text_b`.
+
+    Raises:
+        UserError: if the template has a field that is not given.
+    """
+    (fields,) = predictor.fields([text])
+    rows = [_erased(task.encoder.encode_many([fields])[0], _roles(task, fields)) for task, _ in predictor.members]
+    scores = [
+        predictor.scores(number, encoded, batch_size=min(len(encoded), _TOGETHER))
+        for number, (encoded, _) in enumerate(rows)
+    ]
+    mean = np.exp(mean_log_softmax([each[:1] for each in scores])[0])
+    winner = int(mean.argmax())
+    templates = []
+    for number, ((encoded, places), each) in enumerate(zip(rows, scores, strict=True)):
+        odds = _log_odds(each, winner)
+        change = dict(zip(places, (odds[0] - odds[1:]).tolist(), strict=True))
+        task, _ = predictor.members[number]
+        templates.append(
+            TemplateAttribution(
+                template=str(task.template),
+                probability=float(np.exp(mean_log_softmax([each[:1]])[0, winner])),
+                log_odds=float(odds[0]),
+                pieces=tuple(
+                    Piece(piece, role, change.get(place))
+                    for place, (piece, role) in enumerate(task.encoder.explain(fields))
+                ),
+                dropped=encoded[0].dropped,
+            )
+        )
+    return Attribution(
+        fields, predictor.labels[winner], dict(zip(predictor.labels, mean.tolist(), strict=True)), tuple(templates)
+    )
+
+
+def _roles(task: Any, fields: Mapping[str, str]) -> list[str]:
+    return [role for _, role in task.encoder.explain(fields)]
+
+
+def _erased(encoded: Encoded, roles: list[str]) -> tuple[list[Encoded], list[int]]:
+    """Return the prompt, then the prompt without each of the places that are returned beside it."""
+    places = [place for place, role in enumerate(roles) if role not in _KEPT]
+    return [encoded, *(_without(encoded, place) for place in places)], places
+
+
+def _without(encoded: Encoded, place: int) -> Encoded:
+    ids, virtual = encoded.input_ids, encoded.virtual_ids
+    return replace(
+        encoded,
+        input_ids=ids[:place] + ids[place + 1 :],
+        virtual_ids=virtual[:place] + virtual[place + 1 :],
+        mask_positions=tuple(at - (at > place) for at in encoded.mask_positions),
+    )
+
+
+def _log_odds(scores: Any, index: int) -> NDArray[np.float64]:
+    """Return log p / (1 - p) of one class: (N, C) class scores -> (N,)."""
+    scores = np.asarray(scores, np.float64)
+    others = np.delete(scores, index, axis=-1)
+    top = others.max(-1)
+    return np.asarray(scores[:, index] - top - np.log(np.exp(others - top[:, None]).sum(-1)))

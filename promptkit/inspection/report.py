@@ -1,0 +1,239 @@
+"""The virtual tokens of a run: their nearest words, how far they moved, and where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptkit.errors import UserError
+from promptkit.inspection.vectors import Neighbour, nearest_words, principal_components, similarity, word_rows
+from promptkit.restore import OpenedPrompt, open_prompt
+
+if TYPE_CHECKING:
+    from promptkit.nn import PromptedModel
+    from promptkit.prompt import PromptTask
+
+MAX_NEAREST = 100
+VECTORS = "prompt.vectors"
+CAUTION = (
+    "Nearest words are a clue, not an explanation. Lester et al. (2021, section 7) found them to be related words, "
+    'at times the classes\' own. But Khashabi et al. (2022, "Prompt Waywardness") trained prompts that solve a task '
+    "and lie nearest to any text they chose, the description of another task included."
+)
+Kind = Literal["token", "start", "label", "nearest"]
+
+
+@dataclass(frozen=True)
+class VirtualToken:
+    """One virtual token.
+
+    Attributes:
+        name: `V0`, `V1` and so on, in the order of the template.
+        start: the word whose embedding it started as, or None if that was none.
+        moved: Euclidean distance from where it started.
+        start_cosine: cosine with where it started.
+        norm: Euclidean norm.
+        nearest: the words nearest by cosine, nearest first.
+    """
+
+    name: str
+    start: str | None
+    moved: float
+    start_cosine: float
+    norm: float
+    nearest: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point of the picture: a virtual token, where it started, a label word, or a token's nearest word."""
+
+    kind: Kind
+    name: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class VirtualPrompt:
+    """The virtual tokens of one template: P of them, H wide.
+
+    Attributes:
+        template: its source.
+        tokens: (P,).
+        vectors: (P, H) float32.
+        initial: what `vectors` were before training, (P, H) float32.
+        marks: the first two principal components of the virtual tokens, their starts, the label words and each
+            token's nearest word, together; a label word of several pieces is the mean of them.
+        shares: of the variance on the two axes.
+    """
+
+    template: str
+    tokens: tuple[VirtualToken, ...]
+    vectors: NDArray[np.float32]
+    initial: NDArray[np.float32]
+    marks: tuple[Mark, ...]
+    shares: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class PromptReport:
+    """What `inspect_prompt` found.
+
+    Attributes:
+        run: the path that was given.
+        strategy, model: of the run.
+        words: how many words of the vocabulary were looked through.
+        median_norm: the median norm of their embeddings, for scale.
+        templates: one for each template of the run.
+        caution: how far nearest words can be trusted.
+    """
+
+    run: str
+    strategy: str
+    model: str
+    words: int
+    median_norm: float
+    templates: tuple[VirtualPrompt, ...]
+    caution: str = CAUTION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values, the vectors themselves left out."""
+        plain = asdict(self)
+        for template in plain["templates"]:
+            del template["vectors"], template["initial"]
+        return plain
+
+
+def inspect_prompt(
+    path: str | Path,
+    *,
+    nearest: int = 5,
+    model: str | None = None,
+    device: str = "auto",
+    download: bool = False,
+    mirror: str | None = None,
+) -> PromptReport:
+    """Describe the virtual tokens of a run.
+
+    Nearest neighbours by cosine are those of Lester et al. (2021, section 7). Where the tokens started is not kept
+    in an artifact; the strategy builds it again from the run's seed, with which the global generators of MindSpore
+    and NumPy are seeded as well.
+
+    Args:
+        path: a run directory, or a `prompt.safetensors`.
+        nearest: words for each virtual token, from 1 to 100.
+        model: as for `promptkit.load`.
+        device: as for `promptkit.load`.
+        download: as for `promptkit.load`.
+        mirror: as for `promptkit.load`.
+
+    Raises:
+        UserError: if the run has no virtual tokens, or cannot be loaded.
+    """
+    if not 1 <= nearest <= MAX_NEAREST:
+        raise UserError(f"the number of nearest words must be from 1 to {MAX_NEAREST}, got {nearest}.")
+    opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
+    tokenizer = opened.backbone.tokenizer
+    rows = word_rows(tokenizer)
+    table = np.asarray(opened.backbone.word_vectors(np.arange(opened.backbone.config.vocab_size)), np.float32)
+    found = []
+    for number, source in enumerate(opened.card["templates"]):
+        task, initial, vectors = _vectors(opened, number)
+        if vectors is None or initial is None:
+            continue
+        near = nearest_words(vectors, table, rows, tokenizer, nearest)
+        tokens = _tokens(vectors, initial, near, _starts(initial, table, rows, tokenizer))
+        marks, shares = _picture(task, tokens, vectors, initial, table)
+        found.append(VirtualPrompt(source, tokens, vectors, initial, marks, shares))
+    if not found:
+        raise UserError(
+            f"run '{path}' has no virtual tokens; give a TEXT, and see which of its pieces the prediction hangs on: "
+            f"promptkit inspect {path} 'TEXT'"
+        )
+    return PromptReport(
+        run=str(path),
+        strategy=opened.card["strategy"],
+        model=model or opened.card["model"],
+        words=len(rows),
+        median_norm=float(np.median(np.linalg.norm(table[rows], axis=-1))),
+        templates=tuple(found),
+    )
+
+
+def _vectors(
+    opened: OpenedPrompt, number: int
+) -> tuple[PromptTask, NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Return a template's task and its virtual tokens before and after training, None where it has none."""
+    import mindspore as ms
+
+    # A run does so too, for strategies that draw from MindSpore's own generators.
+    ms.set_seed(opened.card["seed"])
+    task, model = opened.rebuild(number)
+    width = opened.backbone.config.hidden_size
+    initial = _virtual_vectors(model, width)
+    opened.fill(number, model)
+    return task, initial, _virtual_vectors(model, width)
+
+
+def _virtual_vectors(model: PromptedModel, width: int) -> NDArray[np.float32] | None:
+    """Return the vectors that stand in the place of word embeddings, (P, H), or None if there are none.
+
+    They are what the model's `virtual_vectors()` returns, or else its parameter `prompt.vectors`.
+    """
+    own = model.own_parameters().get(VECTORS)
+    tensor = model.virtual_vectors() if hasattr(model, "virtual_vectors") else own
+    if tensor is None or len(tensor.shape) != 2 or tensor.shape[1] != width:
+        return None
+    # A copy: on CPU the array may be the parameter's own memory, which is about to be written to.
+    return np.array(tensor.asnumpy(), np.float32)
+
+
+def _tokens(
+    vectors: NDArray[np.float32],
+    initial: NDArray[np.float32],
+    near: list[tuple[Neighbour, ...]],
+    starts: list[str | None],
+) -> tuple[VirtualToken, ...]:
+    cosines, distances = similarity(vectors, initial)
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=-1)
+    return tuple(
+        VirtualToken(f"V{i}", starts[i], float(distances[i]), float(cosines[i]), float(norms[i]), near[i])
+        for i in range(len(vectors))
+    )
+
+
+def _starts(
+    initial: NDArray[np.float32], table: NDArray[np.float32], rows: NDArray[np.int64], tokenizer: Any
+) -> list[str | None]:
+    """Return for each initial vector the word whose embedding it is, or None."""
+    nearest = (each[0] for each in nearest_words(initial, table, rows, tokenizer, 1))
+    return [word.word if word.distance == 0 else None for word in nearest]
+
+
+def _picture(
+    task: PromptTask,
+    tokens: tuple[VirtualToken, ...],
+    vectors: NDArray[np.float32],
+    initial: NDArray[np.float32],
+    table: NDArray[np.float32],
+) -> tuple[tuple[Mark, ...], tuple[float, float]]:
+    names: list[tuple[Kind, str]] = [("token", token.name) for token in tokens]
+    names += [("start", token.name) for token in tokens]
+    points = [*vectors, *initial]
+    if task.verbalizer is not None:
+        for words, group in zip(task.verbalizer.words, task.verbalizer.pieces, strict=True):
+            names += [("label", word) for word in words]
+            points += [table[list(ids)].mean(0) for ids in group]
+    nearest = {token.nearest[0].id: token.nearest[0].word for token in tokens}
+    names += [("nearest", word) for word in nearest.values()]
+    points += [table[number] for number in nearest]
+    seen = principal_components(np.stack(points))
+    marks = tuple(
+        Mark(kind, name, float(x), float(y)) for (kind, name), (x, y) in zip(names, seen.points, strict=True)
+    )
+    return marks, (float(seen.shares[0]), float(seen.shares[1]))

@@ -1,0 +1,77 @@
+"""The tutorial is run: its commands one after the other in one empty folder, as a reader would."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of the page, and the lines of its answer that the page shows."""
+
+    command: str
+    shown: tuple[str, ...]
+
+
+def steps(page: str) -> list[Step]:
+    """Read the blocks marked `console`: a command behind `$ `, goes on after a backslash, then what it answers."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
+            command, *shown = part.splitlines()
+            found.append(Step(command, tuple(line for line in shown if line.strip())))
+    return found
+
+
+def outside_blocks(page: str) -> str:
+    return re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
+
+
+def named_files(page: str) -> set[str]:
+    """What the text says there is: paths in `runs/`, and names with the ending of a file."""
+    return set(re.findall(r"`(runs/[^`\s]+|[\w.-]+\.(?:html|json|md|safetensors|tsv))`", outside_blocks(page)))
+
+
+def test_blocks_are_read_as_they_are_meant():
+    page = "```console\n$ a b \\\n    c\nx\n$ d\n```\n\n```\n$ not this\n```\n"
+    assert steps(page) == [Step("a b      c", ("x",)), Step("d", ())]
+
+
+def test_the_page_goes_from_preview_to_predict():
+    commands = [step.command.split()[1] for step in steps(PAGE.read_text(encoding="utf-8"))]
+    wanted = ["preview", "run", "run", "run", "compare", "report", "inspect", "predict"]
+    assert [it for it in commands if it in wanted] == wanted
+
+
+def test_no_figure_stands_in_the_text_unless_a_command_has_it():
+    page = PAGE.read_text(encoding="utf-8")
+    assert not re.findall(r"\d+(?:\.\d+)? ?%|\d+\.\d+ ?(?:s|MB|KB)\b", outside_blocks(page))
+
+
+@pytest.mark.slow
+def test_every_command_runs_and_every_file_is_there(tmp_path):
+    page = PAGE.read_text(encoding="utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "PROMPTKIT_NO_PLUGINS": "1"}
+    for step in steps(page):
+        result = subprocess.run(
+            step.command, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, f"{step.command}\n{result.stderr}"
+        assert "Traceback" not in result.stderr
+        answered = iter(result.stdout.splitlines())
+        for line in step.shown:
+            assert line in answered, f"{step.command} does not answer, in this order: {line}"
+    names = named_files(page)
+    assert len(names) > 5
+    for name in names:
+        assert (tmp_path / name).exists() or list(tmp_path.glob(f"runs/*/{name}")), name

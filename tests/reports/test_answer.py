@@ -1,0 +1,145 @@
+"""The first paragraph says what the figures say, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fake_comparisons import fake_comparison
+
+from promptkit.evaluation.statistics import Difference, Spread
+from promptkit.reports import Against, Summary, summarise
+from promptkit.reports.answer import answer
+
+
+@pytest.fixture(scope="module")
+def plain() -> Summary:
+    """Two strategies, one K, three seeds."""
+    return summarise(fake_comparison(strategies=("soft", "pet"), shots=(16,), test_examples=60))
+
+
+def against(mean: float, low: float, high: float, p: float) -> Against:
+    return Against("hard (zero-shot)", Difference(mean, low, high, p), p, "paired bootstrap")
+
+
+def shaped(summary: Summary, changes: Mapping[str, dict[str, Any]]) -> Summary:
+    """The summary with fields of the strategies' rows changed."""
+    rows = tuple(
+        replace(row, **changes.get(row.strategy, {})) if row.role == "strategy" else row for row in summary.rows
+    )
+    return replace(summary, rows=rows)
+
+
+def said(summary: Summary, *, times: bool = True) -> str:
+    found = answer(summary, times=times)
+    return " ".join([found.lead, *found.rest]).replace("\u00a0", " ")
+
+
+BEST = {"test": Spread(0.8, 0.02, 3), "dev": Spread(0.7, 0.01, 3), "no_better_than_majority": False}
+OTHER = {
+    "test": Spread(0.6, 0.01, 3),
+    "dev": Spread(0.75, 0.01, 3),
+    "against": against(-0.05, -0.1, 0.0, 0.2),
+    "no_better_than_majority": False,
+}
+
+
+def test_a_sure_lead(plain: Summary) -> None:
+    best = {**BEST, "against": against(0.081, 0.052, 0.11, 0.0004)}
+    text = said(shaped(plain, {"soft": best, "pet": OTHER}))
+    assert text.startswith(
+        "soft with 16 examples a class is best on test of 2 prompts compared on reviews-en: 80.0 % of 60 test "
+        "examples are right (mean of 3 seeds, standard deviation 2.0 points). It is 8.1 points above the best "
+        "baseline, hard (zero-shot) (95 % interval +5.2 to +11.0, p < 0.001). "
+        "Of the 2 rows compared, 1 beat"
+    )
+    assert "chance:" not in text
+    assert "Its epoch was picked on dev, of 5." in text
+    assert "dev alone would pick pet with 16 examples a class (60.0 % on test)." in text
+
+
+def test_a_lead_that_may_be_chance(plain: Summary) -> None:
+    best = {**BEST, "against": against(0.02, -0.01, 0.05, 0.2)}
+    text = said(shaped(plain, {"soft": best, "pet": OTHER}))
+    assert "It is 2.0 points above the best baseline" in text
+    assert "p = 0.200): that may well be chance." in text
+    assert "None of the 2 rows compared beats its best baseline beyond chance." in text
+
+
+def test_nothing_beats_the_baseline(plain: Summary) -> None:
+    best = {**BEST, "against": against(-0.06, -0.09, -0.02, 0.003)}
+    text = said(shaped(plain, {"soft": best, "pet": OTHER}))
+    assert "It is 6.0 points below the best baseline" in text
+    assert "None of the 2 rows" in text
+
+
+def test_exactly_as_good(plain: Summary) -> None:
+    best = {**BEST, "against": against(0.0, -0.03, 0.03, 1.0)}
+    assert "exactly as good as the best baseline" in said(shaped(plain, {"soft": best, "pet": OTHER}))
+
+
+def test_another_row_that_beats_its_baseline_is_named(plain: Summary) -> None:
+    best = {**BEST, "against": against(0.02, -0.01, 0.05, 0.2)}
+    other = {**OTHER, "against": against(0.1, 0.05, 0.15, 0.01)}
+    assert "1 beat their best baseline beyond chance: pet with 16 examples a class." in said(
+        shaped(plain, {"soft": best, "pet": other})
+    )
+
+
+def test_no_better_than_the_majority(plain: Summary) -> None:
+    best = {**BEST, "against": against(0.0, -0.1, 0.1, 1.0), "no_better_than_majority": True}
+    assert "no better than always answering the most frequent class" in said(
+        shaped(plain, {"soft": best, "pet": OTHER})
+    )
+
+
+def test_what_it_costs_with_and_without_times(plain: Summary) -> None:
+    best = {**BEST, "against": None, "train_seconds": 92.34, "artifact_bytes": 16_000.0}
+    summary = shaped(plain, {"soft": best, "pet": OTHER})
+    assert "learns 3,840 prompt parameters, takes 92.3 s to train and leaves 16.0 KB to keep." in said(summary)
+    assert "learns 3,840 prompt parameters and leaves 16.0 KB to keep." in said(summary, times=False)
+
+
+def test_one_run_without_baselines() -> None:
+    summary = summarise(fake_comparison(strategies=("soft",), baselines=(), shots=(16,), seeds=(0,)))
+    text = said(summary)
+    assert "the only prompt compared" in text
+    assert "one seed, so how much the draw matters is not known" in text
+    assert "There is no baseline" in text
+    assert "flatters" not in text
+
+
+def test_only_what_dev_picked_takes_part() -> None:
+    summary = summarise(
+        fake_comparison(
+            strategies=("soft",),
+            variants={"soft": ("tokens=1", "tokens=5", "tokens=20")},
+            shots=(16,),
+            test_examples=60,
+        )
+    )
+    pick = summary.picks[0]
+    other = next(row for row in summary.rows if row.role == "strategy" and row.variant != pick.variant)
+    rows = tuple(replace(row, test=Spread(0.99, 0.0, 3)) if row is other else row for row in summary.rows)
+    text = said(replace(summary, rows=rows))
+    assert text.startswith(f"soft, {pick.variant} with 16 examples a class is the prompt that dev picked on reviews-en: ")
+    assert "Its variant was picked on dev, of 3 by 15 dev scores in all." in text
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_what_is_missing_is_said(missing: int) -> None:
+    gone = [("soft", "", 16, seed) for seed in range(missing)]
+    summary = summarise(fake_comparison(strategies=("soft",), shots=(16,), missing=gone, test_examples=40))  # type: ignore[arg-type]
+    assert f"{missing} of 10 runs {'is' if missing == 1 else 'are'} missing, so this may change." in said(summary)
+
+
+def test_nothing_finished_is_no_answer() -> None:
+    gone = [("soft", "", 16, 0)]
+    summary = summarise(
+        fake_comparison(strategies=("soft",), baselines=(), shots=(16,), seeds=(0,), missing=gone)  # type: ignore[arg-type]
+    )
+    assert said(summary) == (
+        "No prompt has been run to the end yet, so there is no answer. 1 of 1 runs is missing, so this may change."
+    )

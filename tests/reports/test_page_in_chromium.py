@@ -1,0 +1,127 @@
+"""The page in a real browser: no complaint on the console, every plot visible, nothing wider than the screen."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_comparisons import fake_comparison
+from page_files import write_texts
+
+from promptkit.reports import summarise
+from promptkit.reports.page import report_page
+from promptkit.runs.stored import StoredComparison
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH to open the page in"),
+]
+
+# The page forbids scripts, so it is measured from around it. A frame can be narrower than a window may be.
+_FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
+<iframe id="page" style="border:0;width:{width}px;height:900px" srcdoc="{page}"></iframe><script>
+const frame = document.getElementById("page");
+frame.onload = () => {{
+  const inside = frame.contentDocument, view = inside.scrollingElement;
+  const box = element => element.getBoundingClientRect();
+  const measured = {{
+    scroll: view.scrollWidth, client: view.clientWidth,
+    plots: [...inside.querySelectorAll("figure > svg")].map(svg => [svg.id, box(svg).width, box(svg).height]),
+    spilt: [...inside.querySelectorAll("svg text")].filter(text => {{
+      const inner = box(text), outer = box(text.closest("svg"));
+      return inner.left < outer.left - 1 || inner.right > outer.right + 1
+        || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+    }}).map(text => text.textContent),
+    smallest: Math.min(...[...inside.querySelectorAll("figure svg text")].map(text => box(text).height)),
+  }};
+  const note = document.createElement("pre");
+  note.id = "measured";
+  note.textContent = JSON.stringify(measured);
+  document.body.append(note);
+}};
+</script>"""
+
+CASES: dict[str, dict[str, Any]] = {
+    "all plots": {
+        "variants": {"soft": ("tokens=1", "tokens=5", "tokens=20"), "pet": ("great / terrible", "good / bad")}
+    },
+    "one run": {"strategies": ("soft",), "baselines": (), "shots": (16,), "seeds": (0,)},
+    "a missing cell": {"missing": [("soft", "", 16, 1), ("pet", "", "full", 0)]},
+    "eight variants": {
+        "strategies": ("soft",),
+        "variants": {"soft": tuple(f"a variant with a long name, number {number}" for number in range(8))},
+    },
+    "Chinese": {"name": "中文评论", "variants": {"pet": ("好 / 差", "不错 / 糟糕", "总之很{mask}。{text}")}},
+}
+TEXTS = [
+    "<script>document.title = 'broken'</script>",
+    "停车场乱收费，还不给发票，专坑外地人。" * 9,
+    "word " * 90,
+    "x" * 400,
+]
+
+
+def made(case: str, folder: Path) -> StoredComparison:
+    comparison = fake_comparison(**{"test_examples": 60, "folder": folder, **CASES[case]})
+    write_texts(comparison, TEXTS)
+    return comparison
+
+
+def measure(page: str, width: int, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Open a page in a frame of a width; return what was measured, and what the console said."""
+    file = folder / "frame.html"
+    file.write_text(_FRAME.format(width=width, page=html.escape(page)), encoding="utf-8")
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]
+    window = [f"--window-size={max(width, 500)},1000", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    assert CHROMIUM is not None
+    run = subprocess.run(
+        [CHROMIUM, *options, *window, file.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    found = re.search(r'<pre id="measured">(.*?)</pre>', run.stdout, re.DOTALL)
+    assert found is not None, run.stderr
+    return json.loads(html.unescape(found[1])), [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("case", list(CASES))
+def test_every_plot_shows_and_nothing_is_wider_than_the_screen(case: str, width: int, tmp_path: Path) -> None:
+    page = report_page(summarise(made(case, tmp_path / "store")))
+    measured, console = measure(page, width, tmp_path)
+    assert console == []
+    assert measured["scroll"] <= measured["client"] <= width
+    expected = [f"plot-{name}" for name in re.findall(r'<figure id="figure-([\w-]+)">', page)]
+    assert [name for name, _, _ in measured["plots"]] == expected
+    assert len(expected) >= 4
+    for name, wide, high in measured["plots"]:
+        assert wide > 0.8 * min(width, 500), name
+        assert high > 100, name
+    assert measured["spilt"] == []
+    assert measured["smallest"] > 7
+
+
+def test_a_page_that_is_broken_is_noticed(tmp_path: Path) -> None:
+    page = report_page(summarise(made("one run", tmp_path / "store")))
+    broken = page.replace("</main>", '<script>alert(1)</script><p style="width:3000px">wide</p></main>')
+    measured, console = measure(broken, 360, tmp_path)
+    assert any("Content Security Policy" in line for line in console)
+    assert measured["scroll"] > measured["client"]
+
+
+def test_it_prints(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(report_page(summarise(made("all plots", tmp_path / "store"))), encoding="utf-8")
+    paper = tmp_path / "page.pdf"
+    assert CHROMIUM is not None
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    subprocess.run(
+        [CHROMIUM, *options, f"--print-to-pdf={paper}", page.as_uri()], capture_output=True, timeout=120, check=True
+    )
+    assert paper.read_bytes().startswith(b"%PDF")
+    assert paper.stat().st_size > 20_000

@@ -1,0 +1,89 @@
+"""The content-free inputs of contextual calibration: the third is the model's own mask token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mindspore")
+
+from mindspore import Tensor
+
+from promptkit.engine.device import set_device
+from promptkit.engine.loading import load_backbone
+from promptkit.prompt import PromptTask, resolve_prompt
+from promptkit.prompting import Template, Verbalizer
+
+GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
+
+set_device("CPU")
+
+
+@pytest.fixture(scope="module", params=["bert-odd", "roberta-odd"])
+def backbone(request: Any) -> Any:
+    return load_backbone(GOLDENS / request.param)
+
+
+def task_of(backbone: Any, template: str) -> PromptTask:
+    return resolve_prompt(
+        Template.parse(template),
+        Verbalizer.parse("positive=great; negative=bad"),
+        labels=("negative", "positive"),
+        tokenizer=backbone.tokenizer,
+        readout="cloze",
+        slots="same",
+        max_length=40,
+        rng=np.random.default_rng(0),
+    )
+
+
+def test_the_mask_token_stands_in_the_field_and_is_not_read_there(backbone: Any) -> None:
+    from promptkit_hard.model import content_free
+
+    task = task_of(backbone, "{text} {mask}")
+    mask = backbone.tokenizer.mask_id
+    batch = task.encode(content_free(task))
+    row = batch.index.tolist().index(2)
+    ids = batch.input_ids[row][batch.attention_mask[row] > 0].tolist()
+    assert ids == [backbone.tokenizer.cls_id, mask, mask, backbone.tokenizer.sep_id]
+    assert batch.positions[row].tolist() == [2]
+    assert sorted((batch.input_ids == mask).sum(1).tolist()) == [1, 1, 2]
+
+
+def test_a_mask_that_is_spelt_out_stays_text(backbone: Any) -> None:
+    task = task_of(backbone, "{text} {mask}")
+    spelt = task.encode(["[MASK] <mask>"])
+    assert (spelt.input_ids == backbone.tokenizer.mask_id).sum() == 1
+
+
+def test_every_field_gets_the_pieces(backbone: Any) -> None:
+    task = task_of(backbone, "{text} {mask} {text_b}")
+    mask = backbone.tokenizer.mask_id
+    batch = task.encode([[mask]])
+    assert batch.input_ids[0].tolist() == [backbone.tokenizer.cls_id, *[mask] * 3, backbone.tokenizer.sep_id]
+    assert batch.positions[0].tolist() == [2]
+
+
+def test_the_prior_is_the_mean_over_the_three_inputs(backbone: Any) -> None:
+    """Zhao et al. 2021, section 5, with rows written by hand: cls, field, mask, sep."""
+    from promptkit_hard.model import build
+
+    tokenizer = backbone.tokenizer
+    task = task_of(backbone, "{text} {mask}")
+    calibrated = build(backbone, task, calibrate=True)
+    plain = build(backbone, task, calibrate=False)
+    found = []
+    for field in (tokenizer.encode("N/A"), [], [tokenizer.mask_id]):
+        row = [tokenizer.cls_id, *field, tokenizer.mask_id, tokenizer.sep_id]
+        inputs = (
+            np.array([row], np.int32),
+            np.ones((1, len(row)), np.float32),
+            np.full((1, len(row)), -1, np.int32),
+            np.array([[len(row) - 2]], np.int32),
+        )
+        scores = plain(*(Tensor(array) for array in inputs)).asnumpy()[0].astype(np.float64)
+        found.append(np.exp(scores) / np.exp(scores).sum())
+    assert np.allclose(calibrated.prior.asnumpy(), np.log(np.mean(found, axis=0)), atol=1e-5)
