@@ -127,4 +127,5 @@ def _usage_error(fault: Any) -> UserError:
         near = did_you_mean(fault.option_name, known)
         return UserError(f"no such option '{fault.option_name}'.{near}{hint}")
     message = fault.format_message().strip().rstrip(".")
-    return UserError(f"{message[:1].lower()}{message[1:]}.{hint}")
+    stop = "" if message.endswith("?") else "."
+    return UserError(f"{message[:1].lower()}{message[1:]}{stop}{hint}")

@@ -216,7 +216,7 @@ def report_failures(result: ComparisonResult) -> None:
     if result.failures:
         first = next(iter(result.failures.items()))
         several = f"{len(result.failures)} runs failed, the first" if len(result.failures) > 1 else "a run failed"
-        raise UserError(f"{several} {first[0]}: {first[1]} What is finished is in the store.")
+        raise UserError(f"{several} ({first[0]}): {first[1].rstrip('.')}. What is finished is in the store.")
 
 
 def say(line: str) -> None:

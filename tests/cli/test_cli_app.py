@@ -15,7 +15,18 @@ import promptkit
 from promptkit.cli import app as cli_app
 from promptkit.hooks import PluginHost, get_host, hookimpl
 
-COMMANDS = ("run", "predict", "preview", "strategies", "models", "datasets")
+COMMANDS = (
+    "run",
+    "compare",
+    "report",
+    "runs",
+    "predict",
+    "inspect",
+    "preview",
+    "strategies",
+    "models",
+    "datasets",
+)
 HEAVY = ("mindspore", "evaluate", "datasets", "sklearn", "pandas", "huggingface_hub")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -58,7 +69,18 @@ def test_the_module_is_the_same_program():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["strategies"], ["models"], ["datasets"], ["preview"], ["run", "--strategy", "sfot"]],
+    [
+        ["--help"],
+        ["strategies"],
+        ["models"],
+        ["datasets"],
+        ["preview"],
+        ["run", "--strategy", "sfot"],
+        ["compare", "--help"],
+        ["report"],
+        ["runs", "list"],
+        ["inspect", "nowhere"],
+    ],
 )
 def test_nothing_heavy_is_imported(arguments):
     code = (

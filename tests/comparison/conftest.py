@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invented import Pool
 
 from promptkit.comparison import Experiment, make_experiment
 
@@ -42,3 +43,13 @@ def tiny(tiny_reviews: Path) -> Callable[..., Experiment]:
         return make_experiment(settings=settings, **{**fields, **values})
 
     return make
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pool]:
+    def use(**how: Any) -> Pool:
+        made = Pool(tmp_path, **how)
+        monkeypatch.setattr("promptkit.comparison.coordinator.run_here", made)
+        return made
+
+    return use

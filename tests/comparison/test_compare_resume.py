@@ -3,99 +3,19 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from invented import DiedError, Pool
 
 from promptkit import UserError
 from promptkit.comparison import Experiment, compare
 from promptkit.comparison.orders import Order, Outcome
-from promptkit.config import RunConfig
-from promptkit.plan import make_plan
-from promptkit.runs import (
-    BackboneInfo,
-    Cost,
-    LearntParameters,
-    RunOptions,
-    RunRecord,
-    Scores,
-    Seconds,
-    Store,
-    TaskInfo,
-    save_artifact,
-    write_predictions,
-)
+from promptkit.runs import Store
 
 Make = Callable[..., Experiment]
-
-
-class DiedError(BaseException):
-    """Stands in for a kill."""
-
-
-def files_of(order: Order, folder: Path) -> dict[str, bytes]:
-    """The files of a run that nobody trained."""
-    config = RunConfig.model_validate_json(order.config)
-    plan = make_plan(config)
-    task = plan.task
-    truth = [task.label_index(example.label) for example in task.test]
-    scores = Scores(accuracy=0.5, f1=0.5, n=len(truth), majority=0.5)
-    record = RunRecord(
-        options=RunOptions(
-            strategy=config.strategy, data=config.data, model=config.model, templates=("{text} {mask}",),
-            verbalizer=None, readout="cloze", slots="same", shots=config.shots, seed=config.seed, epochs=1, lr=0.1,
-            batch_size=4, weight_decay=0.0, max_length=40, device="CPU", mode="graph",
-        ),
-        task=TaskInfo(
-            name=task.name, fingerprint=task.fingerprint, labels=task.labels, language="en", train=1, dev=1,
-            test=len(truth),
-        ),
-        backbone=BackboneInfo(name="m", fingerprint="f", architecture="bert", parameters=1),
-        dev=scores, test=scores, parameters=LearntParameters(),
-        cost=Cost(artifact_bytes=1, seconds=Seconds(total=1.0)),
-    )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(record.to_json(), encoding="utf-8")
-    save_artifact(folder / "prompt.safetensors", {"prompt.vectors": np.zeros((1, 2), np.float32)}, {"format": 1})
-    chances = np.full((len(truth), 2), 0.5)
-    write_predictions(folder / "predictions.tsv", task.labels, truth, [0] * len(truth), chances, task.test)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-class Pool:
-    """Carries out orders by inventing their files; may fail or die."""
-
-    def __init__(self, tmp_path: Path, *, die_after: int = 10**6, fail: str = "", bug: str = "") -> None:
-        self._place, self._left, self._fail, self._bug = tmp_path / "pool", die_after, fail, bug
-        self.seen: list[str] = []
-
-    def __call__(self, orders: list[Order], jobs: int) -> Iterator[Outcome]:
-        for order in orders:
-            if self._left == 0:
-                raise DiedError
-            self._left -= 1
-            self.seen.append(order.key)
-            strategy = json.loads(order.config)["strategy"]
-            if strategy == self._fail:
-                yield Outcome(order.key, {}, "training diverged; lower --lr.", bad_input=True)
-            elif strategy == self._bug:
-                yield Outcome(order.key, {}, "its process ended with code 1\nTraceback")
-            else:
-                yield Outcome(order.key, files_of(order, self._place / order.key))
-
-
-@pytest.fixture
-def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pool]:
-    def use(**how: Any) -> Pool:
-        made = Pool(tmp_path, **how)
-        monkeypatch.setattr("promptkit.comparison.coordinator.run_here", made)
-        return made
-
-    return use
 
 
 def test_finished_cells_are_not_run_again(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:

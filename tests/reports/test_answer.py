@@ -124,7 +124,7 @@ def test_only_what_dev_picked_takes_part() -> None:
     other = next(row for row in summary.rows if row.role == "strategy" and row.variant != pick.variant)
     rows = tuple(replace(row, test=Spread(0.99, 0.0, 3)) if row is other else row for row in summary.rows)
     text = said(replace(summary, rows=rows))
-    assert text.startswith(f"soft, {pick.variant} with 16 examples a class is the prompt that dev picked on reviews-en: ")
+    assert text.startswith(f"soft, {pick.variant} with 16 examples a class is the prompt that dev picked on ")
     assert "Its variant was picked on dev, of 3 by 15 dev scores in all." in text
 
 

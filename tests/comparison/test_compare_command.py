@@ -1,0 +1,150 @@
+"""`promptkit compare` from the command line: what it prints, what it refuses, where it leaves its runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from invented import Pool
+
+from promptkit.cli import main
+from promptkit.runs import Store
+
+GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(
+    tiny_reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Call:
+    """Run `promptkit compare` on the tiny task, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        tiny = [
+            "--data", str(tiny_reviews), "--model", str(GOLDENS / "bert-odd"), "--max-length", "40",
+            "--verbalizer", "positive=great; negative=terrible",
+        ]  # fmt: skip
+        code = main(["compare", *arguments, *tiny])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_it_says_what_it_runs_and_ends_with_the_table(call: Call, pool: Callable[..., Pool]) -> None:
+    pool()
+    code, out, err = call("--strategies", "hard,soft", "--shots", "4", "--seeds", "2", "--name", "mine")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("mine: hard, soft on ")
+    assert lines[0].endswith("shots 4; 2 seeds: 3 runs")
+    assert lines[1] == "[1/3] hard, no training, seed 0: dev 50.0 %, test 50.0 %, 1 s"
+    for label in ("majority class", "TF-IDF + logistic regression", "hard (zero-shot)", "soft"):
+        assert any(line.startswith(label) for line in lines), label
+    assert lines[-1] == "report:  promptkit report mine --out report.html"
+
+
+def test_again_it_runs_nothing_and_prints_the_same_table(call: Call, pool: Callable[..., Pool]) -> None:
+    pool()
+    arguments = ("--strategies", "soft", "--shots", "4", "--seeds", "1", "--quiet", "--no-times")
+    first = call(*arguments)
+    again = pool()
+    assert call(*arguments) == first
+    assert again.seen == []
+
+
+def test_the_runs_are_in_the_store_with_the_command_that_made_them(call: Call, pool: Callable[..., Pool]) -> None:
+    made = pool()
+    call("--strategies", "soft", "--shots", "4", "--seeds", "1", "--store", "elsewhere", "--set", "soft.tokens=3")
+    with Store.open(Path("elsewhere"), create=False) as store:
+        comparison = store.comparison()
+    assert comparison.command[:3] == ("promptkit", "compare", "--strategies")
+    assert comparison.spec["strategy"] == {"soft": {"options": {"tokens": "3"}}}
+    assert len(made.seen) == 2
+    assert not list(Path("elsewhere/cells").glob("*"))
+
+
+def test_a_toml_file_says_the_same_as_options(call: Call, pool: Callable[..., Pool]) -> None:
+    pool()
+    call("--strategies", "soft", "--shots", "4", "--seeds", "2", "--set", "epochs=2", "--name", "a")
+    Path("b.toml").write_text('strategies = ["soft"]\nshots = [4]\nseeds = 2\n[settings]\nepochs = 2\n')
+    again = pool()
+    assert call("b.toml", "--name", "b")[0] == 0
+    assert again.seen == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strategies", "sofd"], "unknown strategy 'sofd'. Did you mean 'soft'?"),
+        (["--strategies", ","], "--strategies takes names separated by commas"),
+        (["--shots", "16,0"], "--shots takes whole numbers above 0"),
+        (["--shots", "16,16"], "'16' is there twice"),
+        (["--seeds", "many"], "--seeds takes a number of seeds"),
+        (["--seeds", "0"], "a number of seeds lies between 1 and 1000"),
+        (["--set", "soft.token=3"], "strategy 'soft' has no option 'token'. Did you mean 'tokens'?"),
+        (["--set", "epochs"], "--set takes key=value"),
+        (["--set", "epoch=3"], "no key 'epoch'. Did you mean 'epochs'?"),
+        (["--set", "soft.lr=fast"], "--lr"),
+        (["--jobs", "2", "--dask", "tcp://127.0.0.1:1"], "give --jobs or --dask, not both"),
+        (["--jobs", "0"], "invalid value for '--jobs'"),
+        (["verbalizer"], "unknown experiment 'verbalizer'. Did you mean 'verbalizers'?"),
+        (["missing.toml"], "there is no experiment file 'missing.toml'"),
+        (["--name", "a/b"], "name"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    call: Call, pool: Callable[..., Pool], arguments: list[str], message: str
+) -> None:
+    made = pool()
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert made.seen == []
+    assert os.listdir() == []
+
+
+def test_failed_runs_are_named_last_and_the_exit_code_says_so(call: Call, pool: Callable[..., Pool]) -> None:
+    pool(fail="pet")
+    code, out, err = call("--strategies", "pet,soft", "--shots", "4", "--seeds", "1")
+    assert code == 2
+    assert "soft" in out
+    assert err.splitlines()[-1].startswith("error: a run failed (pet, 4 shots, seed 0): training diverged")
+
+
+def test_a_bug_in_a_run_shows_its_traceback(call: Call, pool: Callable[..., Pool]) -> None:
+    pool(bug="soft")
+    with pytest.raises(RuntimeError, match="Traceback"):
+        call("--strategies", "soft", "--shots", "4", "--seeds", "1")
+
+
+def test_a_store_of_a_newer_version_is_refused_before_anything_runs(call: Call, pool: Callable[..., Pool]) -> None:
+    import sqlite3
+
+    pool()
+    call("--strategies", "none")
+    with sqlite3.connect("runs/store.sqlite3") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    made = pool()
+    code, _, err = call("--strategies", "soft", "--shots", "4")
+    assert code == 2
+    assert "newer" in err
+    assert made.seen == []
+
+
+def test_numbers_on_record_are_those_of_the_run(call: Call, pool: Callable[..., Pool]) -> None:
+    pool()
+    call("--strategies", "soft", "--shots", "4", "--seeds", "1")
+    with Store.open(Path("runs"), create=False) as store:
+        run = next(run for run in store.runs() if not run.is_baseline and run.record.options.shots == 4)
+    assert run.directory is not None
+    stored = json.loads((run.directory / "run.json").read_text(encoding="utf-8"))
+    assert stored["test"]["accuracy"] == run.record.test.accuracy
