@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
         experiment: Annotated[
             str | None,
             typer.Argument(
-                metavar="[EXPERIMENT]",
+                metavar="EXPERIMENT",
                 help="A TOML file, or one of promptkit's: initialisation, length, positions, shots, verbalizers.",
             ),
         ] = None,

@@ -120,8 +120,11 @@ def _start(folder: Path, order: Order, started: Started | None) -> tuple[int, bo
 
 def _failed(folder: Path, order: Order, code: int) -> Outcome:
     failure = folder / worker.FAILURE
-    if code == worker.BAD_INPUT and failure.is_file():
-        return Outcome(order.key, {}, failure.read_text(encoding="utf-8"), bad_input=True)
+    said = failure.read_text(encoding="utf-8") if failure.is_file() else ""
+    if code == worker.DISK:
+        return Outcome(order.key, {}, said or "no space is left on the disk.", bad_input=True)
+    if code == worker.BAD_INPUT and said:
+        return Outcome(order.key, {}, said, bad_input=True)
     if code < 0:
         reason = f"its process was killed {_TRIES} times (signal {-code}; is there enough memory?)"
         return Outcome(order.key, {}, reason, bad_input=True)

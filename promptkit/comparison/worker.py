@@ -7,6 +7,7 @@ and either `result/` (a whole run directory) or `failure.txt` (one line).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -15,12 +16,12 @@ import time
 from pathlib import Path
 
 ORDER, RESULT, STATE, FAILURE, LOCK = "order.json", "result", "state", "failure.txt", "lock"
-BAD_INPUT = 2
+BAD_INPUT, DISK = 2, 3
 _POLL_SECONDS = 0.5
 
 
 def main(folder: Path) -> int:
-    """Run the order of a folder; 0 is success, 2 bad input, and a bug leaves with its traceback."""
+    """Run the order of a folder: 0 is success, 2 bad input, 3 a full disk; a bug leaves its traceback."""
     parent = os.getppid()
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     with (folder / LOCK).open("w") as lock:
@@ -35,14 +36,20 @@ def _run(folder: Path) -> int:
     from promptkit.config import RunConfig
     from promptkit.errors import UserError
     from promptkit.runner import execute
+    from promptkit.runs.faults import disk_fault
 
     order = RunConfig.model_validate_json((folder / ORDER).read_text(encoding="utf-8"))
     config = order.model_copy(update={"out": folder / RESULT, "checkpoint": folder / STATE})
     try:
         execute(config)
-    except UserError as error:
-        (folder / FAILURE).write_text(str(error), encoding="utf-8")
-        return BAD_INPUT
+    except (UserError, OSError) as error:
+        fault = disk_fault(error) if isinstance(error, OSError) else error
+        if fault is None:
+            raise
+        with contextlib.suppress(OSError):
+            # On a disk that is full this fails as well; the exit code says enough then.
+            (folder / FAILURE).write_text(str(fault), encoding="utf-8")
+        return BAD_INPUT if fault is error else DISK
     return 0
 
 

@@ -172,7 +172,8 @@ def _name(axes: Axes, named: Sequence[Mark], unnamed: Sequence[Mark]) -> None:
     area = (box.x0 * scale, box.y0 * scale, box.x1 * scale, box.y1 * scale)
     for mark, note in zip(named, place_notes(points, texts, FONT - 1, area), strict=True):
         axes.annotate(
-            note.text, (note.x, note.y), xycoords="figure points", va="center", fontsize=FONT - 1, zorder=6,
+            note.text, (note.x, note.y), xycoords="figure points", ha=note.align, va="center", fontsize=FONT - 1,
+            zorder=6,
             fontweight="bold" if mark.kind == "label" else "normal",
             color=GREY if mark.kind == "nearest" else "black",
         )  # fmt: skip

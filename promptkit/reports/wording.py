@@ -62,8 +62,8 @@ def method_text(best: Mapping[Shots, tuple[str, int]], compared: int, method: st
     rows = "row" if compared == 1 else "rows"
     return (
         "Each row is compared with the strongest on test of the baselines with the same shots and those that learn "
-        f"nothing: {names}. Who beats the strongest beats them all. Differences are in test accuracy, in points, with "
-        f"the 95 % interval of a paired bootstrap over {resampled}, {RESAMPLES:,} resamples, each for its own row; "
+        f"nothing: {names}. Who beats the strongest beats them all. Differences are in test accuracy, in points, "
+        f"with the 95 % interval of a paired bootstrap over {resampled}, {RESAMPLES:,} resamples, each for its own row; "
         f"{p}, after Holm over the {compared} {rows} compared."
     )
 

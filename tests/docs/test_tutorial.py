@@ -48,7 +48,7 @@ def test_blocks_are_read_as_they_are_meant():
 
 def test_the_page_goes_from_preview_to_predict():
     commands = [step.command.split()[1] for step in steps(PAGE.read_text(encoding="utf-8"))]
-    wanted = ["preview", "run", "run", "run", "compare", "report", "inspect", "predict"]
+    wanted = ["preview", "run", "run", "run", "compare", "runs", "report", "inspect", "inspect", "predict"]
     assert [it for it in commands if it in wanted] == wanted
 
 

@@ -84,8 +84,12 @@ def test_a_share_that_was_not_measured_is_a_dash() -> None:
 
 
 def boxes(points: list[tuple[float, float]], texts: list[str]) -> list[tuple[float, float, float, float]]:
-    notes = place_notes(points, texts, 8, (0, 0, 1000, 1000))
-    return [(n.x, n.y - 4.4, n.x + text_width(n.text, 8), n.y + 4.4) for n in notes]
+    found = []
+    for note in place_notes(points, texts, 8, (0, 0, 1000, 1000)):
+        width = text_width(note.text, 8)
+        left = note.x - {"left": 0.0, "center": 0.5, "right": 1.0}[note.align] * width
+        found.append((left, note.y - 4.4, left + width, note.y + 4.4))
+    return found
 
 
 def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -18,6 +18,7 @@ from promptkit.reports.wording import with_shots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from promptkit.reports.summary import Row, Summary
 
@@ -52,7 +53,7 @@ def cost(summary: Summary) -> str | None:
             axes.plot(x, y, **look.dots(zorder=3))
         axes.set_ylabel("test accuracy, %")
         axes.set_xlabel("training time, seconds a run (logarithmic)")
-        _annotate(axes, rows, shown, places)
+        _annotate(figure, axes, rows, shown, places)
         legend.draw(figure)
         return to_svg(figure, "cost", _TITLE, _describe(rows))
 
@@ -109,7 +110,9 @@ def _scale(axes: Axes, rows: Sequence[Row]) -> list[float]:
     return [value or nothing for value in known]
 
 
-def _annotate(axes: Axes, rows: Sequence[Row], shown: Sequence[Row], places: dict[int, float]) -> None:
+def _annotate(
+    figure: Figure, axes: Axes, rows: Sequence[Row], shown: Sequence[Row], places: dict[int, float]
+) -> None:
     """Write shots and variant beside the points shown, as far as there are several."""
     several = len({row.shots for row in rows if row.shots is not None}) > 1
     texts = []
@@ -117,8 +120,6 @@ def _annotate(axes: Axes, rows: Sequence[Row], shown: Sequence[Row], places: dic
         parts = [f"K={shots_name(row.shots)}"] if several and row.shots is not None else []
         parts += [shorten(row.variant, 16)] if row.variant else []
         texts.append(", ".join(parts))
-    figure = axes.get_figure(root=True)
-    assert figure is not None
     scale = POINTS / figure.dpi
 
     def place(row: Row, share: float) -> tuple[float, float]:
@@ -135,7 +136,7 @@ def _annotate(axes: Axes, rows: Sequence[Row], shown: Sequence[Row], places: dic
     area = (scale * box.x0, scale * box.y0, scale * box.x1, scale * box.y1)
     total = figure.get_figheight() * POINTS
     for note in place_notes(points, texts, FONT - 1.5, area, bars):
-        figure.text(note.x / WIDTH, note.y / total, note.text, fontsize=FONT - 1.5, ha="left", va="center")
+        figure.text(note.x / WIDTH, note.y / total, note.text, fontsize=FONT - 1.5, ha=note.align, va="center")
 
 
 def _describe(rows: Sequence[Row]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 from promptkit.reports.drawing.text import text_width
 
@@ -15,11 +16,12 @@ _SIDES = tuple(product((1, -1, 0), (0, 1, -1)))  # right of the point first, the
 
 @dataclass(frozen=True)
 class Note:
-    """Where a text goes: x and y of its left end and the middle of its height."""
+    """Where a text goes: x of the end that `align` names, or of its centre, and y of the middle of its height."""
 
     x: float
     y: float
     text: str
+    align: Literal["left", "right", "center"]
 
 
 def place_notes(
@@ -44,10 +46,22 @@ def place_notes(
     for (x, y), text in zip(points, texts, strict=True):
         if not text:
             continue
-        boxes = [_box(x, y, side, text_width(text, size), size) for side in _SIDES if side != (0, 0)]
-        best = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken) + 3 * _outside(box, area))
-        taken.append(best)
-        notes.append(Note(best[0], (best[1] + best[3]) / 2, text))
+        boxes = {side: _box(x, y, side, text_width(text, size), size) for side in _SIDES if side != (0, 0)}
+        covered = {
+            side: sum(_overlap(box, other) for other in taken) + 3 * _outside(box, area)
+            for side, box in boxes.items()
+        }
+        side = min(covered, key=covered.__getitem__)
+        left, low, right, high = boxes[side]
+        taken.append(boxes[side])
+        # The width is a guess, so the end next to the point is the one to hold on to.
+        ends: dict[int, tuple[float, Literal["left", "right", "center"]]] = {
+            1: (left, "left"),
+            -1: (right, "right"),
+            0: (x, "center"),
+        }
+        at, align = ends[side[0]]
+        notes.append(Note(at, (low + high) / 2, text, align))
     return notes
 
 

@@ -65,10 +65,8 @@ def ring() -> dict[str, Any]:
 def _draw_runs(axes: Axes, at: float, values: Sequence[float], across: bool) -> None:
     from matplotlib.transforms import ScaledTranslation
 
-    figure = axes.get_figure(root=True)
-    assert figure is not None
     shift = (0.0, _BESIDE / POINTS) if across else (_BESIDE / POINTS, 0.0)
-    transform = axes.transData + ScaledTranslation(*shift, figure.dpi_scale_trans)
+    transform = axes.transData + ScaledTranslation(*shift, axes.figure.dpi_scale_trans)
     places = [at] * len(values)
     shape: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.6, "markeredgecolor": "black"}
     axes.plot(

@@ -1,0 +1,106 @@
+"""What a cell's process may do to itself, and what is made of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptkit.comparison import orders, worker
+from promptkit.comparison.orders import Order, carry_out
+
+START = subprocess.Popen
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    return Order("k", "{}", str(tmp_path / "cell"), os.getcwd())
+
+
+@pytest.fixture
+def behave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], list[int]]:
+    """Put another program in the worker's place; it finds its folder in `folder`. Returns the list of its starts."""
+    starts: list[int] = []
+
+    def use(program: str) -> list[int]:
+        def start(command: list[str], **options: Any) -> Any:
+            code = f"import os, signal, sys; from pathlib import Path; folder = Path(sys.argv[1]); {program}"
+            starts.append(1)
+            return START([sys.executable, "-c", code, command[-1]], **options)
+
+        monkeypatch.setattr(orders.subprocess, "Popen", start)
+        return starts
+
+    return use
+
+
+FINISH = "(folder / 'result').mkdir(); (folder / 'result' / 'run.json').write_text('done')"
+
+
+def test_the_files_of_a_finished_cell_come_back(order: Order, behave: Callable[[str], list[int]]) -> None:
+    behave(FINISH)
+    outcome = carry_out(order)
+    assert outcome.files == {"run.json": b"done"}
+    # Asked again, it is not run again.
+    starts = behave("raise SystemExit(9)")
+    assert carry_out(order).files == outcome.files
+    assert len(starts) == 1
+
+
+def test_a_killed_process_is_started_again(order: Order, behave: Callable[[str], list[int]]) -> None:
+    starts = behave(
+        "seen = folder / 'seen'; first = not seen.exists(); seen.touch()\n"
+        f"if first: os.kill(os.getpid(), 9)\n{FINISH}"
+    )
+    assert carry_out(order).files == {"run.json": b"done"}
+    assert len(starts) == 2
+
+
+def test_one_that_is_always_killed_is_given_up(order: Order, behave: Callable[[str], list[int]]) -> None:
+    starts = behave("os.kill(os.getpid(), 9)")
+    outcome = carry_out(order)
+    assert len(starts) == 3
+    assert outcome.bad_input
+    assert "killed 3 times (signal 9" in outcome.failure
+
+
+def test_bad_input_is_its_own_line_and_is_not_tried_again(order: Order, behave: Callable[[str], list[int]]) -> None:
+    starts = behave("(folder / 'failure.txt').write_text('lower --lr.'); raise SystemExit(2)")
+    outcome = carry_out(order)
+    assert (outcome.failure, outcome.bad_input, len(starts)) == ("lower --lr.", True, 1)
+
+
+def test_a_full_disk_is_said_even_where_nothing_can_be_written(
+    order: Order, behave: Callable[[str], list[int]]
+) -> None:
+    behave(f"raise SystemExit({worker.DISK})")
+    outcome = carry_out(order)
+    assert outcome.bad_input
+    assert "no space" in outcome.failure
+
+
+def test_a_bug_brings_its_traceback(order: Order, behave: Callable[[str], list[int]]) -> None:
+    behave("raise KeyError('oops')")
+    outcome = carry_out(order)
+    assert not outcome.bad_input
+    assert "KeyError: 'oops'" in outcome.failure
+    assert outcome.failure.startswith("its process ended with code 1; see ")
+
+
+def test_a_place_that_is_not_there_is_no_crash(order: Order) -> None:
+    outcome = carry_out(replace(order, where="/nowhere/at/all"))
+    assert outcome.bad_input
+    assert "cannot start in '/nowhere/at/all'" in outcome.failure
+
+
+def test_a_failure_of_yesterday_does_not_count_today(order: Order, behave: Callable[[str], list[int]]) -> None:
+    behave("(folder / 'failure.txt').write_text('old'); raise SystemExit(2)")
+    carry_out(order)
+    behave("raise SystemExit(1)")
+    assert "old" not in carry_out(order).failure
