@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def report(
         comparison: Annotated[
-            str | None, typer.Argument(metavar="[COMPARISON]", help="Its name; by default the latest one.")
+            str | None, typer.Argument(metavar="COMPARISON", help="Its name; by default the latest one.")
         ] = None,
         store: StoreOption = Path(DEFAULT_STORE),
         format: Annotated[

@@ -63,8 +63,8 @@ def method_text(best: Mapping[Shots, tuple[str, int]], compared: int, method: st
     return (
         "Each row is compared with the strongest on test of the baselines with the same shots and those that learn "
         f"nothing: {names}. Who beats the strongest beats them all. Differences are in test accuracy, in points, "
-        f"with the 95 % interval of a paired bootstrap over {resampled}, {RESAMPLES:,} resamples, each for its own row; "
-        f"{p}, after Holm over the {compared} {rows} compared."
+        f"with the 95 % interval of a paired bootstrap over {resampled}, {RESAMPLES:,} resamples, each for its own "
+        f"row; {p}, after Holm over the {compared} {rows} compared."
     )
 
 
