@@ -35,6 +35,20 @@ def scores(config: RunConfig, task: Task, split: Literal["dev", "test"], predict
     return Scores(**values, n=len(examples), majority=majority_accuracy(task, split))  # type: ignore[arg-type]
 
 
+def task_info(task: Task) -> TaskInfo:
+    """Return what a record says of the data."""
+    return TaskInfo(
+        name=task.name,
+        fingerprint=task.fingerprint,
+        labels=task.labels,
+        language=task.language,
+        train=len(task.train),
+        dev=len(task.dev),
+        test=len(task.test),
+        notes=task.notes,
+    )
+
+
 def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
     """Return the artifact's card: all that prediction needs besides the tensors."""
     from promptkit.version import __version__
@@ -85,16 +99,7 @@ def build(
     return RunRecord(
         command=plan.config.command,
         options=_options(plan, device, members[0].mode),
-        task=TaskInfo(
-            name=task.name,
-            fingerprint=task.fingerprint,
-            labels=task.labels,
-            language=task.language,
-            train=len(task.train),
-            dev=len(task.dev),
-            test=len(task.test),
-            notes=task.notes,
-        ),
+        task=task_info(task),
         backbone=BackboneInfo(
             name=plan.config.model,
             fingerprint=backbone.fingerprint,

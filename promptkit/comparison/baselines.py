@@ -16,10 +16,10 @@ from promptkit.comparison.experiment import Experiment
 from promptkit.config import RunConfig
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
-from promptkit.evaluation import compute, majority_accuracy
 from promptkit.plan import Inputs
+from promptkit.record_of import scores, task_info
 from promptkit.runs.baseline import BaselineRecord
-from promptkit.runs.record import Cost, LearntParameters, Scores, Seconds, TaskInfo
+from promptkit.runs.record import Cost, LearntParameters, Seconds
 from promptkit.runs.stored import PlannedCell
 from promptkit.version import __version__
 
@@ -63,18 +63,9 @@ class Baseline:
             shots=self.config.shots,
             seed=self.config.seed,
             settings=fitted.settings,
-            task=TaskInfo(
-                name=task.name,
-                fingerprint=task.fingerprint,
-                labels=task.labels,
-                language=task.language,
-                train=len(task.train),
-                dev=len(task.dev),
-                test=len(task.test),
-                notes=task.notes,
-            ),
-            dev=_scores(task, "dev", fitted.dev),
-            test=_scores(task, "test", fitted.test),
+            task=task_info(task),
+            dev=scores(self.config, task, "dev", np.asarray(fitted.dev)),
+            test=scores(self.config, task, "test", np.asarray(fitted.test)),
             parameters=LearntParameters(head=fitted.parameters),
             cost=Cost(
                 artifact_bytes=0,
@@ -155,12 +146,6 @@ def _tfidf(task: Task) -> _Fitted:
 
 def _texts(examples: Sequence[Example]) -> list[str]:
     return [example.text if example.text_b is None else f"{example.text}\n{example.text_b}" for example in examples]
-
-
-def _scores(task: Task, split: Any, predicted: list[int]) -> Scores:
-    truth = [task.label_index(example.label) for example in task.split(split)]
-    values = compute(["accuracy", "f1"], np.asarray(predicted).tolist(), truth, task.labels)
-    return Scores(**values, n=len(truth), majority=majority_accuracy(task, split))  # type: ignore[arg-type]
 
 
 def _library_version() -> str:
