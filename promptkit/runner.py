@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from promptkit.config import RunConfig, make_config
+from promptkit.errors import UserError
 from promptkit.interrupts import held_interrupts
 from promptkit.plan import Plan, make_plan
 from promptkit.predictor import Prediction, Predictor, load
@@ -83,8 +84,11 @@ def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None)
     with RunDirectory.create(config.out, plan.stem, runs=config.store) as directory:
         result = _execute(plan, directory, started, announce)
     if listed and result.directory is not None:
-        with Store.open(config.store) as store:
-            store.add(result.record, result.truth, result.predictions, name=result.directory.name)
+        try:
+            with Store.open(config.store) as store:
+                store.add(result.record, result.truth, result.predictions, name=result.directory.name)
+        except UserError as error:
+            raise UserError(f"the run is in '{result.directory}', but it is not listed: {error}") from None
     return result
 
 
