@@ -43,6 +43,9 @@ def register(app: typer.Typer) -> None:
                 "An older file is replaced.",
             ),
         ] = None,
+        plots: Annotated[
+            Path | None, typer.Option(metavar="DIR", help="Write every plot there as an SVG file, NAME-PLOT.svg.")
+        ] = None,
         no_times: Annotated[
             bool, typer.Option("--no-times", help="Leave out what differs from run to run: times, speed, memory.")
         ] = False,
@@ -52,14 +55,15 @@ def register(app: typer.Typer) -> None:
             raise unknown("format", format, FORMATS)
         targets = [(path, format or format_of(path)) for path in out or []]
         summary = _summary(store, comparison)
-        if not targets:
+        drawn = draw(summary, plots, times=not no_times) if plots else {}
+        if not targets and not plots:
             typer.echo(render(summary, format or "simple", times=not no_times).rstrip("\n"))
             return
         kinds = {kind for _, kind in targets}
         # Everything is made before anything is written.
         texts = {kind: render(summary, kind, times=not no_times) for kind in FORMATS if kind in kinds}
-        for path, kind in targets:
-            _write(path, texts[kind])
+        for path, text in [*((path, texts[kind]) for path, kind in targets), *drawn.items()]:
+            _write(path, text)
             typer.echo(f"report:  {path}")
 
 
@@ -88,6 +92,14 @@ def render(summary: Summary, format: str, *, times: bool) -> str:
     return comparison_table(summary, table, times=times) + "\n"  # type: ignore[arg-type]
 
 
+def draw(summary: Summary, folder: Path, *, times: bool) -> dict[Path, str]:
+    """Return the plots of a comparison as SVG by file; without `times` not the one of costs."""
+    from promptkit.reports.plots import PLOTS
+
+    made = {name: plot(summary) for name, plot in PLOTS.items() if times or name != "cost"}
+    return {folder / f"{summary.comparison.name}-{name}.svg": svg for name, svg in made.items() if svg}
+
+
 def _summary(folder: Path, name: str | None) -> Summary:
     from promptkit.reports import summarise
     from promptkit.runs.store import Store
@@ -104,9 +116,9 @@ def _write(path: Path, text: str) -> None:
         # A link is followed, or the file it leads to would be left as it was.
         target = path.expanduser().resolve()
         if target.exists() and not target.is_file():
-            raise UserError(f"--out: '{path}' exists and is not a file.")
+            raise UserError(f"'{path}' exists and is not a file.")
         target.parent.mkdir(parents=True, exist_ok=True)
         # A label with half a character in it must not lose the report.
         write_atomically(target, text.encode("utf-8", errors="backslashreplace"))
     except (OSError, RuntimeError) as error:
-        raise UserError(f"--out: '{path}' cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(f"'{path}' cannot be written: {getattr(error, 'strerror', None) or error}") from None

@@ -10,16 +10,7 @@ import pytest
 from command_line import Call
 from fake_runs import add_baseline, add_run, cell
 
-from promptkit.cli import app as cli_app
-from promptkit.cli import report as cli_report
 from promptkit.runs import Store
-
-
-@pytest.fixture(autouse=True)
-def wired(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line with `report`."""
-    if cli_report not in cli_app._COMMANDS:
-        monkeypatch.setattr(cli_app, "_COMMANDS", (*cli_app._COMMANDS, cli_report))
 
 
 @pytest.fixture(autouse=True)
@@ -142,3 +133,13 @@ def test_a_bad_target_is_one_line_and_nothing_is_written(
 def test_one_bad_ending_among_several_writes_nothing(call: Call, place: Path) -> None:
     assert "a.pdf" in refused(call, "--out", "good.md", "--out", "a.pdf")
     assert not (place / "good.md").exists()
+
+
+def test_plots_are_files_of_their_own(call: Call, place: Path) -> None:
+    answer = call("report", "first", "--plots", "plots", "--no-times")
+    assert answer.code == 0
+    names = sorted(path.name for path in (place / "plots").iterdir())
+    assert "first-accuracy.svg" in names
+    assert "first-cost.svg" not in names
+    assert sorted(line.split("/")[-1] for line in answer.out.splitlines()) == names
+    assert all((place / "plots" / name).read_text(encoding="utf-8").lstrip().startswith("<svg") for name in names)
