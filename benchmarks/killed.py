@@ -67,9 +67,8 @@ def main() -> int:
     whole = table(options.compare, options.whole)
     same = broken == whole
     print(broken)
-    print(
-        f"killed {killed} times in {spent:.0f} s; the table is {'the same as' if same else 'not that of'} the unbroken one"
-    )
+    said = "the same as" if same else "not that of"
+    print(f"killed {killed} times in {spent:.0f} s; the table is {said} the unbroken one")
     if not same:
         print(whole)
     return int(not same)
