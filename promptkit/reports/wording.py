@@ -92,6 +92,8 @@ def notes(
         "Dev only picks: the epoch and the variant. What was picked by dev looks too good on dev; test had no say "
         "in it."
     ]
+    # Why the experiment lacks something, e.g. the zero-shot baseline.
+    found += [f"{str(note)[:1].upper()}{str(note)[1:].rstrip('.')}." for note in comparison.spec.get("notes", ())]
     if comparison.missing:
         cells = [entry.cell for entry in comparison.entries if entry.run is None]
         names = [

@@ -265,3 +265,9 @@ def test_a_record_without_a_score_is_refused_in_one_line() -> None:
     broken = changed(fake_comparison(), lambda cell, run: with_dev(run, None))
     with pytest.raises(UserError, match="record of run 'majority-1' has no dev accuracy"):
         summarise(broken)
+
+
+def test_what_the_experiment_lacks_is_said() -> None:
+    comparison = fake_comparison()
+    spec = {**comparison.spec, "notes": ["no zero-shot baseline: no label words are known."]}
+    assert "No zero-shot baseline: no label words are known." in summarise(replace(comparison, spec=spec)).notes
