@@ -17,6 +17,7 @@ from promptkit.engine.catalog import find_model
 from promptkit.engine.checkpoint import file_fingerprint
 from promptkit.engine.config import BackboneConfig, read_config
 from promptkit.engine.tokenizer import Tokenizer, load_tokenizer
+from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompt import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.prompting import Template, Verbalizer, default_words
@@ -236,17 +237,24 @@ def _check_metrics(config: RunConfig) -> None:
 def _resolve(
     config: RunConfig, task: Task, template: Template, number: int, verbalizer: Verbalizer | None, model: ModelFiles
 ) -> PromptTask:
-    prompt = resolve_prompt(
-        template,
-        verbalizer,
-        labels=task.labels,
-        tokenizer=model.tokenizer,
-        readout=config.readout,
-        slots=config.slots,
-        max_length=min(config.max_length, model.shape.max_length),
-        rng=np.random.default_rng([config.seed, 1, number]),
-        language=task.language,
-    )
+    try:
+        prompt = resolve_prompt(
+            template,
+            verbalizer,
+            labels=task.labels,
+            tokenizer=model.tokenizer,
+            readout=config.readout,
+            slots=config.slots,
+            max_length=min(config.max_length, model.shape.max_length),
+            rng=np.random.default_rng([config.seed, 1, number]),
+            language=task.language,
+        )
+    except UserError as error:
+        if config.verbalizer is None and verbalizer is not None and "vocabulary" in str(error):
+            # The words are promptkit's own choice for the language, so it is the model that does not fit.
+            hint = f"the data's language is '{task.language}', and model '{config.model}' does not know it"
+            raise UserError(f"{error} {hint[0].upper()}{hint[1:]}: name another with --model.") from None
+        raise
     # One example now: what the data lacks is said at once, and not after hours of a comparison's other cells.
     prompt.encode_examples(task.test[:1])
     return prompt

@@ -43,6 +43,7 @@ def refused(call: Call, place: Path) -> Callable[..., str]:
         (["--set", "tokens=many"], "strategy 'soft', option 'tokens': "),
         (["--set", "tokens"], "--set takes key=value, not 'tokens'."),
         (["--set", "tokens=1", "--set", "tokens=2"], "--set tokens is given twice."),
+        (["--data", "reviews-zh"], "does not know it: name another with --model."),
         (["--metric", "acuracy"], "unknown metric 'acuracy'. Did you mean 'accuracy'?"),
         (["--device", "Ascent"], "unknown device 'Ascent'."),
         (
