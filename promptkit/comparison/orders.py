@@ -77,10 +77,7 @@ def carry_out(order: Order, started: Started | None = None) -> Outcome:
     for _ in range(_TRIES):
         if (folder / worker.RESULT).is_dir():
             break
-        try:
-            code, again = _start(folder, order, started)
-        except OSError as error:
-            return Outcome(order.key, {}, f"cannot start in '{order.where}': {error.strerror}", bad_input=True)
+        code, again = _start(folder, order, started)
         if code >= 0 or not again:
             break
     if (folder / worker.RESULT).is_dir():
@@ -104,14 +101,15 @@ def _start(folder: Path, order: Order, started: Started | None) -> tuple[int, bo
     environment = dict(os.environ)
     if order.threads:
         environment["OMP_NUM_THREADS"] = str(order.threads)
-    command = [sys.executable, "-m", "promptkit.comparison.worker", str(folder.resolve())]
+    place = str(folder.resolve())
+    command = [sys.executable, "-m", "promptkit.comparison.worker", place, order.where]
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=None if order.shows else log,
-            cwd=order.where,
+            cwd=place,
             env=environment,
         )
         again = started(process) if started else True

@@ -1,8 +1,9 @@
-"""One cell in a process of its own: `python -m promptkit.comparison.worker FOLDER`.
+"""One cell in a process of its own: `python -m promptkit.comparison.worker FOLDER WHERE`.
 
 A process a cell, so that its peak memory is its own, MindSpore's memory is given back, and a cell that is
 killed takes no other with it. The folder holds the order (`order.json`), and then the training state, a log,
-and either `result/` (a whole run directory) or `failure.txt` (one line).
+and either `result/` (a whole run directory) or `failure.txt` (one line). It is started in its own folder, and goes to
+WHERE only once Python has looked for modules: a file `evaluate.py` beside the user's data must not become a module.
 """
 
 from __future__ import annotations
@@ -20,8 +21,13 @@ BAD_INPUT, DISK = 2, 3
 _POLL_SECONDS = 0.5
 
 
-def main(folder: Path) -> int:
-    """Run the order of a folder: 0 is success, 2 bad input, 3 a full disk; a bug leaves its traceback."""
+def main(folder: Path, where: Path) -> int:
+    """Run the order of a folder: 0 is success, 2 bad input, 3 a full disk; a bug leaves its traceback.
+
+    Args:
+        folder: absolute.
+        where: working directory of the run; relative paths of its data and model start there.
+    """
     parent = os.getppid()
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     with (folder / LOCK).open("w") as lock:
@@ -29,6 +35,11 @@ def main(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (folder / RESULT).exists():
             return 0
+        try:
+            os.chdir(where)
+        except OSError as error:
+            (folder / FAILURE).write_text(f"cannot start in '{where}': {error.strerror}", encoding="utf-8")
+            return BAD_INPUT
         return _run(folder)
 
 
@@ -61,4 +72,4 @@ def _leave_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

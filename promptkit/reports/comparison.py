@@ -16,7 +16,7 @@ from promptkit.evaluation.statistics import Difference
 from promptkit.reports.figures import NONE, difference_text, p_text, score_text, short_number
 from promptkit.reports.summary import NO_BETTER_MARK, NO_BETTER_NOTE, Against, Row, Summary
 from promptkit.reports.table import human_bytes, learnt_text
-from promptkit.reports.wording import pick_text, shots_text
+from promptkit.reports.wording import pick_text, shots_text, time_text
 
 ComparisonFormat = Literal["simple", "github", "latex", "csv"]
 FORMATS: tuple[ComparisonFormat, ...] = ("simple", "github", "latex", "csv")
@@ -79,6 +79,7 @@ def comparison_table(summary: Summary, format: ComparisonFormat = "simple", *, t
             summary.method,
             *summary.notes,
             *(pick_text(pick) for pick in summary.picks),
+            *([time_text(rows)] if times and rows else []),
         ],
         format,
     )

@@ -21,7 +21,8 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **environment},
+        # The working directory is no place for modules: what is tested is what is installed.
+        env={**os.environ, "PYTHONSAFEPATH": "1", **environment},
     )
 
 

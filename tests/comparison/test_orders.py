@@ -32,7 +32,7 @@ def behave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], l
         def start(command: list[str], **options: Any) -> Any:
             code = f"import os, signal, sys; from pathlib import Path; folder = Path(sys.argv[1]); {program}"
             starts.append(1)
-            return START([sys.executable, "-c", code, command[-1]], **options)
+            return START([sys.executable, "-c", code, command[-2]], **options)
 
         monkeypatch.setattr(orders.subprocess, "Popen", start)
         return starts
