@@ -72,10 +72,7 @@ def time_text(rows: Sequence[Row]) -> str:
     """Return how long the runs of a table took together; a run in several rows counts once."""
     runs = {run.id: run.record for row in rows for run in row.runs}
     minutes = sum(record.cost.seconds.total for record in runs.values()) / 60
-    platforms = " and ".join(sorted({record.versions.platform for record in runs.values()}))
-    return (
-        f"These {len(runs)} runs, baselines included, took {minutes:.1f} minutes of run time in all, on {platforms}."
-    )
+    return f"These {len(runs)} runs, baselines included, took {minutes:.1f} minutes in all, one after the other."
 
 
 def pick_text(pick: Pick) -> str:
