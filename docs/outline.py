@@ -15,7 +15,8 @@ from sphinx.application import Sphinx
 
 _SECTION = re.compile(r"^## (.+)\n((?:(?!^## ).*\n)*)", re.MULTILINE)
 _PAGE = re.compile(r"^\| \[[^\]]+\]\(([\w/-]+)\.md\) \|", re.MULTILINE)
-_LINK = re.compile(r"\[([^\]\n]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+# Not of a picture, which is part of its page.
+_LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 

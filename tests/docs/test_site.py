@@ -71,6 +71,15 @@ class TestSite:
             assert (site / f"{name}.html").is_file()
             assert name == "index" or f'href="{name}.html"' in sidebar, name
 
+    @pytest.mark.parametrize("name", ["results", "sensitivity"])
+    def test_pictures_are_shown_and_not_named(self, site, name):
+        source = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+        page = (site / f"{name}.html").read_text(encoding="utf-8")
+        wanted = [line.split("plots/")[1].rstrip(")") for line in source.splitlines() if line.startswith("![")]
+        shown = [load.rsplit("/", 1)[1] for load in Tags(page).loads if load.startswith("_images/")]
+        assert wanted
+        assert shown == wanted
+
     def test_it_loads_nothing_from_elsewhere(self, site):
         for page in site.rglob("*.html"):
             for target in Tags(page.read_text(encoding="utf-8")).loads:
