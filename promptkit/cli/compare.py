@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptkit.cli.options import (
+    CleanOption,
     DeviceOption,
     DownloadOption,
+    EncodingOption,
+    LabelColumnOption,
     MirrorOption,
     StoreOption,
+    TextBColumnOption,
+    TextColumnOption,
     VerbalizerOption,
     command_line,
 )
@@ -67,13 +72,11 @@ def register(app: typer.Typer) -> None:
         metric: Annotated[
             list[str] | None, typer.Option(metavar="M", help="A metric beside accuracy and F1, for the records.")
         ] = None,
-        clean: Annotated[bool, typer.Option("--clean", help="The classic cleaning of movie reviews.")] = False,
-        text_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the text.")] = None,
-        text_b_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the second text.")] = None,
-        label_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the label.")] = None,
-        encoding: Annotated[
-            str | None, typer.Option(metavar="NAME", help="Encoding of the data files, if not UTF-8.")
-        ] = None,
+        clean: CleanOption = False,
+        text_column: TextColumnOption = None,
+        text_b_column: TextBColumnOption = None,
+        label_column: LabelColumnOption = None,
+        encoding: EncodingOption = None,
         device: DeviceOption = "auto",
         download: DownloadOption = False,
         mirror: MirrorOption = None,

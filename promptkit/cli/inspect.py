@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptkit.cli.options import DeviceOption, DownloadOption, JsonOption, MirrorOption
+from promptkit.cli.options import (
+    DeviceOption,
+    DownloadOption,
+    JsonOption,
+    MirrorOption,
+    OtherModelOption,
+    SecondTextOption,
+    StoreOption,
+)
+from promptkit.config import DEFAULT_STORE
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
 
@@ -30,9 +39,7 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Argument(metavar="TEXT", help="Show which pieces of it the prediction hangs on."),
         ] = None,
-        text_b: Annotated[
-            str | None, typer.Option(metavar="TEXT", help="Second text, for a template with {text_b}.")
-        ] = None,
+        text_b: SecondTextOption = None,
         nearest: Annotated[
             int | None,
             typer.Option(metavar="K", help=f"Nearest words for each virtual token; {_NEAREST} by default."),
@@ -41,11 +48,8 @@ def register(app: typer.Typer) -> None:
             Path | None, typer.Option(metavar="FILE.svg|.png", help="Draw virtual tokens and words.")
         ] = None,
         html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same as an HTML page.")] = None,
-        store: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the store.")] = Path("runs"),
-        model: Annotated[
-            str | None,
-            typer.Option(metavar="NAME|DIR|ID", help="The model, if it is not where the run found it."),
-        ] = None,
+        store: StoreOption = Path(DEFAULT_STORE),
+        model: OtherModelOption = None,
         device: DeviceOption = "auto",
         download: DownloadOption = False,
         mirror: MirrorOption = None,

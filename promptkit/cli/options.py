@@ -41,6 +41,22 @@ MaxLengthOption = Annotated[
     int,
     typer.Option("--max-length", metavar="N", help="Most tokens of a text with its template; texts are cut."),
 ]
+CleanOption = Annotated[bool, typer.Option("--clean", help="The classic cleaning of movie reviews.")]
+TextColumnOption = Annotated[str | None, typer.Option("--text-column", metavar="NAME", help="Column of the text.")]
+TextBColumnOption = Annotated[
+    str | None, typer.Option("--text-b-column", metavar="NAME", help="Column of the second text.")
+]
+LabelColumnOption = Annotated[str | None, typer.Option("--label-column", metavar="NAME", help="Column of the label.")]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the data files, if not UTF-8.")
+]
+SecondTextOption = Annotated[
+    str | None, typer.Option("--text-b", metavar="TEXT", help="Second text, for a template with {text_b}.")
+]
+OtherModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME|DIR|ID", help="The model, if it is not where the run found it."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptkit.cli.options import DeviceOption, DownloadOption, MirrorOption, StoreOption
+from promptkit.cli.options import (
+    DeviceOption,
+    DownloadOption,
+    MirrorOption,
+    OtherModelOption,
+    SecondTextOption,
+    StoreOption,
+)
 from promptkit.config import DEFAULT_STORE
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
@@ -41,9 +48,7 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Argument(metavar="[TEXT]...", help="Texts; else lines of --file or standard input."),
         ] = None,
-        text_b: Annotated[
-            str | None, typer.Option(metavar="TEXT", help="Second text, for a template with {text_b}.")
-        ] = None,
+        text_b: SecondTextOption = None,
         file: Annotated[
             str | None,
             typer.Option(
@@ -54,10 +59,7 @@ def register(app: typer.Typer) -> None:
         encoding: Annotated[
             str | None, typer.Option(metavar="NAME", help="Encoding of the lines, if not UTF-8.")
         ] = None,
-        model: Annotated[
-            str | None,
-            typer.Option(metavar="NAME|DIR|ID", help="The model, if it is not where the run found it."),
-        ] = None,
+        model: OtherModelOption = None,
         device: DeviceOption = "auto",
         download: DownloadOption = False,
         mirror: MirrorOption = None,

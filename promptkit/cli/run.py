@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptkit.cli.options import (
+    CleanOption,
     DeviceOption,
     DownloadOption,
+    EncodingOption,
+    LabelColumnOption,
     MaxLengthOption,
     MirrorOption,
     ModelOption,
@@ -20,6 +23,8 @@ from promptkit.cli.options import (
     SettingsOption,
     SlotsOption,
     StoreOption,
+    TextBColumnOption,
+    TextColumnOption,
     VerbalizerOption,
     command_line,
 )
@@ -72,13 +77,11 @@ def register(app: typer.Typer) -> None:
         mode: Annotated[
             str, typer.Option(metavar="graph|pynative", help="Compile the model, or run it eagerly.")
         ] = "graph",
-        clean: Annotated[bool, typer.Option("--clean", help="The classic cleaning of movie reviews.")] = False,
-        text_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the text.")] = None,
-        text_b_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the second text.")] = None,
-        label_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the label.")] = None,
-        encoding: Annotated[
-            str | None, typer.Option(metavar="NAME", help="Encoding of the data files, if not UTF-8.")
-        ] = None,
+        clean: CleanOption = False,
+        text_column: TextColumnOption = None,
+        text_b_column: TextBColumnOption = None,
+        label_column: LabelColumnOption = None,
+        encoding: EncodingOption = None,
         download: DownloadOption = False,
         mirror: MirrorOption = None,
         out: Annotated[
