@@ -111,7 +111,10 @@ def _execute(
 
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
-    backbone = load_backbone(plan.model.directory, source=config.model, tokenizer=plan.model.tokenizer)
+    files = plan.model
+    backbone = load_backbone(
+        files.directory, source=config.model, tokenizer=files.tokenizer, fingerprint=files.fingerprint
+    )
     members = _run_members(plan, encoded, backbone, checkpoints)
     dev = mean_log_softmax([member.dev_scores for member in members])
     test = mean_log_softmax([member.test_scores for member in members])

@@ -10,13 +10,20 @@ from promptkit.engine.config import read_config
 from promptkit.engine.tokenizer import Tokenizer, load_tokenizer
 
 
-def load_backbone(directory: Path, *, source: str | None = None, tokenizer: Tokenizer | None = None) -> Backbone:
+def load_backbone(
+    directory: Path,
+    *,
+    source: str | None = None,
+    tokenizer: Tokenizer | None = None,
+    fingerprint: str | None = None,
+) -> Backbone:
     """Load a Hugging Face checkpoint directory as a frozen backbone.
 
     Args:
         directory: holds `config.json`, `model.safetensors` and the tokenizer's files.
         source: the name to report; the directory by default.
         tokenizer: its tokenizer, if it is loaded already.
+        fingerprint: of its files, if it is known already.
 
     Raises:
         UserError: for anything that is missing, unreadable, unsupported or misshapen.
@@ -26,5 +33,9 @@ def load_backbone(directory: Path, *, source: str | None = None, tokenizer: Toke
         tokenizer = load_tokenizer(directory, config.architecture, config.vocab_size)
     weights = read_weights(directory, config)
     return Backbone(
-        config, weights, tokenizer, source=source or str(directory), fingerprint=file_fingerprint(directory)
+        config,
+        weights,
+        tokenizer,
+        source=source or str(directory),
+        fingerprint=fingerprint or file_fingerprint(directory),
     )
