@@ -43,18 +43,18 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 
+from promptkit.backbones.device import set_device  # noqa: E402
 from promptkit.data import Batcher  # noqa: E402
-from promptkit.engine.device import set_device  # noqa: E402
 
 set_device("CPU")
 
 import mindspore as ms  # noqa: E402
 
-from promptkit.engine.loading import load_backbone  # noqa: E402
-from promptkit.member import choose_widths  # noqa: E402
+from promptkit.backbones.native.loading import load_backbone  # noqa: E402
 from promptkit.nn import Backbone, SoftPrompt, VirtualTokens, initial_vectors  # noqa: E402
-from promptkit.prompt import EncodedTask, PromptTask, resolve_prompt  # noqa: E402
 from promptkit.prompting import Encoded, Template, Verbalizer  # noqa: E402
+from promptkit.prompting.resolved import EncodedTask, PromptTask, resolve_prompt  # noqa: E402
+from promptkit.running.member import choose_widths  # noqa: E402
 from promptkit.training import EncodedSource, Executor, TrainingSettings, train  # noqa: E402
 from promptkit.training.sources import BatchSource, Step  # noqa: E402
 from promptkit.version import __version__  # noqa: E402

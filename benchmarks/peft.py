@@ -25,8 +25,8 @@ from typing import Any
 from soft_prompt_job import JobSettings, write_job
 from tabulate import tabulate
 
-from promptkit.config import DEFAULT_DATA, DEFAULT_MODEL
 from promptkit.errors import UserError
+from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = ("torch==2.13.0", "transformers>=5,<6", "peft>=0.17,<1", "numpy", "safetensors")

@@ -15,14 +15,14 @@ from typing import Any, Literal
 import numpy as np
 from safetensors import safe_open
 
-from promptkit.config import MAX_LENGTH
+from promptkit.backbones.catalog import find_model
+from promptkit.backbones.native.config import read_config
+from promptkit.backbones.native.tokenizer import Tokenizer, load_tokenizer
 from promptkit.data import Example, Task, load_task
-from promptkit.engine.catalog import find_model
-from promptkit.engine.config import read_config
-from promptkit.engine.tokenizer import Tokenizer, load_tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting import Encoded, Encoder, Template, default_words
-from promptkit.strategy import Defaults
+from promptkit.running.config import MAX_LENGTH
+from promptkit.strategies.contract import Defaults
 
 Order = Literal["shuffled", "by-length"]
 

@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from promptkit.data import Batch, Example, Task, load_task
     from promptkit.errors import UserError
     from promptkit.hooks import hookimpl
-    from promptkit.prompt import PromptTask
     from promptkit.prompting import Template, Verbalizer
-    from promptkit.runner import Prediction, Predictor, RunConfig, RunResult, load, run
-    from promptkit.strategy import Defaults, Strategy, StrategyOptions
+    from promptkit.prompting.resolved import PromptTask
+    from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
+    from promptkit.strategies.contract import Defaults, Strategy, StrategyOptions
 
 _HOMES = {
     "Batch": "promptkit.data",
-    "Defaults": "promptkit.strategy",
+    "Defaults": "promptkit.strategies.contract",
     "Example": "promptkit.data",
-    "Prediction": "promptkit.runner",
-    "Predictor": "promptkit.runner",
-    "PromptTask": "promptkit.prompt",
-    "RunConfig": "promptkit.runner",
-    "RunResult": "promptkit.runner",
-    "Strategy": "promptkit.strategy",
-    "StrategyOptions": "promptkit.strategy",
+    "Prediction": "promptkit.running.runner",
+    "Predictor": "promptkit.running.runner",
+    "PromptTask": "promptkit.prompting.resolved",
+    "RunConfig": "promptkit.running.runner",
+    "RunResult": "promptkit.running.runner",
+    "Strategy": "promptkit.strategies.contract",
+    "StrategyOptions": "promptkit.strategies.contract",
     "Task": "promptkit.data",
     "Template": "promptkit.prompting",
     "UserError": "promptkit.errors",
     "Verbalizer": "promptkit.prompting",
     "hookimpl": "promptkit.hooks",
-    "load": "promptkit.runner",
+    "load": "promptkit.running.runner",
     "load_task": "promptkit.data",
-    "run": "promptkit.runner",
+    "run": "promptkit.running.runner",
 }
 
 __all__ = [

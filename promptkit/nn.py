@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from promptkit.engine.backbone import Backbone, LMHead
+from promptkit.backbones.native.model import Backbone, LMHead
 from promptkit.errors import UserError
 
 if TYPE_CHECKING:
-    from promptkit.prompt import PromptTask
     from promptkit.prompting import ResolvedVerbalizer
+    from promptkit.prompting.resolved import PromptTask
 
 PARTS = ("prompt", "encoder", "head", "backbone")
 

@@ -22,8 +22,8 @@ from promptkit.cli.options import (
     VerbalizerOption,
     command_line,
 )
-from promptkit.config import DEFAULT_STORE, parse_settings
 from promptkit.errors import UserError
+from promptkit.running.config import DEFAULT_STORE, parse_settings
 
 if TYPE_CHECKING:
     from promptkit.comparison import ComparisonResult, Experiment
@@ -92,8 +92,9 @@ def register(app: typer.Typer) -> None:
         quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but the table.")] = False,
     ) -> None:
         """Compare strategies on the same draws; killed and run again, it goes on where it stopped."""
+        from promptkit.analysis import summarise
         from promptkit.comparison import compare as run_comparison
-        from promptkit.reports import comparison_table, summarise
+        from promptkit.reports import comparison_table
 
         if dask and jobs > 1:
             raise UserError("give --jobs or --dask, not both.")
@@ -153,7 +154,7 @@ def make(reference: str | None, pairs: list[str], *, shared: dict[str, Any], **f
 
 def split_settings(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of every run, and those of each strategy, of `[STRATEGY.]KEY=VALUE` strings."""
-    from promptkit.config import RunConfig
+    from promptkit.running.config import RunConfig
 
     general: dict[str, Any] = {}
     own: dict[str, Any] = {}

@@ -17,9 +17,9 @@ from promptkit.cli.options import (
     SecondTextOption,
     StoreOption,
 )
-from promptkit.config import DEFAULT_STORE
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
+from promptkit.running.config import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from promptkit.inspection import Attribution, PromptReport
@@ -97,7 +97,7 @@ def _check(text: str | None, text_b: str | None, nearest: int | None, plot: Path
 def _attribute(path: Path, text: str, text_b: str | None, loading: dict[str, Any]) -> Attribution:
     from promptkit.cli.predict import Line, to_fields
     from promptkit.inspection import attribute
-    from promptkit.predictor import load
+    from promptkit.running.predictor import load
 
     predictor = load(path, **loading)
     (fields,) = to_fields([Line(text, "TEXT")], text_b, predictor.card["templates"])

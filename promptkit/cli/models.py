@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
         """List the language models at hand."""
         from tabulate import tabulate
 
-        from promptkit.engine.catalog import list_models
+        from promptkit.backbones.catalog import list_models
         from promptkit.hooks import get_host
 
         cards = list_models({name: entry.locate for name, entry in get_host().models.items()})

@@ -18,12 +18,12 @@ from promptkit.cli.options import (
     SecondTextOption,
     StoreOption,
 )
-from promptkit.config import DEFAULT_STORE
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
+from promptkit.running.config import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from promptkit.predictor import Prediction
+    from promptkit.running.predictor import Prediction
 
 _STANDARD_INPUT = Path("standard input")
 
@@ -71,7 +71,7 @@ def register(app: typer.Typer) -> None:
         """Print label, probability and text of every text."""
         lines = read_lines(text or [], text_b, file, encoding)
         with keyboard_interrupts():
-            from promptkit.predictor import load
+            from promptkit.running.predictor import load
             from promptkit.runs import resolve_run
 
             predictor = load(resolve_run(run, store), model=model, device=device, download=download, mirror=mirror)

@@ -19,12 +19,12 @@ from promptkit.cli.options import (
     SlotsOption,
     VerbalizerOption,
 )
-from promptkit.config import DEFAULT_MODEL, MAX_LENGTH
 from promptkit.errors import UserError
+from promptkit.running.config import DEFAULT_MODEL, MAX_LENGTH
 
 if TYPE_CHECKING:
-    from promptkit.prompt import PromptTask
     from promptkit.prompting import Template, TokenizerFace, Verbalizer
+    from promptkit.prompting.resolved import PromptTask
 
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
 _ROLES = {"field:text": "text", "field:text_b": "text_b", "mask": "mask slot", "virtual": "virtual token"}
@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
         mirror: MirrorOption = None,
     ) -> None:
         """Show the tokens of a prompt and of its label words."""
-        from promptkit.config import make_config, parse_settings
+        from promptkit.running.config import make_config, parse_settings
 
         # Checks the choices, and says what is wrong with them in the words of `run`.
         config = make_config(
@@ -93,7 +93,7 @@ def _templates(config: Any, language: str) -> list[Template]:
     """Return the templates as the strategy prepares them; without any, its own for the language."""
     from promptkit.hooks import get_host
     from promptkit.prompting import Template
-    from promptkit.strategy import Defaults, parse_options
+    from promptkit.strategies.contract import Defaults, parse_options
 
     if not config.strategy:
         if config.options:
@@ -117,7 +117,7 @@ def _fields(templates: list[Template], text: str, text_b: str | None) -> dict[st
 
 
 def _find_model(model: str, download: bool, mirror: str | None) -> Path:
-    from promptkit.engine.catalog import find_model
+    from promptkit.backbones.catalog import find_model
     from promptkit.hooks import get_host
 
     registry = {name: entry.locate for name, entry in get_host().models.items()}
@@ -126,8 +126,8 @@ def _find_model(model: str, download: bool, mirror: str | None) -> Path:
 
 def _load_tokenizer(directory: Path, max_length: int) -> tuple[TokenizerFace, int]:
     """Return the tokenizer and the longest row the model takes."""
-    from promptkit.engine.config import read_config
-    from promptkit.engine.tokenizer import load_tokenizer
+    from promptkit.backbones.native.config import read_config
+    from promptkit.backbones.native.tokenizer import load_tokenizer
 
     shape = read_config(directory)
     tokenizer = load_tokenizer(directory, shape.architecture, shape.vocab_size)
@@ -144,7 +144,7 @@ def _show(
 ) -> None:
     import numpy as np
 
-    from promptkit.prompt import resolve_prompt
+    from promptkit.prompting.resolved import resolve_prompt
 
     typer.echo(f"template: {template}")
     try:

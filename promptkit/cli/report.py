@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptkit.cli.options import StoreOption
-from promptkit.config import DEFAULT_STORE
 from promptkit.errors import UserError, unknown
+from promptkit.running.config import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from promptkit.reports import Summary
+    from promptkit.analysis import Summary
 
 FORMATS = ("simple", "md", "latex", "csv", "html")
 SUFFIXES = {".txt": "simple", ".md": "md", ".tex": "latex", ".csv": "csv", ".html": "html", ".htm": "html"}
@@ -94,14 +94,14 @@ def render(summary: Summary, format: str, *, times: bool) -> str:
 
 def draw(summary: Summary, folder: Path, *, times: bool) -> dict[Path, str]:
     """Return the plots of a comparison as SVG by file; without `times` not the one of costs."""
-    from promptkit.reports.plots import PLOTS
+    from promptkit.drawing.plots import PLOTS
 
     made = {name: plot(summary) for name, plot in PLOTS.items() if times or name != "cost"}
     return {folder / f"{summary.comparison.name}-{name}.svg": svg for name, svg in made.items() if svg}
 
 
 def _summary(folder: Path, name: str | None) -> Summary:
-    from promptkit.reports import summarise
+    from promptkit.analysis import summarise
     from promptkit.runs.store import Store
 
     with Store.open(folder, create=False) as store:

@@ -28,12 +28,12 @@ from promptkit.cli.options import (
     VerbalizerOption,
     command_line,
 )
-from promptkit.config import DEFAULT_DATA, DEFAULT_MODEL, DEFAULT_STORE, MAX_LENGTH
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
+from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, DEFAULT_STORE, MAX_LENGTH
 
 if TYPE_CHECKING:
-    from promptkit.runner import RunResult
+    from promptkit.running.runner import RunResult
 
 
 def register(app: typer.Typer) -> None:
@@ -98,7 +98,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> None:
         """Train and judge one prompt, and write a run directory."""
-        from promptkit.config import make_config, parse_settings
+        from promptkit.running.config import make_config, parse_settings
 
         config = make_config(
             strategy=strategy,
@@ -135,7 +135,7 @@ def register(app: typer.Typer) -> None:
         )
         with keyboard_interrupts():
             from promptkit.reports import result_table
-            from promptkit.runner import execute
+            from promptkit.running.runner import execute
 
             result = execute(config, announce=None if quiet else typer.echo)
         typer.echo(f"\n{result_table([result.record])}\n")

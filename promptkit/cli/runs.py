@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptkit.cli.options import JsonOption, StoreOption
-from promptkit.config import DEFAULT_STORE
 from promptkit.errors import UserError
+from promptkit.running.config import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from promptkit.runs import Store, StoredRun

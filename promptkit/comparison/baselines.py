@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from promptkit.comparison.experiment import Experiment
-from promptkit.config import RunConfig
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
-from promptkit.plan import Inputs
-from promptkit.record_of import scores, task_info
+from promptkit.running.config import RunConfig
+from promptkit.running.plan import Inputs
+from promptkit.running.record import scores, task_info
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.record import Cost, LearntParameters, Seconds
 from promptkit.runs.stored import PlannedCell

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptkit.comparison.experiment import Experiment, Variant
-from promptkit.config import RunConfig
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.plan import Inputs, Plan, make_plan
+from promptkit.running.config import RunConfig
+from promptkit.running.plan import Inputs, Plan, make_plan
 from promptkit.runs.stored import PlannedCell, Shots
 
 ZERO_SHOT = "hard"

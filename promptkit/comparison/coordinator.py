@@ -16,7 +16,7 @@ from promptkit.comparison.experiment import Experiment
 from promptkit.comparison.orders import Order, Outcome, clear
 from promptkit.comparison.pools import run_here, run_on_cluster
 from promptkit.errors import UserError
-from promptkit.plan import Inputs
+from promptkit.running.plan import Inputs
 from promptkit.runs import RunDirectory
 from promptkit.runs.predictions import read_predictions
 from promptkit.runs.record import RunRecord

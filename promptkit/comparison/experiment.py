@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from promptkit.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
 from promptkit.errors import UserError, did_you_mean, unknown
+from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
 
 PRESETS = Path(__file__).parent / "presets"
 # What the grid itself decides, or what belongs to one run only.

@@ -44,9 +44,9 @@ def main(folder: Path, where: Path) -> int:
 
 
 def _run(folder: Path) -> int:
-    from promptkit.config import RunConfig
     from promptkit.errors import UserError
-    from promptkit.runner import execute
+    from promptkit.running.config import RunConfig
+    from promptkit.running.runner import execute
     from promptkit.runs.faults import disk_fault
 
     order = RunConfig.model_validate_json((folder / ORDER).read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from promptkit.strategy import Strategy, check_class
+from promptkit.strategies.contract import Strategy, check_class
 
 if TYPE_CHECKING:
     from promptkit.data import Task

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import typer
 
     from promptkit.data import Task
-    from promptkit.strategy import Strategy
+    from promptkit.strategies.contract import Strategy
 
 PROJECT = "promptkit"
 HOOK_PREFIX = "promptkit_register_"

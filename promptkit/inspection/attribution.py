@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptkit.scores import mean_log_softmax
+from promptkit.running.ensemble import mean_log_softmax
 
 if TYPE_CHECKING:
-    from promptkit.predictor import Predictor
     from promptkit.prompting import Encoded
+    from promptkit.running.predictor import Predictor
 
 # The prompts without a piece go through the model together, up to so many: their activations must fit into memory.
 _TOGETHER = 128

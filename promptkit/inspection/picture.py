@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptkit.drawing.legend import Legend
+from promptkit.drawing.notes import place_notes
+from promptkit.drawing.svg import FONT, GREY, POINTS, WIDTH, add_axes, drawing, new_figure, to_svg
+from promptkit.drawing.text import fit, shorten
 from promptkit.errors import UserError
 from promptkit.inspection.report import Kind, Mark, PromptReport, VirtualPrompt
-from promptkit.reports.drawing.legend import Legend
-from promptkit.reports.drawing.notes import place_notes
-from promptkit.reports.drawing.svg import FONT, GREY, POINTS, WIDTH, add_axes, drawing, new_figure, to_svg
-from promptkit.reports.drawing.text import fit, shorten
 from promptkit.runs.files import write_atomically
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from promptkit.errors import UserError
 from promptkit.inspection.vectors import Neighbour, nearest_words, principal_components, similarity, word_rows
-from promptkit.restore import OpenedPrompt, open_prompt
+from promptkit.running.restore import OpenedPrompt, open_prompt
 
 if TYPE_CHECKING:
     from promptkit.nn import PromptedModel
-    from promptkit.prompt import PromptTask
+    from promptkit.prompting.resolved import PromptTask
 
 MAX_NEAREST = 100
 VECTORS = "prompt.vectors"

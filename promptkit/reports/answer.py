@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from promptkit.analysis.figures import p_text, short_number
+from promptkit.drawing.selection import featured, shots_phrase
 from promptkit.evaluation.baselines import SIGNIFICANCE
-from promptkit.reports.drawing.selection import featured, shots_phrase
-from promptkit.reports.figures import p_text, short_number
 from promptkit.reports.table import human_bytes
 from promptkit.runs.record import LearntParameters
 
 if TYPE_CHECKING:
-    from promptkit.reports.summary import Row, Summary
+    from promptkit.analysis.summary import Row, Summary
 
 _SPACE = "\u00a0"  # keeps a figure and its unit on one line
 _DIGITS = 9  # means of equal scores over different numbers of seeds may differ in the last digit

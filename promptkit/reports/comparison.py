@@ -11,12 +11,12 @@ from typing import Literal
 
 from tabulate import tabulate
 
+from promptkit.analysis.figures import NONE, difference_text, p_text, score_text, short_number
+from promptkit.analysis.statistics import Difference
+from promptkit.analysis.summary import NO_BETTER_MARK, NO_BETTER_NOTE, Against, Row, Summary
+from promptkit.analysis.wording import pick_text, shots_text, time_text
 from promptkit.errors import unknown
-from promptkit.evaluation.statistics import Difference
-from promptkit.reports.figures import NONE, difference_text, p_text, score_text, short_number
-from promptkit.reports.summary import NO_BETTER_MARK, NO_BETTER_NOTE, Against, Row, Summary
 from promptkit.reports.table import human_bytes, learnt_text
-from promptkit.reports.wording import pick_text, shots_text, time_text
 
 ComparisonFormat = Literal["simple", "github", "latex", "csv"]
 FORMATS: tuple[ComparisonFormat, ...] = ("simple", "github", "latex", "csv")

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptkit.analysis.disagreement import disagreement
+from promptkit.analysis.figures import NONE, difference_text, p_text, score_text, short_number
+from promptkit.analysis.summary import NO_BETTER_MARK, NO_BETTER_NOTE
+from promptkit.analysis.wording import pick_text, shots_text
+from promptkit.drawing.plots import PLOTS
+from promptkit.drawing.text import plain
 from promptkit.reports.answer import answer, is_better
-from promptkit.reports.disagreement import disagreement
-from promptkit.reports.drawing.text import plain
-from promptkit.reports.figures import NONE, difference_text, p_text, score_text, short_number
-from promptkit.reports.plots import PLOTS
 from promptkit.reports.provenance import command, facts, prompts
-from promptkit.reports.summary import NO_BETTER_MARK, NO_BETTER_NOTE
 from promptkit.reports.table import human_bytes, learnt_text
-from promptkit.reports.wording import pick_text, shots_text
 
 if TYPE_CHECKING:
-    from promptkit.reports.summary import Row, Summary
+    from promptkit.analysis.summary import Row, Summary
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST = 320

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from promptkit.reports.wording import shots_text
+from promptkit.analysis.wording import shots_text
 from promptkit.runs.record import RunRecord
 
 if TYPE_CHECKING:
-    from promptkit.reports.summary import Row, Summary
+    from promptkit.analysis.summary import Row, Summary
 
 Fact = tuple[str, tuple[str, ...]]
 """What it is, and its values: one where all runs agree."""

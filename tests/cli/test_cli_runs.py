@@ -185,7 +185,7 @@ def test_a_deleted_artifact_is_one_line(call: Call, filled: Path, refused: Calla
 def test_predict_takes_a_run_of_the_store(
     call: Call, filled: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import promptkit.predictor
+    import promptkit.running.predictor
 
     class FoundError(Exception):
         """Carries what was to be loaded."""
@@ -193,7 +193,7 @@ def test_predict_takes_a_run_of_the_store(
     def load(path: Path, **_: Any) -> None:
         raise FoundError(path)
 
-    monkeypatch.setattr(promptkit.predictor, "load", load)
+    monkeypatch.setattr(promptkit.running.predictor, "load", load)
     for reference in ("soft-001", "1"):
         with pytest.raises(FoundError) as caught:
             call("predict", reference, "good")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from promptkit.comparison.orders import Order, Outcome
-from promptkit.config import RunConfig
-from promptkit.plan import make_plan
+from promptkit.running.config import RunConfig
+from promptkit.running.plan import make_plan
 from promptkit.runs import (
     BackboneInfo,
     Cost,

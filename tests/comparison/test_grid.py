@@ -12,7 +12,7 @@ from promptkit import UserError
 from promptkit.comparison import Experiment
 from promptkit.comparison.baselines import plan_baselines
 from promptkit.comparison.cells import Grid, make_grid
-from promptkit.plan import Inputs, make_plan
+from promptkit.running.plan import Inputs, make_plan
 
 Make = Callable[..., Experiment]
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 import promptkit
 from promptkit.cli.app import build_app
-from promptkit.config import RunConfig
 from promptkit.hooks import PluginHost
+from promptkit.running.config import RunConfig
 from promptkit.runs import RunRecord
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,7 +165,10 @@ def _called(path: Path) -> set[str]:
 
 def test_devices_md_lists_exactly_the_operators_that_are_called():
     package = ROOT / "promptkit"
-    files = [package / "nn.py", *(package / "engine").glob("*.py"), *(package / "training").glob("*.py")]
+    files = [
+        package / "nn.py",
+        *(f for room in ("backbones", "strategies", "training") for f in (package / room).rglob("*.py")),
+    ]
     files += (ROOT / "plugins").glob("*/*.py")
     assert set().union(*map(_called, files)) == set(_operator_rows())
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from promptkit.evaluation import Difference, Spread, holm, mcnemar, paired_bootstrap, spread
+from promptkit.analysis import Difference, Spread, holm, mcnemar, paired_bootstrap, spread
 
 Right = np.ndarray[Any, np.dtype[np.bool_]]
 

@@ -16,8 +16,8 @@ WORDS = "negative=bad; positive=great"
 @pytest.fixture(scope="session")
 def backbone() -> Any:
     pytest.importorskip("mindspore")
-    from promptkit.engine.device import set_device
-    from promptkit.engine.loading import load_backbone
+    from promptkit.backbones.device import set_device
+    from promptkit.backbones.native.loading import load_backbone
 
     set_device("CPU")
     return load_backbone(GOLDENS / "bert-odd")
@@ -30,9 +30,9 @@ Artifact = Callable[..., Path]
 def artifact(backbone: Any, tmp_path: Path) -> Artifact:
     """Save the prompt of `strategy` as it starts; `change` is told every tensor and returns what to keep."""
     from promptkit.hooks import get_host
-    from promptkit.restore import OpenedPrompt
+    from promptkit.running.restore import OpenedPrompt
     from promptkit.runs import save_artifact
-    from promptkit.strategy import parse_options
+    from promptkit.strategies.contract import parse_options
 
     def make(
         strategy: str,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fake_comparisons import fake_comparison
 
-from promptkit.evaluation.statistics import Difference, Spread
-from promptkit.reports import Against, Summary, summarise
+from promptkit.analysis import Against, Summary, summarise
+from promptkit.analysis.statistics import Difference, Spread
 from promptkit.reports.answer import answer
 
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 from fake_comparisons import fake_comparison
 
+from promptkit.analysis import Difference, Spread, Summary, summarise
+from promptkit.analysis.figures import difference_text, p_text, score_text, short_number
 from promptkit.errors import UserError
-from promptkit.evaluation import Difference, Spread
-from promptkit.reports import Summary, comparison_table, summarise
+from promptkit.reports import comparison_table
 from promptkit.reports.comparison import FORMATS
-from promptkit.reports.figures import difference_text, p_text, score_text, short_number
 
 NASTY = r"50% of_it & {x} \y #1"
 

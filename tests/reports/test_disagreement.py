@@ -12,8 +12,8 @@ import pytest
 from fake_comparisons import fake_comparison
 from page_files import write_texts
 
-from promptkit.reports import Summary, summarise
-from promptkit.reports.disagreement import disagreement
+from promptkit.analysis import Summary, summarise
+from promptkit.analysis.disagreement import disagreement
 from promptkit.runs.stored import StoredComparison
 
 ODD = ("plain", "tab\tand\nline\x85end", "back\\slash \\n", "<script>alert(1)</script>", "中文", "")

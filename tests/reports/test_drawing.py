@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptkit.reports.drawing.looks import looks_of
-from promptkit.reports.drawing.notes import place_notes
-from promptkit.reports.drawing.text import amount, fit, percent, plain, shorten, text_width, wrap
+from promptkit.drawing.looks import looks_of
+from promptkit.drawing.notes import place_notes
+from promptkit.drawing.text import amount, fit, percent, plain, shorten, text_width, wrap
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
 

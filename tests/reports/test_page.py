@@ -11,7 +11,7 @@ import pytest
 from fake_comparisons import fake_comparison
 from page_files import write_texts
 
-from promptkit.reports import Summary, summarise
+from promptkit.analysis import Summary, summarise
 from promptkit.reports.page import excerpt, report_page
 
 VARIANTS = {"soft": ("tokens=1", "tokens=5", "tokens=20"), "pet": ("great / terrible", "good / bad")}

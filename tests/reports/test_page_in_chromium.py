@@ -14,7 +14,7 @@ import pytest
 from fake_comparisons import fake_comparison
 from page_files import write_texts
 
-from promptkit.reports import summarise
+from promptkit.analysis import summarise
 from promptkit.reports.page import report_page
 from promptkit.runs.stored import StoredComparison
 

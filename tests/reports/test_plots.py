@@ -16,9 +16,10 @@ import pytest
 from fake_comparisons import fake_comparison
 from page_files import SVG, identifiers, words
 
-from promptkit.reports import Summary, plots, summarise
-from promptkit.reports.drawing.confusion import shares
-from promptkit.reports.plots import PLOTS
+from promptkit.analysis import Summary, summarise
+from promptkit.drawing import plots
+from promptkit.drawing.confusion import shares
+from promptkit.drawing.plots import PLOTS
 from promptkit.runs import RunRecord
 from promptkit.runs.record import Epoch
 from promptkit.runs.stored import StoredComparison, StoredRun
@@ -98,7 +99,8 @@ def test_the_same_summary_gives_the_same_bytes(full: Summary, drawn: dict[str, s
 def test_another_process_with_other_hashes_gives_the_same_bytes_whatever_its_matplotlibrc(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text("svg.fonttype: path\nfont.size: 20\naxes.grid: False\n")
     code = (
-        "from fake_comparisons import fake_comparison; from promptkit.reports import plots, summarise; "
+        "from fake_comparisons import fake_comparison; from promptkit.drawing import plots; "
+        "from promptkit.analysis import summarise; "
         "print(plots.cost(summarise(fake_comparison(test_examples=40, shots=(16,)))))"
     )
     here = str(Path(__file__).parent)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from fake_comparisons import fake_comparison, with_test_predictions
 
+from promptkit.analysis import Row, Summary, holm, mcnemar, paired_bootstrap, summarise
 from promptkit.errors import UserError
-from promptkit.evaluation import holm, mcnemar, no_better_than_majority, paired_bootstrap
-from promptkit.reports import Row, Summary, summarise
+from promptkit.evaluation import no_better_than_majority
 from promptkit.runs.stored import Shots, StoredComparison, StoredRun
 
 VARIANTS = {"soft": ("tokens=1", "tokens=5", "tokens=20")}

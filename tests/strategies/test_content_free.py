@@ -12,10 +12,10 @@ pytest.importorskip("mindspore")
 
 from mindspore import Tensor
 
-from promptkit.engine.device import set_device
-from promptkit.engine.loading import load_backbone
-from promptkit.prompt import PromptTask, resolve_prompt
+from promptkit.backbones.device import set_device
+from promptkit.backbones.native.loading import load_backbone
 from promptkit.prompting import Template, Verbalizer
+from promptkit.prompting.resolved import PromptTask, resolve_prompt
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 

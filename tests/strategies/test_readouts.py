@@ -12,11 +12,11 @@ pytest.importorskip("mindspore")
 
 from mindspore import Tensor
 
-from promptkit.engine.device import set_device
-from promptkit.engine.loading import load_backbone
+from promptkit.backbones.device import set_device
+from promptkit.backbones.native.loading import load_backbone
 from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors
-from promptkit.prompt import PromptTask, resolve_prompt
 from promptkit.prompting import Template, Verbalizer
+from promptkit.prompting.resolved import PromptTask, resolve_prompt
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 LABELS = ("negative", "positive")

@@ -89,11 +89,11 @@ def test_a_loaded_prompt_predicts_what_the_run_predicted(
 def test_p_tuning_folds_without_a_change_and_keeps_only_vectors(tiny_run: Run, tmp_path: Path) -> None:
     from mindspore import Tensor
 
-    from promptkit.engine.loading import load_backbone
+    from promptkit.backbones.native.loading import load_backbone
     from promptkit.hooks import get_host
     from promptkit.nn import count_parameters
-    from promptkit.prompt import resolve_prompt
     from promptkit.prompting import Template, Verbalizer
+    from promptkit.prompting.resolved import resolve_prompt
 
     backbone = load_backbone(REPO / "tests" / "goldens" / "bert-odd")
     task = resolve_prompt(
@@ -116,12 +116,12 @@ def test_p_tuning_folds_without_a_change_and_keeps_only_vectors(tiny_run: Run, t
 
 
 def test_tuning_the_whole_model_leaves_the_shared_backbone_alone() -> None:
-    from promptkit.engine.loading import load_backbone
+    from promptkit.backbones.native.loading import load_backbone
     from promptkit.hooks import get_host
     from promptkit.nn import count_parameters
-    from promptkit.prompt import resolve_prompt
     from promptkit.prompting import Template, Verbalizer
-    from promptkit.strategy import parse_options
+    from promptkit.prompting.resolved import resolve_prompt
+    from promptkit.strategies.contract import parse_options
 
     backbone = load_backbone(REPO / "tests" / "goldens" / "bert-odd")
     task = resolve_prompt(

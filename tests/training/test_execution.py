@@ -11,7 +11,7 @@ pytest.importorskip("mindspore")
 
 from mindspore import Parameter, Tensor, ops
 
-from promptkit.engine.device import set_device
+from promptkit.backbones.device import set_device
 from promptkit.nn import PromptedModel
 from promptkit.training import Executor, FeatureSource
 from promptkit.training.execution import weighted_cross_entropy

@@ -13,7 +13,7 @@ pytest.importorskip("mindspore")
 from mindspore import Parameter, Tensor, ops
 
 from promptkit import UserError
-from promptkit.engine.device import set_device
+from promptkit.backbones.device import set_device
 from promptkit.nn import PromptedModel
 from promptkit.training import Executor, FeatureSource, TrainingSettings, train
 from promptkit.training.optimiser import clipping, learning_rate

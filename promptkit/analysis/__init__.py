@@ -1,0 +1,9 @@
+"""Every figure that a report shows of a comparison: rows over seeds, differences and what they are worth."""
+
+from promptkit.analysis.statistics import Difference, Spread, holm, mcnemar, paired_bootstrap, spread
+from promptkit.analysis.summary import Against, Pick, Row, Summary, summarise
+
+__all__ = [
+    "Against", "Difference", "Pick", "Row", "Spread", "Summary", "holm", "mcnemar", "paired_bootstrap", "spread",
+    "summarise",
+]  # fmt: skip

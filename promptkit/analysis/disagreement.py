@@ -1,0 +1,210 @@
+"""The test examples on which the prompts of a comparison disagree most, with their texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptkit.drawing.selection import featured, shots_phrase
+from promptkit.runs.predictions import PREDICTIONS_NAME, unescape
+from promptkit.runs.stored import Shots, StoredRun
+
+if TYPE_CHECKING:
+    from promptkit.analysis.summary import Row, Summary
+
+LIMIT = 12
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one prompt, or TF-IDF, said of an example.
+
+    Attributes:
+        name: label of its row.
+        predicted: the class most of its seeds predicted; of equals the first in the order of the classes.
+        seeds: how many predicted that.
+        of: how many seeds there are.
+        right: whether it is the true class.
+    """
+
+    name: str
+    predicted: str
+    seeds: int
+    of: int
+    right: bool
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test example on which the answers differ.
+
+    Attributes:
+        index: from 0, as in `predictions.tsv`.
+        text: as it was read; likewise text_b, None if the example has no second text.
+        label: the true class.
+        answers: one for each row compared.
+    """
+
+    index: int
+    text: str
+    text_b: str | None
+    label: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Where prompts disagree.
+
+    Attributes:
+        examples: the greatest disagreement first.
+        total: on how many test examples any two of the answers differ.
+        of: how many test examples there are.
+        reason: why there are no examples, a sentence; empty if there are some.
+        compared: which prompts, a sentence; empty if there are no two.
+    """
+
+    examples: tuple[Example, ...]
+    total: int
+    of: int
+    reason: str
+    compared: str = ""
+
+
+def disagreement(summary: Summary, limit: int = LIMIT) -> Disagreement:
+    """Find the test examples on which the prompts of one K disagree most.
+
+    Compared are the strategies at the K that most of them have (of equals, the one with the most examples), each
+    with the variant that dev picked, and the baselines of that K or of none, but not the majority class. A prompt's
+    answer is the majority of its seeds. The measure is the Jensen-Shannon divergence of the seeds' votes, every
+    prompt with the same weight (Lin 1991, section 5): it is largest where the seeds of each prompt agree among
+    themselves and the prompts do not. Of equals the first example comes first.
+
+    The texts are read from the run directories that still exist.
+    """
+    rows = _judged_alike(_rows(summary))
+    if len(rows) < 2:
+        return Disagreement((), 0, 0, "There are not two prompts, judged on the same test examples, to compare.")
+    truth, labels = rows[0].runs[0].truth, rows[0].runs[0].record.task.labels
+    votes = np.stack([_votes(row, len(labels)) for row in rows])  # (rows, N, C)
+    chosen = votes.argmax(axis=2)
+    differ = (chosen != chosen[0]).any(axis=0)
+    total = int(differ.sum())
+    if not total:
+        return Disagreement((), 0, len(truth), "All prompts give the same answer on every test example.")
+    texts = _texts(summary, truth, labels)
+    if texts is None:
+        reason = (
+            f"Prompts disagree on {total:,} of {len(truth):,} test examples, but their texts cannot be shown: "
+            "no run directory of this comparison with whole predictions is left."
+        )
+        return Disagreement((), total, len(truth), reason)
+    score = np.where(differ, _divergence(votes), -1.0).round(12)
+    worst = np.argsort(-score, kind="stable")[: min(limit, total)]
+    examples = tuple(
+        Example(
+            index=int(index),
+            text=texts[index][0],
+            text_b=texts[index][1],
+            label=labels[truth[index]],
+            answers=tuple(
+                _answer(row, votes[place, index], labels, int(truth[index])) for place, row in enumerate(rows)
+            ),
+        )
+        for index in worst
+    )
+    return Disagreement(examples, total, len(truth), "", _compared(rows))
+
+
+def _rows(summary: Summary) -> list[Row]:
+    """Return the rows that are compared: one a strategy, and the baselines that go with them."""
+    rows = featured(summary)
+    counts: Counter[Shots] = Counter(row.shots for row in rows if row.shots is not None)
+    shots = max(counts, key=lambda k: (counts[k], k == "full", k if isinstance(k, int) else 0)) if counts else None
+    chosen: tuple[Shots, ...] = (shots, None)
+    baselines = [row for row in summary.rows if row.role == "baseline" and row.strategy != "majority"]
+    return [row for row in (*baselines, *rows) if row.shots in chosen]
+
+
+def _compared(rows: Sequence[Row]) -> str:
+    shots = next((row.shots for row in rows if row.shots is not None), None)
+    learnt = f", {shots_phrase(shots)}" if shots is not None else ""
+    return f"Compared here: {', '.join(row.label for row in rows)}{learnt}."
+
+
+def _judged_alike(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows all of whose runs were judged on the examples of the first one."""
+    if not rows:
+        return []
+    first = rows[0].runs[0]
+
+    def alike(run: StoredRun) -> bool:
+        return run.record.task.labels == first.record.task.labels and np.array_equal(run.truth, first.truth)
+
+    return [row for row in rows if all(map(alike, row.runs))]
+
+
+def _votes(row: Row, classes: int) -> NDArray[np.float64]:
+    """Return which share of the seeds predicts each class, (N, C)."""
+    one_hot = np.stack([np.eye(classes)[run.predicted] for run in row.runs])
+    mean: NDArray[np.float64] = one_hot.mean(axis=0)
+    return mean
+
+
+def _divergence(votes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Jensen-Shannon divergence of the rows' votes in nats, (rows, N, C) -> (N,)."""
+    difference: NDArray[np.float64] = _entropy(votes.mean(axis=0)) - _entropy(votes).mean(axis=0)
+    return difference
+
+
+def _entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    total: NDArray[np.float64] = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=-1)
+    return total
+
+
+def _answer(row: Row, votes: NDArray[np.float64], labels: Sequence[str], truth: int) -> Answer:
+    best = int(votes.argmax())
+    seeds = round(float(votes[best]) * len(row.runs))
+    return Answer(row.label, labels[best], seeds, len(row.runs), best == truth)
+
+
+def _texts(summary: Summary, truth: NDArray[np.int64], labels: Sequence[str]) -> list[tuple[str, str | None]] | None:
+    """Return the texts of the test examples, from the first run directory that has them all."""
+    expected = [labels[true] for true in truth]
+    for row in summary.rows:
+        for run in row.runs:
+            if run.directory is None or not np.array_equal(run.truth, truth):
+                continue
+            texts = _read(run.directory / PREDICTIONS_NAME, expected, len(labels))
+            if texts is not None:
+                return texts
+    return None
+
+
+def _read(path: Path, expected: Sequence[str], classes: int) -> list[tuple[str, str | None]] | None:
+    """Return the texts of a `predictions.tsv`; None unless it is there and holds the expected true labels."""
+    try:
+        head, *lines = _lines(path)
+    except (OSError, UnicodeDecodeError, ValueError):
+        return None
+    # index, label, predicted and a probability for each class come before the text.
+    place = 3 + classes
+    if len(head) not in (place + 1, place + 2) or any(len(line) != len(head) for line in lines):
+        return None
+    if [unescape(line[1]) for line in lines] != list(expected):
+        return None
+    paired = len(head) == place + 2
+    return [(unescape(line[place]), unescape(line[place + 1]) if paired else None) for line in lines]
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    # Only \n ends a line: everything else is escaped, or was never a line end.
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        for line in stream:
+            yield line.rstrip("\n").split("\t")

@@ -1,0 +1,1 @@
+"""The language models that promptkit brings itself, on MindSpore."""

@@ -1,0 +1,283 @@
+"""Everything about a run that can be known, and refused, before MindSpore is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promptkit.backbones.catalog import find_model
+from promptkit.backbones.native.config import BackboneConfig, read_config
+from promptkit.backbones.native.tokenizer import Tokenizer, load_tokenizer
+from promptkit.backbones.native.weights import file_fingerprint
+from promptkit.data import Task, draw_shots, load_task
+from promptkit.errors import UserError
+from promptkit.hooks import get_host
+from promptkit.prompting import Template, Verbalizer, default_words
+from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
+from promptkit.running.config import RunConfig
+from promptkit.strategies.contract import Strategy, parse_options
+from promptkit.version import __version__
+
+_UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
+_CUT_SHARE = 0.05  # of the texts, above which truncation is mentioned
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model as far as it is known without MindSpore: its folder, shape, tokenizer and fingerprint."""
+
+    directory: Path
+    shape: BackboneConfig
+    tokenizer: Tokenizer
+    fingerprint: str
+
+
+class Inputs:
+    """The data sets and models of several plans, each read once."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[tuple[Any, ...], Task] = {}
+        self._draws: dict[tuple[Any, ...], Task] = {}
+        self._models: dict[tuple[Any, ...], ModelFiles] = {}
+
+    def task(self, config: RunConfig) -> Task:
+        """Return the data of a run, its shots drawn."""
+        columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
+        source = (config.data, *columns, config.clean)
+        if source not in self._tasks:
+            self._tasks[source] = load_task(
+                config.data,
+                text_column=config.text_column,
+                text_b_column=config.text_b_column,
+                label_column=config.label_column,
+                encoding=config.encoding,
+                clean=config.clean,
+                registry={name: entry.load for name, entry in get_host().datasets.items()},
+            )
+        draw = (*source, config.shots, config.seed if config.shots is not None else 0)
+        if draw not in self._draws:
+            self._draws[draw] = draw_shots(self._tasks[source], config.shots, config.seed)
+        return self._draws[draw]
+
+    def model(self, config: RunConfig) -> ModelFiles:
+        """Return the model of a run."""
+        source = (config.model, config.download, config.mirror)
+        if source not in self._models:
+            registry = {name: entry.locate for name, entry in get_host().models.items()}
+            found = find_model(config.model, registry=registry, download=config.download, mirror=config.mirror)
+            shape = read_config(found)
+            tokenizer = load_tokenizer(found, shape.architecture, shape.vocab_size)
+            self._models[source] = ModelFiles(found, shape, tokenizer, file_fingerprint(found))
+        return self._models[source]
+
+
+@dataclass
+class Plan:
+    """A run with every default filled in and every prompt resolved.
+
+    Attributes:
+        config: what was asked for.
+        strategy: with its options.
+        task: the data after drawing shots.
+        model: the checkpoint's files.
+        verbalizer: given, or the default for the labels; None with the head readout.
+        prompts: one for each template.
+        epochs, lr, weight_decay, patience, batch_size: of the training.
+        strategy_version: of the distribution that brings the strategy.
+        warnings: in the order they came up.
+    """
+
+    config: RunConfig
+    strategy: Strategy
+    task: Task
+    model: ModelFiles
+    verbalizer: Verbalizer | None
+    prompts: list[PromptTask]
+    epochs: int
+    lr: float
+    weight_decay: float
+    patience: int
+    batch_size: int
+    strategy_version: str
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """The templates as they are used."""
+        return tuple(prompt.template for prompt in self.prompts)
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything may be trained. What does not learn never sees the draw's training examples."""
+        return self.epochs > 0 and self.strategy.defaults.epochs > 0
+
+    @property
+    def stem(self) -> str:
+        """What the run's directory is called, before its number or key."""
+        shots = "full" if self.config.shots is None else f"{self.config.shots}shot"
+        return f"{self.strategy.name}-{self.task.name}-{shots}-s{self.config.seed}"
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits of a SHA-256: two runs of one key on one machine give the same numbers.
+
+        Over what the numbers depend on: versions, every setting with its default filled in, the texts and
+        labels of the draw, the model's weights. Not over paths: the same data elsewhere is the same run.
+        """
+        config = self.config
+        training = [self.epochs, self.lr, self.weight_decay, self.patience, self.batch_size]
+        parts = {
+            "promptkit": __version__,
+            "strategy": [self.strategy.name, self.strategy_version, self.strategy.options.model_dump(mode="json")],
+            "templates": [str(template) for template in self.templates],
+            "verbalizer": None if self.verbalizer is None else str(self.verbalizer),
+            # The batch size stays: it may change the last digits of a prediction.
+            "training": training if self.learns else [self.batch_size],
+            "config": [config.readout, config.slots, config.shots, config.seed, config.max_length, config.clean],
+            "metrics": list(config.metrics),
+            "device": [config.device, config.mode],
+            "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
+            "model": self.model.fingerprint,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def encode(self) -> list[EncodedTask]:
+        """Return the data under each template, and warn of what the tokenizer made of it.
+
+        Raises:
+            UserError: if an example lacks a field of the template.
+        """
+        encoded = [encode_task(prompt, self.task) for prompt in self.prompts]
+        _warn_of_text(self, encoded[0])
+        return encoded
+
+    def describe(self) -> str:
+        """Return in two lines what is about to be run."""
+        task, config = self.task, self.config
+        sizes = f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test)} test"
+        shots = "" if config.shots is None else f", {config.shots} shots"
+        labels = ", ".join(task.labels)
+        templates = " | ".join(str(template) for template in self.templates)
+        words = f"; label words: {self.verbalizer}" if self.verbalizer else ""
+        return (
+            f"{self.strategy.name} on {task.name} ({sizes}{shots}; labels {labels}) with {config.model}\n"
+            f"template: {templates}{words}"
+        )
+
+    def warn(self, message: str) -> None:
+        """Keep a warning for the record and print it."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+            if not self.config.quiet:
+                print(f"warning: {message}", file=sys.stderr)
+
+
+def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
+    """Resolve a configuration.
+
+    Args:
+        config: what was asked for.
+        inputs: of several plans, so that each data set and model is read once.
+
+    Raises:
+        UserError: for anything wrong with the strategy, the data, the model's files, the template or the label
+            words.
+    """
+    inputs = inputs or Inputs()
+    entry = get_host().strategy(config.strategy)
+    strategy = entry.cls(parse_options(entry.cls, config.options))
+    _check_metrics(config)
+    task = inputs.task(config)
+    sources = config.templates or strategy.defaults.templates_for(task.language)
+    templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
+    strategy.check(config.readout, templates)
+    model = inputs.model(config)
+    verbalizer = None
+    if config.readout == "cloze":
+        given = config.verbalizer
+        verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
+    prompts = [
+        _resolve(config, task, template, number, verbalizer, model) for number, template in enumerate(templates)
+    ]
+    defaults = strategy.defaults
+    batch_size = config.batch_size or defaults.batch_size
+    epochs = defaults.epochs_for(len(task.train), batch_size) if config.epochs is None else config.epochs
+    return Plan(
+        config=config,
+        strategy=strategy,
+        task=task,
+        model=model,
+        verbalizer=verbalizer,
+        prompts=prompts,
+        epochs=epochs,
+        lr=defaults.lr if config.lr is None else config.lr,
+        weight_decay=defaults.weight_decay if config.weight_decay is None else config.weight_decay,
+        patience=defaults.patience if config.patience is None else config.patience,
+        batch_size=batch_size,
+        strategy_version=entry.version,
+    )
+
+
+def _check_metrics(config: RunConfig) -> None:
+    """Refuse a misspelt metric now: after the training it would cost the whole run."""
+    if config.metrics:
+        from promptkit.evaluation import load_metric
+
+        registry = {name: entry.path for name, entry in get_host().metrics.items()}
+        for name in config.metrics:
+            load_metric(name, registry)
+
+
+def _resolve(
+    config: RunConfig, task: Task, template: Template, number: int, verbalizer: Verbalizer | None, model: ModelFiles
+) -> PromptTask:
+    try:
+        prompt = resolve_prompt(
+            template,
+            verbalizer,
+            labels=task.labels,
+            tokenizer=model.tokenizer,
+            readout=config.readout,
+            slots=config.slots,
+            max_length=min(config.max_length, model.shape.max_length),
+            rng=np.random.default_rng([config.seed, 1, number]),
+            language=task.language,
+        )
+    except UserError as error:
+        if config.verbalizer is None and verbalizer is not None and "vocabulary" in str(error):
+            # The words are promptkit's own choice for the language, so it is the model that does not fit.
+            hint = f"the data's language is '{task.language}', and model '{config.model}' does not know it"
+            raise UserError(f"{error} {hint[0].upper()}{hint[1:]}: name another with --model.") from None
+        raise
+    # One example now: what the data lacks is said at once, and not after hours of a comparison's other cells.
+    prompt.encode_examples(task.test[:1])
+    return prompt
+
+
+def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
+    for note in plan.task.notes:
+        if "fewer" in note:
+            plan.warn(note)
+    for prompt in plan.prompts:
+        if prompt.encoder.template_unknown:
+            plan.warn(
+                f"template '{prompt.template}': {prompt.encoder.template_unknown} of its pieces are unknown to "
+                f"model '{plan.config.model}'"
+            )
+    rows = encoded.all
+    kept = sum(row.field_tokens for row in rows)
+    unknown = sum(row.unknown for row in rows)
+    cut = sum(row.dropped > 0 for row in rows)
+    if kept and unknown / kept > _UNKNOWN_SHARE:
+        plan.warn(
+            f"{unknown / kept:.0%} of the text's pieces are unknown to model '{plan.config.model}': "
+            f"is it made for this language ('{plan.task.language}')?"
+        )
+    if cut > _CUT_SHARE * len(rows):
+        plan.warn(f"{cut / len(rows):.0%} of the texts were cut to --max-length {plan.config.max_length}")

@@ -1,0 +1,139 @@
+"""From a run directory to predictions: the artifact, the backbone it belongs to, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from promptkit.running.ensemble import mean_log_softmax
+from promptkit.running.restore import open_prompt
+
+if TYPE_CHECKING:
+    from promptkit.nn import PromptedModel
+    from promptkit.prompting import Encoded
+    from promptkit.prompting.resolved import PromptTask
+
+_COMPILE_FROM = 256  # texts; fewer are answered sooner without compiling
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one text: the label, and the probability of every label."""
+
+    label: str
+    probabilities: dict[str, float]
+
+
+class Predictor:
+    """A prompt that was loaded from a run.
+
+    Attributes:
+        labels: class names.
+        card: the artifact's card.
+        members: for each template its task and its model.
+    """
+
+    def __init__(self, card: dict[str, Any], members: list[tuple[PromptTask, PromptedModel]]) -> None:
+        self.card = card
+        self.labels: tuple[str, ...] = tuple(card["labels"])
+        self.members = tuple(members)
+
+    def predict(self, texts: Sequence[str | Mapping[str, str]], *, batch_size: int = 32) -> list[Prediction]:
+        """Return a prediction for each text.
+
+        Args:
+            texts: plain texts, or mappings with `text` and `text_b`.
+            batch_size: texts at a time.
+        """
+        if not texts:
+            return []
+        probabilities = self.probabilities(texts, batch_size=batch_size)
+        return [
+            Prediction(self.labels[int(row.argmax())], dict(zip(self.labels, row.tolist(), strict=True)))
+            for row in probabilities
+        ]
+
+    def probabilities(self, texts: Sequence[str | Mapping[str, str]], *, batch_size: int = 32) -> Any:
+        """Return class probabilities, (N, C)."""
+        rows = self.fields(texts)
+        scores = [
+            self.scores(number, prompt.encoder.encode_many(rows), batch_size=batch_size)
+            for number, (prompt, _) in enumerate(self.members)
+        ]
+        return np.exp(mean_log_softmax(scores))
+
+    def fields(self, texts: Sequence[str | Mapping[str, str]]) -> list[dict[str, str]]:
+        """Return what the template's fields stand for in each text, cleaned if the run cleaned its data."""
+        from promptkit.data import clean_text
+
+        rows = [{"text": t} if isinstance(t, str) else dict(t) for t in texts]
+        if self.card["clean"]:
+            rows = [{key: clean_text(value) for key, value in row.items()} for row in rows]
+        return rows
+
+    def scores(self, number: int, encoded: Sequence[Encoded], *, batch_size: int = 32) -> Any:
+        """Return one template's class scores of encoded prompts, (N, C) unnormalised log-probabilities.
+
+        Args:
+            number: of the template, from 0.
+            encoded: N prompts as its encoder makes them.
+            batch_size: prompts at a time.
+        """
+        from promptkit.data import plan_widths
+        from promptkit.training import EncodedSource, Executor
+
+        prompt, model = self.members[number]
+        size = min(batch_size, len(encoded))
+        lengths = [len(e.input_ids) for e in encoded]
+        widths = plan_widths(lengths, size, passes=1, token_cost=1, compile_cost=20_000, multiple=8)
+        limit = self._limit(prompt, model)
+        batcher = prompt.batcher(
+            encoded,
+            None,
+            batch_size=size,
+            widths=(*widths[:-1], min(widths[-1], max(limit, max(lengths)))),
+        )
+        mode = "graph" if len(encoded) >= _COMPILE_FROM else "pynative"
+        return Executor(model, mode, _ignore).scores(EncodedSource(batcher, len(encoded)))  # type: ignore[arg-type]
+
+    @staticmethod
+    def _limit(prompt: PromptTask, model: PromptedModel) -> int:
+        backbone = getattr(model, "backbone", None)
+        return int(backbone.config.max_length) if backbone is not None else 1 << 30
+
+
+def load(
+    path: str | Path,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    download: bool = False,
+    mirror: str | None = None,
+) -> Predictor:
+    """Load the prompt of a run.
+
+    Args:
+        path: a run directory, or a `prompt.safetensors`.
+        model: the backbone, if it is to be found elsewhere than the run found it.
+        device: as for a run.
+        download: whether a Hub model may be fetched.
+        mirror: base URL of a Hub mirror.
+
+    Raises:
+        UserError: if there is no artifact, its strategy is not installed, or it belongs to another backbone.
+    """
+    opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
+    members = []
+    for number in range(len(opened.card["templates"])):
+        prompt, built = opened.rebuild(number)
+        opened.fill(number, built)
+        members.append((prompt, built))
+    return Predictor(opened.card, members)
+
+
+def _ignore(_: str) -> None:
+    """Executors of a loaded prompt have warned during the run."""

@@ -1,0 +1,168 @@
+"""Puts a run's pieces into the record and the artifact's card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from promptkit.data import Task
+from promptkit.evaluation import compute, majority_accuracy
+from promptkit.hooks import get_host
+from promptkit.running.config import RunConfig
+from promptkit.runs import (
+    BackboneInfo,
+    Cost,
+    Epoch,
+    LearntParameters,
+    RunOptions,
+    RunRecord,
+    Scores,
+    Seconds,
+    TaskInfo,
+)
+
+if TYPE_CHECKING:
+    from promptkit.backbones.native.model import Backbone
+    from promptkit.running.member import MemberResult
+    from promptkit.running.plan import Plan
+
+
+def scores(config: RunConfig, task: Task, split: Literal["dev", "test"], predictions: Any) -> Scores:
+    """Compute accuracy, macro F1 and the metrics asked for on one split."""
+    examples = task.split(split)
+    truth = [task.label_index(example.label) for example in examples]
+    registry = {name: entry.path for name, entry in get_host().metrics.items()}
+    values = compute(["accuracy", "f1", *config.metrics], predictions.tolist(), truth, task.labels, registry)
+    return Scores(**values, n=len(examples), majority=majority_accuracy(task, split))  # type: ignore[arg-type]
+
+
+def task_info(task: Task) -> TaskInfo:
+    """Return what a record says of the data."""
+    return TaskInfo(
+        name=task.name,
+        fingerprint=task.fingerprint,
+        labels=task.labels,
+        language=task.language,
+        train=len(task.train),
+        dev=len(task.dev),
+        test=len(task.test),
+        notes=task.notes,
+    )
+
+
+def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
+    """Return the artifact's card: all that prediction needs besides the tensors."""
+    from promptkit.version import __version__
+
+    config, strategy, task = plan.config, plan.strategy, plan.task
+    return {
+        "format": 1,
+        "promptkit": __version__,
+        "strategy": strategy.name,
+        "options": strategy.options.model_dump(mode="json"),
+        "templates": [str(template) for template in plan.templates],
+        "verbalizer": str(plan.verbalizer) if plan.verbalizer is not None else None,
+        "readout": config.readout,
+        "slots": config.slots,
+        "labels": list(task.labels),
+        "language": task.language,
+        "max_length": config.max_length,
+        "seed": config.seed,
+        "clean": config.clean,
+        "model": config.model,
+        "backbone": {
+            "fingerprint": backbone.fingerprint,
+            "architecture": backbone.config.architecture,
+            "hidden_size": backbone.config.hidden_size,
+        },
+    }
+
+
+def build(
+    plan: Plan,
+    backbone: Backbone,
+    members: list[MemberResult],
+    split_scores: dict[str, Scores],
+    *,
+    device: str,
+    artifact_bytes: int,
+    seconds: float,
+    peak_memory_mb: float,
+) -> RunRecord:
+    """Return the run's record."""
+    task = plan.task
+    trained = [member.training for member in members if member.training is not None]
+    learnt = {part: sum(m.parameters[part] for m in members) for part in members[0].parameters}
+    train_seconds = sum(t.seconds for t in trained)
+    predict_seconds = sum(m.predict_seconds for m in members)
+    seen = sum(t.examples for t in trained)
+    predicted = sum(m.predicted for m in members)
+    return RunRecord(
+        command=plan.config.command,
+        options=_options(plan, device, members[0].mode),
+        task=task_info(task),
+        backbone=BackboneInfo(
+            name=plan.config.model,
+            fingerprint=backbone.fingerprint,
+            architecture=backbone.config.architecture,
+            parameters=backbone.weight_count,
+        ),
+        dev=split_scores["dev"],
+        test=split_scores["test"],
+        parameters=LearntParameters(**learnt),
+        cost=Cost(
+            artifact_bytes=artifact_bytes,
+            seconds=Seconds(
+                total=round(seconds, 3),
+                train=round(train_seconds, 3),
+                compile=round(sum(m.compile_seconds for m in members), 3),
+                predict=round(predict_seconds, 3),
+            ),
+            train_examples_per_second=round(seen / train_seconds, 2) if train_seconds else None,
+            predict_examples_per_second=round(predicted / predict_seconds, 2) if predict_seconds else None,
+            peak_memory_mb=round(peak_memory_mb, 1),
+        ),
+        epochs_run=max((len(t.history) for t in trained), default=0),
+        best_epoch=trained[0].best_epoch if len(trained) == 1 else None,
+        history=tuple(
+            Epoch(
+                epoch=int(entry["epoch"]),
+                template=number,
+                loss=entry["loss"],
+                dev_accuracy=entry["dev_accuracy"],
+                lr=entry["lr"],
+            )
+            for number, member in enumerate(members)
+            for entry in (member.training.history if member.training else [])
+        ),
+        warnings=tuple(plan.warnings),
+    )
+
+
+def _options(plan: Plan, device: str, mode: str) -> RunOptions:
+    config, strategy = plan.config, plan.strategy
+    return RunOptions(
+        strategy=strategy.name,
+        data=config.data,
+        model=config.model,
+        templates=tuple(str(template) for template in plan.templates),
+        verbalizer=str(plan.verbalizer) if plan.verbalizer is not None else None,
+        readout=config.readout,
+        slots=config.slots,
+        shots=config.shots,
+        seed=config.seed,
+        epochs=plan.epochs,
+        lr=plan.lr,
+        batch_size=plan.batch_size,
+        weight_decay=plan.weight_decay,
+        max_length=config.max_length,
+        device=device,
+        mode=mode,
+        patience=plan.patience,
+        clean=config.clean,
+        text_column=config.text_column,
+        text_b_column=config.text_b_column,
+        label_column=config.label_column,
+        encoding=config.encoding,
+        metrics=config.metrics,
+        strategy_options=strategy.options.model_dump(mode="json"),
+    )

@@ -1,0 +1,127 @@
+"""From an artifact back to prompted models: as they were before they learnt, and with what they learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from promptkit.errors import UserError
+from promptkit.hooks import get_host
+from promptkit.interrupts import held_interrupts
+from promptkit.strategies.contract import Strategy, parse_options
+
+if TYPE_CHECKING:
+    from promptkit.backbones.native.model import Backbone
+    from promptkit.nn import PromptedModel
+    from promptkit.prompting.resolved import PromptTask
+
+CARD_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class OpenedPrompt:
+    """An artifact with the strategy and the backbone it belongs to.
+
+    Attributes:
+        path: what was opened: a run directory or a `prompt.safetensors`.
+        card: the artifact's card.
+        tensors: by template number and attribute path, e.g. `0.prompt.vectors`.
+        strategy: with the run's options.
+        backbone: the frozen language model.
+    """
+
+    path: Path
+    card: dict[str, Any]
+    tensors: dict[str, Any]
+    strategy: Strategy
+    backbone: Backbone
+
+    def rebuild(self, number: int) -> tuple[PromptTask, PromptedModel]:
+        """Return a template's task and its model as the strategy built it at the start of the run, folded.
+
+        The run's seed gives the same starting values, if the strategy draws from `task.rng` alone.
+        """
+        from promptkit.prompting import Template, Verbalizer
+        from promptkit.prompting.resolved import resolve_prompt
+
+        card, backbone = self.card, self.backbone
+        task = resolve_prompt(
+            Template.parse(card["templates"][number]),
+            Verbalizer.parse(card["verbalizer"]) if card["verbalizer"] else None,
+            labels=card["labels"],
+            tokenizer=backbone.tokenizer,
+            readout=card["readout"],
+            slots=card["slots"],
+            max_length=min(card["max_length"], backbone.config.max_length),
+            rng=np.random.default_rng([card["seed"], 1, number]),
+            language=card["language"],
+        )
+        return task, self.strategy.fold(self.strategy.build(backbone, task))
+
+    def fill(self, number: int, model: PromptedModel) -> None:
+        """Load what the run learnt for a template into a model that `rebuild` returned.
+
+        Raises:
+            UserError: if the artifact's tensors are not those of the model.
+        """
+        from promptkit.running.member import load_tensors
+
+        prefix = f"{number}."
+        fault = load_tensors(model, {k[len(prefix) :]: v for k, v in self.tensors.items() if k.startswith(prefix)})
+        if fault:
+            raise UserError(f"'{self.path}' does not fit strategy '{self.card['strategy']}': {fault}.")
+
+
+def open_prompt(
+    path: str | Path,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    download: bool = False,
+    mirror: str | None = None,
+) -> OpenedPrompt:
+    """Read an artifact and load the backbone it belongs to; see `promptkit.load` for the arguments.
+
+    Raises:
+        UserError: if there is no artifact, its strategy is not installed, or it belongs to another backbone.
+    """
+    from promptkit.backbones.catalog import find_model
+    from promptkit.backbones.device import set_device
+    from promptkit.runs import load_artifact
+
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"run '{path}' does not exist.")
+    tensors, card = load_artifact(path / "prompt.safetensors" if path.is_dir() else path)
+    if card.get("format") != CARD_FORMAT:
+        raise UserError(
+            f"'{path}' has a prompt.safetensors of format {card.get('format')}; this promptkit reads {CARD_FORMAT}."
+        )
+    host = get_host()
+    cls = host.strategy(card["strategy"]).cls
+    strategy = cls(parse_options(cls, card["options"]))
+    wanted = model or card["model"]
+    directory = find_model(
+        wanted,
+        registry={name: entry.locate for name, entry in host.models.items()},
+        download=download,
+        mirror=mirror,
+    )
+    with held_interrupts():
+        set_device(device)
+    return OpenedPrompt(path, card, tensors, strategy, _backbone(directory, wanted, card, path))
+
+
+def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> Backbone:
+    from promptkit.backbones.native.loading import load_backbone
+
+    backbone = load_backbone(directory, source=name)
+    if backbone.fingerprint != card["backbone"]["fingerprint"]:
+        raise UserError(
+            f"'{path}' was made with another model than '{name}' (fingerprint {card['backbone']['fingerprint']}, "
+            f"this one has {backbone.fingerprint}); give the right one with --model."
+        )
+    return backbone

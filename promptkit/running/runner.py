@@ -1,0 +1,213 @@
+"""One run from settings to result: the only place where all rooms meet."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from promptkit.errors import UserError
+from promptkit.interrupts import held_interrupts
+from promptkit.running.config import RunConfig, make_config
+from promptkit.running.ensemble import mean_log_softmax
+from promptkit.running.plan import Plan, make_plan
+from promptkit.running.predictor import Prediction, Predictor, load
+
+if TYPE_CHECKING:
+    from promptkit.backbones.native.model import Backbone
+    from promptkit.prompting.resolved import EncodedTask
+    from promptkit.running.member import MemberResult
+    from promptkit.runs import RunDirectory, RunRecord
+    from promptkit.runs.checkpoint import Checkpoints
+
+__all__ = ["Prediction", "Predictor", "RunConfig", "RunResult", "execute", "load", "run"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        record: everything measured; what `run.json` holds.
+        directory: where it was written, or None.
+        probabilities: of the test examples, (N, C).
+        predictions: their classes, (N,).
+        truth: their true classes, (N,).
+    """
+
+    record: RunRecord
+    directory: Path | None
+    probabilities: Any
+    predictions: Any
+    truth: Any
+
+
+def run(strategy: str, **settings: Any) -> RunResult:
+    """Train and judge one prompt.
+
+    Args:
+        strategy: name of the strategy.
+        **settings: the fields of `RunConfig`, e.g. `data`, `shots`, `seed`, `options={"tokens": 20}`.
+
+    Returns:
+        The record, and the run directory it was written to.
+
+    Raises:
+        UserError: for bad input, in one line; nothing is written then.
+    """
+    return execute(make_config(strategy=strategy, **settings))
+
+
+def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None) -> RunResult:
+    """Carry out a checked configuration; see `run`. Without `config.out` the run is listed in the store.
+
+    Args:
+        config: the settings.
+        announce: is told in two lines what is about to be run, once it is known to be possible.
+    """
+    from promptkit.runs import STORE_NAME, RunDirectory, Store
+
+    started = time.perf_counter()
+    plan = make_plan(config)
+    if not config.save:
+        return _execute(plan, None, started, announce)
+    listed = config.out is None
+    if listed and (config.store / STORE_NAME).exists():
+        # One that is locked, damaged or of a newer version is better found before the training than after.
+        Store.open(config.store).close()
+    with RunDirectory.create(config.out, plan.stem, runs=config.store) as directory:
+        result = _execute(plan, directory, started, announce)
+    if listed and result.directory is not None:
+        try:
+            with Store.open(config.store) as store:
+                store.add(result.record, result.truth, result.predictions, name=result.directory.name)
+        except UserError as error:
+            raise UserError(f"the run is in '{result.directory}', but it is not listed: {error}") from None
+    return result
+
+
+def _execute(
+    plan: Plan, directory: RunDirectory | None, started: float, announce: Callable[[str], None] | None
+) -> RunResult:
+    from promptkit.backbones.device import set_device
+    from promptkit.runs.checkpoint import Checkpoints
+
+    config = plan.config
+    checkpoints = None if config.checkpoint is None else Checkpoints(config.checkpoint, plan.key)
+    encoded = plan.encode()
+    if announce:
+        announce(plan.describe())
+    with held_interrupts():
+        device = set_device(config.device)
+    import mindspore as ms
+
+    from promptkit.backbones.native.loading import load_backbone
+
+    # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
+    ms.set_seed(config.seed)
+    files = plan.model
+    backbone = load_backbone(
+        files.directory, source=config.model, tokenizer=files.tokenizer, fingerprint=files.fingerprint
+    )
+    members = _run_members(plan, encoded, backbone, checkpoints)
+    dev = mean_log_softmax([member.dev_scores for member in members])
+    test = mean_log_softmax([member.test_scores for member in members])
+    if checkpoints is not None:
+        started -= checkpoints.earlier_seconds
+    return _finish(plan, backbone, device, members, dev, test, directory, started)
+
+
+def _run_members(
+    plan: Plan, encoded: list[EncodedTask], backbone: Backbone, checkpoints: Checkpoints | None
+) -> list[MemberResult]:
+    from promptkit.running.member import run_member
+    from promptkit.training import TrainingSettings
+
+    settings = TrainingSettings(
+        epochs=plan.epochs, lr=plan.lr, weight_decay=plan.weight_decay, patience=plan.patience
+    )
+    results = []
+    for number, prompt in enumerate(plan.prompts):
+        several = f" {number + 1}/{len(plan.prompts)}" if len(plan.prompts) > 1 else ""
+        results.append(
+            run_member(
+                plan.strategy, backbone, prompt, plan.task, encoded[number], settings,
+                batch_size=plan.batch_size,
+                mode=plan.config.mode,
+                shuffle=np.random.default_rng([plan.config.seed, 2, number]),
+                warn=plan.warn,
+                label=plan.strategy.name + several,
+                quiet=plan.config.quiet,
+                checkpoint=None if checkpoints is None else checkpoints.member(number),
+            )
+        )  # fmt: skip
+    return results
+
+
+def _finish(
+    plan: Plan,
+    backbone: Backbone,
+    device: str,
+    members: list[MemberResult],
+    dev: Any,
+    test: Any,
+    directory: RunDirectory | None,
+    started: float,
+) -> RunResult:
+    from promptkit.running import record as record_of
+    from promptkit.runs import save_artifact, write_predictions
+
+    task = plan.task
+    truth = [task.label_index(example.label) for example in task.test]
+    predictions, probabilities = test.argmax(-1), np.exp(test)
+    scores = {
+        "dev": record_of.scores(plan.config, task, "dev", dev.argmax(-1)),
+        "test": record_of.scores(plan.config, task, "test", predictions),
+    }
+    _warn_if_no_better(plan, predictions, truth, learnt=any(m.training for m in members))
+    size = 0
+    if directory is not None:
+        tensors = {f"{i}.{path}": value for i, member in enumerate(members) for path, value in member.tensors.items()}
+        size = save_artifact(directory.file("prompt.safetensors"), tensors, record_of.card(plan, backbone))
+        write_predictions(
+            directory.file("predictions.tsv"),
+            task.labels,
+            truth,
+            predictions.tolist(),
+            probabilities,
+            task.test,
+        )
+    record = record_of.build(
+        plan, backbone, members, scores, device=device, artifact_bytes=size,
+        seconds=time.perf_counter() - started, peak_memory_mb=peak_memory_mb(),
+    )  # fmt: skip
+    place = None
+    if directory is not None:
+        directory.file("run.json").write_text(record.to_json(), encoding="utf-8")
+        place = directory.commit()
+    return RunResult(record, place, probabilities, predictions, np.asarray(truth))
+
+
+def _warn_if_no_better(plan: Plan, predictions: Any, truth: list[int], *, learnt: bool) -> None:
+    from promptkit.evaluation import majority_accuracy, no_better_than_majority
+
+    correct = int((np.asarray(truth) == predictions).sum())
+    majority = majority_accuracy(plan.task, "test")
+    if no_better_than_majority(correct, len(truth), majority):
+        hint = " Try another --lr or more --epochs." if learnt else ""
+        plan.warn(
+            f"accuracy {correct / len(truth):.3f} on test is no better than always answering the majority class "
+            f"({majority:.3f}).{hint}"
+        )
+
+
+def peak_memory_mb() -> float:
+    """Return the process's peak resident memory so far, in MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

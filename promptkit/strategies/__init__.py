@@ -1,0 +1,1 @@
+"""The contract of a strategy, and the MindSpore parts it builds from."""

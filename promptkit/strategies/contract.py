@@ -1,0 +1,159 @@
+"""The contract a prompt strategy fulfils; the built-in strategies use nothing else.
+
+A strategy says how a frozen language model is asked. It turns a backbone and a prompt task into a prompted
+model, a MindSpore cell from batches to class scores. What learns is what requires gradient in that cell. The
+host does the rest: seeds, batches, the training loop, early stopping, saving, tables.
+
+This module imports no MindSpore, so that strategies can be listed without waiting for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from promptkit.errors import UserError, did_you_mean
+from promptkit.prompting import Template
+
+if TYPE_CHECKING:
+    from promptkit.nn import Backbone, PromptedModel
+    from promptkit.prompting.resolved import PromptTask
+
+Readout = Literal["cloze", "head"]
+
+
+class StrategyOptions(BaseModel):
+    """The options of a strategy, as typed fields with defaults and help; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a strategy trains with when the user says nothing.
+
+    Attributes:
+        epochs: passes over the training set, at least; 0 for a strategy that does not learn.
+        min_steps: steps, at least; a small training set is gone through more often.
+        lr: peak learning rate of AdamW.
+        batch_size: examples a step.
+        weight_decay: AdamW's decoupled decay.
+        patience: epochs without a better dev score before training stops; 0 never stops early.
+        templates: language code -> templates used when none is given; `en` is the fallback.
+    """
+
+    epochs: int = 0
+    min_steps: int = 0
+    lr: float = 1e-3
+    batch_size: int = 32
+    weight_decay: float = 0.0
+    patience: int = 0
+    templates: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("en", ("{text} It was {mask}.",)),
+        ("zh", ("{text} 总之很{mask}。",)),
+    )
+
+    def epochs_for(self, examples: int, batch_size: int) -> int:
+        """Return how often to go through so many training examples."""
+        if not self.epochs:
+            return 0
+        batches = -(-examples // min(batch_size, examples))
+        return max(self.epochs, -(-self.min_steps // batches))
+
+    def templates_for(self, language: str) -> tuple[str, ...]:
+        """Return the default templates for a language, English ones where there are none."""
+        table = dict(self.templates)
+        return table.get(language, table["en"])
+
+
+class Strategy(ABC):
+    """One way of prompting. Subclass it, name it, and write `build`.
+
+    Class attributes:
+        name: what the user types after `--strategy`; letters, digits, `-`, `_`.
+        summary: one line for the listing.
+        Options: a `StrategyOptions` subclass; `self.options` is an instance of it.
+        defaults: see `Defaults`.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    Options: ClassVar[type[StrategyOptions]] = StrategyOptions
+    defaults: ClassVar[Defaults] = Defaults()
+
+    def __init__(self, options: StrategyOptions | None = None) -> None:
+        self.options: Any = self.Options() if options is None else options
+
+    @abstractmethod
+    def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
+        """Return the prompted model: `Batch` tensors -> class scores (unnormalised log-probabilities), (B, C).
+
+        Called once for each template. Draw every random number from `task.rng`, so that a seed repeats a run.
+        """
+
+    def prepare(self, template: Template) -> Template:
+        """Return the template to use for the one the user (or `defaults`) gave, e.g. with virtual tokens."""
+        return template
+
+    def fold(self, model: PromptedModel) -> PromptedModel:
+        """Return the model to keep for prediction once training is over; by default the same one.
+
+        What is folded must give the same scores as the model it came from. The folded model's own tensors
+        are the artifact. When a run is loaded, `fold(build(...))` gives the shape the artifact is read into.
+        """
+        return model
+
+    def check(self, readout: Readout, templates: Sequence[Template]) -> None:  # noqa: B027
+        """Raise `UserError` for a combination this strategy cannot run. Called before anything is loaded."""
+
+
+def parse_options(strategy: type[Strategy], values: dict[str, Any]) -> StrategyOptions:
+    """Build a strategy's options from `key=value` strings or Python values.
+
+    Raises:
+        UserError: for an unknown key (with the nearest known one) or a value of the wrong type.
+    """
+    fields = strategy.Options.model_fields
+    for key in values:
+        if key not in fields:
+            known = ", ".join(sorted(fields)) or "none"
+            raise UserError(
+                f"strategy '{strategy.name}' has no option '{key}'.{did_you_mean(key, fields)} Options: {known}."
+            )
+    try:
+        return strategy.Options(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "options"
+        raise UserError(f"strategy '{strategy.name}', option '{key}': {first['msg']}.") from None
+
+
+def check_class(candidate: object) -> str | None:
+    """Return what is wrong with a class offered as a strategy, or None.
+
+    MindSpore's `nn.Cell` does not enforce abstract methods and Python does so only on instantiation; a plugin
+    is checked here, when it registers.
+    """
+    if not (inspect.isclass(candidate) and issubclass(candidate, Strategy)):
+        return f"{candidate!r} is not a subclass of promptkit.Strategy"
+    if inspect.isabstract(candidate):
+        missing = ", ".join(sorted(candidate.__abstractmethods__))
+        return f"{candidate.__name__} is abstract: {missing} not defined"
+    for attribute in ("name", "summary"):
+        if not isinstance(getattr(candidate, attribute, None), str) or not getattr(candidate, attribute):
+            return f"{candidate.__name__} has no {attribute}"
+    if not candidate.name.replace("-", "").replace("_", "").isalnum():
+        return f"{candidate.__name__}: '{candidate.name}' is no name; use letters, digits, '-' and '_'"
+    options = getattr(candidate, "Options", None)
+    if not (inspect.isclass(options) and issubclass(options, StrategyOptions)):
+        return f"{candidate.__name__}.Options is not a subclass of promptkit.StrategyOptions"
+    if len(inspect.signature(candidate.build).parameters) != 3:
+        return f"{candidate.__name__}.build must take (self, backbone, task)"
+    if not isinstance(candidate.defaults, Defaults):
+        return f"{candidate.__name__}.defaults is not a promptkit.Defaults"
+    return None
