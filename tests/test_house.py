@@ -15,13 +15,13 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "errors": set(),
     "interrupts": set(),
-    "prompting": {"errors", "data"},
-    "data": {"errors", "prompting"},
+    "prompting": {"errors", "backbones", "data"},
+    "data": {"errors", "backbones"},
     "backbones": {"errors"},
-    "strategies": {"errors", "prompting", "backbones", "nn"},
-    "nn": {"errors", "strategies", "backbones", "prompting"},
-    "hooks": {"errors", "version", "strategies", "data"},
-    "training": {"errors", "interrupts", "data", "nn"},
+    "strategies": {"errors", "backbones", "data", "prompting"},
+    "nn": {"backbones", "strategies"},
+    "hooks": {"errors", "version", "backbones", "strategies", "data"},
+    "training": {"errors", "interrupts", "data", "evaluation", "nn"},
     "evaluation": {"errors", "data"},
     "runs": {"errors", "version", "data"},
     "analysis": {"errors", "evaluation", "runs", "drawing"},
@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation", "runs",
     },
     # What a prompt has learnt is read from runs; nothing there trains.
-    "inspection": {"errors", "backbones", "nn", "prompting", "running", "runs", "drawing"},
+    "inspection": {"errors", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
     # The comparison starts runs in processes of their own; only its worker knows the runner.
     "comparison": {"errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs"},
     "cli": {

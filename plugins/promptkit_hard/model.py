@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, ops
 
 from promptkit import PromptTask
-from promptkit.nn import Backbone, ClozePrompt
+from promptkit.nn import Backbone, ClozePrompt, tensors
 
 
 def content_free(task: PromptTask) -> tuple[str | tuple[int, ...], ...]:
@@ -29,7 +29,7 @@ class CalibratedPrompt(ClozePrompt):
     def measure(self, task: PromptTask) -> None:
         """Set the prior to the mean class probabilities of the content-free inputs."""
         batch = task.encode(content_free(task))
-        scores = super().scores(self.features(*(Tensor(a) for a in batch.arrays)))
+        scores = super().scores(self.features(tensors(batch.inputs)))
         p = ops.softmax(scores, -1).asnumpy().astype(np.float64)
         self.prior.set_data(Tensor(np.log(p.mean(0)).astype(np.float32)))
 

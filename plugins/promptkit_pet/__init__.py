@@ -29,14 +29,20 @@ class Pet(Strategy):
     name = "pet"
     summary = "cloze patterns with label words (PET); the masked-LM head or the whole model learns"
     Options = Options
-    defaults = Defaults(
-        epochs=5,
-        min_steps=60,
-        lr=1e-3,
-        batch_size=32,
-        weight_decay=0.01,
-        patience=3,
-    )
+
+    @property
+    def defaults(self) -> Defaults:  # type: ignore[override]
+        """A whole model wants small steps, a head on fixed features large ones; nothing learns by `tune=none`."""
+        if self.options.tune == "none":
+            return Defaults()
+        if self.options.tune == "all":
+            return Defaults(epochs=3, min_steps=60, lr=5e-5, batch_size=32, weight_decay=0.01, patience=3)
+        return Defaults(epochs=5, min_steps=60, lr=1e-3, batch_size=32, weight_decay=0.01, patience=3)
+
+    @property
+    def depends_on(self) -> frozenset[str]:  # type: ignore[override]
+        """Nothing, if nothing learns."""
+        return frozenset() if self.options.tune == "none" else frozenset({"training", "examples", "seed"})
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse virtual tokens, which nothing here would train."""
@@ -51,7 +57,7 @@ class Pet(Strategy):
         from promptkit.nn import ClozePrompt
 
         if self.options.tune == "all":
-            model = ClozePrompt(backbone.trainable_copy(), task, head_learns=task.readout == "head")
+            model = ClozePrompt(backbone.trainable("all"), task, head_learns=task.readout == "head")
             model.fixed_features = False
             return model
         return ClozePrompt(backbone, task, head_learns=self.options.tune == "head")

@@ -68,7 +68,7 @@ class EncodedPrompt(SoftPrompt):
 def build(backbone: Backbone, task: PromptTask, options: Options) -> EncodedPrompt:
     """Return the prompted model with a fresh encoder."""
     inputs = initial_vectors(backbone, task, options.init)
-    width = options.lstm_hidden or backbone.config.hidden_size // 2
+    width = options.lstm_hidden or backbone.info.hidden_size // 2
     return EncodedPrompt(backbone, task, PromptEncoder(inputs, width, options.lstm_layers, task.rng))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptkit.backbones.engines import choose_engine
+from promptkit.backbones.face import Engine
 from promptkit.errors import UserError, unknown
 
 Registry = Mapping[str, Callable[[], Path]]
@@ -22,6 +24,7 @@ class ModelCard:
 
     name: str
     architecture: str
+    engine: str
     summary: str
 
 
@@ -30,16 +33,18 @@ def shipped_root() -> Path:
     return Path(__file__).resolve().parents[1] / "models"
 
 
-def list_models(registry: Registry | None = None) -> list[ModelCard]:
-    """Return the shipped models and those of plugins."""
-    from promptkit.backbones.native.config import read_config
-
+def list_models(registry: Registry | None = None, engines: Mapping[str, Engine] | None = None) -> list[ModelCard]:
+    """Return the shipped models, described by the engine that takes them, and those of plugins."""
     cards = []
     for directory in sorted(p for p in shipped_root().iterdir() if (p / "config.json").is_file()):
-        config = read_config(directory)
-        shape = f"{config.layers} layers, {config.hidden_size} wide, {config.vocab_size} pieces"
-        cards.append(ModelCard(directory.name, config.architecture, shape))
-    cards.extend(ModelCard(name, "", "from a plugin") for name in sorted(registry or {}))
+        if not engines:
+            cards.append(ModelCard(directory.name, "", "", "no engine is installed"))
+            continue
+        files = choose_engine(directory, engines).describe(directory)
+        info = files.info
+        shape = f"{info.layers} layers, {info.hidden_size} wide, {info.vocab_size} pieces"
+        cards.append(ModelCard(directory.name, info.architecture, files.engine, shape))
+    cards.extend(ModelCard(name, "", "", "from a plugin") for name in sorted(registry or {}))
     return cards
 
 

@@ -126,12 +126,11 @@ def _find_model(model: str, download: bool, mirror: str | None) -> Path:
 
 def _load_tokenizer(directory: Path, max_length: int) -> tuple[TokenizerFace, int]:
     """Return the tokenizer and the longest row the model takes."""
-    from promptkit.backbones.native.config import read_config
-    from promptkit.backbones.native.tokenizer import load_tokenizer
+    from promptkit.backbones.engines import choose_engine
+    from promptkit.hooks import get_host
 
-    shape = read_config(directory)
-    tokenizer = load_tokenizer(directory, shape.architecture, shape.vocab_size)
-    return tokenizer, min(max_length, shape.max_length)
+    files = choose_engine(directory, get_host().engine_objects()).describe(directory)
+    return files.tokenizer, min(max_length, files.info.max_length)
 
 
 def _show(

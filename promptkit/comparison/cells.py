@@ -92,9 +92,10 @@ class _Builder:
         """Add one place of the grid."""
         plan = self._plan(experiment, strategy, variant, shots, seed)
         drawn: Shots = shots
-        if not plan.learns and plan.config.readout == "cloze":
+        if not plan.depends_on & {"training", "examples"}:
             # It never sees the draw, so one run stands for all of them, judged on the whole dev split.
-            plan, drawn, seed = self._plan(experiment, strategy, variant, "full", 0), None, 0
+            seed = seed if "seed" in plan.depends_on else 0
+            plan, drawn = self._plan(experiment, strategy, variant, "full", seed), None
         self._place(plan, variant.name if variant else "", "strategy", drawn, seed)
 
     def _plan(

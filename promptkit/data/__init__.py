@@ -1,21 +1,22 @@
-"""From files to batches: readers, splits, K-shot draws, static shapes. Imports no MindSpore."""
+"""From files to batches: readers, splits, K-shot draws, packed rows. Imports no MindSpore."""
 
 from __future__ import annotations
 
-from promptkit.data.batching import Batch, Batcher, plan_widths
 from promptkit.data.catalog import list_datasets, load_task
 from promptkit.data.cleaning import clean_text
+from promptkit.data.packing import Batch, Packer, Rows, plan_rows
 from promptkit.data.splits import draw_shots
 from promptkit.data.task import Example, Task
 
 __all__ = [
     "Batch",
-    "Batcher",
     "Example",
+    "Packer",
+    "Rows",
     "Task",
     "clean_text",
     "draw_shots",
     "list_datasets",
     "load_task",
-    "plan_widths",
+    "plan_rows",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from promptkit.backbones.face import Engine
 from promptkit.strategies.contract import Strategy, check_class
 
 if TYPE_CHECKING:
@@ -83,6 +84,13 @@ class ModelEntry(Entry):
 
 
 @dataclass(frozen=True)
+class EngineEntry(Entry):
+    """An engine, which loads language models."""
+
+    engine: Engine
+
+
+@dataclass(frozen=True)
 class MetricEntry(Entry):
     """A metric; `path` is its `evaluate` metric module."""
 
@@ -96,6 +104,7 @@ class Registrations:
     strategies: dict[str, StrategyEntry] = field(default_factory=dict)
     datasets: dict[str, DatasetEntry] = field(default_factory=dict)
     models: dict[str, ModelEntry] = field(default_factory=dict)
+    engines: dict[str, EngineEntry] = field(default_factory=dict)
     metrics: dict[str, MetricEntry] = field(default_factory=dict)
 
     def update(self, other: Registrations) -> None:
@@ -103,6 +112,7 @@ class Registrations:
         self.strategies.update(other.strategies)
         self.datasets.update(other.datasets)
         self.models.update(other.models)
+        self.engines.update(other.engines)
         self.metrics.update(other.metrics)
 
     def without(self, origin: Origin) -> Registrations:
@@ -111,6 +121,7 @@ class Registrations:
             {name: entry for name, entry in self.strategies.items() if entry.origin != origin},
             {name: entry for name, entry in self.datasets.items() if entry.origin != origin},
             {name: entry for name, entry in self.models.items() if entry.origin != origin},
+            {name: entry for name, entry in self.engines.items() if entry.origin != origin},
             {name: entry for name, entry in self.metrics.items() if entry.origin != origin},
         )
 
@@ -153,6 +164,14 @@ class Offer:
         entry = ModelEntry(name, self.origin, locate)
         self._add("model", self.offered.models, self._taken.models, entry)
 
+    def engine(self, engine: Engine) -> None:
+        """Register an engine under its own name."""
+        if not isinstance(engine, Engine):
+            raise self._refuse(f"{engine!r} is no engine: it lacks one of name, summary, claims, describe, load")
+        self._check_name("engine", engine.name)
+        entry = EngineEntry(engine.name, self.origin, engine)
+        self._add("engine", self.offered.engines, self._taken.engines, entry)
+
     def metric(self, name: str, path: Path) -> None:
         """Register an `evaluate` metric module under a name."""
         self._check_name("metric", name)
@@ -164,7 +183,7 @@ class Offer:
     def _check_name(self, kind: str, name: object) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise self._refuse(f"{name!r} is no name for a {kind}; use letters, digits, '.', '-' and '_'")
-        if name in RESERVED[kind]:
+        if name in RESERVED.get(kind, ()):
             raise self._refuse(f"the {kind} name '{name}' is taken by promptkit itself")
 
     def _check_callable(self, kind: str, name: str, function: object) -> None:

@@ -24,6 +24,7 @@ from promptkit.hooks import spec
 from promptkit.hooks.commands import add_commands
 from promptkit.hooks.entries import (
     DatasetEntry,
+    EngineEntry,
     Fault,
     MetricEntry,
     ModelEntry,
@@ -36,6 +37,8 @@ from promptkit.hooks.validation import check_hooks, describe_exception
 
 if TYPE_CHECKING:
     import typer
+
+    from promptkit.backbones.face import Engine
 
 GROUP = "promptkit"
 NO_PLUGINS = "PROMPTKIT_NO_PLUGINS"
@@ -118,6 +121,15 @@ class PluginHost:
         return MappingProxyType(self._registered.models)
 
     @property
+    def engines(self) -> Mapping[str, EngineEntry]:
+        """Engines by name, in the order in which they are asked whether they claim a checkpoint."""
+        return MappingProxyType(self._registered.engines)
+
+    def engine_objects(self) -> dict[str, Engine]:
+        """Return the engines themselves, in the same order."""
+        return {name: entry.engine for name, entry in self.engines.items()}
+
+    @property
     def metrics(self) -> Mapping[str, MetricEntry]:
         """Metrics by name, those of plugins only."""
         return MappingProxyType(self._registered.metrics)
@@ -158,6 +170,7 @@ class PluginHost:
             ("promptkit_register_strategies", offer.strategy),
             ("promptkit_register_datasets", offer.dataset),
             ("promptkit_register_models", offer.model),
+            ("promptkit_register_engines", offer.engine),
             ("promptkit_register_metrics", offer.metric),
         ):
             _call(manager, hook, register=register)

@@ -15,6 +15,7 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
+    from promptkit.backbones.face import Engine
     from promptkit.data import Task
     from promptkit.strategies.contract import Strategy
 
@@ -52,6 +53,17 @@ def promptkit_register_models(register: Callable[[str, Callable[[], Path]], None
         register: takes the name that `--model` takes and a function that returns a checkpoint directory
             (`config.json`, `model.safetensors`, `tokenizer.json` or `vocab.txt`). The function is called
             only when the model is used, so it may unpack or download.
+    """
+
+
+@hookspec
+def promptkit_register_engines(register: Callable[[Engine], None]) -> None:
+    """Add engines, which load language models.
+
+    Args:
+        register: takes an object with `name`, `summary`, `claims`, `describe` and `load`; see
+            `promptkit.backbones.face.Engine`. Without `--engine` the first engine that claims a checkpoint loads it,
+            promptkit's own before others.
     """
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptkit.running.ensemble import mean_log_softmax
+from promptkit.evaluation.probabilities import mean_log_softmax
 
 if TYPE_CHECKING:
     from promptkit.prompting import Encoded
@@ -131,12 +131,12 @@ def _erased(encoded: Encoded, roles: list[str]) -> tuple[list[Encoded], list[int
 
 
 def _without(encoded: Encoded, place: int) -> Encoded:
-    ids, virtual = encoded.input_ids, encoded.virtual_ids
+    ids, virtual = encoded.token_ids, encoded.virtual_ids
     return replace(
         encoded,
-        input_ids=ids[:place] + ids[place + 1 :],
+        token_ids=ids[:place] + ids[place + 1 :],
         virtual_ids=virtual[:place] + virtual[place + 1 :],
-        mask_positions=tuple(at - (at > place) for at in encoded.mask_positions),
+        read=tuple(at - (at > place) for at in encoded.read),
     )
 
 

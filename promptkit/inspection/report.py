@@ -137,10 +137,12 @@ def inspect_prompt(
     """
     if not 1 <= nearest <= MAX_NEAREST:
         raise UserError(f"the number of nearest words must be from 1 to {MAX_NEAREST}, got {nearest}.")
+    from promptkit.nn import word_vectors
+
     opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
     tokenizer = opened.backbone.tokenizer
     rows = word_rows(tokenizer)
-    table = np.asarray(opened.backbone.word_vectors(np.arange(opened.backbone.config.vocab_size)), np.float32)
+    table = np.asarray(word_vectors(opened.backbone, range(opened.backbone.info.vocab_size)), np.float32)
     found = []
     for number, source in enumerate(opened.card["templates"]):
         task, initial, vectors = _vectors(opened, number)
@@ -174,7 +176,7 @@ def _vectors(
     # A run does so too, for strategies that draw from MindSpore's own generators.
     ms.set_seed(opened.card["seed"])
     task, model = opened.rebuild(number)
-    width = opened.backbone.config.hidden_size
+    width = opened.backbone.info.hidden_size
     initial = _virtual_vectors(model, width)
     opened.fill(number, model)
     return task, initial, _virtual_vectors(model, width)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from promptkit.prompting.encoding import Encoded, Encoder, TokenizerFace
+from promptkit.backbones.face import Tokenizer as TokenizerFace
+from promptkit.prompting.encoder import Encoded, Encoder
+from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import (
     ResolvedVerbalizer,
@@ -15,6 +17,8 @@ from promptkit.prompting.verbalizer import (
 __all__ = [
     "Encoded",
     "Encoder",
+    "Layout",
+    "Readout",
     "ResolvedVerbalizer",
     "SlotRule",
     "Template",

@@ -11,9 +11,13 @@ from typing import Literal
 
 import numpy as np
 
-from promptkit.data import Batch, Batcher, Example, Task
+from promptkit.backbones.face import Inputs, Kind, Tokenizer
+from promptkit.data import Batch, Example, Packer, Rows, Task
 from promptkit.errors import UserError
-from promptkit.prompting import Encoded, Encoder, ResolvedVerbalizer, Template, TokenizerFace, Verbalizer
+from promptkit.prompting.encoder import Encoded, Encoder
+from promptkit.prompting.layout import Layout, Readout
+from promptkit.prompting.template import Template
+from promptkit.prompting.verbalizer import ResolvedVerbalizer, Verbalizer
 
 SlotRule = Literal["same", "first", "mean"]
 
@@ -27,7 +31,7 @@ class PromptTask:
         template: the parsed template.
         encoder: texts -> token ids under this template.
         verbalizer: label words as vocabulary rows; None with the `head` readout.
-        readout: `cloze` reads label words at the mask, `head` a linear layer on the first token ([CLS]).
+        readout: `cloze` reads label words at the mask, `head` a linear layer on one token's state.
         tokenizer: the backbone's tokenizer.
         rng: the only source of random numbers for `Strategy.build`.
         language: language code of the data.
@@ -37,8 +41,8 @@ class PromptTask:
     template: Template
     encoder: Encoder
     verbalizer: ResolvedVerbalizer | None
-    readout: Literal["cloze", "head"]
-    tokenizer: TokenizerFace
+    readout: Readout
+    tokenizer: Tokenizer
     rng: np.random.Generator
     language: str = "en"
 
@@ -55,40 +59,34 @@ class PromptTask:
     def encode(self, texts: Sequence[str | Sequence[int]]) -> Batch:
         """Encode texts as one batch, e.g. content-free inputs for calibration. Every field gets the same text.
 
-        The rows come in the order of their lengths; `Batch.index` says which text a row is. A sequence of piece ids
-        stands for a field as it is: `[task.tokenizer.mask_id]` puts the model's mask token there, which no text does,
-        for a text that holds "[MASK]" is text. `positions` are the template's own mask slots in any case.
+        Each text has a row of its own, in order. A sequence of piece ids stands for a field as it is:
+        `[task.tokenizer.mask_id]` puts the model's mask token there, which no text does, for a text that holds
+        "[MASK]" is text. The template's own mask slots are read in any case.
 
         Raises:
             ValueError: for a piece id that the tokenizer does not have.
         """
         fields = [dict.fromkeys(self.template.fields, text) for text in texts]
         encoded = self.encoder.encode_many(fields)
-        width = max(len(e.input_ids) for e in encoded)
-        batcher = self.batcher(encoded, None, batch_size=len(encoded), widths=(width,))
-        return next(iter(batcher.epoch(None)))
+        alone = Rows(1, max(len(each.token_ids) for each in encoded), 1)
+        batches = [next(iter(self.packer([each], None, batch_size=1, rows=alone).epoch(None))) for each in encoded]
+        inputs: Inputs = {name: np.concatenate([b.inputs[name] for b in batches]) for name in batches[0].inputs}  # type: ignore
+        return Batch(
+            inputs=inputs,
+            labels=np.zeros(len(encoded), np.int32),
+            weights=np.ones(len(encoded), np.float32),
+            index=np.arange(len(encoded)),
+        )
 
     def encode_examples(self, examples: Sequence[Example]) -> list[Encoded]:
         """Encode examples of the data set."""
         return self.encoder.encode_many([example.fields() for example in examples])
 
-    def batcher(
-        self,
-        encoded: Sequence[Encoded],
-        labels: Sequence[int] | None,
-        *,
-        batch_size: int,
-        widths: Sequence[int],
-    ) -> Batcher:
-        """Return the batches of encoded examples, padded to `widths`, read where the readout reads."""
-        return Batcher(
-            encoded,
-            labels,
-            batch_size=batch_size,
-            widths=tuple(widths),
-            pad_id=self.tokenizer.pad_id,
-            readout_positions="mask" if self.readout == "cloze" else "first",
-        )
+    def packer(
+        self, encoded: Sequence[Encoded], labels: Sequence[int] | None, *, batch_size: int, rows: Rows
+    ) -> Packer:
+        """Return the batches of encoded examples."""
+        return Packer(encoded, labels, batch_size=batch_size, rows=rows, pad_id=self.tokenizer.pad_id)
 
 
 def resolve_prompt(
@@ -96,33 +94,41 @@ def resolve_prompt(
     verbalizer: Verbalizer | None,
     *,
     labels: Sequence[str],
-    tokenizer: TokenizerFace,
-    readout: Literal["cloze", "head"],
+    tokenizer: Tokenizer,
+    readout: Readout,
     slots: SlotRule,
     max_length: int,
     rng: np.random.Generator,
     language: str = "en",
+    kind: Kind = "masked",
 ) -> PromptTask:
     """Resolve a template and a verbalizer for a tokenizer.
 
     Raises:
         UserError: if the cloze readout has no mask or no label words, or the words do not fit the template.
     """
-    if readout == "head":
-        encoder = Encoder(template, tokenizer, mask_slots=0, max_length=max_length)
-        return PromptTask(tuple(labels), template, encoder, None, readout, tokenizer, rng, language)
-    if not template.has_mask:
-        raise UserError(
-            f"template '{template}' has no {{mask}}: the cloze readout predicts a label word there. "
-            "Add {mask}, or choose --readout head."
-        )
-    if verbalizer is None:
-        raise UserError(
-            f"no label words are known for the labels {', '.join(labels)}: give --verbalizer "
-            f"'{'; '.join(f'{label}=WORD' for label in labels)}', or choose --readout head."
-        )
-    resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
-    encoder = Encoder(template, tokenizer, mask_slots=resolved.slots, max_length=max_length)
+    layout = Layout.of(tokenizer, kind)
+    resolved: ResolvedVerbalizer | None = None
+    if readout == "cloze":
+        if not template.has_mask:
+            raise UserError(
+                f"template '{template}' has no {{mask}}: the cloze readout predicts a label word there. "
+                "Add {mask}, or choose --readout head."
+            )
+        if verbalizer is None:
+            raise UserError(
+                f"no label words are known for the labels {', '.join(labels)}: give --verbalizer "
+                f"'{'; '.join(f'{label}=WORD' for label in labels)}', or choose --readout head."
+            )
+        resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
+    encoder = Encoder(
+        template,
+        tokenizer,
+        mask_slots=resolved.slots if resolved else 0,
+        max_length=max_length,
+        readout=readout,
+        layout=layout,
+    )
     return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language)
 
 

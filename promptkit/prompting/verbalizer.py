@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from promptkit.backbones.face import Tokenizer as TokenizerFace
 from promptkit.errors import UserError, did_you_mean
-from promptkit.prompting.encoding import TokenizerFace
 
 SlotRule = Literal["same", "first", "mean"]
 _SEPARATORS = "=,;\n"

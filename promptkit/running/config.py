@@ -24,6 +24,7 @@ class RunConfig(BaseModel):
         strategy: name of a registered strategy.
         data: embedded or registered data set, or a path to a file or folder.
         model: shipped or registered model, a checkpoint directory, or a Hub id.
+        engine: loads the model; None takes the first that claims it.
         templates: one or several; scores of several are averaged.
         verbalizer: `label=word,word; label=word`.
         readout: how class scores are read.
@@ -52,6 +53,7 @@ class RunConfig(BaseModel):
     strategy: str
     data: str = DEFAULT_DATA
     model: str = DEFAULT_MODEL
+    engine: str | None = None
     templates: tuple[str, ...] = ()
     verbalizer: str | None = None
     readout: Literal["cloze", "head"] = "cloze"

@@ -1,4 +1,4 @@
-"""One template of a run: encode the data under it, build the model, train it, score dev and test.
+"""One template of a run: build the model, check it, train it, score dev and test.
 
 A run with several templates has several members, trained one after the other on the same data; their class
 scores are averaged (Schick & Schütze 2021, section 3.3, uniform weights).
@@ -7,33 +7,30 @@ scores are averaged (Schick & Schütze 2021, section 3.3, uniform weights).
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from promptkit.data import Example, Task, plan_widths
-from promptkit.nn import Backbone, PromptedModel, count_parameters
+from promptkit.data import Example, Rows, Task, plan_rows
+from promptkit.errors import UserError
+from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.strategies.contract import Strategy
 from promptkit.training import (
     Checkpoint,
-    EncodedSource,
+    Classification,
     Executor,
     FeatureSource,
+    PackedSource,
     TrainingResult,
     TrainingSettings,
     train,
 )
 from promptkit.training.execution import Mode
-
-# Compiling one encoder layer takes about as long as this many multiplications and additions take to run
-# (0.6 s a layer and 2.5e11 a second on two CPU cores): the exchange rate between padding and one more shape.
-_COMPILE_FLOPS = 1.5e11
-# A training step costs about as much as this many forward passes.
-_TRAINING_PASSES = 2.2
 
 
 @dataclass
@@ -48,6 +45,8 @@ class MemberResult:
         predict_seconds: for dev and test, compilation included.
         predicted: how many examples that was.
         compile_seconds: first calls of every shape.
+        tokens: of the texts that went through the language model, each as often as it did.
+        positions: those tokens and the padding beside them.
         mode: how the model was run in the end.
     """
 
@@ -59,7 +58,32 @@ class MemberResult:
     predict_seconds: float
     predicted: int
     compile_seconds: float
+    tokens: int
+    positions: int
     mode: Mode
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run goes about its members.
+
+    Attributes:
+        settings: of the training.
+        batch_size: examples a step.
+        mode: `graph` or `pynative`.
+        depends_on: what the numbers depend on, see `Strategy.depends_on`.
+        plugin: how errors name the strategy and where it comes from.
+        warn: takes a warning.
+        quiet: no progress bars.
+    """
+
+    settings: TrainingSettings
+    batch_size: int
+    mode: Mode
+    depends_on: frozenset[str]
+    plugin: str
+    warn: Callable[[str], None]
+    quiet: bool
 
 
 def run_member(
@@ -68,71 +92,185 @@ def run_member(
     prompt: PromptTask,
     task: Task,
     encoded: EncodedTask,
-    settings: TrainingSettings,
+    manner: Manner,
     *,
-    batch_size: int,
-    mode: Mode,
     shuffle: np.random.Generator,
-    warn: Callable[[str], None],
     label: str,
-    quiet: bool,
     checkpoint: Checkpoint | None = None,
 ) -> MemberResult:
-    """Train and score one template; see `MemberResult`."""
+    """Train and score one template; see `MemberResult`.
+
+    Raises:
+        UserError: if the strategy breaks its contract: a model that is none, scores of the wrong shape or that are no
+            numbers, a frozen backbone that is not as it was, a dependence that is not declared.
+    """
+    before = weights_digest(backbone)
+    drawn = prompt.rng.bit_generator.state
     model = strategy.build(backbone, prompt)
-    learns = bool(model.trainable_params()) and settings.epochs > 0
-    widths = choose_widths(encoded, backbone, batch_size, settings.epochs if learns else 0)
-    executor = Executor(model, mode, warn)
-    data = _Sources(prompt, task, encoded, widths, batch_size)
+    if not isinstance(model, PromptedModel):
+        raise UserError(f"{manner.plugin}: build returned {type(model).__name__}, not a promptkit.nn.PromptedModel.")
+    learns = bool(model.trainable_params()) and manner.settings.epochs > 0
+    _check_dependence(manner, learns, drew=prompt.rng.bit_generator.state != drawn)
+    objective = Classification(len(task.labels), manner.plugin)
+    executor = Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
+    work = _Work(executor, objective, prompt, task, encoded, manner, shuffle, label, checkpoint, backbone.info)
     parameters = count_parameters(model)
-    training = None
-    if learns and model.fixed_features:
-        training, dev, test, seconds = _with_features(
-            executor, data, settings, batch_size, shuffle, label, quiet, checkpoint
+    result = work.with_features() if learns and model.fixed_features else work.whole(learns)
+    kept = strategy.fold(model)
+    if not isinstance(kept, PromptedModel):
+        raise UserError(f"{manner.plugin}: fold returned {type(kept).__name__}, not a promptkit.nn.PromptedModel.")
+    if not result.scored:
+        work.score(kept, result)
+    for scores in (result.dev, result.test):
+        objective.check(scores)
+    if weights_digest(backbone) != before:
+        raise UserError(
+            f"{manner.plugin}: the frozen backbone's weights were changed; every other score would be wrong."
         )
-        kept = strategy.fold(model)
-    else:
-        if learns:
-            source = data.source(task.train, encoded.train, min(batch_size, len(task.train)))
-            training = train(
-                executor, source, data.source(task.dev, encoded.dev), _indices(task, task.dev), settings,
-                shuffle, label=label, quiet=quiet, checkpoint=checkpoint,
-            )  # fmt: skip
-        kept = strategy.fold(model)
-        if kept is not model:
-            spent = executor.compile_seconds
-            executor = Executor(kept, executor.mode, warn)
-            executor.compile_seconds = spent
-        started = time.perf_counter()
-        dev = executor.scores(data.source(task.dev, encoded.dev))
-        test = executor.scores(data.source(task.test, encoded.test))
-        seconds = time.perf_counter() - started
     return MemberResult(
-        dev_scores=dev,
-        test_scores=test,
+        dev_scores=result.dev,
+        test_scores=result.test,
         tensors={path: p.asnumpy() for path, p in kept.own_parameters().items()},
         parameters=parameters if learns else dict.fromkeys(parameters, 0),
-        training=training,
-        predict_seconds=seconds,
+        training=result.training,
+        predict_seconds=result.seconds,
         predicted=len(task.dev) + len(task.test),
-        compile_seconds=executor.compile_seconds,
-        mode=executor.mode,
+        compile_seconds=work.executor.compile_seconds,
+        tokens=work.tokens,
+        positions=work.positions,
+        mode=work.executor.mode,
     )
 
 
-def choose_widths(encoded: EncodedTask, backbone: Backbone, batch_size: int, epochs: int) -> tuple[int, ...]:
-    """Return the padded widths of a run: few, because each is compiled, and tight, because padding costs."""
-    config = backbone.config
-    per_layer = 4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size
-    flops = 2.0 * config.layers * per_layer
-    widths = plan_widths(
-        [len(example.input_ids) for example in encoded.all],
-        batch_size,
-        passes=epochs * _TRAINING_PASSES if epochs else 1.0,
-        token_cost=flops,
-        compile_cost=config.layers * _COMPILE_FLOPS * (1.5 if epochs else 0.5),
-    )
-    return (*widths[:-1], min(widths[-1], config.max_length))
+def weights_digest(backbone: Backbone) -> int:
+    """Return a checksum over every weight of a backbone, in order."""
+    digest = 0
+    for parameter in backbone.get_parameters():  # type: ignore[attr-defined]  # every backbone is a cell
+        digest = zlib.crc32(np.ascontiguousarray(parameter.asnumpy()).data, digest)
+    return digest
+
+
+def _check_dependence(manner: Manner, learns: bool, *, drew: bool) -> None:
+    declared = ", ".join(sorted(manner.depends_on)) or "nothing"
+    if learns and "training" not in manner.depends_on:
+        raise UserError(
+            f"{manner.plugin} has parameters that learn, but declares that its numbers depend on {declared}; "
+            "its depends_on must name training (and examples, and seed)."
+        )
+    if drew and "seed" not in manner.depends_on:
+        raise UserError(
+            f"{manner.plugin} draws random numbers, but declares that its numbers depend on {declared}; "
+            "its depends_on must name seed."
+        )
+
+
+@dataclass
+class _Outcome:
+    """Scores of the splits and what they cost; `scored` is False until both are there."""
+
+    training: TrainingResult | None = None
+    dev: Any = None
+    test: Any = None
+    seconds: float = 0.0
+    scored: bool = False
+
+
+class _Work:
+    """The steps of a member, over the batches of one shape for training and one for everything else."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        objective: Classification,
+        prompt: PromptTask,
+        task: Task,
+        encoded: EncodedTask,
+        manner: Manner,
+        shuffle: np.random.Generator,
+        label: str,
+        checkpoint: Checkpoint | None,
+        info: BackboneInfo,
+    ) -> None:
+        self.executor, self._objective, self._prompt, self._task = executor, objective, prompt, task
+        self._encoded, self._manner, self._shuffle = encoded, manner, shuffle
+        self._label, self._checkpoint = label, checkpoint
+        self._info = info
+        lengths = [len(each.token_ids) for each in encoded.all]
+        self._rows = plan_rows(lengths, manner.batch_size, self._info)
+        self._sources: list[PackedSource] = []
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that went through the language model."""
+        return sum(source.tokens for source in self._sources)
+
+    @property
+    def positions(self) -> int:
+        """Row positions that went through the language model, padding included."""
+        return sum(source.positions for source in self._sources)
+
+    def whole(self, learns: bool) -> _Outcome:
+        """Train the whole model, if it learns."""
+        outcome = _Outcome()
+        dev = self._source(self._task.dev, self._encoded.dev, self._rows)
+        if learns:
+            # Before any training: what is wrong with the scores must not be found only after it.
+            self._objective.check(self.executor.scores(dev))
+            lengths = [len(each.token_ids) for each in self._encoded.train]
+            rows = plan_rows(lengths, self._manner.batch_size, self._info)
+            source = self._source(self._task.train, self._encoded.train, rows)
+            outcome.training = self._train(source, dev, "texts")
+        return outcome
+
+    def with_features(self) -> _Outcome:
+        """Train on features computed once, and score from them."""
+        task, encoded, executor = self._task, self._encoded, self.executor
+        started = time.perf_counter()
+        train_features = executor.features(self._source(task.train, encoded.train, self._rows))
+        spent = time.perf_counter() - started
+        started = time.perf_counter()
+        dev_features = executor.features(self._source(task.dev, encoded.dev, self._rows))
+        test_features = executor.features(self._source(task.test, encoded.test, self._rows))
+        seconds = time.perf_counter() - started
+        batch_size = self._manner.batch_size
+        source = FeatureSource(train_features, self._indices(task.train), min(batch_size, len(task.train)))
+        dev = FeatureSource(dev_features, self._indices(task.dev), batch_size)
+        test = FeatureSource(test_features, self._indices(task.test), batch_size)
+        self._objective.check(executor.scores_of_features(dev))
+        training = self._train(source, dev, "features")
+        training.seconds += spent
+        started = time.perf_counter()
+        dev_scores, test_scores = executor.scores_of_features(dev), executor.scores_of_features(test)
+        return _Outcome(training, dev_scores, test_scores, seconds + time.perf_counter() - started, scored=True)
+
+    def score(self, kept: PromptedModel, outcome: _Outcome) -> None:
+        """Score dev and test with the model that is kept."""
+        if kept is not self.executor.model:
+            spent, manner = self.executor.compile_seconds, self._manner
+            self.executor = Executor(
+                kept, self.executor.mode, manner.warn, self._objective, label=self._label, quiet=manner.quiet
+            )
+            self.executor.compile_seconds = spent
+        started = time.perf_counter()
+        outcome.dev = self.executor.scores(self._source(self._task.dev, self._encoded.dev, self._rows))
+        self._objective.check(outcome.dev)
+        outcome.test = self.executor.scores(self._source(self._task.test, self._encoded.test, self._rows))
+        outcome.seconds, outcome.scored = time.perf_counter() - started, True
+
+    def _train(self, source: Any, dev: Any, kind: Any) -> TrainingResult:
+        return train(
+            self.executor, source, dev, self._indices(self._task.dev), self._manner.settings,
+            self._shuffle, kind=kind, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
+        )  # fmt: skip
+
+    def _source(self, examples: tuple[Example, ...], encoded: list[Encoded], rows: Rows) -> PackedSource:
+        batch_size = min(self._manner.batch_size, len(encoded))
+        packer = self._prompt.packer(encoded, self._indices(examples), batch_size=batch_size, rows=rows)
+        self._sources.append(PackedSource(packer))
+        return self._sources[-1]
+
+    def _indices(self, examples: tuple[Example, ...]) -> list[int]:
+        return [self._task.label_index(example.label) for example in examples]
 
 
 def load_tensors(model: PromptedModel, tensors: dict[str, Any]) -> str | None:
@@ -149,62 +287,3 @@ def load_tensors(model: PromptedModel, tensors: dict[str, Any]) -> str | None:
     for path, parameter in own.items():
         parameter.set_data(Tensor(tensors[path]))
     return None
-
-
-@dataclass(frozen=True)
-class _Sources:
-    """Batches of the splits, all of the same widths."""
-
-    prompt: PromptTask
-    task: Task
-    encoded: EncodedTask
-    widths: tuple[int, ...]
-    batch_size: int
-
-    def source(
-        self, examples: tuple[Example, ...], encoded: list[Encoded], batch_size: int | None = None
-    ) -> EncodedSource:
-        batcher = self.prompt.batcher(
-            encoded,
-            _indices(self.task, examples),
-            batch_size=batch_size or self.batch_size,
-            widths=self.widths,
-        )
-        return EncodedSource(batcher, len(examples))
-
-
-def _with_features(
-    executor: Executor,
-    data: _Sources,
-    settings: TrainingSettings,
-    batch_size: int,
-    shuffle: np.random.Generator,
-    label: str,
-    quiet: bool,
-    checkpoint: Checkpoint | None,
-) -> tuple[TrainingResult, Any, Any, float]:
-    """Train on features computed once; return the result, dev and test scores, and the time for the scores."""
-    task, encoded = data.task, data.encoded
-    started = time.perf_counter()
-    train_features = executor.features(data.source(task.train, encoded.train))
-    spent = time.perf_counter() - started
-    started = time.perf_counter()
-    dev_features = executor.features(data.source(task.dev, encoded.dev))
-    test_features = executor.features(data.source(task.test, encoded.test))
-    predict = time.perf_counter() - started
-    size = min(batch_size, len(task.train))
-    source = FeatureSource(train_features, _indices(task, task.train), size)
-    dev = FeatureSource(dev_features, _indices(task, task.dev), batch_size)
-    test = FeatureSource(test_features, _indices(task, task.test), batch_size)
-    training = train(
-        executor, source, dev, _indices(task, task.dev), settings, shuffle,
-        kind="features", label=label, quiet=quiet, checkpoint=checkpoint,
-    )  # fmt: skip
-    training.seconds += spent
-    started = time.perf_counter()
-    dev_scores, test_scores = executor.scores_of_features(dev), executor.scores_of_features(test)
-    return training, dev_scores, test_scores, predict + time.perf_counter() - started
-
-
-def _indices(task: Task, examples: tuple[Example, ...]) -> list[int]:
-    return [task.label_index(example.label) for example in examples]

@@ -6,15 +6,13 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from promptkit.backbones.catalog import find_model
-from promptkit.backbones.native.config import BackboneConfig, read_config
-from promptkit.backbones.native.tokenizer import Tokenizer, load_tokenizer
-from promptkit.backbones.native.weights import file_fingerprint
+from promptkit.backbones.engines import choose_engine
+from promptkit.backbones.face import ModelFiles
 from promptkit.data import Task, draw_shots, load_task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
@@ -26,16 +24,6 @@ from promptkit.version import __version__
 
 _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
 _CUT_SHARE = 0.05  # of the texts, above which truncation is mentioned
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """A model as far as it is known without MindSpore: its folder, shape, tokenizer and fingerprint."""
-
-    directory: Path
-    shape: BackboneConfig
-    tokenizer: Tokenizer
-    fingerprint: str
 
 
 class Inputs:
@@ -67,13 +55,12 @@ class Inputs:
 
     def model(self, config: RunConfig) -> ModelFiles:
         """Return the model of a run."""
-        source = (config.model, config.download, config.mirror)
+        source = (config.model, config.engine, config.download, config.mirror)
         if source not in self._models:
             registry = {name: entry.locate for name, entry in get_host().models.items()}
             found = find_model(config.model, registry=registry, download=config.download, mirror=config.mirror)
-            shape = read_config(found)
-            tokenizer = load_tokenizer(found, shape.architecture, shape.vocab_size)
-            self._models[source] = ModelFiles(found, shape, tokenizer, file_fingerprint(found))
+            engine = choose_engine(found, get_host().engine_objects(), config.engine)
+            self._models[source] = engine.describe(found)
         return self._models[source]
 
 
@@ -89,6 +76,7 @@ class Plan:
         verbalizer: given, or the default for the labels; None with the head readout.
         prompts: one for each template.
         epochs, lr, weight_decay, patience, batch_size: of the training.
+        plugin: how errors name the strategy and where it comes from.
         strategy_version: of the distribution that brings the strategy.
         warnings: in the order they came up.
     """
@@ -104,6 +92,7 @@ class Plan:
     weight_decay: float
     patience: int
     batch_size: int
+    plugin: str
     strategy_version: str
     warnings: list[str] = field(default_factory=list)
 
@@ -113,9 +102,10 @@ class Plan:
         return tuple(prompt.template for prompt in self.prompts)
 
     @property
-    def learns(self) -> bool:
-        """Whether anything may be trained. What does not learn never sees the draw's training examples."""
-        return self.epochs > 0 and self.strategy.defaults.epochs > 0
+    def depends_on(self) -> frozenset[str]:
+        """What the numbers depend on, see `Strategy.depends_on`; a linear readout starts from random weights."""
+        drawn = {"seed"} if self.config.readout == "head" else set()
+        return self.strategy.depends_on | drawn
 
     @property
     def stem(self) -> str:
@@ -138,12 +128,12 @@ class Plan:
             "templates": [str(template) for template in self.templates],
             "verbalizer": None if self.verbalizer is None else str(self.verbalizer),
             # The batch size stays: it may change the last digits of a prediction.
-            "training": training if self.learns else [self.batch_size],
+            "training": training if "training" in self.depends_on else [self.batch_size],
             "config": [config.readout, config.slots, config.shots, config.seed, config.max_length, config.clean],
             "metrics": list(config.metrics),
             "device": [config.device, config.mode],
             "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
-            "model": self.model.fingerprint,
+            "model": [self.model.engine, self.model.fingerprint],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -220,6 +210,7 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
         weight_decay=defaults.weight_decay if config.weight_decay is None else config.weight_decay,
         patience=defaults.patience if config.patience is None else config.patience,
         batch_size=batch_size,
+        plugin=f"strategy '{entry.name}' ({entry.origin})",
         strategy_version=entry.version,
     )
 
@@ -245,9 +236,10 @@ def _resolve(
             tokenizer=model.tokenizer,
             readout=config.readout,
             slots=config.slots,
-            max_length=min(config.max_length, model.shape.max_length),
+            max_length=min(config.max_length, model.info.max_length),
             rng=np.random.default_rng([config.seed, 1, number]),
             language=task.language,
+            kind=model.info.kind,
         )
     except UserError as error:
         if config.verbalizer is None and verbalizer is not None and "vocabulary" in str(error):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from promptkit.running.ensemble import mean_log_softmax
+from promptkit.errors import UserError
+from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.running.restore import open_prompt
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Predictor:
             texts: plain texts, or mappings with `text` and `text_b`.
             batch_size: texts at a time.
         """
+        if isinstance(texts, str):
+            raise UserError("predict takes a sequence of texts; put a single text into a list: [text].")
         if not texts:
             return []
         probabilities = self.probabilities(texts, batch_size=batch_size)
@@ -83,27 +86,18 @@ class Predictor:
             encoded: N prompts as its encoder makes them.
             batch_size: prompts at a time.
         """
-        from promptkit.data import plan_widths
-        from promptkit.training import EncodedSource, Executor
+        from promptkit.data import plan_rows
+        from promptkit.training import Classification, Executor, PackedSource
 
         prompt, model = self.members[number]
-        size = min(batch_size, len(encoded))
-        lengths = [len(e.input_ids) for e in encoded]
-        widths = plan_widths(lengths, size, passes=1, token_cost=1, compile_cost=20_000, multiple=8)
-        limit = self._limit(prompt, model)
-        batcher = prompt.batcher(
-            encoded,
-            None,
-            batch_size=size,
-            widths=(*widths[:-1], min(widths[-1], max(limit, max(lengths)))),
-        )
-        mode = "graph" if len(encoded) >= _COMPILE_FROM else "pynative"
-        return Executor(model, mode, _ignore).scores(EncodedSource(batcher, len(encoded)))  # type: ignore[arg-type]
-
-    @staticmethod
-    def _limit(prompt: PromptTask, model: PromptedModel) -> int:
         backbone = getattr(model, "backbone", None)
-        return int(backbone.config.max_length) if backbone is not None else 1 << 30
+        size = min(batch_size, len(encoded))
+        rows = plan_rows([len(e.token_ids) for e in encoded], size, backbone.info if backbone is not None else None)
+        mode: Literal["graph", "pynative"] = "graph" if len(encoded) >= _COMPILE_FROM else "pynative"
+        source = PackedSource(prompt.packer(encoded, None, batch_size=size, rows=rows))
+        scores = Executor(model, mode, _ignore).scores(source)
+        Classification(len(self.labels), f"strategy '{self.card['strategy']}'").check(scores)
+        return scores
 
 
 def load(

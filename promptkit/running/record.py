@@ -8,6 +8,7 @@ from promptkit.data import Task
 from promptkit.evaluation import compute, majority_accuracy
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
+from promptkit.running.restore import CARD_FORMAT
 from promptkit.runs import (
     BackboneInfo,
     Cost,
@@ -21,7 +22,7 @@ from promptkit.runs import (
 )
 
 if TYPE_CHECKING:
-    from promptkit.backbones.native.model import Backbone
+    from promptkit.backbones.face import Backbone
     from promptkit.running.member import MemberResult
     from promptkit.running.plan import Plan
 
@@ -55,7 +56,7 @@ def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
 
     config, strategy, task = plan.config, plan.strategy, plan.task
     return {
-        "format": 1,
+        "format": CARD_FORMAT,
         "promptkit": __version__,
         "strategy": strategy.name,
         "options": strategy.options.model_dump(mode="json"),
@@ -71,8 +72,9 @@ def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
         "model": config.model,
         "backbone": {
             "fingerprint": backbone.fingerprint,
-            "architecture": backbone.config.architecture,
-            "hidden_size": backbone.config.hidden_size,
+            "engine": plan.model.engine,
+            "architecture": backbone.info.architecture,
+            "hidden_size": backbone.info.hidden_size,
         },
     }
 
@@ -103,8 +105,8 @@ def build(
         backbone=BackboneInfo(
             name=plan.config.model,
             fingerprint=backbone.fingerprint,
-            architecture=backbone.config.architecture,
-            parameters=backbone.weight_count,
+            architecture=backbone.info.architecture,
+            parameters=backbone.info.parameters,
         ),
         dev=split_scores["dev"],
         test=split_scores["test"],

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from promptkit.backbones.engines import choose_engine, load_backbone
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.interrupts import held_interrupts
 from promptkit.strategies.contract import Strategy, parse_options
 
 if TYPE_CHECKING:
-    from promptkit.backbones.native.model import Backbone
+    from promptkit.backbones.face import Backbone
     from promptkit.nn import PromptedModel
     from promptkit.prompting.resolved import PromptTask
 
-CARD_FORMAT = 1
+CARD_FORMAT = 2
+READABLE = (1, CARD_FORMAT)
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ class OpenedPrompt:
             tokenizer=backbone.tokenizer,
             readout=card["readout"],
             slots=card["slots"],
-            max_length=min(card["max_length"], backbone.config.max_length),
+            max_length=min(card["max_length"], backbone.info.max_length),
             rng=np.random.default_rng([card["seed"], 1, number]),
             language=card["language"],
+            kind=backbone.info.kind,
         )
         return task, self.strategy.fold(self.strategy.build(backbone, task))
 
@@ -96,10 +100,13 @@ def open_prompt(
     if not path.exists():
         raise UserError(f"run '{path}' does not exist.")
     tensors, card = load_artifact(path / "prompt.safetensors" if path.is_dir() else path)
-    if card.get("format") != CARD_FORMAT:
+    if card.get("format") not in READABLE:
         raise UserError(
             f"'{path}' has a prompt.safetensors of format {card.get('format')}; this promptkit reads {CARD_FORMAT}."
         )
+    if card["format"] == 1 and any(name.endswith(".head.bias") for name in tensors) and card["readout"] == "cloze":
+        # It held the label words' biases; now a head that learns holds what is added to the model's own.
+        raise UserError(f"'{path}' holds a head of an older promptkit, which this one cannot read; run it again.")
     host = get_host()
     cls = host.strategy(card["strategy"]).cls
     strategy = cls(parse_options(cls, card["options"]))
@@ -116,12 +123,18 @@ def open_prompt(
 
 
 def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> Backbone:
-    from promptkit.backbones.native.loading import load_backbone
-
-    backbone = load_backbone(directory, source=name)
-    if backbone.fingerprint != card["backbone"]["fingerprint"]:
-        raise UserError(
-            f"'{path}' was made with another model than '{name}' (fingerprint {card['backbone']['fingerprint']}, "
-            f"this one has {backbone.fingerprint}); give the right one with --model."
+    engines = get_host().engine_objects()
+    files = choose_engine(directory, engines, card["backbone"].get("engine")).describe(directory)
+    wanted = card["backbone"]["fingerprint"]
+    if wanted == files.old_fingerprint and card["format"] == 1:
+        print(
+            f"warning: '{path}' was made before the tokenizer counted in a model's fingerprint: whether it is the "
+            "same one cannot be told.",
+            file=sys.stderr,
         )
-    return backbone
+    elif wanted != files.fingerprint:
+        raise UserError(
+            f"'{path}' was made with another model than '{name}' (fingerprint {wanted}, this one has "
+            f"{files.fingerprint}: weights, config.json or tokenizer differ); give the right one with --model."
+        )
+    return load_backbone(files, engines, name)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from promptkit.backbones.engines import load_backbone
 from promptkit.errors import UserError
+from promptkit.evaluation.probabilities import mean_log_softmax
+from promptkit.hooks import get_host
 from promptkit.interrupts import held_interrupts
 from promptkit.running.config import RunConfig, make_config
-from promptkit.running.ensemble import mean_log_softmax
 from promptkit.running.plan import Plan, make_plan
 from promptkit.running.predictor import Prediction, Predictor, load
 
 if TYPE_CHECKING:
-    from promptkit.backbones.native.model import Backbone
+    from promptkit.backbones.face import Backbone
     from promptkit.prompting.resolved import EncodedTask
     from promptkit.running.member import MemberResult
     from promptkit.runs import RunDirectory, RunRecord
@@ -107,14 +109,9 @@ def _execute(
         device = set_device(config.device)
     import mindspore as ms
 
-    from promptkit.backbones.native.loading import load_backbone
-
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
-    files = plan.model
-    backbone = load_backbone(
-        files.directory, source=config.model, tokenizer=files.tokenizer, fingerprint=files.fingerprint
-    )
+    backbone = load_backbone(plan.model, get_host().engine_objects(), config.model)
     members = _run_members(plan, encoded, backbone, checkpoints)
     dev = mean_log_softmax([member.dev_scores for member in members])
     test = mean_log_softmax([member.test_scores for member in members])
@@ -126,24 +123,26 @@ def _execute(
 def _run_members(
     plan: Plan, encoded: list[EncodedTask], backbone: Backbone, checkpoints: Checkpoints | None
 ) -> list[MemberResult]:
-    from promptkit.running.member import run_member
+    from promptkit.running.member import Manner, run_member
     from promptkit.training import TrainingSettings
 
-    settings = TrainingSettings(
-        epochs=plan.epochs, lr=plan.lr, weight_decay=plan.weight_decay, patience=plan.patience
+    manner = Manner(
+        TrainingSettings(epochs=plan.epochs, lr=plan.lr, weight_decay=plan.weight_decay, patience=plan.patience),
+        batch_size=plan.batch_size,
+        mode=plan.config.mode,
+        depends_on=plan.depends_on,
+        plugin=plan.plugin,
+        warn=plan.warn,
+        quiet=plan.config.quiet,
     )
     results = []
     for number, prompt in enumerate(plan.prompts):
         several = f" {number + 1}/{len(plan.prompts)}" if len(plan.prompts) > 1 else ""
         results.append(
             run_member(
-                plan.strategy, backbone, prompt, plan.task, encoded[number], settings,
-                batch_size=plan.batch_size,
-                mode=plan.config.mode,
+                plan.strategy, backbone, prompt, plan.task, encoded[number], manner,
                 shuffle=np.random.default_rng([plan.config.seed, 2, number]),
-                warn=plan.warn,
                 label=plan.strategy.name + several,
-                quiet=plan.config.quiet,
                 checkpoint=None if checkpoints is None else checkpoints.member(number),
             )
         )  # fmt: skip

@@ -13,18 +13,26 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promptkit.errors import UserError, did_you_mean
-from promptkit.prompting import Template
+from promptkit.prompting import Readout, Template
 
 if TYPE_CHECKING:
-    from promptkit.nn import Backbone, PromptedModel
-    from promptkit.prompting.resolved import PromptTask
+    import numpy as np
 
-Readout = Literal["cloze", "head"]
+    from promptkit.backbones.face import Backbone
+    from promptkit.data import Example
+    from promptkit.prompting.resolved import PromptTask
+    from promptkit.strategies.models import PromptedModel
+
+CONTRACT = 2
+"""The contract's version. It is raised when a strategy that was right before may no longer be."""
+
+DEPENDS_ON = frozenset({"training", "examples", "seed"})
+"""All that a strategy's numbers may depend on besides its options, its template, the model and the test data."""
 
 
 class StrategyOptions(BaseModel):
@@ -45,6 +53,7 @@ class Defaults:
         weight_decay: AdamW's decoupled decay.
         patience: epochs without a better dev score before training stops; 0 never stops early.
         templates: language code -> templates used when none is given; `en` is the fallback.
+        readout: how class scores are read when the user does not say.
     """
 
     epochs: int = 0
@@ -57,6 +66,7 @@ class Defaults:
         ("en", ("{text} It was {mask}.",)),
         ("zh", ("{text} 总之很{mask}。",)),
     )
+    readout: Readout = "cloze"
 
     def epochs_for(self, examples: int, batch_size: int) -> int:
         """Return how often to go through so many training examples."""
@@ -77,21 +87,28 @@ class Strategy(ABC):
     Class attributes:
         name: what the user types after `--strategy`; letters, digits, `-`, `_`.
         summary: one line for the listing.
+        contract: the version of this contract that the class was written for; with another the class is refused.
         Options: a `StrategyOptions` subclass; `self.options` is an instance of it.
-        defaults: see `Defaults`.
+        defaults: see `Defaults`; a property where they depend on `self.options`.
+        depends_on: what the numbers depend on, a subset of `DEPENDS_ON`; a property where that depends on
+            `self.options`. `training`: epochs, rate and their like; `examples`: the training examples, and so the
+            draw; `seed`: what `build` or training draws at random. What it does not depend on, a comparison does not
+            vary; promptkit refuses a model that learns although nothing is said to depend on training.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    contract: ClassVar[int] = CONTRACT
     Options: ClassVar[type[StrategyOptions]] = StrategyOptions
-    defaults: ClassVar[Defaults] = Defaults()
+    defaults: Defaults = Defaults()
+    depends_on: frozenset[str] = DEPENDS_ON
 
     def __init__(self, options: StrategyOptions | None = None) -> None:
         self.options: Any = self.Options() if options is None else options
 
     @abstractmethod
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
-        """Return the prompted model: `Batch` tensors -> class scores (unnormalised log-probabilities), (B, C).
+        """Return the prompted model: packed inputs -> class scores (unnormalised log-probabilities), (N, C).
 
         Called once for each template. Draw every random number from `task.rng`, so that a seed repeats a run.
         """
@@ -99,6 +116,18 @@ class Strategy(ABC):
     def prepare(self, template: Template) -> Template:
         """Return the template to use for the one the user (or `defaults`) gave, e.g. with virtual tokens."""
         return template
+
+    def context(self, examples: Sequence[Example], rng: np.random.Generator) -> Sequence[Example]:
+        """Return the demonstrations that stand before every text, in order; none by default (Brown et al. 2020).
+
+        Each is laid out as the template with its label word filled in, and never cut: those that do not fit are left
+        out, the last first.
+
+        Args:
+            examples: the training examples of the run.
+            rng: draws them.
+        """
+        return ()
 
     def fold(self, model: PromptedModel) -> PromptedModel:
         """Return the model to keep for prediction once training is over; by default the same one.
@@ -144,6 +173,9 @@ def check_class(candidate: object) -> str | None:
     if inspect.isabstract(candidate):
         missing = ", ".join(sorted(candidate.__abstractmethods__))
         return f"{candidate.__name__} is abstract: {missing} not defined"
+    wanted = getattr(candidate, "contract", None)
+    if wanted != CONTRACT:
+        return f"{candidate.__name__} is written for version {wanted} of the contract, this promptkit has {CONTRACT}"
     for attribute in ("name", "summary"):
         if not isinstance(getattr(candidate, attribute, None), str) or not getattr(candidate, attribute):
             return f"{candidate.__name__} has no {attribute}"
@@ -154,6 +186,9 @@ def check_class(candidate: object) -> str | None:
         return f"{candidate.__name__}.Options is not a subclass of promptkit.StrategyOptions"
     if len(inspect.signature(candidate.build).parameters) != 3:
         return f"{candidate.__name__}.build must take (self, backbone, task)"
-    if not isinstance(candidate.defaults, Defaults):
+    if not isinstance(candidate.defaults, Defaults | property):
         return f"{candidate.__name__}.defaults is not a promptkit.Defaults"
+    depends_on = candidate.depends_on
+    if not isinstance(depends_on, property) and not set(depends_on) <= DEPENDS_ON:
+        return f"{candidate.__name__}.depends_on is not a subset of {', '.join(sorted(DEPENDS_ON))}"
     return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from promptkit.training.execution import Executor
 from promptkit.training.loop import Checkpoint, TrainingResult, train
+from promptkit.training.objective import Classification, Objective
 from promptkit.training.optimiser import TrainingSettings
-from promptkit.training.sources import BatchSource, EncodedSource, FeatureSource
+from promptkit.training.sources import BatchSource, FeatureSource, PackedSource
 
 __all__ = [
-    "BatchSource", "Checkpoint", "EncodedSource", "Executor", "FeatureSource", "TrainingResult", "TrainingSettings",
-    "train",
+    "BatchSource", "Checkpoint", "Classification", "Executor", "FeatureSource", "Objective", "PackedSource",
+    "TrainingResult", "TrainingSettings", "train",
 ]  # fmt: skip

@@ -8,10 +8,13 @@ from typing import Any, Literal
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, ops
+from mindspore import Tensor
+from tqdm import tqdm
 
+from promptkit.errors import UserError
 from promptkit.interrupts import held_interrupts, restore_interrupts
-from promptkit.nn import PromptedModel
+from promptkit.nn import Inputs, PromptedModel, packed
+from promptkit.training.objective import Objective
 from promptkit.training.sources import BatchSource, Step
 
 Mode = Literal["graph", "pynative"]
@@ -27,19 +30,43 @@ class Executor:
         model: the prompted model.
         mode: `graph` compiles, once for every static shape; `pynative` never does.
         warn: is told, in one line, that a model could not be compiled.
+        objective: what is trained for; only `loss_and_gradients` needs one.
+        label: what the progress bar calls the model.
+        quiet: no progress bar. Otherwise there is one where scoring takes more than two seconds.
 
     Attributes:
         mode: `graph`, or `pynative` once compiling has failed.
         compile_seconds: time of the first calls for each shape, which is nearly all compilation.
     """
 
-    def __init__(self, model: PromptedModel, mode: Mode, warn: Callable[[str], None]) -> None:
-        self.model, self.mode = model, mode
+    def __init__(
+        self,
+        model: PromptedModel,
+        mode: Mode,
+        warn: Callable[[str], None],
+        objective: Objective | None = None,
+        *,
+        label: str = "",
+        quiet: bool = True,
+    ) -> None:
+        self.model, self.mode, self._objective = model, mode, objective
+        self._label, self._quiet = label, quiet
         self.compile_seconds = 0.0
         self._warn = warn
         self._seen: set[tuple[Any, ...]] = set()
         self._compiled: dict[str, Callable[..., Any]] = {}
         model.set_train(False)
+
+    @property
+    def objective(self) -> Objective:
+        """What is trained for.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if self._objective is None:
+            raise ValueError("an executor without an objective does not train")
+        return self._objective
 
     def features(self, source: BatchSource) -> Any:
         """Return the model's fixed features of every example, (N, ...) float32."""
@@ -54,18 +81,25 @@ class Executor:
         return self._collect("scores", source)
 
     def loss_and_gradients(self, step: Step, *, from_features: bool) -> tuple[Any, tuple[Any, ...]]:
-        """Return the weighted mean cross entropy of a batch and its gradients by trainable parameter."""
+        """Return the objective's loss of a batch and its gradients by trainable parameter."""
         name = "learn_features" if from_features else "learn"
         return self._call(name, (*step.inputs, step.labels, step.weights))  # type: ignore[no-any-return]
 
     def _collect(self, name: str, source: BatchSource) -> Any:
         result: Any = None
-        for step in source.epoch(None):
-            values = self._call(name, step.inputs).asnumpy()
-            if result is None:
-                result = np.zeros((source.size, *values.shape[1:]), np.float32)
-            real = step.index >= 0
-            result[step.index[real]] = values[real]
+        hidden = True if self._quiet else None
+        with tqdm(total=source.size, desc=f"{self._label}: scoring", disable=hidden, leave=False, delay=2) as bar:
+            for step in source.epoch(None):
+                values = self._call(name, step.inputs).asnumpy()
+                real = step.index >= 0
+                if values.shape[:1] != real.shape:
+                    raise UserError(
+                        f"{self._label or 'the model'} gives scores of shape {values.shape} for {len(real)} places."
+                    )
+                if result is None:
+                    result = np.zeros((source.size, *values.shape[1:]), np.float32)
+                result[step.index[real]] = values[real]
+                bar.update(int(real.sum()))
         return result
 
     def _call(self, name: str, arrays: tuple[Any, ...]) -> Any:
@@ -102,36 +136,36 @@ class Executor:
         return self._compiled[name]
 
     def _plain(self, name: str) -> Callable[..., Any]:
-        model = self.model
+        """Return one of the model's functions over positional arrays.
 
-        def forward(*inputs: Any) -> Any:
-            return model(*inputs)
+        The arrays come one by one and are put together within the graph: MindSpore 2.10 takes a structure that is
+        passed to a compiled function for a constant, and compiles again at every call.
+        """
+        model, fields = self.model, len(Inputs.__annotations__)
 
-        def features(*inputs: Any) -> Any:
-            return model.features(*inputs)
+        def forward(*arrays: Any) -> Any:
+            return model(packed(*arrays))
 
-        def scores(*inputs: Any) -> Any:
-            return model.scores(*inputs)
+        def features(*arrays: Any) -> Any:
+            return model.features(packed(*arrays))
 
-        def loss(*arguments: Any) -> Any:
-            return weighted_cross_entropy(model(*arguments[:-2]), arguments[-2], arguments[-1])
+        def scores(values: Any) -> Any:
+            return model.scores(values)
 
-        def loss_of_features(*arguments: Any) -> Any:
-            return weighted_cross_entropy(model.scores(*arguments[:-2]), arguments[-2], arguments[-1])
+        if name not in ("learn", "learn_features"):
+            return {"construct": forward, "features": features, "scores": scores}[name]
+        objective = self.objective
 
-        if name in ("learn", "learn_features"):
-            weights = list(model.trainable_params())
-            gradient = ms.value_and_grad(loss if name == "learn" else loss_of_features, None, weights)
+        def loss(*arrays: Any) -> Any:
+            return objective.loss(model(packed(*arrays[:fields])), arrays[fields], arrays[fields + 1])
 
-            def learn(*arguments: Any) -> Any:
-                return gradient(*arguments)
+        def loss_of_features(*arrays: Any) -> Any:
+            return objective.loss(model.scores(arrays[0]), arrays[1], arrays[2])
 
-            return learn
-        return {"construct": forward, "features": features, "scores": scores}[name]
+        weights = list(model.trainable_params())
+        gradient = ms.value_and_grad(loss if name == "learn" else loss_of_features, None, weights)
 
+        def learn(*arrays: Any) -> Any:
+            return gradient(*arrays)
 
-def weighted_cross_entropy(scores: Any, labels: Any, weights: Any) -> Any:
-    """Mean over the real rows of -log softmax(scores)[label]: (B, C), (B,), (B,) -> scalar."""
-    log_p = ops.log_softmax(scores, -1)
-    picked = ops.gather_elements(log_p, 1, labels.reshape(-1, 1)).reshape(-1)
-    return -(picked * weights).sum() / weights.sum()
+        return learn

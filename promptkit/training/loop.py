@@ -67,7 +67,7 @@ def train(
     The best epoch has the highest dev accuracy, and among equals the lowest dev loss.
 
     Args:
-        executor: the model, compiled or not.
+        executor: the model, compiled or not, with its objective.
         source: training batches.
         dev: dev batches.
         dev_labels: (N_dev,) class indices.
@@ -84,8 +84,8 @@ def train(
         UserError: if the loss is no longer a number.
     """
     training = _Training(executor, source, dev, np.asarray(dev_labels), settings, rng, kind, checkpoint)
-    total = settings.epochs * source.num_batches
-    with tqdm(total=total, desc=label, disable=True if quiet else None, leave=False) as bar:
+    total = settings.epochs * source.size
+    with tqdm(total=total, desc=label, unit="text", disable=True if quiet else None, leave=False) as bar:
         return training.run(bar)
 
 
@@ -107,7 +107,7 @@ class _Training:
         self._dev, self._dev_labels = dev, dev_labels
         self._rng, self._kind, self._checkpoint = rng, kind, checkpoint
         self._weights = list(executor.model.trainable_params())
-        self._optimiser = ScheduledAdamW(self._weights, settings, settings.epochs * source.num_batches)
+        self._optimiser = ScheduledAdamW(self._weights, settings, settings.epochs * source.size)
         self._best = _Best(self._weights)
         self._result = TrainingResult()
         self._epoch, self._losses = 1, list[float]()
@@ -117,7 +117,7 @@ class _Training:
     def run(self, bar: Any) -> TrainingResult:
         """Train to the end, from the start or from the checkpoint."""
         self._load()
-        bar.update(min((self._epoch - 1) * self._source.num_batches + len(self._losses), bar.total))
+        bar.update(min((self._epoch - 1) * self._source.size, bar.total))
         while not self._done:
             self._pass(bar)
             self._score_dev()
@@ -138,16 +138,17 @@ class _Training:
         started = time.perf_counter()
         taken = len(self._losses)
         for number, step in enumerate(self._source.epoch(self._rng)):
+            examples = int(step.weights.sum())
+            bar.update(examples)
             if number < taken:
                 continue
             loss, gradients = self._executor.loss_and_gradients(step, from_features=self._kind == "features")
-            self._optimiser.step(gradients)
+            self._optimiser.step(gradients, examples)
             self._losses.append(float(loss.asnumpy()))
             if not math.isfinite(self._losses[-1]):
                 raise UserError(
                     f"training diverged in epoch {self._epoch}: the loss is {self._losses[-1]}; lower --lr."
                 )
-            bar.update()
             bar.set_postfix(loss=f"{np.mean(self._losses):.3f}", dev=self._best.text, refresh=False)
             if self._checkpoint is not None and self._checkpoint.due():
                 self._result.seconds += time.perf_counter() - started
@@ -160,7 +161,8 @@ class _Training:
         """Score dev and keep the weights if they are the best so far."""
         executor = self._executor
         scores = executor.scores_of_features(self._dev) if self._kind == "features" else executor.scores(self._dev)
-        accuracy, dev_loss = _accuracy_and_loss(scores, self._dev_labels)
+        executor.objective.check(scores)
+        accuracy, dev_loss = executor.objective.judge(scores, self._dev_labels)
         entry = {"epoch": self._epoch, "loss": float(np.mean(self._losses)), "dev_accuracy": accuracy}
         self._result.history.append({**entry, "dev_loss": dev_loss, "lr": self._optimiser.rate})
         self._best.offer(self._epoch, accuracy, dev_loss)
@@ -231,12 +233,3 @@ class _Best:
         """
         for weight, value in zip(self._weights, self.values, strict=False):
             ops.assign(weight, Tensor(value))
-
-
-def _accuracy_and_loss(scores: Any, labels: Any) -> tuple[float, float]:
-    """Return accuracy and mean cross entropy of scores (N, C) against labels (N,)."""
-    labels = np.asarray(labels)
-    shifted = scores.astype(np.float64) - scores.max(-1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    loss = -log_p[np.arange(len(labels)), labels].mean()
-    return float((scores.argmax(-1) == labels).mean()), float(loss)

@@ -22,7 +22,7 @@ class TrainingSettings:
         epochs: passes over the training set, at most.
         lr: peak learning rate.
         weight_decay: AdamW's decoupled decay (Loshchilov & Hutter 2019); never on biases and gains.
-        warmup: share of all steps in which the rate rises linearly from 0; after it falls linearly to 0.
+        warmup: share of all examples in which the rate rises linearly from 0; after it falls linearly to 0.
         clip: largest global norm of the gradient.
         patience: epochs without a better dev score before training stops; 0 never stops early.
     """
@@ -35,16 +35,26 @@ class TrainingSettings:
     patience: int = 0
 
 
-def learning_rate(step: int, total: int, peak: float, warmup: float) -> float:
-    """Return the rate of a step (from 0): linear warm-up to `peak`, then linear decay that ends above 0."""
-    rising = max(1, math.ceil(total * warmup))
-    if step < rising:
-        return peak * (step + 1) / rising
-    return peak * (total - step) / max(1, total - rising)
+def learning_rate(seen: float, batch: float, total: float, peak: float, warmup: float) -> float:
+    """Return the rate of a step: linear warm-up to `peak`, then linear decay that ends above 0.
+
+    Counted in examples, not in steps: how many steps an epoch takes depends on how its batches pack.
+
+    Args:
+        seen: examples before this step.
+        batch: examples of this step.
+        total: of the whole training.
+        peak: the highest rate.
+        warmup: share of `total` in which the rate rises.
+    """
+    rising = max(batch, total * warmup)
+    if seen + batch <= rising:
+        return peak * (seen + batch) / rising
+    return peak * max(total - seen, batch) / max(batch, total - rising)
 
 
 class ScheduledAdamW:
-    """AdamW with the schedule and the clipping, for `total` steps."""
+    """AdamW with the schedule and the clipping, for `total` examples, repeated ones counted."""
 
     def __init__(self, weights: list[Parameter], settings: TrainingSettings, total: int) -> None:
         decayed = [w for w in weights if w.ndim > 1]
@@ -57,7 +67,7 @@ class ScheduledAdamW:
         self._order = [index for group in (decayed, plain) for index in _places(group, weights)]
         self._optimiser = optim.AdamW(groups, lr=settings.lr)
         self._settings, self._total = settings, total
-        self._step = 0
+        self._step, self._seen = 0, 0.0
         self._compiled = False
         self.rate = 0.0
 
@@ -68,24 +78,25 @@ class ScheduledAdamW:
             for name, group in self._moments().items()
             for index, moment in enumerate(group)
         }
-        return moments, {"step": self._step, "rate": self.rate}
+        return moments, {"step": self._step, "seen": self._seen, "rate": self.rate}
 
     def restore(self, moments: dict[str, Any], numbers: dict[str, Any]) -> None:
         """Go on where `state` was taken, to the last bit."""
         for name, group in self._moments().items():
             for index, moment in enumerate(group):
                 ops.assign(moment, Tensor(moments[f"{name}.{index}"]))
-        self._step, self.rate = int(numbers["step"]), float(numbers["rate"])
+        self._step, self._seen, self.rate = int(numbers["step"]), float(numbers["seen"]), float(numbers["rate"])
         ops.assign(self._optimiser.state_step, Tensor(self._step, mstype.int32))
 
     def _moments(self) -> dict[str, Any]:
         return {"moment": self._optimiser.exp_avg, "variance": self._optimiser.exp_avg_sq}
 
-    def step(self, gradients: tuple[Any, ...]) -> None:
-        """Clip the gradients and move the parameters."""
+    def step(self, gradients: tuple[Any, ...], examples: float) -> None:
+        """Clip the gradients of a batch of so many examples and move the parameters."""
         # First, for it waits until the compiled step is done; see there.
         scale = clipping(gradients, self._settings.clip)
-        self.rate = learning_rate(self._step, self._total, self._settings.lr, self._settings.warmup)
+        settings = self._settings
+        self.rate = learning_rate(self._seen, examples, self._total, settings.lr, settings.warmup)
         for group in self._optimiser.param_groups:
             ops.assign(group["lr"], Tensor(self.rate, mstype.float32))
         if self._compiled:
@@ -96,7 +107,7 @@ class ScheduledAdamW:
                 self._move(gradients, scale)
             restore_interrupts()
             self._compiled = True
-        self._step += 1
+        self._step, self._seen = self._step + 1, self._seen + examples
 
     def _move(self, gradients: tuple[Any, ...], scale: float) -> None:
         self._optimiser(tuple(gradients[index] * scale for index in self._order))

@@ -1,4 +1,4 @@
-"""Where the loop gets its batches: encoded texts, or features computed once."""
+"""Where the loop gets its batches: packed texts, or features computed once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from promptkit.data import Batcher
+from promptkit.data import Packer
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class Step:
     """What one step takes.
 
     Attributes:
-        inputs: the model's inputs; (B, ...) each.
-        labels: (B,) int32.
-        weights: (B,) float32, 0 for filler rows.
-        index: (B,) row in the data set, -1 for filler rows.
+        inputs: the model's inputs, arrays.
+        labels: (N,) int32.
+        weights: (N,) float32, 0 for places without an example.
+        index: (N,) number of the example in the data set, -1 for places without one.
     """
 
     inputs: tuple[Any, ...]
@@ -29,26 +29,37 @@ class Step:
 
 
 class BatchSource(Protocol):
-    """Hands out the steps of an epoch, every example once."""
+    """Hands out the steps of an epoch, every example once.
+
+    Attributes:
+        size: number of examples.
+    """
 
     size: int
-    num_batches: int
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
 
 
-class EncodedSource:
-    """Batches of token ids."""
+class PackedSource:
+    """Batches of packed texts.
 
-    def __init__(self, batcher: Batcher, size: int) -> None:
-        self._batcher, self.size = batcher, size
-        self.num_batches = batcher.num_batches
+    Attributes:
+        size: number of examples.
+        tokens: handed out so far.
+        positions: row positions handed out so far, padding included.
+    """
+
+    def __init__(self, packer: Packer) -> None:
+        self._packer = packer
+        self.size, self.tokens, self.positions = packer.size, 0, 0
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
-        for batch in self._batcher.epoch(rng):
-            yield Step(batch.arrays, batch.labels, batch.weights, batch.index)
+        for batch in self._packer.epoch(rng):
+            self.positions += batch.inputs["token_ids"].size
+            self.tokens += int((batch.inputs["segment_ids"] > 0).sum())
+            yield Step(tuple(batch.inputs.values()), batch.labels, batch.weights, batch.index)
 
 
 class FeatureSource:
@@ -58,12 +69,14 @@ class FeatureSource:
         features: (N, ...) float32.
         labels: (N,) class indices.
         batch_size: B.
+
+    Attributes:
+        size: number of examples.
     """
 
     def __init__(self, features: Any, labels: Any, batch_size: int) -> None:
         self._features, self._labels = features, np.asarray(labels, np.int32)
         self.size, self._batch_size = len(features), batch_size
-        self.num_batches = -(-self.size // batch_size)
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models import load
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 LABELS = ["negative", "positive"]
@@ -17,10 +18,9 @@ WORDS = "negative=bad; positive=great"
 def backbone() -> Any:
     pytest.importorskip("mindspore")
     from promptkit.backbones.device import set_device
-    from promptkit.backbones.native.loading import load_backbone
 
     set_device("CPU")
-    return load_backbone(GOLDENS / "bert-odd")
+    return load(GOLDENS / "bert-odd")
 
 
 Artifact = Callable[..., Path]
@@ -41,7 +41,7 @@ def artifact(backbone: Any, tmp_path: Path) -> Artifact:
         **more: Any,
     ) -> Path:
         card = {
-            "format": 1, "strategy": strategy, "options": {}, "templates": list(templates), "verbalizer": WORDS,
+            "format": 2, "strategy": strategy, "options": {}, "templates": list(templates), "verbalizer": WORDS,
             "readout": "cloze", "slots": "same", "labels": LABELS, "language": "en", "max_length": 40, "seed": 3,
             "clean": False, "model": str(GOLDENS / "bert-odd"), "backbone": {"fingerprint": backbone.fingerprint},
             **more,

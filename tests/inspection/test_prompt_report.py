@@ -83,7 +83,7 @@ def test_virtual_tokens_that_are_words_find_these_words(artifact: Artifact, back
     assert all(token.nearest[0].distance == 0 for token in tokens)
     assert all(token.nearest[0].cosine == pytest.approx(1) for token in tokens)
     assert {len(token.nearest) for token in tokens} == {3}
-    norms = np.linalg.norm(backbone.word.asnumpy()[5:], axis=1)
+    norms = np.linalg.norm(backbone.encoder.word.asnumpy()[5:], axis=1)
     assert report.median_norm == pytest.approx(np.median(norms), rel=1e-6)
     assert report.words == 92
 

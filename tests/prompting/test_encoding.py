@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from promptkit.errors import UserError
 from promptkit.prompting import Encoded, Encoder, Template
-from promptkit.prompting.encoding import share_room
+from promptkit.prompting.encoder import share_room
 
 if TYPE_CHECKING:
     from conftest import Adapter
@@ -25,9 +25,9 @@ def encode(source: str, tokenizer: Adapter, *, slots: int = 1, max_length: int =
 
 def test_golden_ids_of_the_default_model(mini: Adapter) -> None:
     assert encode("{text} It was {mask}.", mini, text="A fine film") == Encoded(
-        input_ids=(101, 1037, 2986, 2143, 2009, 2001, 103, 1012, 102),
+        token_ids=(101, 1037, 2986, 2143, 2009, 2001, 103, 1012, 102),
         virtual_ids=(-1,) * 9,
-        mask_positions=(6,),
+        read=(6,),
         dropped=0,
         unknown=0,
         field_tokens=3,
@@ -36,16 +36,16 @@ def test_golden_ids_of_the_default_model(mini: Adapter) -> None:
 
 def test_virtual_tokens_are_numbered_through_the_template_and_padded_below(mini: Adapter) -> None:
     encoded = encode("{soft:2}{text}{soft:1}{mask}", mini, slots=2, text="film")
-    assert encoded.input_ids == (101, 0, 0, 2143, 0, 103, 103, 102)
+    assert encoded.token_ids == (101, 0, 0, 2143, 0, 103, 103, 102)
     assert encoded.virtual_ids == (-1, 0, 1, -1, 2, -1, -1, -1)
-    assert encoded.mask_positions == (5, 6)
+    assert encoded.read == (5, 6)
 
 
 def test_mask_positions_follow_the_template_and_the_text_before_them(mini: Adapter) -> None:
     encoder = Encoder(Template.parse("{mask:1} {text} {mask}"), mini, mask_slots=3, max_length=32)
     short, long = encoder.encode_many([{"text": "film"}, {"text": "a fine film"}])
-    assert short.mask_positions == (1, 3, 4)
-    assert long.mask_positions == (1, 5, 6)
+    assert short.read == (1, 3, 4)
+    assert long.read == (1, 5, 6)
 
 
 def test_words_of_a_soft_slot_give_one_virtual_token_for_each_piece(mini: Adapter) -> None:
@@ -63,9 +63,9 @@ def test_words_of_a_soft_slot_outside_the_vocabulary_are_refused(mini: Adapter) 
 
 def test_only_the_field_is_cut_and_from_the_right(mini: Adapter) -> None:
     encoded = encode("{text} It was {mask}.", mini, max_length=8, text="a fine film of many words")
-    assert encoded.input_ids == (101, 1037, 2986, 2009, 2001, 103, 1012, 102)
+    assert encoded.token_ids == (101, 1037, 2986, 2009, 2001, 103, 1012, 102)
     assert (encoded.field_tokens, encoded.dropped) == (2, 4)
-    assert encoded.mask_positions == (5,)
+    assert encoded.read == (5,)
 
 
 def test_a_text_that_just_fits_is_not_cut(mini: Adapter) -> None:
@@ -75,7 +75,7 @@ def test_a_text_that_just_fits_is_not_cut(mini: Adapter) -> None:
 
 def test_of_two_fields_the_longer_is_cut_first(mini: Adapter) -> None:
     encoded = encode("{text}, {text_b}", mini, slots=0, max_length=7, text="a b c d e f", text_b="x")
-    assert mini.tokens(encoded.input_ids) == ["[CLS]", "a", "b", "c", ",", "x", "[SEP]"]
+    assert mini.tokens(encoded.token_ids) == ["[CLS]", "a", "b", "c", ",", "x", "[SEP]"]
 
 
 def test_a_repeated_field_is_tokenised_once_and_cut_alike(mini: Adapter) -> None:
@@ -83,7 +83,7 @@ def test_a_repeated_field_is_tokenised_once_and_cut_alike(mini: Adapter) -> None
     mini.calls = 0
     encoded = encoder.encode_many([{"text": "a b c"}])[0]
     assert mini.calls == 1
-    assert mini.tokens(encoded.input_ids) == ["[CLS]", "a", "b", "a", "b", "[SEP]"]
+    assert mini.tokens(encoded.token_ids) == ["[CLS]", "a", "b", "a", "b", "[SEP]"]
 
 
 def test_fields_are_tokenised_in_one_call_for_all_texts(mini: Adapter) -> None:
@@ -141,12 +141,12 @@ def test_any_text_leaves_the_template_whole(mini: Adapter, text: str, text_b: st
     source = "{soft:2}{text} It was {mask}. {text_b}{soft:1}"
     encoder = Encoder(Template.parse(source), mini, mask_slots=2, max_length=max_length)
     encoded = encoder.encode_many([{"text": text, "text_b": text_b}])[0]
-    length = len(encoded.input_ids)
+    length = len(encoded.token_ids)
     assert length == len(encoded.virtual_ids) == encoder.fixed_tokens + encoded.field_tokens <= max_length
     assert [v for v in encoded.virtual_ids if v >= 0] == [0, 1, 2]
-    assert [encoded.input_ids[at] for at in encoded.mask_positions] == [103, 103]
-    first = encoded.mask_positions[0]
-    assert encoded.input_ids[first - 2 : first + 3] == (2009, 2001, 103, 103, 1012)
+    assert [encoded.token_ids[at] for at in encoded.read] == [103, 103]
+    first = encoded.read[0]
+    assert encoded.token_ids[first - 2 : first + 3] == (2009, 2001, 103, 103, 1012)
     whole = sum(map(len, mini.encode_many([text, text_b])))
     assert encoded.field_tokens + encoded.dropped == whole
     assert encoded.dropped == max(0, whole + encoder.fixed_tokens - max_length)
@@ -154,15 +154,15 @@ def test_any_text_leaves_the_template_whole(mini: Adapter, text: str, text_b: st
 
 def test_a_space_before_a_field_goes_with_it_where_spaces_are_marked(byte_level: Adapter) -> None:
     spaced = encode("It was {text}", byte_level, slots=0, text="great fun")
-    assert byte_level.tokens(spaced.input_ids) == ["<s>", "It", "Ġwas", "Ġgreat", "Ġfun", "</s>"]
+    assert byte_level.tokens(spaced.token_ids) == ["<s>", "It", "Ġwas", "Ġgreat", "Ġfun", "</s>"]
     first = encode("{text} It was", byte_level, slots=0, text=" great\n")
-    assert byte_level.tokens(first.input_ids) == ["<s>", "great", "ĠIt", "Ġwas", "</s>"]
+    assert byte_level.tokens(first.token_ids) == ["<s>", "great", "ĠIt", "Ġwas", "</s>"]
 
 
 def test_a_space_before_a_mask_goes_to_the_label_word(byte_level: Adapter) -> None:
     encoder = Encoder(Template.parse("{text} It was {mask}"), byte_level, mask_slots=1, max_length=32)
     assert encoder.mask_follows_space
-    ids = encoder.encode_many([{"text": "fun"}])[0].input_ids
+    ids = encoder.encode_many([{"text": "fun"}])[0].token_ids
     assert byte_level.tokens(ids) == ["<s>", "fun", "ĠIt", "Ġwas", "<mask>", "</s>"]
 
 
@@ -183,12 +183,12 @@ def test_an_empty_field_adds_no_lone_space(byte_level: Adapter) -> None:
 
 def test_the_prompt_reads_as_the_plain_sentence_does(byte_level: Adapter) -> None:
     encoded = encode("It was {text} It was", byte_level, slots=0, text="great fun")
-    assert list(encoded.input_ids[1:-1]) == byte_level.encode("It was great fun It was")
+    assert list(encoded.token_ids[1:-1]) == byte_level.encode("It was great fun It was")
 
 
 def test_chinese_with_its_unknown_characters_counted(chinese: Adapter) -> None:
     encoded = encode("{text}。总之很{mask}。", chinese, slots=2, text="这部电影味道怪")
-    assert chinese.tokens(encoded.input_ids) == [
+    assert chinese.tokens(encoded.token_ids) == [
         *["[CLS]", *"这部电影味道", "[UNK]", *"。总之很"],
         *["[MASK]", "[MASK]", "。", "[SEP]"],
     ]
@@ -222,7 +222,7 @@ def test_explain_gives_a_row_for_every_position_that_is_encoded(mini: Adapter) -
         (".", "template"),
         ("[SEP]", "special"),
     ]
-    assert len(encoder.encode_many([fields])[0].input_ids) == 10
+    assert len(encoder.encode_many([fields])[0].token_ids) == 10
 
 
 def test_prompting_needs_no_mindspore() -> None:

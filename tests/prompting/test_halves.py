@@ -22,7 +22,7 @@ MIDDLE = "{text:first} It was {mask}. {text:second}"
 
 def tokens(source: str, tokenizer: Adapter, *, max_length: int = 64, **fields: str) -> list[str]:
     encoder = Encoder(Template.parse(source), tokenizer, mask_slots="{mask" in source, max_length=max_length)
-    return tokenizer.tokens(encoder.encode_many([fields])[0].input_ids[1:-1])
+    return tokenizer.tokens(encoder.encode_many([fields])[0].token_ids[1:-1])
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_long_text_loses_its_middle(mini: Adapter) -> None:
 def test_any_text_leaves_the_template_whole(mini: Adapter, text: str, max_length: int) -> None:
     encoder = Encoder(Template.parse(MIDDLE), mini, mask_slots=1, max_length=max_length)
     (encoded,) = encoder.encode_many([{"text": text}])
-    (mask,) = encoded.mask_positions
-    assert len(encoded.input_ids) == encoder.fixed_tokens + encoded.field_tokens <= max_length
-    assert encoded.input_ids[mask - 2 : mask + 2] == (2009, 2001, 103, 1012)
+    (mask,) = encoded.read
+    assert len(encoded.token_ids) == encoder.fixed_tokens + encoded.field_tokens <= max_length
+    assert encoded.token_ids[mask - 2 : mask + 2] == (2009, 2001, 103, 1012)
     assert encoded.field_tokens + encoded.dropped == sum(map(len, mini.encode_many(split_halves(text))))
 
 
@@ -130,8 +130,8 @@ def test_halves_carry_their_spaces_where_spaces_are_marked(byte_level: Adapter) 
 def test_piece_ids_stand_as_they_are_and_count_as_no_mask_slot(mini: Adapter) -> None:
     encoder = Encoder(Template.parse("{text} It was {mask}."), mini, mask_slots=1, max_length=32)
     ids, spelt = encoder.encode_many([{"text": [mini.mask_id]}, {"text": "[MASK]"}])
-    assert mini.tokens(ids.input_ids) == ["[CLS]", "[MASK]", "it", "was", "[MASK]", ".", "[SEP]"]
-    assert (ids.mask_positions, ids.field_tokens, ids.dropped) == ((4,), 1, 0)
+    assert mini.tokens(ids.token_ids) == ["[CLS]", "[MASK]", "it", "was", "[MASK]", ".", "[SEP]"]
+    assert (ids.read, ids.field_tokens, ids.dropped) == ((4,), 1, 0)
     assert encoder.explain({"text": [mini.mask_id]})[1] == ("[MASK]", "field:text")
     assert spelt.field_tokens == len(mini.encode("[MASK]"))
 
@@ -139,6 +139,6 @@ def test_piece_ids_stand_as_they_are_and_count_as_no_mask_slot(mini: Adapter) ->
 def test_piece_ids_are_halved_and_checked(mini: Adapter) -> None:
     encoder = Encoder(Template.parse("{text:first} {mask} {text:second}"), mini, mask_slots=1, max_length=32)
     (encoded,) = encoder.encode_many([{"text": (5, 6, 7)}])
-    assert encoded.input_ids == (101, 5, 6, 103, 7, 102)
+    assert encoded.token_ids == (101, 5, 6, 103, 7, 102)
     with pytest.raises(ValueError, match=re.escape("piece ids must be from 0 to")):
         encoder.encode_many([{"text": [mini.vocab_size]}])

@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("mindspore")
 
 from mindspore import Tensor
+from models import load
 
 from promptkit.backbones.device import set_device
-from promptkit.backbones.native.loading import load_backbone
-from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors
+from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors, tensors
 from promptkit.prompting import Template, Verbalizer
 from promptkit.prompting.resolved import PromptTask, resolve_prompt
 
@@ -27,7 +27,7 @@ set_device("CPU")
 
 @pytest.fixture(scope="module")
 def backbone() -> Any:
-    return load_backbone(GOLDENS / "bert-odd")
+    return load(GOLDENS / "bert-odd")
 
 
 def task_of(backbone: Any, template: str, words: str, slots: Any = "same") -> PromptTask:
@@ -46,10 +46,9 @@ def task_of(backbone: Any, template: str, words: str, slots: Any = "same") -> Pr
 def log_probabilities(backbone: Any, task: PromptTask) -> Any:
     """(B, M, V) log-probabilities at the mask slots, over the whole vocabulary."""
     batch = task.encode(TEXTS)
-    ids, mask, _, positions = (Tensor(a) for a in batch.arrays)
-    hidden = backbone.encode(backbone.embed(ids), mask, positions)
-    logits = backbone.score(hidden, Tensor(np.arange(backbone.config.vocab_size, dtype=np.int32))).asnumpy()
-    logits = logits.astype(np.float64)
+    inputs = tensors(batch.inputs)
+    hidden = backbone.run(backbone.embed(inputs["token_ids"]), inputs)
+    logits = backbone.logits(hidden).asnumpy().astype(np.float64)
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
@@ -93,7 +92,7 @@ def normalised(scores: Any) -> Any:
 def test_cloze_scores_are_the_products_over_mask_slots(backbone: Any, words: str, slots: Any, expected: Any) -> None:
     """p(y|x) = prod_j p([mask]_j = V(y)_j | T(x)), averaged over a class's words in log space."""
     task = task_of(backbone, "{text} it was {mask} .", words, slots)
-    found = ClozePrompt(backbone, task)(*(Tensor(a) for a in task.encode(TEXTS).arrays)).asnumpy()
+    found = ClozePrompt(backbone, task)(tensors(task.encode(TEXTS).inputs)).asnumpy()
     reference = expected(log_probabilities(backbone, task), lambda word: backbone.tokenizer.encode(word)[0])
     assert np.abs(normalised(found.astype(np.float64)) - normalised(reference)).max() < 1e-5
 
@@ -104,8 +103,8 @@ def test_virtual_tokens_that_are_word_embeddings_change_nothing(backbone: Any) -
     soft = task_of(backbone, '{text} {soft:"it was"} {mask} .', words)
     hard = task_of(backbone, "{text} it was {mask} .", words)
     prompt = SoftPrompt(backbone, soft, prompt=VirtualTokens(initial_vectors(backbone, soft, "random")))
-    one = prompt(*(Tensor(a) for a in soft.encode(TEXTS).arrays)).asnumpy()
-    other = ClozePrompt(backbone, hard)(*(Tensor(a) for a in hard.encode(TEXTS).arrays)).asnumpy()
+    one = prompt(tensors(soft.encode(TEXTS).inputs)).asnumpy()
+    other = ClozePrompt(backbone, hard)(tensors(hard.encode(TEXTS).inputs)).asnumpy()
     assert np.abs(one - other).max() < 1e-5
 
 
@@ -114,7 +113,7 @@ def test_initial_vectors_are_what_they_say(backbone: Any, how: str) -> None:
     task = task_of(backbone, "{soft:5}{text} {mask}", "positive=great; negative=bad")
     vectors = initial_vectors(backbone, task, how)
     again = initial_vectors(backbone, task_of(backbone, "{soft:5}{text} {mask}", "positive=great; negative=bad"), how)
-    table = backbone.word.asnumpy()
+    table = backbone.encoder.word.asnumpy()
     nearest = np.abs(vectors[:, None] - table[None]).max(-1).argmin(1)
     assert vectors.shape == (5, 24)
     assert np.array_equal(vectors, again)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models import load
 
 pytest.importorskip("mindspore")
 
@@ -29,7 +30,7 @@ HARD = "{text} it was {mask} ."
         ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.1}, "prompt"),
         (
             "ptuning",
-            {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.02},
+            {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 25, "lr": 0.02},
             "encoder",
         ),
     ],
@@ -87,15 +88,12 @@ def test_a_loaded_prompt_predicts_what_the_run_predicted(
 
 
 def test_p_tuning_folds_without_a_change_and_keeps_only_vectors(tiny_run: Run, tmp_path: Path) -> None:
-    from mindspore import Tensor
-
-    from promptkit.backbones.native.loading import load_backbone
     from promptkit.hooks import get_host
-    from promptkit.nn import count_parameters
+    from promptkit.nn import count_parameters, tensors
     from promptkit.prompting import Template, Verbalizer
     from promptkit.prompting.resolved import resolve_prompt
 
-    backbone = load_backbone(REPO / "tests" / "goldens" / "bert-odd")
+    backbone = load(REPO / "tests" / "goldens" / "bert-odd")
     task = resolve_prompt(
         Template.parse(SOFT),
         Verbalizer.parse("positive=great; negative=terrible"),
@@ -109,21 +107,20 @@ def test_p_tuning_folds_without_a_change_and_keeps_only_vectors(tiny_run: Run, t
     strategy = get_host().strategy("ptuning").cls()
     model = strategy.build(backbone, task)
     folded = strategy.fold(model)
-    batch = [Tensor(a) for a in task.encode(["the film is good", "bad"]).arrays]
-    assert np.array_equal(model(*batch).asnumpy(), folded(*batch).asnumpy())
+    batch = tensors(task.encode(["the film is good", "bad"]).inputs)
+    assert np.array_equal(model(batch).asnumpy(), folded(batch).asnumpy())
     assert count_parameters(model)["encoder"] > 0
     assert {path: p.shape for path, p in folded.own_parameters().items()} == {"prompt.vectors": (4, 24)}
 
 
 def test_tuning_the_whole_model_leaves_the_shared_backbone_alone() -> None:
-    from promptkit.backbones.native.loading import load_backbone
     from promptkit.hooks import get_host
     from promptkit.nn import count_parameters
     from promptkit.prompting import Template, Verbalizer
     from promptkit.prompting.resolved import resolve_prompt
     from promptkit.strategies.contract import parse_options
 
-    backbone = load_backbone(REPO / "tests" / "goldens" / "bert-odd")
+    backbone = load(REPO / "tests" / "goldens" / "bert-odd")
     task = resolve_prompt(
         Template.parse(HARD), Verbalizer.parse("positive=great; negative=terrible"),
         labels=("negative", "positive"), tokenizer=backbone.tokenizer, readout="cloze", slots="same",

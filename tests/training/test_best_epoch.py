@@ -13,7 +13,7 @@ from mindspore import Parameter, Tensor, ops
 
 from promptkit.backbones.device import set_device
 from promptkit.nn import PromptedModel
-from promptkit.training import Executor, FeatureSource, TrainingSettings, train
+from promptkit.training import Classification, Executor, FeatureSource, TrainingSettings, train
 
 set_device("CPU")
 
@@ -25,7 +25,7 @@ class Scaled(PromptedModel):
         super().__init__()
         self.weight = Parameter(Tensor(np.zeros((4, 2), np.float32)), name="weight")
 
-    def construct(self, features: Any) -> Any:
+    def scores(self, features: Any) -> Any:
         return ops.matmul(features, self.weight)
 
 
@@ -35,15 +35,22 @@ def test_after_training_the_model_scores_as_in_its_best_epoch(mode: Any) -> None
     x, noise = rng.normal(size=(48, 4)).astype(np.float32), rng.normal(size=48)
     y = (x[:, 0] + noise > 0).astype(np.int64)
     model = Scaled()
-    executor = Executor(model, mode, print)
+    executor = Executor(model, mode, print, Classification(2))
     dev = FeatureSource(x[32:], y[32:], 16)
     # A rate so high that later epochs are worse than earlier ones.
     settings = TrainingSettings(epochs=12, lr=1.5)
     result = train(
-        executor, FeatureSource(x[:32], y[:32], 8), dev, y[32:], settings, np.random.default_rng(1), quiet=True
+        executor,
+        FeatureSource(x[:32], y[:32], 8),
+        dev,
+        y[32:],
+        settings,
+        np.random.default_rng(1),
+        kind="features",
+        quiet=True,
     )
     assert result.best_epoch < 12
-    scores = executor.scores(dev)
+    scores = executor.scores_of_features(dev)
     np.testing.assert_allclose(scores, x[32:] @ model.weight.asnumpy(), rtol=1e-5, atol=1e-5)
     best = result.history[result.best_epoch - 1]
     assert (scores.argmax(-1) == y[32:]).mean() == best["dev_accuracy"]

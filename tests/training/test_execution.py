@@ -13,8 +13,7 @@ from mindspore import Parameter, Tensor, ops
 
 from promptkit.backbones.device import set_device
 from promptkit.nn import PromptedModel
-from promptkit.training import Executor, FeatureSource
-from promptkit.training.execution import weighted_cross_entropy
+from promptkit.training import Classification, Executor, FeatureSource
 from promptkit.training.sources import Step
 
 set_device("CPU")
@@ -27,7 +26,7 @@ class Eager(PromptedModel):
         super().__init__()
         self.weight = Parameter(Tensor(np.ones((3, 2), np.float32)), name="weight")
 
-    def construct(self, features: Any) -> Any:
+    def scores(self, features: Any) -> Any:
         try:
             return ops.matmul(features, self.weight) * 2.0
         finally:
@@ -37,7 +36,7 @@ class Eager(PromptedModel):
 class Broken(PromptedModel):
     """Fails whichever way it is run."""
 
-    def construct(self, features: Any) -> Any:
+    def scores(self, features: Any) -> Any:
         raise RuntimeError("the plugin's own bug")
 
 
@@ -49,10 +48,10 @@ def source(rows: int = 5, batch_size: int = 2) -> FeatureSource:
 def test_a_model_that_does_not_compile_runs_eagerly_with_one_warning() -> None:
     warnings: list[str] = []
     executor = Executor(Eager(), "graph", warnings.append)
-    scores = executor.scores(source())
+    scores = executor.scores_of_features(source())
     assert np.allclose(scores[1], [2 * (3 + 4 + 5)] * 2)
     assert executor.mode == "pynative"
-    executor.scores(source())
+    executor.scores_of_features(source())
     assert len(warnings) == 1
     assert "PyNative" in warnings[0]
     assert "\n" not in warnings[0]
@@ -60,31 +59,33 @@ def test_a_model_that_does_not_compile_runs_eagerly_with_one_warning() -> None:
 
 def test_a_bug_shows_its_traceback_in_either_mode() -> None:
     with pytest.raises(RuntimeError, match="the plugin's own bug"):
-        Executor(Broken(), "graph", lambda _: None).scores(source())
+        Executor(Broken(), "graph", lambda _: None).scores_of_features(source())
 
 
 @pytest.mark.parametrize("rows", [1, 4, 5])
 def test_scores_come_back_in_the_order_of_the_data(rows: int) -> None:
     class Sum(PromptedModel):
-        def construct(self, features: Any) -> Any:
+        def scores(self, features: Any) -> Any:
             return features
 
     data = source(rows)
-    assert np.array_equal(Executor(Sum(), "pynative", print).scores(data), data._features)
+    assert np.array_equal(
+        Executor(Sum(), "pynative", print, Classification(2)).scores_of_features(data), data._features
+    )
 
 
 def test_filler_rows_weigh_nothing() -> None:
     scores = Tensor(np.array([[2.0, 0.0], [0.0, 1.0], [50.0, 0.0]], np.float32))
     labels = Tensor(np.array([0, 0, 1], np.int32))
-    found = float(weighted_cross_entropy(scores, labels, Tensor(np.array([1, 1, 0], np.float32))))
+    found = float(Classification(2).loss(scores, labels, Tensor(np.array([1, 1, 0], np.float32))))
     expected = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(1.0))) / 2
     assert abs(found - expected) < 1e-5  # what MindSpore's CPU log_softmax resolves
 
 
 def test_gradients_are_those_of_the_weighted_loss() -> None:
-    executor = Executor(Eager(), "pynative", print)
+    executor = Executor(Eager(), "pynative", print, Classification(2))
     x = np.array([[1.0, 2.0, 3.0], [9.0, 9.0, 9.0]], np.float32)
     step: Any = Step((x,), np.array([0, 1], np.int32), np.array([1, 0], np.float32), np.array([0, -1]))
-    loss, (gradient,) = executor.loss_and_gradients(step, from_features=False)
+    loss, (gradient,) = executor.loss_and_gradients(step, from_features=True)
     assert abs(float(loss.asnumpy()) - np.log(2)) < 1e-5
     assert np.allclose(gradient.asnumpy(), 2.0 * x[0][:, None] * np.array([-0.5, 0.5]), atol=1e-5)

@@ -15,7 +15,7 @@ from mindspore import Parameter, Tensor, ops
 from promptkit import UserError
 from promptkit.backbones.device import set_device
 from promptkit.nn import PromptedModel
-from promptkit.training import Executor, FeatureSource, TrainingSettings, train
+from promptkit.training import Classification, Executor, FeatureSource, TrainingSettings, train
 from promptkit.training.optimiser import clipping, learning_rate
 
 set_device("CPU")
@@ -28,7 +28,7 @@ class Linear(PromptedModel):
         super().__init__()
         self.weight = Parameter(Tensor(np.zeros((4, 2), np.float32)), name="weight")
 
-    def construct(self, features: Any) -> Any:
+    def scores(self, features: Any) -> Any:
         return ops.matmul(features, self.weight)
 
 
@@ -40,18 +40,24 @@ def data(rows: int, seed: int) -> tuple[Any, Any]:
 
 def run(settings: TrainingSettings, seed: int = 0) -> tuple[Any, Linear]:
     model = Linear()
-    executor = Executor(model, "pynative", print)
+    executor = Executor(model, "pynative", print, Classification(2))
     (x, y), (xd, yd) = data(64, 1), data(32, 2)
     result = train(
         executor, FeatureSource(x, y, 16), FeatureSource(xd, yd, 16), yd, settings,
-        np.random.default_rng(seed), quiet=True,
+        np.random.default_rng(seed), kind="features", quiet=True,
     )  # fmt: skip
     return result, model
 
 
 def test_the_rate_rises_linearly_and_falls_linearly() -> None:
-    rates = [learning_rate(step, 10, 1.0, 0.2) for step in range(10)]
+    rates = [learning_rate(8 * step, 8, 80, 1.0, 0.2) for step in range(10)]
     assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+
+
+def test_the_rate_depends_on_the_examples_seen_and_not_on_how_they_were_packed() -> None:
+    assert learning_rate(40, 10, 80, 1.0, 0.2) == learning_rate(40, 1, 80, 1.0, 0.2) == 0.625
+    assert learning_rate(79, 1, 80, 1.0, 0.2) > 0
+    assert learning_rate(0, 80, 80, 1.0, 0.06) == 1.0
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.1, 1.0), (10.0, 1.0 / 50.0)])
@@ -88,12 +94,19 @@ def test_the_best_epoch_is_kept() -> None:
 
     model = Linear()
     (x, y), (xd, yd) = data(64, 1), data(32, 2)
-    executor = Executor(model, "pynative", print)
+    executor = Executor(model, "pynative", print, Classification(2))
     dev = FeatureSource(xd, yd, 16)
     result = train(
-        executor, Spoiling(x, y, 16), dev, yd, TrainingSettings(8, 0.1), np.random.default_rng(0), quiet=True
+        executor,
+        Spoiling(x, y, 16),
+        dev,
+        yd,
+        TrainingSettings(8, 0.1),
+        np.random.default_rng(0),
+        kind="features",
+        quiet=True,
     )
-    kept = float((executor.scores(dev).argmax(-1) == yd).mean())
+    kept = float((executor.scores_of_features(dev).argmax(-1) == yd).mean())
     scores = [epoch["dev_accuracy"] for epoch in result.history]
     assert kept == max(scores) == scores[result.best_epoch - 1] > scores[-1]
 
@@ -102,10 +115,19 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_line() -> None:
     model = Linear()
     x, y = data(16, 1)
     x[3, 2] = np.inf
-    executor = Executor(model, "pynative", print)
+    executor = Executor(model, "pynative", print, Classification(2))
     source = FeatureSource(x, y, 16)
     with pytest.raises(UserError, match="diverged"):
-        train(executor, source, source, y, TrainingSettings(3, 0.1), np.random.default_rng(0), quiet=True)
+        train(
+            executor,
+            source,
+            source,
+            y,
+            TrainingSettings(3, 0.1),
+            np.random.default_rng(0),
+            kind="features",
+            quiet=True,
+        )
 
 
 def test_decay_is_for_matrices_only() -> None:
@@ -115,14 +137,14 @@ def test_decay_is_for_matrices_only() -> None:
             self.bias = Parameter(Tensor(np.ones(2, np.float32)), name="bias")
             self.weight = Parameter(Tensor(np.ones((4, 2), np.float32)), name="weight")
 
-        def construct(self, features: Any) -> Any:
+        def scores(self, features: Any) -> Any:
             return ops.matmul(features * 0.0, self.weight) + self.bias * 0.0
 
     model = Two()
     x, y = data(16, 1)
     source = FeatureSource(x, y, 16)
-    executor = Executor(model, "pynative", print)
+    executor = Executor(model, "pynative", print, Classification(2))
     settings = TrainingSettings(1, 0.1, weight_decay=0.5)
-    train(executor, source, source, y, settings, np.random.default_rng(0), quiet=True)
+    train(executor, source, source, y, settings, np.random.default_rng(0), kind="features", quiet=True)
     assert np.allclose(model.weight.asnumpy(), 1 - 0.1 * 0.5)
     assert np.allclose(model.bias.asnumpy(), 1.0)

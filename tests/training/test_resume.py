@@ -17,7 +17,7 @@ from promptkit import UserError
 from promptkit.backbones.device import set_device
 from promptkit.nn import PromptedModel
 from promptkit.runs.checkpoint import Checkpoints
-from promptkit.training import Executor, FeatureSource, TrainingSettings, train
+from promptkit.training import Classification, Executor, FeatureSource, TrainingSettings, train
 
 set_device("CPU")
 SETTINGS = TrainingSettings(epochs=3, lr=0.1, weight_decay=0.01)
@@ -33,7 +33,7 @@ class TwoLayers(PromptedModel):
         self.weight = Parameter(Tensor(rng.normal(size=(4, 2)).astype(np.float32)), name="weight")
         self.bias = Parameter(Tensor(np.zeros(2, np.float32)), name="bias")
 
-    def construct(self, features: Any) -> Any:
+    def scores(self, features: Any) -> Any:
         return ops.matmul(features, self.weight) + self.bias
 
 
@@ -64,8 +64,9 @@ def learn(checkpoint: Any = None, settings: TrainingSettings = SETTINGS) -> tupl
     y = (x[:, 0] + 0.5 * rng.normal(size=64) > 0).astype(np.int64)
     model = TwoLayers()
     result = train(
-        Executor(model, "pynative", print), FeatureSource(x[:50], y[:50], 16), FeatureSource(x[50:], y[50:], 16),
-        y[50:], settings, np.random.default_rng(7), quiet=True, checkpoint=checkpoint,
+        Executor(model, "pynative", print, Classification(2)),
+        FeatureSource(x[:50], y[:50], 16), FeatureSource(x[50:], y[50:], 16), y[50:], settings,
+        np.random.default_rng(7), kind="features", quiet=True, checkpoint=checkpoint,
     )  # fmt: skip
     return result, [model.weight.asnumpy(), model.bias.asnumpy()]
 

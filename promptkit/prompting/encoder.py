@@ -1,96 +1,42 @@
 """From a template and texts to token ids: what stands at every position, and what was cut to fit.
 
-An encoded prompt is `[CLS] parts [SEP]` in a single segment. Only fields are ever truncated.
+A `Layout` says what stands around the template's parts. Only fields are ever truncated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.halves import split_halves
-from promptkit.prompting.template import HALVES, Field, Half, Literal, Mask, Soft, Template
+from promptkit.prompting.layout import Layout, Readout, Segment, spaced_text
+from promptkit.prompting.template import HALVES, Half, Template
 
 Content = str | Sequence[int]
 """What stands for a field: a text, or piece ids that are taken as they are."""
 
 
-class TokenizerFace(Protocol):
-    """What prompting asks of a tokenizer.
-
-    Attributes:
-        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens.
-        marks_spaces: True where " great" and "great" are different tokens (byte-level BPE), False for
-            WordPiece.
-        vocab_size: V.
-    """
-
-    @property
-    def cls_id(self) -> int: ...
-    @property
-    def sep_id(self) -> int: ...
-    @property
-    def pad_id(self) -> int: ...
-    @property
-    def mask_id(self) -> int: ...
-    @property
-    def unk_id(self) -> int: ...
-    @property
-    def marks_spaces(self) -> bool: ...
-    @property
-    def vocab_size(self) -> int: ...
-
-    def encode(self, text: str) -> list[int]:
-        """Return the piece ids of a text, without special tokens."""
-        ...
-
-    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the piece ids of many texts, as `encode` does of one."""
-        ...
-
-    def token(self, id: int) -> str:
-        """Return the piece with this id."""
-        ...
-
-
 @dataclass(frozen=True)
 class Encoded:
-    """One prompt, ready to be batched. S is its own length, M the number of mask slots.
+    """One prompt, ready to be packed. S is its own length, M the number of positions read.
 
     Attributes:
-        input_ids: S piece ids, the padding id where a virtual token stands.
+        token_ids: S piece ids, the layout's filler where a virtual token stands.
         virtual_ids: S numbers of virtual tokens, -1 where none stands.
-        mask_positions: the M positions of the mask slots, in template order.
+        read: the M positions that class scores are read at.
         dropped: field tokens that were cut off.
         unknown: unknown pieces among the field tokens kept.
         field_tokens: field tokens kept.
     """
 
-    input_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
     virtual_ids: tuple[int, ...]
-    mask_positions: tuple[int, ...]
+    read: tuple[int, ...]
     dropped: int
     unknown: int
     field_tokens: int
-
-
-@dataclass(frozen=True)
-class _Segment:
-    """A run of positions with one role. A field's ids come with the text; all others are fixed.
-
-    `init` says what the virtual tokens numbered `virtual` start from; `half`, which half of the field it is;
-    `spaced`, that the field is tokenised with a space in front.
-    """
-
-    role: str
-    ids: tuple[int, ...] = ()
-    virtual: tuple[int, ...] = ()
-    init: tuple[int | None, ...] = ()
-    field: str | None = None
-    half: Half | None = None
-    spaced: bool = False
 
 
 class Encoder:
@@ -105,6 +51,8 @@ class Encoder:
         tokenizer: the backbone's tokenizer.
         mask_slots: slots the label words need; 0 where nobody reads them (`Template.mask_counts`).
         max_length: the most positions a prompt may take, special tokens included.
+        readout: whether class scores are read at the mask slots or by a head.
+        layout: of the model; a masked model's by default.
 
     Attributes:
         num_virtual: P, the number of virtual tokens.
@@ -118,12 +66,22 @@ class Encoder:
             `mask_slots`, or if the words of a `{soft:"..."}` are not in the vocabulary.
     """
 
-    def __init__(self, template: Template, tokenizer: TokenizerFace, *, mask_slots: int, max_length: int) -> None:
+    def __init__(
+        self,
+        template: Template,
+        tokenizer: Tokenizer,
+        *,
+        mask_slots: int,
+        max_length: int,
+        readout: Readout = "cloze",
+        layout: Layout | None = None,
+    ) -> None:
         self.template = template
         self.tokenizer = tokenizer
+        self._layout, self._readout = layout or Layout.of(tokenizer, "masked"), readout
         self.max_length = max_length
         self.mask_follows_space = template.mask_follows_space
-        self._segments = tuple(_lay_out(template, tokenizer, mask_slots))
+        self._segments = tuple(self._layout.segments(template, tokenizer, mask_slots))
         self.virtual_init = tuple(piece for segment in self._segments for piece in segment.init)
         self.num_virtual = len(self.virtual_init)
         self.fixed_tokens = sum(len(segment.ids) for segment in self._segments)
@@ -190,7 +148,7 @@ class Encoder:
         contents = _column(texts, name)
         plain = [_half(text, half) for text in contents if isinstance(text, str)]
         if self.tokenizer.marks_spaces:
-            plain = [_spaced(text, spaced) for text in plain]
+            plain = [spaced_text(text, spaced) for text in plain]
         encoded = iter(self.tokenizer.encode_many(plain) if plain else [])
         return [next(encoded) if isinstance(each, str) else self._given(each, half) for each in contents]
 
@@ -209,7 +167,7 @@ class Encoder:
             for segment, ids, share in zip(fields, pieces, shares, strict=True)
         ]
 
-    def _fill(self, pieces: Sequence[list[int]]) -> Iterator[tuple[_Segment, Sequence[int]]]:
+    def _fill(self, pieces: Sequence[list[int]]) -> Iterator[tuple[Segment, Sequence[int]]]:
         """Yield every segment with its ids, those of the fields filled in."""
         fields = iter(pieces)
         for segment in self._segments:
@@ -217,19 +175,21 @@ class Encoder:
 
     def _encode(self, pieces: Sequence[list[int]]) -> Encoded:
         kept = self._fit(pieces)
-        input_ids: list[int] = []
+        token_ids: list[int] = []
         virtual_ids: list[int] = []
-        mask_positions: list[int] = []
+        read: list[int] = []
         for segment, ids in self._fill(kept):
-            if segment.role == "mask":
-                mask_positions += range(len(input_ids), len(input_ids) + len(ids))
-            input_ids += ids
+            if segment.slots:
+                read += self._layout.slots_read(len(token_ids), segment.slots)
+            token_ids += ids
             virtual_ids += segment.virtual or [-1] * len(ids)
+        if self._readout == "head":
+            read = [self._layout.head_read(len(token_ids))]
         field_tokens = sum(map(len, kept))
         return Encoded(
-            input_ids=tuple(input_ids),
+            token_ids=tuple(token_ids),
             virtual_ids=tuple(virtual_ids),
-            mask_positions=tuple(mask_positions),
+            read=tuple(read),
             dropped=sum(map(len, pieces)) - field_tokens,
             unknown=sum(ids.count(self.tokenizer.unk_id) for ids in kept),
             field_tokens=field_tokens,
@@ -260,41 +220,6 @@ def share_room(lengths: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-def _lay_out(template: Template, tokenizer: TokenizerFace, mask_slots: int) -> Iterator[_Segment]:
-    """Yield the segments of a prompt: the special tokens and the parts of the template."""
-    counts = iter(template.mask_counts(mask_slots))
-    virtual, marks = 0, tokenizer.marks_spaces
-    yield _Segment("special", (tokenizer.cls_id,))
-    for part, follows in zip(template.parts, template.follows_space, strict=True):
-        if isinstance(part, Literal):
-            text = part.text.removesuffix(" ") if marks else part.text
-            yield _Segment("template", tuple(tokenizer.encode(text)))
-        elif isinstance(part, Field):
-            spaced = follows and marks
-            yield _Segment(f"field:{part.name}", field=part.name, half=part.half, spaced=spaced)
-        elif isinstance(part, Mask):
-            yield _Segment("mask", (tokenizer.mask_id,) * next(counts))
-        else:
-            init = _initial_pieces(part, tokenizer, follows)
-            numbers = tuple(range(virtual, virtual + len(init)))
-            yield _Segment("virtual", (tokenizer.pad_id,) * len(init), numbers, init)
-            virtual += len(init)
-    yield _Segment("special", (tokenizer.sep_id,))
-
-
-def _initial_pieces(soft: Soft, tokenizer: TokenizerFace, follows_space: bool) -> tuple[int | None, ...]:
-    """Return what each virtual token of a slot starts from: a piece of its words, or None."""
-    if soft.words is None:
-        return (None,) * (soft.count or 0)
-    words = _spaced(soft.words, follows_space) if tokenizer.marks_spaces else soft.words
-    pieces = tuple(tokenizer.encode(words))
-    if not pieces or tokenizer.unk_id in pieces:
-        raise UserError(
-            f"template, column {soft.column}: the words '{soft.words}' are not in the model's vocabulary."
-        )
-    return pieces
-
-
 def _column(texts: Sequence[Mapping[str, Content]], name: str) -> list[Content]:
     """Return the values of one field."""
     values: list[Content] = []
@@ -308,9 +233,3 @@ def _column(texts: Sequence[Mapping[str, Content]], name: str) -> list[Content]:
 
 def _half(text: str, half: Half | None) -> str:
     return text if half is None else split_halves(text)[HALVES.index(half)]
-
-
-def _spaced(text: str, follows_space: bool) -> str:
-    """Return a text without outer white space, with one space in front where one is due."""
-    bare = text.strip()
-    return f" {bare}" if follows_space and bare else bare

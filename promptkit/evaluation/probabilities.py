@@ -1,4 +1,4 @@
-"""What class scores become: log-probabilities, and the average over the templates of a run."""
+"""Class scores as probabilities. N examples, C classes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+
+def log_softmax(scores: Any) -> Any:
+    """Return log-probabilities in float64: unnormalised (N, C) -> (N, C)."""
+    from scipy import special
+
+    return special.log_softmax(np.asarray(scores, np.float64), axis=-1)
 
 
 def mean_log_softmax(scores: Sequence[Any]) -> Any:
@@ -17,9 +24,4 @@ def mean_log_softmax(scores: Sequence[Any]) -> Any:
     Returns:
         (N, C) float64 log-probabilities whose exponentials sum to one in every row.
     """
-    return _log_softmax(np.mean([_log_softmax(s.astype(np.float64)) for s in scores], axis=0))
-
-
-def _log_softmax(scores: Any) -> Any:
-    shifted = scores - scores.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return log_softmax(np.mean([log_softmax(each) for each in scores], axis=0))

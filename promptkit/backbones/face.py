@@ -1,0 +1,218 @@
+"""What a strategy sees of a language model, and what an engine must bring to offer one. Imports no MindSpore.
+
+Dimensions: R rows, S positions a row, E examples a row, M positions read of each example, H hidden, L layers,
+A attention heads (A_kv of keys and values), D head width, V vocabulary, P prefix positions; N = R * E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
+
+Kind = Literal["masked", "causal"]
+Part = Literal["all", "head"]
+
+
+class Inputs(TypedDict):
+    """What a model reads: several examples packed into each row (Krell et al. 2021, arXiv:2107.02027).
+
+    Arrays or tensors of static shapes. An example attends to itself alone, whatever else stands in its row. It is a
+    dictionary, for that is the one structure with names that MindSpore's graphs know (2.10): a named tuple within a
+    graph sends what follows through slow Python fallbacks, and as an argument it counts as a constant.
+
+    Keys:
+        token_ids: (R, S) int32, vocabulary ids.
+        segment_ids: (R, S) int32, which example of the row a position belongs to, from 1; 0 is padding.
+        position_ids: (R, S) int32, the position within the example, from 0.
+        virtual_ids: (R, S) int32, the virtual token that stands at a position, or -1.
+        read: (R, E, M) int32, positions of the row to read each example at; 0 where the row holds fewer examples.
+    """
+
+    token_ids: Any
+    segment_ids: Any
+    position_ids: Any
+    virtual_ids: Any
+    read: Any
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """What is to be known of a language model before it is loaded.
+
+    Attributes:
+        kind: `masked` reads at a mask token, `causal` before the next token.
+        architecture: the family, for tables and records; nothing is decided by it.
+        layers: L.
+        hidden_size: H.
+        heads: A.
+        kv_heads: A_kv, heads of keys and values.
+        head_width: D.
+        vocab_size: V.
+        max_length: longest example, special tokens included.
+        parameters: weights, tied ones counted once.
+        flops_per_token: multiplications and additions of one forward pass for one token, attention left out.
+    """
+
+    kind: Kind
+    architecture: str
+    layers: int
+    hidden_size: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    vocab_size: int
+    max_length: int
+    parameters: int
+    flops_per_token: int
+
+
+class Tokenizer(Protocol):
+    """What promptkit asks of a tokenizer.
+
+    Attributes:
+        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens.
+        marks_spaces: True where " great" and "great" are different tokens (byte-level BPE), False for WordPiece.
+        vocab_size: V.
+    """
+
+    @property
+    def cls_id(self) -> int: ...
+    @property
+    def sep_id(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+    @property
+    def mask_id(self) -> int: ...
+    @property
+    def unk_id(self) -> int: ...
+    @property
+    def marks_spaces(self) -> bool: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+    def encode(self, text: str) -> list[int]:
+        """Return the piece ids of a text, without special tokens."""
+        ...
+
+    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the piece ids of many texts, as `encode` does of one."""
+        ...
+
+    def token(self, id: int) -> str:
+        """Return the piece with this id."""
+        ...
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A language model on MindSpore: a `mindspore.nn.Cell` whose weights are frozen.
+
+    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes.
+
+    Attributes:
+        info: its shape.
+        tokenizer: its tokenizer.
+        source: the name or path it was loaded from.
+        fingerprint: 16 hexadecimal digits over all that its numbers depend on: weights, configuration, tokenizer.
+        learns: which part requires gradient; None for the frozen model itself.
+    """
+
+    info: BackboneInfo
+    tokenizer: Tokenizer
+    source: str
+    fingerprint: str
+    learns: Part | None
+
+    def embed(self, ids: Any) -> Any:
+        """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
+        ...
+
+    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None) -> Any:
+        """Run the layers.
+
+        Args:
+            embeddings: (R, S, H), word embeddings with virtual tokens in their places; positions are added here.
+            inputs: where examples stand and are read; its token ids are not looked at.
+            prefix: (L, 2, A_kv, P, D), keys and values of every layer that every position may attend to, or None.
+
+        Returns:
+            Last hidden states at the positions read, (R * E, M, H), ready for `logits`.
+        """
+        ...
+
+    def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
+        """Scores of vocabulary entries: what lies behind the last hidden states, whatever it is.
+
+        Args:
+            hidden: (N, M, H), from `run`.
+            rows: (W,) int32 vocabulary ids; None for all V.
+            normalised: whether to return log-probabilities over the whole vocabulary.
+
+        Returns:
+            (N, M, W).
+        """
+        ...
+
+    def trainable(self, part: Part) -> Backbone:
+        """Return a copy in which a part learns; this one stays frozen.
+
+        `all` is every weight; `head` what stands between hidden states and the vocabulary's rows, if there is
+        anything. What does not learn may be shared with this one.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A checkpoint as far as it is known without MindSpore.
+
+    Attributes:
+        directory: where it lies.
+        engine: name of the engine that described it.
+        info: its shape.
+        tokenizer: its tokenizer.
+        fingerprint: see `Backbone`.
+        old_fingerprint: the same without the tokenizer, by which artifacts of format 1 know their model; or None.
+    """
+
+    directory: Path
+    engine: str
+    info: BackboneInfo
+    tokenizer: Tokenizer
+    fingerprint: str
+    old_fingerprint: str | None = None
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Loads checkpoints. Registered through the hook `promptkit_register_engines`.
+
+    Attributes:
+        name: what `--engine` takes.
+        summary: which checkpoints it takes, for `promptkit models`.
+    """
+
+    name: str
+    summary: str
+
+    def claims(self, directory: Path) -> bool:
+        """Return whether this engine takes the checkpoint in a directory; never raises for a broken one."""
+        ...
+
+    def describe(self, directory: Path) -> ModelFiles:
+        """Read everything but the weights, without importing MindSpore.
+
+        Raises:
+            UserError: for what is missing, malformed or not supported.
+        """
+        ...
+
+    def load(self, files: ModelFiles, source: str) -> Backbone:
+        """Load the weights and return the frozen backbone; MindSpore's device is set by then.
+
+        Raises:
+            UserError: for weights that are missing, extra or misshapen.
+        """
+        ...

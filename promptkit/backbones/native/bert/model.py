@@ -1,0 +1,154 @@
+"""BERT and models of its shape as a backbone.
+
+It computes no more than it is asked for: keys and values everywhere, but in the last layer queries and the
+feed-forward only at the positions that are read, and of the vocabulary only the rows that are asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from promptkit.backbones.face import Inputs, Part, Tokenizer
+from promptkit.backbones.native.checkpoint import Weights
+from promptkit.backbones.native.layers.gates import gate_of
+from promptkit.backbones.native.layers.masking import block_bias, for_heads, over_prefix
+from promptkit.backbones.native.layers.norms import LayerNorm, parameter
+from promptkit.backbones.native.layers.post_norm import EncoderLayer
+from promptkit.backbones.native.shape import EncoderShape
+
+
+class Transform(nn.Cell):
+    """The language model head before its output rows: dense, activation, LayerNorm (Devlin et al. 2019)."""
+
+    def __init__(self, shape: EncoderShape, weights: Weights, *, learns: bool, on_cpu: bool) -> None:
+        super().__init__()
+        self.weight = parameter("weight", weights["head.dense.weight"], learns)
+        self.bias = parameter("bias", weights["head.dense.bias"], learns)
+        self.norm = LayerNorm(weights["head.norm.weight"], weights["head.norm.bias"], shape.layer_norm_eps, learns)
+        self.gate = gate_of(shape.head_activation, on_cpu=on_cpu)[0]
+        self.linear = ops.MatMul(transpose_b=True)
+        self.add_bias = ops.BiasAdd()
+
+    def construct(self, x: Any) -> Any:
+        """(N, H) -> (N, H)."""
+        u = self.add_bias(self.linear(x, self.weight), self.bias)
+        return self.norm(u * self.gate(u))
+
+
+class Encoder(nn.Cell):
+    """Embeddings and layers, and the output rows that may be tied to the embeddings."""
+
+    def __init__(self, shape: EncoderShape, weights: Weights, *, learns: bool, on_cpu: bool) -> None:
+        super().__init__()
+        self.word = parameter("word", weights["word"], learns)
+        # promptkit writes one text type, so token type 0 is part of every position's vector.
+        table = weights["position"][shape.position_offset :] + weights["token_type"][0]
+        self.position = parameter("position", table, learns)
+        self.norm = LayerNorm(
+            weights["embedding_norm.weight"], weights["embedding_norm.bias"], shape.layer_norm_eps, learns
+        )
+        self.layers = nn.CellList(
+            [EncoderLayer(shape, weights, i, learns=learns, on_cpu=on_cpu) for i in range(shape.layers)]
+        )
+        self.output_bias = parameter("output_bias", weights["head.bias"], learns)
+        self.untied = not shape.tied
+        if self.untied:
+            self.decoder = parameter("decoder", weights["head.decoder"], learns)
+        self.heads = shape.heads
+
+    def output_table(self) -> Any:
+        """The rows that score vocabulary entries, (V, H)."""
+        return self.decoder if self.untied else self.word
+
+    def construct(self, embeddings: Any, inputs: Inputs, prefix: Any) -> Any:
+        """See `Backbone.run`."""
+        rows, length, hidden = embeddings.shape
+        examples, slots = inputs["read"].shape[1], inputs["read"].shape[2]
+        places = ops.gather(self.position, inputs["position_ids"].reshape(-1), 0)
+        x = self.norm(embeddings.reshape(rows * length, hidden) + places)
+        chosen = inputs["read"].reshape(rows, examples * slots)
+        firsts = ops.arange(0, rows * length, length).astype(ms.int32)
+        chosen = (chosen + firsts.reshape(rows, 1)).reshape(-1)
+        bias = block_bias(inputs["segment_ids"])
+        read_bias = ops.gather(bias.reshape(rows * length, length), chosen, 0)
+        read_bias = read_bias.reshape(rows, examples * slots, length)
+        if prefix is not None:
+            bias, read_bias = over_prefix(bias, prefix.shape[3]), over_prefix(read_bias, prefix.shape[3])
+        bias, read_bias = for_heads(bias, self.heads), for_heads(read_bias, self.heads)
+        last = len(self.layers) - 1
+        for number, layer in enumerate(self.layers[:-1]):
+            x = layer(x, bias) if prefix is None else layer(x, bias, prefix[number])
+        own = None if prefix is None else prefix[last]
+        return self.layers[-1].at(x, read_bias, chosen, own).reshape(rows * examples, slots, hidden)
+
+
+class EncoderBackbone(nn.Cell):
+    """A masked language model of BERT's shape; fulfils `promptkit.backbones.face.Backbone`.
+
+    Args:
+        shape: its numbers.
+        weights: by the engine's names.
+        tokenizer: its tokenizer.
+        source: name or path it was loaded from.
+        fingerprint: over weights, configuration and tokenizer.
+        learns: which part requires gradient.
+        encoder: embeddings and layers of another backbone, to share them.
+    """
+
+    def __init__(
+        self,
+        shape: EncoderShape,
+        weights: Weights,
+        tokenizer: Tokenizer,
+        *,
+        source: str,
+        fingerprint: str,
+        learns: Part | None = None,
+        encoder: Encoder | None = None,
+    ) -> None:
+        super().__init__()
+        on_cpu = ms.get_context("device_target") == "CPU"
+        self.info, self.tokenizer = shape.info(), tokenizer
+        self.source, self.fingerprint, self.learns = source, fingerprint, learns
+        self._shape, self._weights = shape, weights
+        self.encoder = encoder or Encoder(shape, weights, learns=learns == "all", on_cpu=on_cpu)
+        self.transform = Transform(shape, weights, learns=learns is not None, on_cpu=on_cpu)
+        self.linear = ops.MatMul(transpose_b=True)
+
+    def embed(self, ids: Any) -> Any:
+        """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
+        return ops.gather(self.encoder.word, ids, 0)
+
+    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None) -> Any:
+        """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
+        return self.encoder(embeddings, inputs, prefix)
+
+    def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
+        """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""
+        count, slots, width = hidden.shape
+        x = self.transform(hidden.reshape(count * slots, width))
+        table, bias = self.encoder.output_table(), self.encoder.output_bias
+        if rows is None:
+            scores = self.linear(x, table) + bias
+            if normalised:
+                scores = ops.log_softmax(scores, -1)
+        else:
+            scores = self.linear(x, ops.gather(table, rows, 0)) + ops.gather(bias, rows, 0)
+            if normalised:
+                scores = scores - ops.logsumexp(self.linear(x, table) + bias, -1, True)
+        return scores.reshape(count, slots, scores.shape[1])
+
+    def trainable(self, part: Part) -> EncoderBackbone:
+        """Return a copy in which all weights learn, or those of the head, sharing the rest with this one."""
+        return EncoderBackbone(
+            self._shape,
+            self._weights,
+            self.tokenizer,
+            source=self.source,
+            fingerprint=self.fingerprint,
+            learns=part,
+            encoder=self.encoder if part == "head" else None,
+        )

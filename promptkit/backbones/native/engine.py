@@ -1,0 +1,123 @@
+"""The native engine: the architectures that promptkit brings itself, compiled as whole graphs by MindSpore."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptkit.backbones.face import Backbone, ModelFiles
+from promptkit.backbones.native.bert import config as bert_config
+from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
+from promptkit.backbones.native.bert import weights as bert_weights
+from promptkit.backbones.native.checkpoint import WeightPlan, read_weights, weights_file
+from promptkit.backbones.native.reading import read_object
+from promptkit.backbones.native.roberta import config as roberta_config
+from promptkit.backbones.native.roberta import tokenizer as roberta_tokenizer
+from promptkit.backbones.native.roberta import weights as roberta_weights
+from promptkit.backbones.native.shape import EncoderShape
+from promptkit.backbones.native.tokenizer import NativeTokenizer
+from promptkit.errors import UserError
+
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What an architecture's folder brings; its MindSpore part is imported when a model is loaded."""
+
+    classes: str
+    read_shape: Callable[[dict[str, Any], str], EncoderShape]
+    weight_plan: Callable[[EncoderShape], WeightPlan]
+    load_tokenizer: Callable[[Path, int], NativeTokenizer]
+    tokenizer_files: Callable[[Path], list[Path]]
+
+
+ARCHITECTURES = {
+    "bert": Architecture(
+        bert_config.CLASSES,
+        bert_config.read_shape,
+        bert_weights.weight_plan,
+        bert_tokenizer.load_tokenizer,
+        bert_tokenizer.tokenizer_files,
+    ),
+    "roberta": Architecture(
+        roberta_config.CLASSES,
+        roberta_config.read_shape,
+        roberta_weights.weight_plan,
+        roberta_tokenizer.load_tokenizer,
+        roberta_tokenizer.tokenizer_files,
+    ),
+}
+
+
+class NativeEngine:
+    """Loads the checkpoints of `ARCHITECTURES`; fulfils `promptkit.backbones.face.Engine`."""
+
+    name = "native"
+    summary = "; ".join(f"{kind} ({each.classes})" for kind, each in ARCHITECTURES.items())
+
+    def claims(self, directory: Path) -> bool:
+        """Return whether `config.json` names one of the architectures."""
+        try:
+            kind = read_object(directory / CONFIG, "").get("model_type")
+        except UserError:
+            return False
+        return isinstance(kind, str) and kind in ARCHITECTURES
+
+    def describe(self, directory: Path) -> ModelFiles:
+        """Read the configuration and the tokenizer, and hash all that numbers depend on.
+
+        Raises:
+            UserError: for anything that is missing, unreadable or not supported.
+        """
+        architecture, shape = _read_shape(directory)
+        tokenizer = architecture.load_tokenizer(directory, shape.vocab_size)
+        old, whole = _fingerprints(
+            [directory / CONFIG, weights_file(directory)], architecture.tokenizer_files(directory)
+        )
+        return ModelFiles(directory, self.name, shape.info(), tokenizer, whole, old)
+
+    def load(self, files: ModelFiles, source: str) -> Backbone:
+        """Load the weights onto the device that is set.
+
+        Raises:
+            UserError: for weights that are missing, extra or misshapen.
+        """
+        from promptkit.backbones.native.bert.model import EncoderBackbone
+
+        architecture, shape = _read_shape(files.directory)
+        weights = read_weights(files.directory, architecture.weight_plan(shape))
+        return EncoderBackbone(shape, weights, files.tokenizer, source=source, fingerprint=files.fingerprint)
+
+
+def _read_shape(directory: Path) -> tuple[Architecture, EncoderShape]:
+    where = f"model '{directory}'"
+    raw = read_object(directory / CONFIG, where)
+    kind = raw.get("model_type")
+    if not isinstance(kind, str) or kind not in ARCHITECTURES:
+        raise UserError(
+            f"{where}: architecture '{str(kind)[:40]}' is not supported. Supported: {NativeEngine.summary}."
+        )
+    architecture = ARCHITECTURES[kind]
+    return architecture, architecture.read_shape(raw, where)
+
+
+def _fingerprints(model: Iterable[Path], tokenizer: Iterable[Path]) -> tuple[str, str]:
+    """Return 16 hexadecimal digits of the SHA-256 over the model's files, and over them and the tokenizer's."""
+    digest = hashlib.sha256()
+    for path in model:
+        _hash(digest, path)
+    old = digest.hexdigest()[:16]
+    for path in tokenizer:
+        digest.update(path.name.encode())
+        _hash(digest, path)
+    return old, digest.hexdigest()[:16]
+
+
+def _hash(digest: Any, path: Path) -> None:
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)

@@ -1,0 +1,233 @@
+"""An encoder layer with LayerNorm behind each block, with a backward pass of its own for frozen weights.
+
+MindSpore differentiates such a layer correctly but, on the CPU, slowly: gradients that meet are summed by a slow
+kernel, LayerNorm's gradient takes many times its forward pass, and sums over the last axis of a four-dimensional
+tensor are slow. A frozen layer needs only the gradients of its input and of its prefix, and those are short enough
+to write down. `LayerMath` holds both directions; a layer whose weights learn is left to automatic differentiation of
+the same forward pass.
+
+Vaswani et al. 2017 (attention), Devlin et al. 2019 (the layer), Li & Liang 2021 (the prefix). Dimensions: R rows, S
+positions, P prefix positions, H hidden, A heads, D = H / A, F feed-forward; N = R * S.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn, ops
+
+from promptkit.backbones.native.checkpoint import Weights
+from promptkit.backbones.native.layers.gates import gate_of
+from promptkit.backbones.native.layers.norms import WideMean, norm_gradient, parameter
+from promptkit.backbones.native.shape import EncoderShape
+
+
+class LayerMath(nn.Cell):
+    """One encoder layer as a function of its input, its attention bias, its prefix and its twelve weights."""
+
+    def __init__(self, shape: EncoderShape, *, on_cpu: bool) -> None:
+        super().__init__()
+        self.hidden, self.heads, self.width = shape.hidden_size, shape.heads, shape.head_width
+        self.scale = float(shape.head_width) ** -0.5
+        self.eps = shape.layer_norm_eps
+        self.gate, self.slope = gate_of(shape.activation, on_cpu=on_cpu)
+        self.linear = ops.MatMul(transpose_b=True)
+        self.matmul = ops.MatMul()
+        self.add_bias = ops.BiasAdd()
+        self.scores = ops.BatchMatMul(transpose_b=True)
+        self.mix = ops.BatchMatMul()
+        self.mix_transposed = ops.BatchMatMul(transpose_a=True)
+        self.softmax = ops.Softmax(-1)
+        self.norm = ops.LayerNorm(-1, -1, shape.layer_norm_eps)
+        self.mean = WideMean(shape.hidden_size)
+
+    def split_heads(self, x: Any, rows: Any, length: Any) -> Any:
+        """(rows * length, H) -> (rows, A, length, D)."""
+        return ops.transpose(x.reshape(rows, length, self.heads, self.width), (0, 2, 1, 3))
+
+    def join_heads(self, x: Any, rows: Any, length: Any) -> Any:
+        """(rows, A, length, D) -> (rows * length, H)."""
+        return ops.transpose(x, (0, 2, 1, 3)).reshape(rows * length, self.hidden)
+
+    def behind(self, prefix: Any, own: Any, rows: Any) -> Any:
+        """Put a prefix in front of every row's keys or values: (A, P, D), (R, A, S, D) -> (R, A, P + S, D)."""
+        heads, count, width = prefix.shape
+        return ops.concat((ops.broadcast_to(prefix.expand_dims(0), (rows, heads, count, width)), own), 2)
+
+    def nothing(self, weights: Any) -> Any:
+        """Zeros for the gradients that nobody asks for; the graph drops them."""
+        z = ops.zeros_like
+        a, b, c, d, e, f, g, h, i, j, k, m = weights
+        return z(a), z(b), z(c), z(d), z(e), z(f), z(g), z(h), z(i), z(j), z(k), z(m)
+
+    def forward(self, x: Any, bias: Any, prefix: Any, weights: Any) -> Any:
+        """The output and all that the backward pass needs; prefix (2, A, P, D) or None."""
+        w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
+        rows, length = bias.shape[0], bias.shape[2]
+        q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
+        q = self.split_heads(q * self.scale, rows, length)
+        k = self.split_heads(k, rows, length)
+        v = self.split_heads(v, rows, length)
+        if prefix is not None:
+            k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
+        p = self.softmax(self.scores(q, k) + bias)
+        context = self.join_heads(self.mix(p, v), rows, length)
+        r1 = x + self.add_bias(self.linear(context, w_o), b_o)
+        h = self.norm(r1, g1, c1)[0]
+        u = self.add_bias(self.linear(h, w_up), b_up)
+        f = self.gate(u)
+        r2 = h + self.add_bias(self.linear(u * f, w_down), b_down)
+        return self.norm(r2, g2, c2)[0], q, k, v, p, context, r1, u, f, r2
+
+    def norm_input_gradient(self, x: Any, gain: Any, dy: Any) -> Any:
+        """Gradient of LayerNorm's input."""
+        return norm_gradient(self.mean, self.matmul, x, gain, dy, self.eps)[0]
+
+    def backward(self, count: Any, bias: Any, weights: Any, out: Any, dy: Any) -> Any:
+        """Gradients of the input, (N, H), and of the prefix's keys and values before they are summed over rows.
+
+        Args:
+            count: P, the prefix positions in front of the keys.
+            bias: (R, A, S, P + S), for its shape.
+            weights: as `forward` takes them.
+            out: what `forward` returned.
+            dy: gradient of the output, (N, H).
+
+        Returns:
+            (N, H), and the gradients of all keys and values, (R, A, P + S, D) each.
+        """
+        w_qkv, _, w_o, _, g1, _, w_up, _, w_down, _, g2, _ = weights
+        _, q, k, v, p, context, r1, u, f, r2 = out
+        rows, length, keys = bias.shape[0], bias.shape[2], bias.shape[3]
+        dr2 = self.norm_input_gradient(r2, g2, dy)
+        du = self.matmul(dr2, w_down) * self.slope(u, f)
+        dr1 = self.norm_input_gradient(r1, g1, dr2 + self.matmul(du, w_up))
+        dcontext = self.matmul(dr1, w_o)
+        # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4), a sum over D instead of S; the product
+        # with ones repeats it over S.
+        inner = self.split_heads(dcontext * context, rows, length).reshape(-1, self.width)
+        inner = self.matmul(inner, ops.ones((self.width, keys), ms.float32))
+        dcontext = self.split_heads(dcontext, rows, length)
+        ds = p * (self.scores(dcontext, v) - inner.reshape(p.shape))
+        dq = self.join_heads(self.mix(ds, k), rows, length) * self.scale
+        dk = self.mix_transposed(ds, q)
+        dv = self.mix_transposed(p, dcontext)
+        own_k, own_v = dk, dv
+        if count > 0:
+            own_k, own_v = dk[:, :, count:], dv[:, :, count:]
+        own_k, own_v = self.join_heads(own_k, rows, length), self.join_heads(own_v, rows, length)
+        return dr1 + self.matmul(ops.concat((dq, own_k, own_v), 1), w_qkv), dk, dv
+
+    def pooled(self, x: Any, bias: Any, chosen: Any, prefix: Any, weights: Any) -> Any:
+        """The layer's output at chosen rows only: keys and values of all N rows, the rest at R * Q rows.
+
+        Args:
+            x: (N, H).
+            bias: (R, A, Q, P + S), for the Q positions read of each row.
+            chosen: (R * Q,), row numbers in x.
+            prefix: (2, A, P, D) or None.
+            weights: as `forward` takes them.
+
+        Returns:
+            (R * Q, H).
+        """
+        w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
+        h = self.hidden
+        rows, count = bias.shape[0], bias.shape[2]
+        length = x.shape[0] // rows
+        x_read = ops.gather(x, chosen, 0)
+        q = self.add_bias(self.linear(x_read, w_qkv[:h]), b_qkv[:h])
+        k, v = ops.split(self.add_bias(self.linear(x, w_qkv[h:]), b_qkv[h:]), h, 1)
+        q = self.split_heads(q * self.scale, rows, count)
+        k = self.split_heads(k, rows, length)
+        v = self.split_heads(v, rows, length)
+        if prefix is not None:
+            k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
+        p = self.softmax(self.scores(q, k) + bias)
+        context = self.join_heads(self.mix(p, v), rows, count)
+        h1 = self.norm(x_read + self.add_bias(self.linear(context, w_o), b_o), g1, c1)[0]
+        u = self.add_bias(self.linear(h1, w_up), b_up)
+        return self.norm(h1 + self.add_bias(self.linear(u * self.gate(u), w_down), b_down), g2, c2)[0]
+
+
+class LayerCore(LayerMath):
+    """The layer without a prefix.
+
+    `construct` returns the output and what the backward pass needs; `bprop` gives the gradient of the input
+    and zeros for the rest, so it may be used only where the weights are frozen.
+    """
+
+    def construct(self, x: Any, bias: Any, weights: Any) -> Any:
+        """Run the layer: x (N, H), attention bias (R, A, S, S) -> output (N, H) and what `bprop` needs."""
+        return self.forward(x, bias, None, weights)
+
+    def bprop(self, x: Any, bias: Any, weights: Any, out: Any, dout: Any) -> Any:
+        """Gradient of the layer's input, derived by hand."""
+        dx, _, _ = self.backward(0, bias, weights, out, dout[0])
+        return dx, ops.zeros_like(bias), self.nothing(weights)
+
+
+class PrefixedLayerCore(LayerMath):
+    """The same layer with keys and values in front; the backward pass gives their gradient as well."""
+
+    def construct(self, x: Any, bias: Any, prefix: Any, weights: Any) -> Any:
+        """Run the layer: x (N, H), bias (R, A, S, P + S), prefix (2, A, P, D) -> as `LayerCore.construct`."""
+        return self.forward(x, bias, prefix, weights)
+
+    def bprop(self, x: Any, bias: Any, prefix: Any, weights: Any, out: Any, dout: Any) -> Any:
+        """Gradients of the layer's input and of the prefix, which all rows share."""
+        count = prefix.shape[2]
+        dx, dk, dv = self.backward(count, bias, weights, out, dout[0])
+        dprefix = ops.stack((dk[:, :, :count].sum(0), dv[:, :, :count].sum(0)))
+        return dx, ops.zeros_like(bias), dprefix, self.nothing(weights)
+
+
+class EncoderLayer(nn.Cell):
+    """The weights of one layer, and which of `LayerMath`'s ways to run it."""
+
+    def __init__(self, shape: EncoderShape, weights: Weights, index: int, *, learns: bool, on_cpu: bool) -> None:
+        super().__init__()
+
+        def get(name: str) -> Any:
+            return weights[f"layers.{index}.{name}"]
+
+        def fused(kind: str) -> Any:
+            return np.concatenate([get(f"{part}.{kind}") for part in ("query", "key", "value")])
+
+        self.learns = learns
+        self.core = LayerCore(shape, on_cpu=on_cpu)
+        self.prefixed = PrefixedLayerCore(shape, on_cpu=on_cpu)
+        self.qkv_weight = parameter("qkv_weight", fused("weight"), learns)
+        self.qkv_bias = parameter("qkv_bias", fused("bias"), learns)
+        self.output_weight = parameter("output_weight", get("output.weight"), learns)
+        self.output_bias = parameter("output_bias", get("output.bias"), learns)
+        self.attention_norm_weight = parameter("attention_norm_weight", get("attention_norm.weight"), learns)
+        self.attention_norm_bias = parameter("attention_norm_bias", get("attention_norm.bias"), learns)
+        self.up_weight = parameter("up_weight", get("up.weight"), learns)
+        self.up_bias = parameter("up_bias", get("up.bias"), learns)
+        self.down_weight = parameter("down_weight", get("down.weight"), learns)
+        self.down_bias = parameter("down_bias", get("down.bias"), learns)
+        self.output_norm_weight = parameter("output_norm_weight", get("output_norm.weight"), learns)
+        self.output_norm_bias = parameter("output_norm_bias", get("output_norm.bias"), learns)
+
+    def own(self) -> Any:
+        """The weights in the order `LayerMath` takes them."""
+        return (
+            self.qkv_weight, self.qkv_bias, self.output_weight, self.output_bias,
+            self.attention_norm_weight, self.attention_norm_bias, self.up_weight, self.up_bias,
+            self.down_weight, self.down_bias, self.output_norm_weight, self.output_norm_bias,
+        )  # fmt: skip
+
+    def construct(self, x: Any, bias: Any, prefix: Any = None) -> Any:
+        """(N, H) -> (N, H), over bias (R, A, S, P + S) and prefix (2, A, P, D) or None."""
+        if self.learns:
+            return self.core.forward(x, bias, prefix, self.own())[0]
+        if prefix is None:
+            return self.core(x, bias, self.own())[0]
+        return self.prefixed(x, bias, prefix, self.own())[0]
+
+    def at(self, x: Any, bias: Any, chosen: Any, prefix: Any = None) -> Any:
+        """Output at the chosen rows only, (R * Q, H)."""
+        return self.core.pooled(x, bias, chosen, prefix, self.own())

@@ -1,0 +1,261 @@
+"""Examples packed into rows of one length, so that little is padding and one shape is compiled.
+
+Several examples share a row; attention is limited to each example's own segment and its positions begin again
+(Krell et al. 2021, arXiv:2107.02027). Every batch of a `Packer` has the same shape, whatever its examples' lengths.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptkit.backbones.face import BackboneInfo, Inputs
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float32 = NDArray[np.float32]
+
+_MULTIPLE = 8  # row lengths are multiples of it, for the sake of vector units
+_LONGEST = 256  # rows longer than this are planned only where an example is
+_SAMPLE = 2048  # examples that a plan is tried on
+# Attention costs so much more a token the longer the row: a share of S times heads / hidden_size^2, against the
+# matrix products. Fitted to rows of 96, 128 and 256 of promptkit-mini on two cores, training steps.
+_ATTENTION = 17.0
+
+
+class Packable(Protocol):
+    """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read."""
+
+    @property
+    def token_ids(self) -> Sequence[int]: ...
+    @property
+    def virtual_ids(self) -> Sequence[int]: ...
+    @property
+    def read(self) -> Sequence[int]: ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The static shape of a batch.
+
+    Attributes:
+        count: R, rows.
+        length: S, positions a row.
+        examples: E, examples a row at most.
+    """
+
+    count: int
+    length: int
+    examples: int
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Packed examples with what is known of them; N = R * E places, of which some are empty.
+
+    Attributes:
+        inputs: what a prompted model takes, as arrays.
+        labels: (N,) int32 class indices, 0 where there is no example or no label.
+        weights: (N,) float32, 1 for an example, 0 for an empty place.
+        index: (N,) int64, number of the example in the data set, -1 for an empty place.
+    """
+
+    inputs: Inputs
+    labels: Int32
+    weights: Float32
+    index: Int64
+
+
+def plan_rows(lengths: Sequence[int], batch_size: int, info: BackboneInfo | None = None) -> Rows:
+    """Choose the rows in which examples of these lengths are gone through fastest.
+
+    Every row length is tried on a sample of the examples, packed as `Packer` packs them, and costed by its positions
+    and by what attention adds to each of them.
+
+    Args:
+        lengths: tokens of each example.
+        batch_size: examples a batch, at most.
+        info: of the model; without it attention is taken to cost nothing more.
+
+    Returns:
+        Rows that hold a batch of average examples; the longest example fits into one.
+
+    Raises:
+        ValueError: without lengths, or with one below 1.
+    """
+    if not len(lengths) or min(lengths) < 1 or batch_size < 1:
+        raise ValueError("rows are planned for examples of at least one token, and batches of at least one example")
+    sizes = np.asarray(lengths, dtype=np.int64)
+    if len(sizes) > _SAMPLE:
+        sizes = np.concatenate([np.random.default_rng(0).choice(sizes, _SAMPLE, replace=False), [sizes.max()]])
+    batch_size = min(batch_size, len(sizes))
+    extra = _ATTENTION * info.heads / info.hidden_size**2 if info else 0.0
+    shortest = -(-int(sizes.max()) // _MULTIPLE) * _MULTIPLE
+    best: tuple[float, Rows] | None = None
+    for length in range(shortest, max(shortest, _LONGEST) + 1, _MULTIPLE):
+        rows = _rows_of(sizes, batch_size, length)
+        batches = sum(1 for _ in _groups(list(enumerate(sizes.tolist())), rows, batch_size))
+        cost = batches * rows.count * length * (1.0 + extra * length)
+        if best is None or cost < best[0] * 0.999:
+            best = cost, rows
+        if batch_size == 1 or rows.count == 1:
+            break  # longer rows would only be emptier
+    assert best is not None
+    return best[1]
+
+
+def _rows_of(sizes: Int64, batch_size: int, length: int) -> Rows:
+    """Return the rows of one length for a batch of average examples, with a little room for unlucky ones."""
+    mean = float(sizes.mean())
+    if batch_size >= len(sizes):
+        packed = list(_fill_rows(sorted((int(size), n) for n, size in enumerate(sizes)), length, len(sizes)))
+        return Rows(len(packed), length, max(map(len, packed)))
+    count = max(1, round(batch_size * mean / (0.97 * length)))
+    # A row of short examples only may hold twice the average, no more: places cost something in the last layer.
+    examples = min(-(-2 * batch_size // count), batch_size, max(1, length // int(sizes.min())))
+    return Rows(count, length, examples)
+
+
+def _fill_rows(waiting: list[tuple[int, int]], length: int, examples: int) -> Iterator[list[int]]:
+    """Yield rows, each filled with the longest example that is left and then with the longest that still fit.
+
+    Args:
+        waiting: (tokens, number) of each example, ascending; what is packed is taken out.
+        length: of a row.
+        examples: a row at most.
+    """
+    while waiting:
+        room, row = length, list[int]()
+        while waiting and len(row) < examples:
+            place = bisect_right(waiting, (room, len(waiting) + (1 << 60)))
+            if not place:
+                break
+            size, number = waiting.pop(place - 1)
+            room -= size
+            row.append(number)
+        yield row
+
+
+def _groups(order: list[tuple[int, int]], rows: Rows, batch_size: int) -> Iterator[list[list[int]]]:
+    """Yield batches of rows: each takes the next `batch_size` examples, and what does not fit opens the next one.
+
+    Args:
+        order: (number, tokens) of each example.
+        rows: the shape of a batch.
+        batch_size: examples a batch, at most.
+    """
+    start, left = 0, list[tuple[int, int]]()
+    while start < len(order) or left:
+        taken = batch_size - len(left)
+        waiting = sorted([*left, *((size, number) for number, size in order[start : start + taken])])
+        start += taken
+        packed = list(islice(_fill_rows(waiting, rows.length, rows.examples), rows.count))
+        left = waiting
+        yield packed
+
+
+class Packer:
+    """Hands out encoded examples in batches of one shape, each example once an epoch.
+
+    Args:
+        encoded: the examples, all with the same number of positions to read.
+        labels: class index of each, or None where nobody knows.
+        batch_size: examples a batch, at most; fewer where their tokens do not fit into its rows.
+        rows: the shape of a batch, e.g. from `plan_rows`.
+        pad_id: the token id of padding.
+
+    Attributes:
+        size: number of examples.
+        batch_size, rows: as given.
+
+    Raises:
+        ValueError: no examples, one longer than a row, as many labels as examples not given, or examples that differ
+            in the number of their positions to read or have none.
+    """
+
+    def __init__(
+        self,
+        encoded: Sequence[Packable],
+        labels: Sequence[int] | None,
+        *,
+        batch_size: int,
+        rows: Rows,
+        pad_id: int,
+    ) -> None:
+        self._lengths = [len(example.token_ids) for example in encoded]
+        if not self._lengths or batch_size < 1:
+            raise ValueError("packing needs examples and a batch size of at least 1")
+        if labels is not None and len(labels) != len(encoded):
+            raise ValueError(f"{len(labels)} labels for {len(encoded)} examples")
+        if max(self._lengths) > rows.length:
+            raise ValueError(f"rows of {rows.length} do not hold an example of {max(self._lengths)} tokens")
+        slots = {len(example.read) for example in encoded}
+        if len(slots) > 1 or 0 in slots:
+            raise ValueError(
+                f"examples must be read at the same number of positions, at least 1; found {sorted(slots)}"
+            )
+        self.size = len(encoded)
+        self.batch_size, self.rows = batch_size, rows
+        self._slots, self._pad_id = slots.pop(), pad_id
+        self._labels = np.zeros(self.size, np.int32) if labels is None else np.asarray(labels, np.int32)
+        self._starts = np.concatenate([[0], np.cumsum(self._lengths)])
+        self._token_ids = np.concatenate([np.asarray(e.token_ids, np.int32) for e in encoded])
+        self._virtual_ids = np.concatenate([np.asarray(e.virtual_ids, np.int32) for e in encoded])
+        self._read = np.array([e.read for e in encoded], np.int32)
+
+    def epoch(self, rng: np.random.Generator | None) -> Iterator[Batch]:
+        """Yield the batches of one epoch.
+
+        Args:
+            rng: shuffles the examples; None packs them as tightly as they go, the same way every time.
+        """
+        if rng is not None:
+            order = [(int(n), self._lengths[int(n)]) for n in rng.permutation(self.size)]
+            for packed in _groups(order, self.rows, self.batch_size):
+                yield self._batch(packed)
+            return
+        waiting = sorted((size, number) for number, size in enumerate(self._lengths))
+        packed = list(_fill_rows(waiting, self.rows.length, self.rows.examples))
+        for start in range(0, len(packed), self.rows.count):
+            yield self._batch(packed[start : start + self.rows.count])
+
+    def _batch(self, packed: list[list[int]]) -> Batch:
+        count, length, examples = self.rows.count, self.rows.length, self.rows.examples
+        token_ids = np.full((count, length), self._pad_id, np.int32)
+        segment_ids = np.zeros((count, length), np.int32)
+        position_ids = np.zeros((count, length), np.int32)
+        virtual_ids = np.full((count, length), -1, np.int32)
+        read = np.zeros((count, examples, self._slots), np.int32)
+        index = np.full((count, examples), -1, np.int64)
+        for row, numbers in enumerate(packed):
+            at = 0
+            for place, number in enumerate(numbers):
+                size = self._lengths[number]
+                here, there = slice(at, at + size), slice(self._starts[number], self._starts[number + 1])
+                token_ids[row, here] = self._token_ids[there]
+                virtual_ids[row, here] = self._virtual_ids[there]
+                segment_ids[row, here] = place + 1
+                position_ids[row, here] = np.arange(size)
+                read[row, place] = self._read[number] + at
+                index[row, place] = number
+                at += size
+        index = index.reshape(-1)
+        real = index >= 0
+        return Batch(
+            inputs={
+                "token_ids": token_ids,
+                "segment_ids": segment_ids,
+                "position_ids": position_ids,
+                "virtual_ids": virtual_ids,
+                "read": read,
+            },
+            labels=np.where(real, self._labels[index], 0).astype(np.int32),
+            weights=real.astype(np.float32),
+            index=index,
+        )

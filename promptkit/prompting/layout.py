@@ -1,0 +1,124 @@
+"""Where special tokens, fields, mask slots and virtual tokens stand in a row, and where answers are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal as OneOf
+
+from promptkit.backbones.face import Kind, Tokenizer
+from promptkit.errors import UserError
+from promptkit.prompting.template import Field, Half, Literal, Mask, Soft, Template
+
+Readout = OneOf["cloze", "head"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of positions with one role. A field's ids come with the text; all others are fixed.
+
+    Attributes:
+        role: `special`, `template`, `mask`, `virtual` or `field:NAME`.
+        ids: the fixed piece ids.
+        virtual: numbers of the virtual tokens that stand here.
+        init: the piece each of them starts from, or None.
+        field: name of the field.
+        half: which half of the field.
+        spaced: whether the field is tokenised with a space in front.
+        slots: how many mask slots it stands for.
+    """
+
+    role: str
+    ids: tuple[int, ...] = ()
+    virtual: tuple[int, ...] = ()
+    init: tuple[int | None, ...] = ()
+    field: str | None = None
+    half: Half | None = None
+    spaced: bool = False
+    slots: int = 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a model puts around a prompt, and at which position it is read.
+
+    Attributes:
+        front: special tokens before the prompt.
+        back: special tokens behind it.
+        mask: the piece that stands in a mask slot; None for a causal model, whose answer comes next and takes no
+            position: it is read at the position before.
+        filler: the piece under a virtual token, whose vector takes its place.
+    """
+
+    front: tuple[int, ...]
+    back: tuple[int, ...]
+    mask: int | None
+    filler: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, kind: Kind) -> Layout:
+        """Return the layout of a kind of model: `[CLS] ... [SEP]` for a masked one."""
+        if kind == "masked":
+            return cls((tokenizer.cls_id,), (tokenizer.sep_id,), tokenizer.mask_id, tokenizer.pad_id)
+        raise UserError("causal language models are not supported yet.")
+
+    def segments(self, template: Template, tokenizer: Tokenizer, mask_slots: int) -> Iterator[Segment]:
+        """Yield the segments of a prompt: the special tokens and the parts of the template.
+
+        Raises:
+            UserError: if the template's mask slots do not come to `mask_slots`, or the words of a `{soft:"..."}` are
+                not in the vocabulary.
+        """
+        counts = iter(template.mask_counts(mask_slots))
+        virtual, marks = 0, tokenizer.marks_spaces
+        yield Segment("special", self.front)
+        for part, follows in zip(template.parts, template.follows_space, strict=True):
+            if isinstance(part, Literal):
+                text = part.text.removesuffix(" ") if marks else part.text
+                yield Segment("template", tuple(tokenizer.encode(text)))
+            elif isinstance(part, Field):
+                yield Segment(f"field:{part.name}", field=part.name, half=part.half, spaced=follows and marks)
+            elif isinstance(part, Mask):
+                slots = next(counts)
+                yield Segment("mask", () if self.mask is None else (self.mask,) * slots, slots=slots)
+            else:
+                init = _initial_pieces(part, tokenizer, follows)
+                numbers = tuple(range(virtual, virtual + len(init)))
+                yield Segment("virtual", (self.filler,) * len(init), numbers, init)
+                virtual += len(init)
+        yield Segment("special", self.back)
+
+    def slots_read(self, start: int, count: int) -> range:
+        """Return where the mask slots are read that `count` of stand at `start`: there, or before what comes next.
+
+        Raises:
+            UserError: if nothing stands before the answer of a causal model, or the answer takes several positions.
+        """
+        if self.mask is not None:
+            return range(start, start + count)
+        if count != 1 or start == 0:
+            raise UserError("a causal language model is read at one position, behind at least one token.")
+        return range(start - 1, start)
+
+    def head_read(self, length: int) -> int:
+        """Return where a linear head reads a prompt: at its first token, or at the last of a causal model."""
+        return 0 if self.mask is not None else length - 1
+
+
+def spaced_text(text: str, follows_space: bool) -> str:
+    """Return a text without outer white space, with one space in front where one is due."""
+    bare = text.strip()
+    return f" {bare}" if follows_space and bare else bare
+
+
+def _initial_pieces(soft: Soft, tokenizer: Tokenizer, follows_space: bool) -> tuple[int | None, ...]:
+    """Return what each virtual token of a slot starts from: a piece of its words, or None."""
+    if soft.words is None:
+        return (None,) * (soft.count or 0)
+    words = spaced_text(soft.words, follows_space) if tokenizer.marks_spaces else soft.words
+    pieces = tuple(tokenizer.encode(words))
+    if not pieces or tokenizer.unk_id in pieces:
+        raise UserError(
+            f"template, column {soft.column}: the words '{soft.words}' are not in the model's vocabulary."
+        )
+    return pieces

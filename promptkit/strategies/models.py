@@ -1,0 +1,218 @@
+"""Prompted models: cells from packed inputs to class scores, and what of them is kept and counted.
+
+The name of the attribute that holds a parameter says what it counts as: `prompt`, `encoder` or `head` are what a
+strategy learns and keeps, `backbone` is the language model. Dimensions: R rows, S positions a row, E examples a row,
+M positions read of each, N = R * E, H hidden, P virtual tokens, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from promptkit.backbones.face import Backbone, Inputs
+from promptkit.errors import UserError
+from promptkit.prompting.resolved import PromptTask
+from promptkit.strategies.readouts import readout
+
+PARTS = ("prompt", "encoder", "head", "backbone")
+
+
+def tensors(inputs: Inputs) -> Inputs:
+    """Return the arrays of a batch as MindSpore tensors: `model(tensors(batch.inputs))`."""
+    return packed(*(Tensor(array) for array in inputs.values()))
+
+
+def packed(token_ids: Any, segment_ids: Any, position_ids: Any, virtual_ids: Any, read: Any) -> Inputs:
+    """Return the structure of five arrays or tensors; within a graph as well, where `Inputs(...)` is not known."""
+    return {
+        "token_ids": token_ids,
+        "segment_ids": segment_ids,
+        "position_ids": position_ids,
+        "virtual_ids": virtual_ids,
+        "read": read,
+    }
+
+
+class PromptedModel(nn.Cell):
+    """Packed inputs -> class scores. Subclasses write `construct`, or `features` and `scores`.
+
+    Attributes:
+        fixed_features: set it to True if nothing learns before `scores`; the host then computes `features`
+            once for every example instead of once for every epoch.
+    """
+
+    fixed_features = False
+
+    def features(self, inputs: Inputs) -> Any:
+        """What the frozen part computes from a batch, (N, ...)."""
+        raise NotImplementedError
+
+    def scores(self, features: Any) -> Any:
+        """Class scores from features, (N, C)."""
+        raise NotImplementedError
+
+    def construct(self, inputs: Inputs) -> Any:
+        """Return class scores.
+
+        Args:
+            inputs: R rows of E examples each; see `promptkit.nn.Inputs`.
+
+        Returns:
+            (R * E, C) unnormalised log-probabilities of the classes, row by row.
+        """
+        return self.scores(self.features(inputs))
+
+    def own_parameters(self) -> dict[str, Parameter]:
+        """What prediction needs besides the frozen backbone: everything outside it, and what learns in it.
+
+        The keys are attribute paths (`prompt.vectors`), not MindSpore's parameter names, which change with
+        every model a shared backbone is put into.
+        """
+        return {
+            path: parameter
+            for path, parameter in _paths(self)
+            if parameter.requires_grad or not path.startswith("backbone.")
+        }
+
+
+def _paths(model: nn.Cell) -> Iterator[tuple[str, Parameter]]:
+    """Yield every parameter once with its attribute path.
+
+    Those of a frozen or wholly learning backbone begin with `backbone.`, those of a learning head with `head.`.
+    """
+    inside: dict[int, str] = {}
+    for _, cell in model.cells_and_names():
+        if isinstance(cell, Backbone):
+            for path, parameter in cell.parameters_and_names():  # type: ignore[attr-defined]
+                part = "head" if cell.learns == "head" and parameter.requires_grad else "backbone"
+                inside[id(parameter)] = f"{part}.{path}"
+    for path, parameter in model.parameters_and_names():
+        yield inside.get(id(parameter), path), parameter
+
+
+def part_of(path: str) -> str:
+    """Return which part a parameter counts as, by the first word of its path; `head` if it is no known part."""
+    first = path.split(".")[0]
+    return first if first in PARTS else "head"
+
+
+def count_parameters(model: PromptedModel) -> dict[str, int]:
+    """Count what learns, by part: `prompt`, `encoder`, `head`, `backbone`."""
+    counts = dict.fromkeys(PARTS, 0)
+    for path, parameter in _paths(model):
+        if parameter.requires_grad:
+            counts[part_of(path)] += int(np.prod(parameter.shape))
+    return counts
+
+
+class ClozePrompt(PromptedModel):
+    """A fixed template read by label words or by a linear head; the frozen part is computed once.
+
+    Args:
+        backbone: the language model.
+        task: the resolved prompt; its readout decides how classes are scored.
+        head_learns: whether the readout learns: the linear layer, or a copy of the language model's head.
+    """
+
+    fixed_features = True
+
+    def __init__(self, backbone: Backbone, task: PromptTask, *, head_learns: bool = False) -> None:
+        super().__init__()
+        if task.num_virtual:
+            raise UserError(f"template '{task.template}' has virtual tokens, which this strategy does not learn.")
+        self.backbone = backbone
+        self.head = readout(backbone, task, learns=head_learns)
+
+    def features(self, inputs: Inputs) -> Any:
+        """Hidden states at the positions read, (N, M, H)."""
+        return self.backbone.run(self.backbone.embed(inputs["token_ids"]), inputs)
+
+    def scores(self, features: Any) -> Any:
+        """(N, M, H) -> (N, C)."""
+        return self.head(features)
+
+
+class SoftPrompt(PromptedModel):
+    """A template whose virtual tokens come from a cell that takes nothing and returns (P, H).
+
+    Args:
+        backbone: the language model.
+        task: the resolved prompt. The cloze readout stays frozen, the head readout learns.
+        prompt: the virtual tokens themselves, counted as `prompt`.
+        encoder: or a cell that computes them, counted as `encoder`.
+        head: the readout of another model, to share it; a new one by default.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        task: PromptTask,
+        *,
+        prompt: nn.Cell | None = None,
+        encoder: nn.Cell | None = None,
+        head: nn.Cell | None = None,
+    ) -> None:
+        super().__init__()
+        if not task.num_virtual:
+            raise UserError(f"template '{task.template}' has no virtual tokens, e.g. {{soft:10}}.")
+        self.backbone = backbone
+        self.encoded = encoder is not None
+        if encoder is not None:
+            self.encoder: Any = encoder
+        else:
+            self.prompt: Any = prompt
+        self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
+
+    def virtual_vectors(self) -> Any:
+        """The virtual tokens' vectors, (P, H)."""
+        if self.encoded:
+            return self.encoder()
+        return self.prompt()
+
+    def construct(self, inputs: Inputs) -> Any:
+        """Class scores, (N, C); see `PromptedModel.construct`."""
+        words = self.backbone.embed(inputs["token_ids"])
+        embeddings = mix_in(words, self.virtual_vectors(), inputs["virtual_ids"])
+        return self.head(self.backbone.run(embeddings, inputs))
+
+
+class PrefixPrompt(PromptedModel):
+    """A template read by a model whose every layer also attends to learnt keys and values (Li & Liang 2021).
+
+    Args:
+        backbone: the language model.
+        task: the resolved prompt. The cloze readout stays frozen, the head readout learns.
+        prompt: a cell that takes nothing and returns (L, 2, A_kv, P, D), counted as `prompt`.
+        head: the readout of another model, to share it; a new one by default.
+    """
+
+    def __init__(self, backbone: Backbone, task: PromptTask, *, prompt: nn.Cell, head: nn.Cell | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.prompt = prompt
+        self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
+
+    def construct(self, inputs: Inputs) -> Any:
+        """Class scores, (N, C); see `PromptedModel.construct`."""
+        words = self.backbone.embed(inputs["token_ids"])
+        return self.head(self.backbone.run(words, inputs, self.prompt()))
+
+
+def mix_in(words: Any, vectors: Any, virtual_ids: Any) -> Any:
+    """Put virtual tokens into their places.
+
+    Args:
+        words: word embeddings, (R, S, H).
+        vectors: virtual tokens, (P, H).
+        virtual_ids: (R, S) int32, which of them stands at a position, or -1.
+
+    Returns:
+        (R, S, H).
+    """
+    placed = ops.gather(vectors, ops.relu(virtual_ids), 0)
+    is_virtual = (virtual_ids >= 0).expand_dims(-1).astype(words.dtype)
+    return words * (1.0 - is_virtual) + placed * is_virtual

@@ -1,0 +1,70 @@
+"""How class scores are read from a model's hidden states. N examples, M positions read, H hidden, C classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from promptkit.backbones.face import Backbone
+from promptkit.prompting.resolved import PromptTask
+from promptkit.prompting.verbalizer import ResolvedVerbalizer
+
+
+class ClozeReadout(nn.Cell):
+    """Class scores from label words at the positions read (Schick & Schütze 2021, section 3.1).
+
+    The score of a word is the sum over its slots of the vocabulary logits (rule `mean`: the mean of the
+    log-probabilities), the score of a class the mean over its words. Only the label words' vocabulary rows are
+    computed, unless words of different lengths make the normaliser matter.
+
+    Args:
+        backbone: scores the words.
+        verbalizer: the resolved label words.
+        learns: whether the head learns: a copy of what the backbone has before its output rows, and a bias for each
+            label word. The output rows themselves are (tied) word embeddings and stay frozen.
+    """
+
+    def __init__(self, backbone: Backbone, verbalizer: ResolvedVerbalizer, *, learns: bool = False) -> None:
+        super().__init__()
+        self.backbone = backbone.trainable("head") if learns else backbone
+        self.learns = learns
+        rows = np.asarray(verbalizer.rows, np.int32)
+        self.rows = Tensor(rows)
+        self.selection = Tensor(np.asarray(verbalizer.selection(), np.float32))
+        self.normalise = bool(verbalizer.needs_normalising)
+        if learns:
+            self.bias = Parameter(Tensor(np.zeros(len(rows), np.float32)), name="bias")
+        self.matmul = ops.MatMul()
+
+    def construct(self, hidden: Any) -> Any:
+        """Hidden states at the positions read, (N, M, H) -> class scores, (N, C)."""
+        logits = self.backbone.logits(hidden, self.rows, self.normalise)
+        if self.learns:
+            logits = logits + self.bias
+        count, slots, words = logits.shape
+        return self.matmul(logits.reshape(count, slots * words), self.selection)
+
+
+class LinearReadout(nn.Cell):
+    """Class scores from one linear layer on the hidden state at the one position read, initialised N(0, 0.02)."""
+
+    def __init__(self, task: PromptTask, hidden_size: int, *, learns: bool) -> None:
+        super().__init__()
+        weight = task.rng.normal(0.0, 0.02, (len(task.labels), hidden_size)).astype(np.float32)
+        self.weight = Parameter(Tensor(weight), name="weight", requires_grad=learns)
+        self.bias = Parameter(Tensor(np.zeros(len(task.labels), np.float32)), name="bias", requires_grad=learns)
+        self.linear = ops.MatMul(transpose_b=True)
+
+    def construct(self, hidden: Any) -> Any:
+        """(N, 1, H) -> (N, C)."""
+        return self.linear(hidden[:, 0], self.weight) + self.bias
+
+
+def readout(backbone: Backbone, task: PromptTask, *, learns: bool) -> ClozeReadout | LinearReadout:
+    """Return the cell that turns hidden states at the positions read into class scores."""
+    if task.readout == "head":
+        return LinearReadout(task, backbone.info.hidden_size, learns=learns)
+    assert task.verbalizer is not None
+    return ClozeReadout(backbone, task.verbalizer, learns=learns)

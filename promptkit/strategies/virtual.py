@@ -1,0 +1,85 @@
+"""Virtual tokens and layer prefixes: what they are, and where they start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn
+
+from promptkit.backbones.face import Backbone
+from promptkit.prompting.resolved import PromptTask
+
+
+class VirtualTokens(nn.Cell):
+    """P trainable vectors in the place of word embeddings (Lester et al. 2021)."""
+
+    def __init__(self, vectors: Any, *, learns: bool = True) -> None:
+        super().__init__()
+        value = Tensor(np.ascontiguousarray(vectors, dtype=np.float32))
+        self.vectors = Parameter(value, name="vectors", requires_grad=learns)
+
+    def construct(self) -> Any:
+        """Return the vectors, (P, H)."""
+        return self.vectors
+
+
+class LayerPrefix(nn.Cell):
+    """P trainable keys and values in every layer (Li & Liang 2021; Liu et al. 2022).
+
+    Args:
+        values: (L, 2, A_kv, P, D), keys first.
+        learns: whether they do.
+    """
+
+    def __init__(self, values: Any, *, learns: bool = True) -> None:
+        super().__init__()
+        value = Tensor(np.ascontiguousarray(values, dtype=np.float32))
+        self.values = Parameter(value, name="values", requires_grad=learns)
+
+    def construct(self) -> Any:
+        """Return keys and values, (L, 2, A_kv, P, D)."""
+        return self.values
+
+
+def word_vectors(backbone: Backbone, ids: Sequence[int]) -> Any:
+    """Return word embeddings as NumPy, (len(ids), H)."""
+    return np.array(backbone.embed(Tensor(np.asarray(ids, np.int32))).asnumpy())
+
+
+def initial_vectors(backbone: Backbone, task: PromptTask, how: str) -> Any:
+    """Return starting vectors for the virtual tokens, (P, H) float32 NumPy.
+
+    Virtual tokens that the template writes as words (`{soft:"It was"}`) start from those words' embeddings.
+    The others start as `how` says (Lester et al. 2021, section 3.2): `random`, uniform in [-0.5, 0.5]; `vocab`,
+    the embeddings of words drawn without replacement; `text`, the label words in turn, as their class-label
+    initialisation does.
+    """
+    count, width = task.num_virtual, backbone.info.hidden_size
+    if how == "random":
+        vectors = task.rng.uniform(-0.5, 0.5, (count, width)).astype(np.float32)
+    else:
+        vectors = word_vectors(backbone, _source_ids(task, how, count))
+    for number, piece in enumerate(task.virtual_init):
+        if piece is not None:
+            vectors[number] = word_vectors(backbone, [piece])[0]
+    return vectors
+
+
+def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
+    if how == "text":
+        words = [piece for group in _label_pieces(task) for piece in group]
+        return [words[i % len(words)] for i in range(count)]
+    tokenizer = task.tokenizer
+    special = {tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, tokenizer.unk_id}
+    usable = [i for i in range(tokenizer.vocab_size) if i not in special and tokenizer.token(i).strip("Ġ▁").isalpha()]
+    pool = usable if len(usable) >= count else [i for i in range(tokenizer.vocab_size) if i not in special]
+    drawn = task.rng.choice(len(pool), size=count, replace=len(pool) < count)
+    return [pool[int(i)] for i in drawn]
+
+
+def _label_pieces(task: PromptTask) -> list[tuple[int, ...]]:
+    if task.verbalizer is not None:
+        return [word for words in task.verbalizer.pieces for word in words]
+    return [tuple(task.tokenizer.encode(label)) for label in task.labels]

@@ -1,0 +1,73 @@
+"""What a training aims at: targets, the loss, and what scores become. Classification is the only one so far.
+
+N places of a batch, C classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from mindspore import ops
+
+from promptkit.errors import UserError
+from promptkit.evaluation.probabilities import log_softmax
+
+
+class Objective(Protocol):
+    """The seam between the loop and what is learnt.
+
+    `loss` is compiled with the model; the rest works on NumPy arrays, example by example.
+    """
+
+    def loss(self, scores: Any, labels: Any, weights: Any) -> Any:
+        """Return the weighted mean loss of a batch, a scalar tensor."""
+        ...
+
+    def check(self, scores: Any) -> None:
+        """Refuse scores that no answer can be read from.
+
+        Raises:
+            UserError: in one line.
+        """
+        ...
+
+    def judge(self, scores: Any, labels: Any) -> tuple[float, float]:
+        """Return the share of right answers and the mean loss of all examples; what an epoch is picked by."""
+        ...
+
+
+class Classification:
+    """One of C classes for each example, scored by unnormalised log-probabilities.
+
+    Args:
+        classes: C.
+        who: what errors name.
+    """
+
+    def __init__(self, classes: int, who: str = "the model") -> None:
+        self._classes, self._who = classes, who
+
+    def loss(self, scores: Any, labels: Any, weights: Any) -> Any:
+        """Mean over the real places of -log softmax(scores)[label]: (N, C), (N,), (N,) -> scalar."""
+        log_p = ops.log_softmax(scores, -1)
+        picked = ops.gather_elements(log_p, 1, labels.reshape(-1, 1)).reshape(-1)
+        return -(picked * weights).sum() / weights.sum()
+
+    def check(self, scores: Any) -> None:
+        """Refuse scores that are not (N, C) or not finite."""
+        if scores.ndim != 2 or scores.shape[1] != self._classes:
+            raise UserError(
+                f"{self._who} gives scores of shape {scores.shape}, not one for each of {self._classes} classes."
+            )
+        if not np.isfinite(scores).all():
+            bad = int((~np.isfinite(scores)).any(-1).sum())
+            raise UserError(
+                f"{self._who} gives scores that are no finite numbers, for {bad} of {len(scores)} examples."
+            )
+
+    def judge(self, scores: Any, labels: Any) -> tuple[float, float]:
+        """Return accuracy and mean cross entropy of scores (N, C) against labels (N,)."""
+        labels = np.asarray(labels)
+        loss = -log_softmax(scores)[np.arange(len(labels)), labels].mean()
+        return float((scores.argmax(-1) == labels).mean()), float(loss)
