@@ -40,8 +40,8 @@ ALLOWED: dict[str, set[str]] = {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs",
     },
     "cli": {
-        "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies", "running", "runs",
-        "comparison", "analysis", "reports", "drawing", "inspection",
+        "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies",
+        "running", "runs", "comparison", "analysis", "reports", "drawing", "inspection",
     },
 }  # fmt: skip
 # The package's own names, and `python -m promptkit`, lead to every room.

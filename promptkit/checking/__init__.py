@@ -6,6 +6,7 @@ reason; no other exception leaves here for bad input.
 """
 
 from promptkit.checking.documents import (
+    LARGEST,
     parse_json,
     parse_json_object,
     parse_toml,
@@ -36,6 +37,7 @@ from promptkit.checking.files import (
 )
 
 __all__ = [
+    "LARGEST",
     "CheckedModel",
     "Count",
     "FieldFault",

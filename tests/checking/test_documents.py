@@ -51,7 +51,7 @@ def test_what_passes() -> None:
     ("text", "said"),
     [
         ("= 3", "here: not valid TOML: "),
-        ("a = " + "[" * 3_000, "nested too deep"),
+        ("a = " + "[" * 3_000 + "]" * 3_000, "nested too deep"),
         ("a" + ".a" * 300 + " = 1", "nested too deep"),
         ("a = " + "1" * 5_000, "not valid TOML: "),
         ("a = nan", "nan is no finite number"),

@@ -98,7 +98,10 @@ def test_a_table_or_a_value_that_is_gone_is_damage(filled: Path) -> None:
     with Store.open(filled) as store, pytest.raises(UserError, match=r"run soft-001': the predictions are damaged"):
         store.runs()
     change(filled, "UPDATE run SET truth = predicted, record = '{' WHERE name = 'soft-001'")
-    with Store.open(filled) as store, pytest.raises(UserError, match="runs, run soft-001' is not JSON"):
+    with (
+        Store.open(filled) as store,
+        pytest.raises(UserError, match="runs, run soft-001', line 1, column 2: not valid JSON"),
+    ):
         store.find("1")
     change(filled, "DROP TABLE cell")
     with Store.open(filled) as store, pytest.raises(UserError, match="something is missing in it"):
