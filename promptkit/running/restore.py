@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from promptkit.backbones.native.model import Backbone
     from promptkit.nn import PromptedModel
     from promptkit.prompting.resolved import PromptTask
-
-CARD_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -90,16 +89,13 @@ def open_prompt(
     """
     from promptkit.backbones.catalog import find_model
     from promptkit.backbones.device import set_device
-    from promptkit.runs import load_artifact
+    from promptkit.runs import load_prompt
 
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise UserError(f"run '{path}' does not exist.")
-    tensors, card = load_artifact(path / "prompt.safetensors" if path.is_dir() else path)
-    if card.get("format") != CARD_FORMAT:
-        raise UserError(
-            f"'{path}' has a prompt.safetensors of format {card.get('format')}; this promptkit reads {CARD_FORMAT}."
-        )
+    tensors, checked_card = load_prompt(path / "prompt.safetensors" if path.is_dir() else path)
+    card = checked_card.model_dump()
     host = get_host()
     cls = host.strategy(card["strategy"]).cls
     strategy = cls(parse_options(cls, card["options"]))
