@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -152,6 +153,8 @@ def read_experiment(reference: str, **overrides: Any) -> Experiment:
             raise unknown("experiment", path_shown(reference), [*presets, "FILE.toml"])
         path = presets[reference]
     source = f"experiment '{path_shown(reference)}'"
+    if not os.path.lexists(path):
+        raise UserError(f"there is no {source.replace('experiment', 'experiment file', 1)}.")
     values = read_toml(path, source)
     given = {key: value for key, value in overrides.items() if value not in (None, {})}
     # Another data set or other seeds are another comparison: it must not take the place of the file's own.
