@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "nn": {"errors", "strategies", "backbones", "prompting"},
     "hooks": {"errors", "version", "strategies", "data"},
     "training": {"errors", "interrupts", "data", "nn"},
-    "evaluation": {"errors", "data"},
+    "evaluation": {"checking", "errors", "data"},
     "runs": {"checking", "errors", "version", "data"},
     "analysis": {"errors", "evaluation", "runs", "drawing"},
     "drawing": {"analysis", "evaluation", "reports", "runs"},

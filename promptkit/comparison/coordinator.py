@@ -189,7 +189,7 @@ def _not_stored(
     grid: Grid, folder: Path, name: str, places: tuple[PlannedCell, ...], spec: dict[str, Any]
 ) -> list[Cell]:
     """Return the cells that a store lacks, without making one; refuse a name that another experiment has there."""
-    if not (folder / STORE_NAME).exists():
+    if not os.path.exists(folder / STORE_NAME):
         return list(grid.cells)
     with Store.open(folder, create=False) as store:
         store.refuse_other(name, places, spec)

@@ -67,6 +67,9 @@ def sqlite_faults(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it cannot make sense of, and Python cannot make a message of that.
+        raise UserError(_SQLITE["malformed"].format(path=shown(path))) from error
     except sqlite3.DatabaseError as error:
         for part, said in _SQLITE.items():
             if part in str(error):
@@ -83,5 +86,7 @@ def _is_damaged(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return [tuple(row) for row in connection.execute("PRAGMA integrity_check(1)")] != [("ok",)]
+    except UnicodeDecodeError:
+        return True
     except sqlite3.DatabaseError as error:
         return "malformed" in str(error) or "not a database" in str(error)

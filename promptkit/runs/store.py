@@ -379,7 +379,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
+        reason = "it is a file" if os.path.isfile(folder) else error.strerror
         raise disk_fault(error) or UserError(f"cannot make the folder '{shown(folder)}': {reason}.") from None
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise UserError(f"cannot write to the folder '{shown(folder)}'. Make it writable or name another one.")
