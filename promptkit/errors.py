@@ -9,12 +9,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 2_000
+
 
 class UserError(Exception):
-    """Bad input. The message is one line, says what is wrong and, where it can, what would be right."""
+    """Bad input. The message is one line, says what is wrong and, where it can, what would be right.
+
+    A label or a name in it may be of any length, so a message too long to read is cut in the middle: it begins with
+    the place and ends with the advice.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        half = _LONGEST // 2
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

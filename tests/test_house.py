@@ -15,29 +15,33 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "errors": set(),
     "interrupts": set(),
+    # What files and settings hold is checked in one place, with one way of saying what is wrong.
+    "checking": {"errors"},
     "prompting": {"errors", "backbones", "data"},
-    "data": {"errors", "backbones"},
-    "backbones": {"errors"},
-    "strategies": {"errors", "backbones", "data", "prompting"},
+    "data": {"checking", "errors", "backbones"},
+    "backbones": {"checking", "errors"},
+    "strategies": {"checking", "errors", "backbones", "data", "prompting"},
     "nn": {"backbones", "strategies"},
     "hooks": {"errors", "version", "backbones", "strategies", "data"},
     "training": {"errors", "interrupts", "data", "evaluation", "nn"},
-    "evaluation": {"errors", "data"},
-    "runs": {"errors", "version", "data"},
+    "evaluation": {"checking", "errors", "data"},
+    "runs": {"checking", "errors", "version", "data"},
     "analysis": {"errors", "evaluation", "runs", "drawing"},
     "drawing": {"analysis", "evaluation", "reports", "runs"},
     "reports": {"errors", "version", "analysis", "drawing", "evaluation", "runs"},
     "running": {
-        "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies", "nn", "training",
-        "evaluation", "runs",
+        "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies", "nn",
+        "training", "evaluation", "runs",
     },
     # What a prompt has learnt is read from runs; nothing there trains.
     "inspection": {"errors", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
     # The comparison starts runs in processes of their own; only its worker knows the runner.
-    "comparison": {"errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs"},
+    "comparison": {
+        "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs",
+    },
     "cli": {
-        "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies", "running", "runs",
-        "comparison", "analysis", "reports", "drawing", "inspection",
+        "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies",
+        "running", "runs", "comparison", "analysis", "reports", "drawing", "inspection",
     },
 }  # fmt: skip
 # The package's own names, and `python -m promptkit`, lead to every room.
@@ -74,6 +78,7 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
     "module",
     [
         "promptkit",
+        "promptkit.checking",
         "promptkit.prompting",
         "promptkit.data",
         "promptkit.hooks",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptkit.checking import path_shown
 from promptkit.cli.options import (
     DeviceOption,
     DownloadOption,
@@ -24,6 +26,7 @@ from promptkit.running.config import DEFAULT_STORE
 if TYPE_CHECKING:
     from promptkit.inspection import Attribution, PromptReport
 
+_LONGEST_NAME = 255
 _NEAREST = 5
 
 
@@ -60,7 +63,9 @@ def register(app: typer.Typer) -> None:
 
         _check(text, text_b, nearest, plot)
         for file in (plot, html):
-            if file is not None and not file.absolute().parent.is_dir():
+            if file is not None and (os.path.isdir(file) or len(file.name) > _LONGEST_NAME):
+                raise UserError(f"cannot write '{path_shown(file)}': that is no name for a file.")
+            if file is not None and not os.path.isdir(file.absolute().parent):
                 raise UserError(f"cannot write '{file}': there is no folder '{file.parent}'.")
         path = resolve_run(run, store)
         loading: dict[str, Any] = {"model": model, "device": device, "download": download, "mirror": mirror}

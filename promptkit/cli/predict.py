@@ -100,7 +100,7 @@ def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encod
 
 
 def _lines_of(file: str, encoding: str | None, *, asked: bool) -> list[Line]:
-    from promptkit.data.files import decode, read_bytes
+    from promptkit.checking import decode, read_bytes, user_path
 
     if file == "-":
         path = _STANDARD_INPUT
@@ -110,8 +110,9 @@ def _lines_of(file: str, encoding: str | None, *, asked: bool) -> list[Line]:
         if not content.strip():
             raise UserError("standard input is empty.")
     else:
-        path = Path(file).expanduser()
-        content = read_bytes(path)
+        path = user_path(file)
+        # What another command writes, `--file <(...)`, is a pipe.
+        content = read_bytes(path, may_be_pipe=True)
     # Only line feeds end a line: texts may hold the other characters that `splitlines` breaks at.
     numbered = enumerate(decode(content, path, encoding).split("\n"), 1)
     lines = [Line(line.rstrip("\r"), f"{path}, line {number}") for number, line in numbered if line.strip()]

@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from promptkit.runs import RunDirectory
 from promptkit.runs.predictions import read_predictions
 from promptkit.runs.record import RunRecord
 from promptkit.runs.store import STORE_NAME, Store
-from promptkit.runs.stored import StoredComparison, StoredRun
+from promptkit.runs.stored import PlannedCell, StoredComparison, StoredRun
 
 CELLS = "cells"
 _LOCK = "compare.lock"
@@ -82,11 +83,11 @@ def compare(
     baselines = list(plan_baselines(experiment, inputs))
     grid = make_grid(experiment, inputs)
     spec = {**experiment.model_dump(mode="json"), "notes": list(grid.notes)}
+    places = (*(baseline.place for baseline in baselines), *grid.places)
     if dry:
-        _say_plan(announce, experiment, grid, _not_stored(grid, store))
+        _say_plan(announce, experiment, grid, _not_stored(grid, store, experiment.title, places, spec))
         return ComparisonResult(StoredComparison(experiment.title, "", command, spec, ()), 0, 0, {}, (), grid.notes)
     with Store.open(store) as database, _only_one(store):
-        places = (*(baseline.place for baseline in baselines), *grid.places)
         database.save_comparison(experiment.title, places, spec=spec, command=command)
         work = _Work(database, grid, announce)
         missing = work.missing()
@@ -154,6 +155,7 @@ class _Work:
 
     def _commit(self, cell: Cell, files: dict[str, bytes]) -> StoredRun:
         """Write the run directory, then its row; killed in between, `adopt` finds the directory."""
+        self._make_way(self._store.folder / cell.name)
         with RunDirectory.create(self._store.folder / cell.name, "") as directory:
             for name, content in files.items():
                 directory.file(name).write_bytes(content)
@@ -161,6 +163,13 @@ class _Work:
         record = RunRecord.read(place)
         truth, predicted = read_predictions(place / "predictions.tsv", record.task.labels)
         return self._store.add(record, truth, predicted, name=cell.name, key=cell.key)
+
+    def _make_way(self, place: Path) -> None:
+        """Rename what lies where a run goes and is no whole run, for `adopt` did not take it; so nothing is lost."""
+        if os.path.lexists(place):
+            free = next(it for n in count(1) if not os.path.lexists(it := place.with_name(f"{place.name}.old-{n}")))
+            os.rename(place, free)
+            self._announce(f"note: '{place.name}' in the store was no whole run; it is '{free.name}' now")
 
 
 @contextlib.contextmanager
@@ -176,11 +185,14 @@ def _only_one(store: Path) -> Iterator[None]:
         yield
 
 
-def _not_stored(grid: Grid, folder: Path) -> list[Cell]:
-    """Return the cells that a store lacks, without making one."""
-    if not (folder / STORE_NAME).exists():
+def _not_stored(
+    grid: Grid, folder: Path, name: str, places: tuple[PlannedCell, ...], spec: dict[str, Any]
+) -> list[Cell]:
+    """Return the cells that a store lacks, without making one; refuse a name that another experiment has there."""
+    if not os.path.exists(folder / STORE_NAME):
         return list(grid.cells)
     with Store.open(folder, create=False) as store:
+        store.refuse_other(name, places, spec)
         return [cell for cell in grid.cells if store.by_key(cell.key) is None]
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from promptkit.checking import checked, path_shown, read_toml, user_path
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
 
@@ -129,13 +130,7 @@ def make_experiment(source: str = "experiment", **values: Any) -> Experiment:
     _known_only(values, Experiment.model_fields, source)
     if isinstance(values.get("variants"), list | tuple):
         values["variants"] = [_variant(it) for it in values["variants"]]
-    try:
-        experiment = Experiment(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part not in ("int", "literal['full']"))
-        message = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{source}: {place}: {message} (got {first['input']!r}).") from None
+    experiment = checked(Experiment, values, source)
     _check(experiment, source)
     return experiment
 
@@ -151,25 +146,23 @@ def read_experiment(reference: str, **overrides: Any) -> Experiment:
     Raises:
         UserError: if there is no such file or preset, it is not TOML, or `make_experiment` refuses it.
     """
-    path = Path(reference).expanduser()
+    path = user_path(reference)
     if path.suffix != ".toml":
         presets = list_presets()
         if reference not in presets:
-            raise unknown("experiment", reference, [*presets, "FILE.toml"])
+            raise unknown("experiment", path_shown(reference), [*presets, "FILE.toml"])
         path = presets[reference]
-    try:
-        values = _load_toml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"there is no experiment file '{reference}'.") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UserError(f"experiment '{reference}' cannot be read: {error}") from None
+    source = f"experiment '{path_shown(reference)}'"
+    if not os.path.lexists(path):
+        raise UserError(f"there is no {source.replace('experiment', 'experiment file', 1)}.")
+    values = read_toml(path, source)
     given = {key: value for key, value in overrides.items() if value not in (None, {})}
     # Another data set or other seeds are another comparison: it must not take the place of the file's own.
     name = None if given else values.get("name", path.stem)
     for key in ("settings", "strategy"):
         if key in given and isinstance(values.get(key, {}), Mapping):
             given[key] = _over(values.get(key, {}), given[key])
-    return make_experiment(f"experiment '{reference}'", **{**values, "name": name, **given})
+    return make_experiment(source, **{**values, "name": name, **given})
 
 
 def list_presets() -> dict[str, Path]:
@@ -186,20 +179,13 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _load_toml(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    return dict(tomllib.loads(text))
-
-
 def _variant(values: Any) -> Variant | Mapping[str, Any]:
     if isinstance(values, Variant) or not isinstance(values, Mapping):
         return values  # type: ignore[no-any-return]  # pydantic says what is wrong with it
     own = {key: values[key] for key in ("name", "strategies", "settings") if key in values}
     rest = {key: value for key, value in values.items() if key not in own}
-    return {**own, "settings": {**own.get("settings", {}), **rest}}
+    inner = own.get("settings", {})
+    return {**own, "settings": {**inner, **rest} if isinstance(inner, Mapping) else inner}
 
 
 def _check(experiment: Experiment, source: str) -> None:

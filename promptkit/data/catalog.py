@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from promptkit.checking import missing, path_shown, user_path
 from promptkit.data.cleaning import clean_task
-from promptkit.data.files import missing
 from promptkit.data.readers import CARD, POLARITIES, read_folder, read_table
 from promptkit.data.splits import make_task
 from promptkit.data.tables import FORMATS, Columns
@@ -110,14 +111,14 @@ def _embedded() -> dict[str, Path]:
 def _load_path(
     data: str | Path, columns: Columns, encoding: str | None, name: str | None, known: Iterable[str]
 ) -> Task:
-    path = Path(data).expanduser()
-    if not str(data) or not path.exists():
+    path = user_path(data)
+    if not str(data) or not os.path.exists(path):
         # A bare word is taken for a misspelt name, anything that looks like a path for a path.
         bare = path.name == str(data) and path.suffix.lower() not in (*FORMATS, *POLARITIES)
         if bare or not str(data):
-            raise unknown("data set", str(data), known)
+            raise unknown("data set", path_shown(data), known)
         raise missing(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raw = read_folder(path, columns, encoding)
     elif path.suffix.lower() in POLARITIES:
         raise UserError(f"'{path}' holds one class alone: name its folder, which has the other one too.")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from promptkit.data.files import check_encoding, decode, decode_line, missing, read_bytes
+from promptkit.checking import check_encoding, checked, decode, missing, read_bytes, read_json_object
 from promptkit.data.tables import FORMATS, Columns, Rows, read_rows
 from promptkit.data.task import Example
-from promptkit.errors import UserError, unknown
+from promptkit.errors import UserError
 
 CARD = "dataset.json"
 POLARITIES = {".neg": "negative", ".pos": "positive"}
@@ -84,7 +84,7 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
     Raises:
         UserError: for anything that cannot be read, in one line.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise missing(path)
     info = _read_info(path / CARD)
     files = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
@@ -150,7 +150,7 @@ def _read_polar(path: Path, encoding: str | None) -> Rows:
     content = read_bytes(path)
     if encoding is None:
         # Only a line feed ends a line here: Windows-1252 texts hold 0x85, which str.splitlines breaks on.
-        lines = [decode_line(line) for line in content.split(b"\n")]
+        lines = [_decode_line(line) for line in content.split(b"\n")]
     else:
         lines = decode(content, path, check_encoding(encoding)).split("\n")
     if not lines[-1].strip():
@@ -159,6 +159,16 @@ def _read_polar(path: Path, encoding: str | None) -> Rows:
     texts = [line.strip().removeprefix("\ufeff") for line in lines]
     examples = tuple(Example(text=text, label=label) for text in texts if text)
     return Rows(examples, dropped=len(texts) - len(examples))
+
+
+def _decode_line(line: bytes) -> str:
+    """Return a line of unknown encoding: UTF-8, else Windows-1252, else Latin-1, which allows any byte."""
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return line.decode("latin-1")
 
 
 def _split_of(path: Path) -> str | None:
@@ -192,20 +202,6 @@ def _group_polar(files: Sequence[Path]) -> dict[str, list[Path]]:
 
 def _read_info(path: Path) -> DatasetInfo:
     """Read a card; no file is an empty card."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         return DatasetInfo()
-    try:
-        values = json.loads(decode(read_bytes(path), path, None))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}.") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: a JSON object is expected, not a {type(values).__name__}.")
-    for key in values:
-        if key not in DatasetInfo.model_fields:
-            raise UserError(f"{path}: {unknown('key', key, DatasetInfo.model_fields)}")
-    try:
-        return DatasetInfo(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}, '{key}': {first['msg']}.") from None
+    return checked(DatasetInfo, read_json_object(path), str(path))

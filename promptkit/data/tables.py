@@ -8,9 +8,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from promptkit.data.files import decode, read_bytes
+from promptkit.checking import parse_json_object, read_text
 from promptkit.data.task import Example
 from promptkit.errors import UserError, did_you_mean, unknown
 
@@ -51,7 +50,7 @@ def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows
     """
     if path.suffix.lower() not in FORMATS:
         raise unknown("data format", path.suffix or path.name, FORMATS)
-    text = decode(read_bytes(path), path, encoding)
+    text = read_text(path, encoding)
     header, rows = FORMATS[path.suffix.lower()](text, path)
     column_text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
     column_label = _column(path, "label", header, columns.label, LABEL_COLUMNS)
@@ -158,7 +157,11 @@ def _headed(rows: Iterable[Row], path: Path) -> tuple[list[str], Iterator[Row]]:
 def _jsonl(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
     """Read one JSON object a line; the first one's keys are the columns."""
     lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-    objects = ((number, _object(line, path, number)) for number, line in lines)
+    objects = (
+        # NaN in a column that nobody reads is how Python's own json writes a gap.
+        (number, parse_json_object(line, str(path), line=number, nan=True))
+        for number, line in lines
+    )
     first_line, first = next(objects, (0, None))
     if first is None:
         raise UserError(f"'{path}' is empty.")
@@ -173,23 +176,6 @@ def _jsonl(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
             yield line, [_cell(item[name]) for name in header]
 
     return header, cells()
-
-
-def _object(line: str, path: Path, number: int) -> dict[str, Any]:
-    try:
-        item = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {number}, column {error.colno}: not valid JSON: {error.msg}.") from None
-    except RecursionError:
-        raise UserError(f"{path}, line {number}: not valid JSON: nested too deep.") from None
-    if not isinstance(item, dict):
-        raise UserError(f"{path}, line {number}: a JSON object is expected, not a {type(item).__name__}.")
-    try:
-        json.dumps(item, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        # JSON can write half of a character as an escape; no tokenizer takes it.
-        raise UserError(f"{path}, line {number}: half a surrogate pair, which is no character.") from None
-    return item
 
 
 def _cell(value: object) -> str:

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib
 import math
+import os
 import sys
 import tempfile
 import types
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promptkit.checking import path_shown, user_path
 from promptkit.errors import UserError, unknown
 
 _METRICS = Path(__file__).parent / "metrics"
@@ -88,15 +90,15 @@ def load_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
         return _from_hub(name.removeprefix(_HUB))
     if name in known:
         return _from_file(name, known[name])
-    path = Path(name).expanduser()
-    if path.suffix == ".py" or path.is_dir():
-        return _from_file(name, path / f"{path.resolve().name}.py" if path.is_dir() else path)
+    path = user_path(name)
+    if path.suffix == ".py" or os.path.isdir(path):
+        return _from_file(name, path / f"{path.resolve().name}.py" if os.path.isdir(path) else path)
     raise unknown("metric", name, [*known, "PATH.py", "hub:NAME"])
 
 
 def _from_file(name: str, path: Path) -> Any:
-    if not path.is_file():
-        raise UserError(f"metric '{name}': there is no file '{path}'")
+    if not os.path.isfile(path):
+        raise UserError(f"metric '{path_shown(name)}': there is no file '{path_shown(path)}'")
     import evaluate
 
     try:

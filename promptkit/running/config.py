@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from promptkit.checking import field_fault, shortened
 from promptkit.errors import UserError, did_you_mean
 
 DEFAULT_MODEL = "promptkit-mini"
@@ -97,11 +98,10 @@ def make_config(**values: Any) -> RunConfig:
     try:
         return RunConfig(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "setting"
-        flag = _FLAGS.get(name, "--" + name.replace("_", "-"))
-        guess = did_you_mean(str(first["input"]), _choices(name))
-        raise UserError(f"{flag}: {first['msg']} (got {first['input']!r}).{guess}") from None
+        fault = field_fault(error)
+        flag = _FLAGS.get(fault.field, "--" + (fault.field or "setting").replace("_", "-"))
+        guess = did_you_mean(shortened(fault.given).strip("'"), _choices(fault.field))
+        raise UserError(f"{flag}: {fault.reason}{fault.got}.{guess}") from None
 
 
 def _choices(name: str) -> tuple[str, ...]:

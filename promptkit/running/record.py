@@ -8,7 +8,6 @@ from promptkit.data import Task
 from promptkit.evaluation import compute, majority_accuracy
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
-from promptkit.running.restore import CARD_FORMAT
 from promptkit.runs import (
     BackboneInfo,
     Cost,
@@ -20,6 +19,7 @@ from promptkit.runs import (
     Seconds,
     TaskInfo,
 )
+from promptkit.runs.card import CARD_FORMAT
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone

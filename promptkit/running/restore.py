@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone
     from promptkit.nn import PromptedModel
     from promptkit.prompting.resolved import PromptTask
-
-CARD_FORMAT = 2
-READABLE = (1, CARD_FORMAT)
 
 
 @dataclass(frozen=True)
@@ -94,16 +92,13 @@ def open_prompt(
     """
     from promptkit.backbones.catalog import find_model
     from promptkit.backbones.device import set_device
-    from promptkit.runs import load_artifact
+    from promptkit.runs import load_prompt
 
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise UserError(f"run '{path}' does not exist.")
-    tensors, card = load_artifact(path / "prompt.safetensors" if path.is_dir() else path)
-    if card.get("format") not in READABLE:
-        raise UserError(
-            f"'{path}' has a prompt.safetensors of format {card.get('format')}; this promptkit reads {CARD_FORMAT}."
-        )
+    tensors, checked_card = load_prompt(path / "prompt.safetensors" if path.is_dir() else path)
+    card = checked_card.model_dump()
     if card["format"] == 1 and any(name.endswith(".head.bias") for name in tensors) and card["readout"] == "cloze":
         # It held the label words' biases; now a head that learns holds what is added to the model's own.
         raise UserError(f"'{path}' holds a head of an older promptkit, which this one cannot read; run it again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -80,7 +81,7 @@ def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None)
     if not config.save:
         return _execute(plan, None, started, announce)
     listed = config.out is None
-    if listed and (config.store / STORE_NAME).exists():
+    if listed and os.path.exists(config.store / STORE_NAME):
         # One that is locked, damaged or of a newer version is better found before the training than after.
         Store.open(config.store).close()
     with RunDirectory.create(config.out, plan.stem, runs=config.store) as directory:

@@ -2,6 +2,7 @@
 
 from promptkit.runs.artifact import load_artifact, save_artifact
 from promptkit.runs.baseline import BaselineRecord
+from promptkit.runs.card import Card, load_prompt
 from promptkit.runs.directory import RunDirectory
 from promptkit.runs.export import export_runs
 from promptkit.runs.predictions import read_predictions, write_predictions
@@ -36,6 +37,7 @@ __all__ = [
     "STORE_VERSION",
     "BackboneInfo",
     "BaselineRecord",
+    "Card",
     "ComparisonSummary",
     "Cost",
     "Entry",
@@ -55,6 +57,7 @@ __all__ = [
     "Versions",
     "export_runs",
     "load_artifact",
+    "load_prompt",
     "read_predictions",
     "resolve_run",
     "save_artifact",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from promptkit.checking import parse_json_object, path_shown
 from promptkit.errors import UserError
 from promptkit.runs.files import write_atomically
 
@@ -49,24 +51,21 @@ def load_artifact(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str
     """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        raise UserError(f"there is no prompt artifact '{path}'")
+    shown = path_shown(path)
+    if not os.path.isfile(path):
+        raise UserError(f"there is no prompt artifact '{shown}'")
     try:
         with safe_open(str(path), framework="numpy") as stored:
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in sorted(stored.keys())}
     except SafetensorError as error:
-        raise UserError(f"'{path}' is not a whole safetensors file: {error}") from None
+        raise UserError(f"'{shown}' is not a whole safetensors file: {error}") from None
     except OSError as error:
-        raise UserError(f"'{path}' cannot be read: {error.strerror or error}") from None
-    return tensors, _card(path, metadata)
-
-
-def _card(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        card = json.loads(metadata[_CARD_KEY])
-    except (KeyError, json.JSONDecodeError):
-        card = None
-    if not isinstance(card, dict):
-        raise UserError(f"'{path}' is a safetensors file, but not a promptkit artifact: it has no card")
-    return card
+        raise UserError(f"'{shown}' cannot be read: {error.strerror or error}") from None
+    except (TypeError, AttributeError, ValueError) as error:
+        # Types that NumPy has no name for, such as bfloat16.
+        raise UserError(f"'{shown}' holds tensors that cannot be read: {error}") from None
+    if _CARD_KEY not in metadata:
+        raise UserError(f"'{shown}' is a safetensors file, but not a promptkit artifact: it has no card")
+    what = f"'{shown}' is a safetensors file, but it has no card that can be read"
+    return tensors, parse_json_object(metadata[_CARD_KEY], what)

@@ -6,9 +6,9 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from promptkit.errors import UserError
+from promptkit.checking import checked, parse_json_object
 from promptkit.runs.record import Cost, LearntParameters, RecordPart, Scores, TaskInfo, Versions
 from promptkit.version import __version__
 
@@ -54,9 +54,5 @@ class BaselineRecord(RecordPart):
         Raises:
             UserError: if it is not JSON, or not the record of a baseline.
         """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"'{source}' is not the record of a baseline: {place}: {first['msg']}") from None
+        values = parse_json_object(text, f"'{source}'", nan=True)
+        return checked(cls, values, f"'{source}' is not the record of a baseline")

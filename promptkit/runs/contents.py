@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from promptkit.errors import UserError
 from promptkit.runs.predictions import PREDICTIONS_NAME, read_predictions
 from promptkit.runs.record import RECORD_NAME, RunRecord
-from promptkit.runs.stored import ARTIFACT_NAME
+from promptkit.runs.stored import ARTIFACT_NAME, StoredRun
 
 
 def read_contents(directory: Path) -> tuple[RunRecord, NDArray[np.int64], NDArray[np.int64]] | None:
@@ -29,9 +29,24 @@ def read_contents(directory: Path) -> tuple[RunRecord, NDArray[np.int64], NDArra
     return (record, truth, predicted) if len(truth) == record.task.test else None
 
 
-def holds_run(directory: Path, record: object) -> bool:
-    """Return whether the directory holds the run of this record, and not another one or something else."""
+def holds_run(directory: Path, run: StoredRun) -> bool:
+    """Return whether the directory holds this run, and not another one or something else.
+
+    An edited or damaged `run.json` makes no other run of it: what was asked for, when, and what it predicted are what
+    a run is known by.
+    """
+    if not isinstance(run.record, RunRecord):
+        return False
     try:
-        return RunRecord.read(directory) == record
+        found = RunRecord.read(directory)
+    except UserError:
+        found = None
+    if found == run.record:
+        return True
+    if found is not None and (found.options, found.created) != (run.record.options, run.record.created):
+        return False
+    try:
+        truth, predicted = read_predictions(directory / PREDICTIONS_NAME, run.record.task.labels)
     except UserError:
         return False
+    return np.array_equal(truth, run.truth) and np.array_equal(predicted, run.predicted)

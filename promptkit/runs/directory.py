@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
+from promptkit.checking import user_path
 from promptkit.errors import UserError
 from promptkit.runs.files import partial_name, sync_folder
 
@@ -36,7 +37,7 @@ class RunDirectory:
         self._parent = parent
         self._name = name
         self._numbered = numbered
-        self._made_parents = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+        self._made_parents = [folder for folder in (parent, *parent.parents) if not os.path.exists(folder)]
         self._partial = parent / partial_name(name)
         try:
             self._partial.mkdir(parents=True)
@@ -60,7 +61,7 @@ class RunDirectory:
             stem = re.sub(r"[^\w.+-]+", "-", default_stem).strip("-.") or "run"
             return cls((runs or Path("runs")).absolute(), stem, numbered=True)
         # Resolved, for a directory cannot be renamed onto a symbolic link.
-        target = out.expanduser().resolve()
+        target = user_path(out).resolve()
         if os.path.lexists(target):
             if not target.is_dir():
                 raise UserError(f"'{out}' exists and is not a directory")

@@ -34,6 +34,8 @@ _SQLITE = {
     "not a database": "'{path}' is not a SQLite file, so it is no store of promptkit. Move it away or name another "
     "folder.",
     "malformed": "'{path}' is damaged. Move it away; the run directories beside it stay as they are.",
+    "Could not decode": "'{path}' is damaged: a text in it is none. Move it away; the run directories beside it stay "
+    "as they are.",
     "no such": "'{path}' is damaged: something is missing in it. Move it away; the run directories beside it stay "
     "as they are.",
 }
@@ -65,9 +67,26 @@ def sqlite_faults(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it cannot make sense of, and Python cannot make a message of that.
+        raise UserError(_SQLITE["malformed"].format(path=shown(path))) from error
     except sqlite3.DatabaseError as error:
         for part, said in _SQLITE.items():
             if part in str(error):
                 kind = DiskFullError if part == _FULL else UserError
                 raise kind(said.format(path=shown(path))) from error
+        # A damaged index can break a rule or a statement that is sound in itself.
+        if not isinstance(error, sqlite3.ProgrammingError) and _is_damaged(path):
+            raise UserError(_SQLITE["malformed"].format(path=shown(path))) from error
         raise
+
+
+def _is_damaged(path: Path) -> bool:
+    """Return whether SQLite finds fault with a file when it looks through all of it."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return [tuple(row) for row in connection.execute("PRAGMA integrity_check(1)")] != [("ok",)]
+    except UnicodeDecodeError:
+        return True
+    except sqlite3.DatabaseError as error:
+        return "malformed" in str(error) or "not a database" in str(error)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from promptkit.checking import read_text
 from promptkit.errors import UserError
 from promptkit.runs.files import shown
 
@@ -87,10 +88,7 @@ def read_predictions(path: Path, labels: Sequence[str]) -> tuple[NDArray[np.int6
     Raises:
         UserError: if the file cannot be read, or is not what `write_predictions` wrote for these labels.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"'{shown(path)}' cannot be read: {error}") from None
+    text = read_text(path, may_be_empty=True)
     # Only line feeds end a line; the last one stands at the end of the file.
     header, *rows = [line.split("\t")[:3] for line in text.split("\n")]
     numbers = {escape(label): number for number, label in enumerate(labels)}

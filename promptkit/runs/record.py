@@ -9,14 +9,16 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
+import os
 import platform
 from datetime import datetime, timezone
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from promptkit.checking import LARGEST, checked, parse_json, path_shown, read_text, shortened
 from promptkit.errors import UserError
 from promptkit.version import __version__
 
@@ -168,7 +170,10 @@ class LearntParameters(RecordPart):
     @classmethod
     def _add_up(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            parts = sum(data.get(name, 0) for name in ("prompt", "encoder", "head", "backbone"))
+            counts = [data.get(name, 0) for name in ("prompt", "encoder", "head", "backbone")]
+            if not all(isinstance(count, int) for count in counts):
+                return data  # the fields say what is wrong with them
+            parts = sum(counts)
             if data.get("total", parts) != parts:
                 raise ValueError(f"total is {data['total']}, the parts add up to {parts}")
             return {**data, "total": parts}
@@ -245,19 +250,11 @@ class RunRecord(RecordPart):
         Raises:
             UserError: if it is not JSON, not a record, or of a schema this version does not know.
         """
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"'{source}' is not JSON: {error}") from None
+        data = parse_json(text, f"'{source}'", nan=True)
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != SCHEMA:
-            raise UserError(f"'{source}' is not a run record of schema {SCHEMA} (its schema is {schema})")
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"'{source}' is not a run record: {place}: {first['msg']}") from None
+            raise UserError(f"'{source}' is not a run record of schema {SCHEMA} (its schema is {shortened(schema)})")
+        return checked(cls, data, f"'{source}' is not a run record")
 
     @classmethod
     def read(cls, path: Path) -> RunRecord:
@@ -266,11 +263,7 @@ class RunRecord(RecordPart):
         Raises:
             UserError: if there is none, or it cannot be read.
         """
-        file = path / RECORD_NAME if path.is_dir() else path
-        try:
-            text = file.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise UserError(f"there is no run '{path}' (no file '{file}')") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"'{file}' cannot be read: {error}") from None
-        return cls.from_json(text, str(file))
+        file = path / RECORD_NAME if os.path.isdir(path) else path
+        if not os.path.lexists(file):
+            raise UserError(f"there is no run '{path_shown(path)}' (no file '{path_shown(file)}')")
+        return cls.from_json(read_text(file, most=LARGEST), str(file))

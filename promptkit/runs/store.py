@@ -12,15 +12,15 @@ is killed at whatever moment, the file can be read, each run in it is whole, and
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -71,7 +71,9 @@ class Store:
         path = place / STORE_NAME
         if create:
             _make_folder(place)
-        elif not os.path.isfile(path):
+        if os.path.lexists(path) and not os.path.isfile(path):
+            raise UserError(f"'{shown(path)}' is not a file, so it is no store. Move it away or name another folder.")
+        if not create and not os.path.lexists(path):
             raise UserError(f"there is no store in '{shown(place)}' (no file '{shown(path)}').")
         store = cls(place, Database(path, create=create, timeout=timeout))
         store._settle()
@@ -154,7 +156,7 @@ class Store:
                 f"say {found[0].id} or {found[1].name}."
             )
         if not found:
-            near = did_you_mean(reference, [row[0] for row in self._database.rows("SELECT name FROM run")])
+            near = did_you_mean(reference, self._names("run"))
             raise UserError(
                 f"there is no run '{reference}' in the store '{shown(self.folder)}'.{near} "
                 "'promptkit runs list' lists them."
@@ -195,7 +197,7 @@ class Store:
     def save_comparison(
         self, name: str, cells: Sequence[PlannedCell], *, spec: dict[str, Any], command: Sequence[str]
     ) -> None:
-        """Save the places of a comparison; one of the same name is replaced.
+        """Save the places of a comparison; the same experiment, or a smaller one, of the name is replaced.
 
         Args:
             name: unique in the store.
@@ -204,10 +206,12 @@ class Store:
             command: the command line that made it.
 
         Raises:
-            UserError: if the disk is full, or the store locked or read-only; it is as it was then.
+            UserError: if another experiment has the name, the disk is full, or the store is locked or read-only; it
+                is as it was then.
         """
         created, text = datetime.now(timezone.utc).isoformat(timespec="seconds"), tables.to_text(spec)
         with self._database.transaction() as connection:
+            self.refuse_other(name, cells, spec)
             same = "SELECT created FROM comparison WHERE name = ? AND spec = ?"
             for (earlier,) in connection.execute(same, (name, text)):
                 created = earlier
@@ -220,6 +224,26 @@ class Store:
                 "INSERT INTO cell VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [(number, position, *tables.from_cell(cell)) for position, cell in enumerate(cells)],
             )
+
+    def refuse_other(self, name: str, cells: Sequence[PlannedCell], spec: dict[str, Any]) -> None:
+        """Refuse a name that another experiment has, unless every place of that one is among the new ones.
+
+        Raises:
+            UserError: naming what the two differ in.
+        """
+        columns = "SELECT id, name, created, command, spec FROM comparison WHERE name = ?"
+        for row in self._database.rows(columns, name):
+            number, *_, there = tables.to_head(row, self.folder)
+            # Notes are what was found out about the experiment, and no part of it.
+            keys = (spec.keys() | there.keys()) - {"notes"}
+            unlike = sorted(key for key in keys if spec.get(key) != there.get(key))
+            places = {key for (key,) in self._database.rows("SELECT key FROM cell WHERE comparison = ?", number)}
+            if unlike and not places <= {cell.key for cell in cells}:
+                raise UserError(
+                    f"the store '{shown(self.folder)}' holds another comparison '{name}', which differs in "
+                    f"{', '.join(unlike)}. Choose another --name, or forget that one: "
+                    f"promptkit runs rm --comparison {shlex.quote(name)} --store {shlex.quote(shown(self.folder))}"
+                )
 
     def comparison(self, name: str | None = None) -> StoredComparison:
         """Return a comparison with the runs that are finished; without a name the one that was saved last.
@@ -236,17 +260,19 @@ class Store:
             )
             if not head:
                 raise self._no_comparison(name)
-            number, found, created, command, spec = head[0]
+            number, found, created, command, spec = tables.to_head(head[0], self.folder)
             rows = self._database.rows(
                 f"SELECT {tables.CELL_COLUMNS}, {tables.RUN_COLUMNS} FROM cell LEFT JOIN run ON run.key = cell.key "
                 "WHERE cell.comparison = ? ORDER BY cell.position",
                 number,
             )
         entries = tuple(
-            Entry(tables.to_cell(row[:6]), None if row[6] is None else tables.to_run(row[6:], self.folder))
+            Entry(
+                tables.to_cell(row[:6], self.folder), None if row[6] is None else tables.to_run(row[6:], self.folder)
+            )
             for row in rows
         )
-        return StoredComparison(found, created, tuple(json.loads(command)), json.loads(spec), entries)
+        return StoredComparison(found, created, command, spec, entries)
 
     def comparisons(self, *, key: str | None = None) -> list[ComparisonSummary]:
         """Return every comparison in the order they were saved, or those with a place for the run of a key."""
@@ -259,7 +285,7 @@ class Store:
             key,
             key,
         )
-        return [ComparisonSummary(*row) for row in rows]
+        return [tables.to_summary(row, self.folder) for row in rows]
 
     def remove_comparison(self, name: str) -> None:
         """Forget a comparison; its runs stay.
@@ -302,7 +328,7 @@ class Store:
     @staticmethod
     def _places(runs: Sequence[StoredRun]) -> dict[Path, StoredRun]:
         """Return the directories that still hold their runs."""
-        return {run.directory: run for run in runs if run.directory and holds_run(run.directory, run.record)}
+        return {run.directory: run for run in runs if run.directory and holds_run(run.directory, run)}
 
     def _settle(self) -> None:
         """Complete or undo removals that were cut short. What cannot be done now is left to the next time."""
@@ -332,13 +358,17 @@ class Store:
         return None
 
     def _no_comparison(self, name: str | None) -> UserError:
-        names = [row[0] for row in self._database.rows("SELECT name FROM comparison ORDER BY id")]
+        names = self._names("comparison")
         if not names:
             return UserError(f"the store '{shown(self.folder)}' holds no comparison; 'promptkit compare' makes one.")
         near = did_you_mean(name or "", names)
         return UserError(
             f"there is no comparison '{name}' in '{shown(self.folder)}'.{near} Known: {', '.join(names)}."
         )
+
+    def _names(self, table: Literal["run", "comparison"]) -> list[str]:
+        # A damaged row may hold anything.
+        return [str(name) for (name,) in self._database.rows(f"SELECT name FROM {table} ORDER BY id")]
 
     def _select(self, condition: str, *values: Any) -> list[StoredRun]:
         return [tables.to_run(row, self.folder) for row in self._database.rows(f"{_RUNS} WHERE {condition}", *values)]
@@ -349,7 +379,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
+        reason = "it is a file" if os.path.isfile(folder) else error.strerror
         raise disk_fault(error) or UserError(f"cannot make the folder '{shown(folder)}': {reason}.") from None
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise UserError(f"cannot write to the folder '{shown(folder)}'. Make it writable or name another one.")

@@ -6,16 +6,18 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 
+from promptkit.checking import CheckedModel, Name, checked, parse_json, parse_json_object, shortened
 from promptkit.errors import UserError
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.files import shown
 from promptkit.runs.record import RunRecord
-from promptkit.runs.stored import PlannedCell, StoredRun
+from promptkit.runs.stored import ComparisonSummary, PlannedCell, StoredRun
 
 STORE_VERSION = 1
 APPLICATION_ID = 0x706B7273  # "pkrs": SQLite keeps it in the file's header
@@ -57,6 +59,57 @@ _SCHEMA = (
 
 RUN_COLUMNS = "run.id, run.name, run.key, run.kind, run.record, run.truth, run.predicted"
 CELL_COLUMNS = "cell.strategy, cell.variant, cell.role, cell.shots, cell.seed, cell.key"
+
+
+class _Row(CheckedModel):
+    """A row as it has to be. SQLite takes any type in any column, and damage can leave any."""
+
+
+class _RunRow(_Row):
+    id: int
+    name: Name
+    key: str | None
+    kind: Literal["run", "baseline"]
+    record: str
+    truth: bytes
+    predicted: bytes
+
+
+class _CellRow(_Row):
+    strategy: Name
+    variant: str
+    role: Literal["strategy", "baseline"]
+    shots: int | Literal["full"] | None
+    seed: int
+    key: Name
+
+
+class _SummaryRow(_Row):
+    name: Name
+    created: str
+    finished: int
+    whole: int
+
+
+class _HeadRow(_Row):
+    id: int
+    name: Name
+    created: str
+    command: str
+    spec: str
+
+
+class _Command(CheckedModel):
+    command: list[str]
+
+
+class _Spec(CheckedModel):
+    model_config = ConfigDict(extra="allow")
+
+    notes: list[str] = Field(default_factory=list)
+
+
+_RowT = TypeVar("_RowT", bound=_Row)
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -119,22 +172,43 @@ def to_run(row: Sequence[Any], folder: Path) -> StoredRun:
     Raises:
         UserError: if the row does not hold a run this version can read.
     """
-    number, name, key, kind, text, truth, predicted = row
-    source = f"{shown(folder)}, run {name}"
-    reader = BaselineRecord if kind == "baseline" else RunRecord
-    try:
-        classes = [np.frombuffer(packed, "<i4").astype(np.int64) for packed in (truth, predicted)]
-    except ValueError:
-        raise UserError(f"'{source}': the predictions are damaged.") from None
-    return StoredRun(
-        id=number,
-        name=name,
-        key=key,
-        record=reader.from_json(text, source),
-        truth=classes[0],
-        predicted=classes[1],
-        directory=None if kind == "baseline" else folder / name,
+    source = f"{shown(folder)}, run {row[1] if isinstance(row[1], str) else shortened(row[1])}"
+    values = _of_row(_RunRow, row, f"'{source}' is damaged")
+    if Path(values.name).name != values.name or "\0" in values.name:
+        raise UserError(f"'{source}' is damaged: that is no name of a folder.")
+    reader = BaselineRecord if values.kind == "baseline" else RunRecord
+    record = reader.from_json(values.record, source)
+    truth, predicted = (
+        _unpack(packed, record, lowest) for packed, lowest in ((values.truth, -1), (values.predicted, 0))
     )
+    if truth is None or predicted is None:
+        raise UserError(f"'{source}': the predictions are damaged.")
+    return StoredRun(
+        id=values.id,
+        name=values.name,
+        key=values.key,
+        record=record,
+        truth=truth,
+        predicted=predicted,
+        directory=None if values.kind == "baseline" else folder / values.name,
+    )
+
+
+def _unpack(packed: bytes, record: RunRecord | BaselineRecord, lowest: int) -> NDArray[np.int64] | None:
+    """Undo `pack`; None if these cannot be classes of the test split."""
+    if len(packed) != 4 * record.task.test:
+        return None
+    classes = np.frombuffer(packed, "<i4").astype(np.int64)
+    return classes if np.all((classes >= lowest) & (classes < len(record.task.labels))) else None
+
+
+def _of_row(model: type[_RowT], row: Sequence[Any], what: str) -> _RowT:
+    """Return a row of the model's columns, checked.
+
+    Raises:
+        UserError: if a column holds what it cannot hold.
+    """
+    return checked(model, dict(zip(model.model_fields, row, strict=True)), what)
 
 
 def from_cell(cell: PlannedCell) -> tuple[Any, ...]:
@@ -142,9 +216,36 @@ def from_cell(cell: PlannedCell) -> tuple[Any, ...]:
     return cell.strategy, cell.variant, cell.role, cell.shots, cell.seed, cell.key
 
 
-def to_cell(row: Sequence[Any]) -> PlannedCell:
-    """Return the place in a row of `CELL_COLUMNS`."""
-    return PlannedCell(*row)
+def to_cell(row: Sequence[Any], folder: Path) -> PlannedCell:
+    """Return the place in a row of `CELL_COLUMNS`.
+
+    Raises:
+        UserError: if the row is damaged.
+    """
+    return PlannedCell(**dict(_of_row(_CellRow, row, f"'{shown(folder)}', a place of a comparison is damaged")))
+
+
+def to_summary(row: Sequence[Any], folder: Path) -> ComparisonSummary:
+    """Return the summary in a row of name, time, finished places and all places.
+
+    Raises:
+        UserError: if the row is damaged.
+    """
+    return ComparisonSummary(**dict(_of_row(_SummaryRow, row, f"'{shown(folder)}', a comparison is damaged")))
+
+
+def to_head(row: Sequence[Any], folder: Path) -> tuple[int, str, str, tuple[str, ...], dict[str, Any]]:
+    """Return id, name, time, command and spec in a row of these columns of a comparison.
+
+    Raises:
+        UserError: if the row is damaged.
+    """
+    what = f"'{shown(folder)}', a comparison is damaged"
+    head = _of_row(_HeadRow, row, what)
+    command = checked(_Command, {"command": parse_json(head.command, what)}, what).command
+    spec = parse_json_object(head.spec, what)
+    checked(_Spec, spec, what)
+    return head.id, head.name, head.created, tuple(command), spec
 
 
 def to_text(value: Any) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from promptkit.checking import field_fault
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting import Readout, Template
 
@@ -157,9 +158,9 @@ def parse_options(strategy: type[Strategy], values: dict[str, Any]) -> StrategyO
     try:
         return strategy.Options(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "options"
-        raise UserError(f"strategy '{strategy.name}', option '{key}': {first['msg']}.") from None
+        fault = field_fault(error)
+        key = fault.place or "options"
+        raise UserError(f"strategy '{strategy.name}', option '{key}': {fault.reason}{fault.got}.") from None
 
 
 def check_class(candidate: object) -> str | None:

@@ -126,6 +126,8 @@ def test_without_virtual_tokens_and_without_a_text(call, hard):
         (("--plot", "tokens.pdf"), "--plot takes a file name ending in .svg or .png, not 'tokens.pdf'."),
         (("--plot", "nowhere/tokens.svg"), "there is no folder 'nowhere'"),
         (("--html", "nowhere/tokens.html"), "there is no folder 'nowhere'"),
+        (("--html", "/"), "cannot write '/': that is no name for a file."),
+        (("--html", "x" * 300), "that is no name for a file."),
         (("--nearest", "0"), "the number of nearest words must be from 1 to 100, got 0."),
         (("good", "--nearest", "3"), "--nearest is about virtual tokens and does not go with a TEXT."),
         (("good", "--plot", "tokens.svg"), "--plot is about virtual tokens and does not go with a TEXT."),

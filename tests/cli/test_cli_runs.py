@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import Answer, Call
-from fake_runs import add_baseline, add_run, cell
+from fake_runs import add_baseline, add_run, cell, fake_record, write_directory
 
 from promptkit.cli import app as cli_app
 from promptkit.cli import main
@@ -220,7 +220,8 @@ def test_rm_says_what_it_removed(call: Call, filled: Path, refused: Callable[...
 
 
 def test_rm_spares_a_folder_that_holds_something_else(call: Call, filled: Path) -> None:
-    (filled / "soft-001" / "run.json").write_text("{}")
+    shutil.rmtree(filled / "soft-001")
+    write_directory(filled, "soft-001", fake_record(seed=9))
     answer = call("runs", "rm", "soft-001")
     assert "  'runs/soft-001' holds something else by now and was left alone.\n" in answer.out
     assert (filled / "soft-001" / "run.json").is_file()

@@ -140,3 +140,31 @@ def test_baselines_alone_need_no_model(tiny: Make, tmp_path: Path, pool: Callabl
     pool()
     result = compare(tiny(strategies=[], model="no-such-model"), store=tmp_path / "s")
     assert {entry.cell.strategy for entry in result.comparison.entries} == {"majority", "tfidf"}
+
+
+def test_a_damaged_run_in_the_way_is_kept_aside_and_the_comparison_goes_on(
+    tiny: Make, tmp_path: Path, pool: Callable[..., Pool]
+) -> None:
+    pool()
+    experiment, folder = tiny(strategies=["soft"], seeds=1), tmp_path / "s"
+    compare(experiment, store=folder)
+    with Store.open(folder) as store:
+        (run,) = [run for run in store.runs() if run.strategy == "soft"]
+        store._database.connection.execute("DELETE FROM run WHERE id = ?", (run.id,))
+    (run.directory / "run.json").write_text("edited")
+    said: list[str] = []
+    result = compare(experiment, store=folder, announce=said.append)
+    assert (result.ran, result.comparison.missing) == (1, 0)
+    assert (folder / f"{run.name}.old-1" / "run.json").read_text() == "edited"
+    assert any(f"it is '{run.name}.old-1' now" in line for line in said)
+
+
+def test_another_experiment_does_not_take_a_name(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:
+    made = pool()
+    compare(tiny(strategies=["pet"], name="mine"), store=tmp_path / "s")
+    before = list(made.seen)
+    for dry in (True, False):
+        with pytest.raises(UserError, match="another comparison 'mine', which differs in strategies"):
+            compare(tiny(strategies=["soft"], name="mine"), store=tmp_path / "s", dry=dry)
+    assert made.seen == before
+    compare(tiny(strategies=["pet", "soft"], name="mine"), store=tmp_path / "s")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +99,17 @@ BAD: list[tuple[str, str]] = [
     ("seeds = []", "seeds"),
     ("strategies = ['hard', 'hard']", "'hard' is there twice"),
     ("name = '../x'", "name"),
-    ("= 3", "cannot be read"),
-    ("variants = 3", "variants"),
+    ("= 3", "not valid TOML"),
+    ("variants = 3", "variants: Input should be a valid tuple (got 3)"),
+    ("[[variants]]\nname = 'x'\nsettings = 1", "variants.0.settings: Input should be a valid dictionary (got 1)"),
+    ("variants = [1]", "variants.0: "),
+    ("strategy = {soft = 1}", "strategy.soft: Input should be a valid dictionary (got 1)"),
+    ("data = 1", "data: Input should be a valid string (got 1)"),
+    ("shots = [{a = 1}]", "shots.0: "),
+    ("seeds = " + "[" * 3_000 + "]" * 3_000, "nested too deep"),
+    ("data" + ".a" * 3_000 + " = 1", "nested too deep"),
+    ("seeds = " + "9" * 5_000, "not valid TOML"),
+    ("[settings]\nlr = nan", "nan is no finite number"),
 ]
 
 
@@ -120,8 +131,41 @@ def test_an_experiment_that_is_not_there(reference: str) -> None:
 def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"not valid TOML|not UTF-8"):
         read_experiment(str(path))
+
+
+@pytest.mark.parametrize("text", [text for text, _ in BAD])
+def test_what_is_said_of_a_bad_experiment_is_short(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read_experiment(write(tmp_path, text))
+    assert len(str(caught.value)) < 600
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(UserError, match="is a pipe, not a file"):
+        read_experiment(str(tmp_path / "pipe.toml"))
+
+
+def test_any_damage_to_an_experiment_is_one_line(tmp_path: Path) -> None:
+    whole = (list_presets()["length"]).read_bytes()
+    draw = random.Random(0)
+    for _ in range(300):
+        spoilt = bytearray(whole)
+        for _ in range(draw.randint(1, 4)):
+            at = draw.randrange(len(spoilt))
+            spoilt[at : at + draw.choice([0, 1, 5])] = draw.choice(
+                [b"", b"[", b"1", b"\xff", b"'", b"=", b"x = 1\n", b"{}"]
+            )
+        (tmp_path / "spoilt.toml").write_bytes(bytes(spoilt))
+        try:
+            experiment = read_experiment(str(tmp_path / "spoilt.toml"))
+            for strategy in experiment.strategies:
+                for variant in experiment.variants_of(strategy):
+                    experiment.run_config(strategy, variant, 16, 0)
+        except UserError as error:
+            assert len(str(error)) < 1_500  # noqa: PT017
 
 
 def test_bad_values_of_settings_are_refused_when_a_cell_is_made() -> None:

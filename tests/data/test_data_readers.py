@@ -302,7 +302,7 @@ BAD_FOLDERS = {
     "an empty polarity file": ({"a.pos": "fine\n", "a.neg": ""}, "'{folder}/a.neg' is empty."),
     "a broken card": (
         {"a.csv": GOOD, "dataset.json": '{\n"name": }'},
-        "{folder}/dataset.json, line 2: not valid JSON: Expecting value.",
+        "{folder}/dataset.json, line 2, column 9: not valid JSON: Expecting value.",
     ),
     "a card that is no object": (
         {"a.csv": GOOD, "dataset.json": "[]"},
@@ -315,7 +315,7 @@ BAD_FOLDERS = {
     ),
     "a value of the wrong type": (
         {"a.csv": GOOD, "dataset.json": '{"labels": "pos, neg"}'},
-        "{folder}/dataset.json, 'labels': Input should be a valid tuple.",
+        "{folder}/dataset.json: labels: Input should be a valid tuple (got 'pos, neg').",
     ),
 }
 

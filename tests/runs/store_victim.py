@@ -55,7 +55,9 @@ def step(store: Store, random_: random.Random, say: object) -> None:
             say("removed", run.key)
     elif kind == "save":
         count, name = random_.randrange(1, 40), random_.choice("ab")
-        store.save_comparison(name, [cell(f"{key}-{n}") for n in range(count)], spec={"cells": count}, command=[key])
+        # In the notes, for with another spec it would be another experiment under the same name.
+        spec = {"notes": [str(count)]}
+        store.save_comparison(name, [cell(f"{key}-{n}") for n in range(count)], spec=spec, command=[key])
         say("saved", name, key)
     else:
         for each in store.comparisons()[:1]:

@@ -97,7 +97,7 @@ def test_what_is_no_whole_file_of_predictions_is_refused(tmp_path: Path, change:
     assert path.read_text() != text
     with pytest.raises(UserError, match="does not hold the predictions of a run with the labels no, yes"):
         read_predictions(path, ("no", "yes"))
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no file or folder"):
         read_predictions(tmp_path / "absent", ("no", "yes"))
 
 

@@ -166,7 +166,7 @@ def test_reading_takes_a_run_directory_or_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is not JSON"),
+        ("{", "not valid JSON"),
         ("[]", "not a run record of schema 1"),
         ('{"schema": 2}', r"its schema is 2"),
         ('{"schema": 1}', "options: Field required"),

@@ -315,3 +315,27 @@ def test_the_file_says_whose_it_is(store: Store) -> None:
         assert raw.execute("PRAGMA application_id").fetchone() == (0x706B7273,)
         assert raw.execute("PRAGMA user_version").fetchone() == (1,)
     raw.close()
+
+
+@pytest.mark.parametrize("edit", ["", "{}", '{"schema": 1', "a number"])
+def test_an_edited_record_makes_no_other_run_of_a_folder(store: Store, edit: str) -> None:
+    run = add_run(store, "soft-0")
+    file = run.directory / "run.json"
+    text = file.read_text()
+    file.write_text(text.replace("0.625", "0.9") if edit == "a number" else edit)
+    assert file.read_text() != text
+    store.remove(["soft-0"])
+    assert names(store.folder) == []
+    assert store.runs() == []
+
+
+def test_a_name_is_of_one_experiment_until_it_is_forgotten(store: Store) -> None:
+    store.save_comparison("one", [cell("a"), cell("b")], spec={"shots": [1], "seeds": 2}, command=[])
+    with pytest.raises(UserError, match=r"another comparison 'one', which differs in shots\. Choose another --name"):
+        store.save_comparison("one", [cell("c")], spec={"shots": [2], "seeds": 2}, command=[])
+    assert [entry.cell.key for entry in store.comparison("one").entries] == ["a", "b"]
+    store.save_comparison("one", [cell("a"), cell("b"), cell("c")], spec={"shots": [1, 2], "seeds": 2}, command=[])
+    assert len(store.comparison("one").entries) == 3
+    store.save_comparison("one", [cell("d")], spec={"shots": [1, 2], "seeds": 2, "notes": ["x"]}, command=[])
+    store.remove_comparison("one")
+    store.save_comparison("one", [cell("e")], spec={"shots": [9], "seeds": 2}, command=[])

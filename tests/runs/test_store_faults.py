@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import shutil
 import sqlite3
 import tempfile
@@ -14,8 +15,11 @@ from pathlib import Path
 import pytest
 from fake_runs import TRUTH, add_baseline, add_run, cell, fake_baseline, fake_record, write_directory
 
+from promptkit.analysis import summarise
 from promptkit.errors import UserError
-from promptkit.runs import STORE_NAME, Store
+from promptkit.reports import comparison_table
+from promptkit.reports.sheet import comparison_list, run_list, run_sheet
+from promptkit.runs import STORE_NAME, Store, export_runs
 from promptkit.runs.faults import disk_fault, sqlite_faults
 
 NOBODY = 65534
@@ -98,7 +102,10 @@ def test_a_table_or_a_value_that_is_gone_is_damage(filled: Path) -> None:
     with Store.open(filled) as store, pytest.raises(UserError, match=r"run soft-001': the predictions are damaged"):
         store.runs()
     change(filled, "UPDATE run SET truth = predicted, record = '{' WHERE name = 'soft-001'")
-    with Store.open(filled) as store, pytest.raises(UserError, match="runs, run soft-001' is not JSON"):
+    with (
+        Store.open(filled) as store,
+        pytest.raises(UserError, match="runs, run soft-001', line 1, column 2: not valid JSON"),
+    ):
         store.find("1")
     change(filled, "DROP TABLE cell")
     with Store.open(filled) as store, pytest.raises(UserError, match="something is missing in it"):
@@ -242,3 +249,88 @@ def test_a_bug_in_the_stores_own_sql_keeps_its_traceback(tmp_path: Path) -> None
         store.close()
         with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
             store.runs()
+
+
+def everything(folder: Path, out: Path) -> None:
+    """Do with a store what the commands do."""
+    with Store.open(folder, create=False) as store:
+        run_list(store.runs())
+        run_sheet(store.find("1"))
+        comparison_list(store.comparisons())
+        for suffix in (".csv", ".jsonl", ".zip"):
+            export_runs(store.runs(), out.with_suffix(suffix))
+            out.with_suffix(suffix).unlink()
+        comparison_table(summarise(store.comparison("one")))
+
+
+def remove(folder: Path) -> None:
+    with Store.open(folder) as store:
+        store.add(fake_baseline(seed=7), TRUTH, TRUTH, name="late", key="late")
+        store.save_comparison("one", [cell("a"), cell("b")], spec={}, command=[])
+        store.remove(["soft-001"])
+        store.remove_comparison("one")
+
+
+def damage(content: bytearray, draw: random.Random) -> bytearray:
+    at, kind = draw.randrange(len(content)), draw.randrange(5)
+    if kind == 0:
+        return content[:at]
+    if kind == 1:
+        size = draw.choice([4, 40, 400])
+        content[at : at + size] = draw.randbytes(len(content[at : at + size]))
+    elif kind == 2:
+        content[at] = draw.randrange(256)
+    else:
+        # In the header and the table of tables, or in what is there at all.
+        first = draw.randrange(4096) if kind == 3 else draw.choice([n for n, byte in enumerate(content) if byte])
+        content[first] = draw.randrange(256)
+    return content
+
+
+def test_any_damage_to_the_file_is_runs_or_one_line(filled: Path, tmp_path: Path) -> None:
+    whole, draw = (filled / STORE_NAME).read_bytes(), random.Random(0)
+    refused = 0
+    for number in range(120):
+        (filled / STORE_NAME).write_bytes(damage(bytearray(whole), draw))
+        try:
+            everything(filled, tmp_path / "out")
+            if number % 5 == 0:
+                remove(filled)
+        except UserError as error:
+            refused += 1
+            assert len(str(error).splitlines()) == 1  # noqa: PT017
+        if not (filled / "soft-001").exists():
+            write_directory(filled, "soft-001", fake_record())
+    assert refused > 30
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE run SET name = '../soft-001' WHERE id = 1", "that is no name of a folder"),
+        ("UPDATE run SET name = x'00ff' WHERE id = 1", "is damaged: name: Input should be a valid string"),
+        ("UPDATE run SET name = CAST(x'ff' AS TEXT) WHERE id = 1", "a text in it is none"),
+        ("UPDATE run SET record = x'00' WHERE id = 1", "is damaged: record: "),
+        ("UPDATE run SET truth = 'x' WHERE id = 1", "is damaged: truth: "),
+        ("UPDATE run SET predicted = zeroblob(8) WHERE id = 1", "the predictions are damaged"),
+        ("UPDATE run SET predicted = zeroblob(20) || x'09000000' WHERE id = 1", "is damaged: predicted"),
+        ("UPDATE run SET record = replace(record, ': 3840', ': \"x\"') WHERE id = 1", "parameters.prompt"),
+        ("UPDATE comparison SET command = '3'", "a comparison is damaged: command: Input should be a valid list"),
+        ("UPDATE comparison SET spec = '[]'", "a comparison is damaged: a JSON object is expected"),
+        ("UPDATE comparison SET spec = '{\"notes\": 3}'", "a comparison is damaged: notes: "),
+        ("UPDATE cell SET shots = 'some'", "a place of a comparison is damaged: shots: "),
+        ("UPDATE cell SET role = x'00'", "a place of a comparison is damaged: role: "),
+    ],
+)  # fmt: skip
+def test_rows_of_another_type_are_damage(filled: Path, tmp_path: Path, statement: str, said: str) -> None:
+    change(filled, statement)
+    with pytest.raises(UserError) as caught:
+        everything(filled, tmp_path / "out")
+    assert said in str(caught.value)
+
+
+def test_a_store_that_is_a_pipe_or_a_folder_is_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / STORE_NAME)
+    assert "is not a file" in refusal(tmp_path)
+    (tmp_path / "other" / STORE_NAME).mkdir(parents=True)
+    assert "is not a file" in refusal(tmp_path / "other", create=False)

@@ -68,7 +68,7 @@ def check(folder: Path, log: Path) -> tuple[int, int]:
                 assert_whole(run)
         for summary in store.comparisons():
             comparison = store.comparison(summary.name)
-            assert len(comparison.entries) == comparison.spec["cells"] == summary.whole
+            assert len(comparison.entries) == int(comparison.spec["notes"][0]) == summary.whole
             assert {entry.cell.key.partition("-")[0] for entry in comparison.entries} == set(comparison.command)
         folders = {path.name for path in folder.iterdir() if path.is_dir()}
         assert not [name for name in folders if ".removed-" in name], "removals are completed or undone"

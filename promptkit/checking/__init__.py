@@ -1,0 +1,64 @@
+"""The one place that turns a malformed file or object into one line.
+
+A file is read as text (`read_text`), its text parsed (`parse_json`, `parse_toml`), its values checked against a
+pydantic model (`checked`). Whatever is wrong on the way is a `UserError` that names the file, the place and the
+reason; no other exception leaves here for bad input.
+"""
+
+from promptkit.checking.documents import (
+    LARGEST,
+    parse_json,
+    parse_json_object,
+    parse_toml,
+    read_json_object,
+    read_toml,
+)
+from promptkit.checking.fields import (
+    CheckedModel,
+    Count,
+    FieldFault,
+    Finite,
+    Index,
+    Name,
+    Positive,
+    Size,
+    checked,
+    field_fault,
+    shortened,
+)
+from promptkit.checking.files import (
+    check_encoding,
+    decode,
+    missing,
+    path_shown,
+    read_bytes,
+    read_text,
+    user_path,
+)
+
+__all__ = [
+    "LARGEST",
+    "CheckedModel",
+    "Count",
+    "FieldFault",
+    "Finite",
+    "Index",
+    "Name",
+    "Positive",
+    "Size",
+    "check_encoding",
+    "checked",
+    "decode",
+    "field_fault",
+    "missing",
+    "parse_json",
+    "parse_json_object",
+    "parse_toml",
+    "path_shown",
+    "read_bytes",
+    "read_json_object",
+    "read_text",
+    "read_toml",
+    "shortened",
+    "user_path",
+]

@@ -1,0 +1,139 @@
+"""Regular files to bytes to text, with errors that say where."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from pathlib import Path
+
+from promptkit.errors import UserError, did_you_mean
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_LONGEST_NAME = 255
+_COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "gb18030", "big5", "shift_jis", "euc-kr")
+
+
+def user_path(text: str | Path) -> Path:
+    """Return a path as the user wrote it, `~` and `~name` replaced by the home directory.
+
+    Raises:
+        UserError: if there is no such user, or it holds a NUL, which no path can.
+    """
+    if "\0" in str(text):
+        raise UserError(f"{path_shown(text)!r} is no path: it holds a NUL.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(f"'{path_shown(text)}': there is no such home directory.") from None
+
+
+def path_shown(path: str | Path, most: int = 240) -> str:
+    """Return a path to read, cut in the middle where it is too long for a line."""
+    text = str(path)
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
+
+
+def missing(path: Path) -> UserError:
+    """Return the error for a path that does not exist, with the nearest name beside it."""
+    if os.path.islink(path):
+        return UserError(f"'{path_shown(path)}' is a symbolic link that leads nowhere.")
+    if len(path.name) > _LONGEST_NAME:
+        return UserError(f"no file or folder '{path_shown(path)}': the name is too long for one.")
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except (OSError, ValueError):
+        names = []
+    return UserError(f"no file or folder '{path_shown(path)}'.{did_you_mean(path.name, names)}")
+
+
+def read_bytes(
+    path: Path, *, most: int | None = None, may_be_empty: bool = False, may_be_pipe: bool = False
+) -> bytes:
+    """Return the bytes of a regular file. Anything else is refused before it is opened, for it may never end.
+
+    Args:
+        path: the file.
+        most: bytes; a larger file is refused.
+        may_be_empty: take a file without content too.
+        may_be_pipe: take a pipe too, and wait for its end.
+
+    Raises:
+        UserError: when it is missing, no regular file, too large, empty, or cannot be read.
+    """
+    shown = path_shown(path)
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode) and not (may_be_pipe and stat.S_ISFIFO(found.st_mode)):
+            raise UserError(f"'{shown}' is {_KINDS.get(stat.S_IFMT(found.st_mode), 'something else')}, not a file.")
+        if most is not None and found.st_size > most:
+            raise UserError(f"'{shown}' is too large: {found.st_size:,} bytes; at most {most:,} are read.")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise missing(path) from None
+    except ValueError:
+        raise UserError(f"{shown!r} is no path: it holds a NUL or half a character.") from None
+    except OSError as error:
+        raise UserError(f"cannot read '{shown}': {error.strerror}.") from None
+    if not may_be_empty and not content.strip():
+        raise UserError(f"'{shown}' is empty.")
+    return content
+
+
+def read_text(path: Path, encoding: str | None = None, *, most: int | None = None, may_be_empty: bool = False) -> str:
+    """Return the text of a regular file; see `read_bytes` and `decode`.
+
+    Raises:
+        UserError: in one line, when there is no such file or its bytes are no text.
+    """
+    return decode(read_bytes(path, most=most, may_be_empty=may_be_empty), path, encoding)
+
+
+def decode(content: bytes, path: Path, encoding: str | None) -> str:
+    """Return the text of a file in UTF-8, with or without byte-order mark, or in the encoding that is named.
+
+    Raises:
+        UserError: for bytes the encoding does not allow (with line and byte), an encoding nobody knows, or one
+            that gives half characters (`unicode_escape` can).
+    """
+    name = check_encoding(encoding) if encoding else "utf-8-sig"
+    shown = path_shown(path)
+    try:
+        text = content.decode(name)
+        if encoding:
+            text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{shown}: read as {encoding} it holds half a surrogate pair, which is no character."
+        ) from None
+    except UnicodeDecodeError as error:
+        # Of the file itself: utf-8-sig counts from behind the mark.
+        start = error.start + (3 if name == "utf-8-sig" and content.startswith(codecs.BOM_UTF8) else 0)
+        line = content.count(b"\n", 0, start) + 1
+        byte = start - content.rfind(b"\n", 0, start)
+        raise UserError(
+            f"{shown}, line {line}, byte {byte}: not {encoding or 'UTF-8'} (0x{content[start : start + 1].hex()}). "
+            f"Save it as UTF-8 or name its encoding."
+        ) from None
+    except (UnicodeError, ValueError) as error:
+        raise UserError(f"{shown}: not {encoding}: {error}.") from None
+    return text
+
+
+def check_encoding(encoding: str) -> str:
+    """Return the name of a text encoding.
+
+    Raises:
+        UserError: when Python knows none of that name, or it is not one for text (`base64`, `undefined`).
+    """
+    try:
+        "".encode(encoding)
+    except (LookupError, ValueError):
+        raise UserError(f"unknown encoding {encoding!r}.{did_you_mean(encoding, _COMMON)}") from None
+    return encoding

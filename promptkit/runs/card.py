@@ -1,0 +1,88 @@
+"""The card of a prompt artifact: what prediction needs beside the tensors, checked field by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field
+
+from promptkit.checking import CheckedModel, Name, Size, checked, shortened
+from promptkit.errors import UserError
+from promptkit.runs.artifact import load_artifact
+
+CARD_FORMAT = 2
+# A whole number or a truth value would be cast without a word, and a double would lose digits.
+_TENSOR_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
+
+
+class BackboneCard(CheckedModel):
+    """The language model that a prompt belongs to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fingerprint: Name
+    engine: Name | None = None
+    architecture: Name
+    hidden_size: Size
+
+
+class Card(CheckedModel):
+    """All that prediction needs besides the tensors. A change of meaning raises `CARD_FORMAT`.
+
+    Attributes:
+        format: `CARD_FORMAT`, or 1: before the tokenizer was part of a model's fingerprint, and no engine named.
+        promptkit: the version that wrote it.
+        strategy: its name.
+        options: the strategy's own options, as JSON values.
+        templates: as they were used, after the strategy prepared them.
+        verbalizer: its source, or None with readout `head` and no label words.
+        readout, slots, labels, language, max_length, seed, clean, model: of the run.
+        backbone: what the model has to be.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1, 2]
+    promptkit: Name
+    strategy: Name
+    options: dict[str, Any]
+    templates: list[Name] = Field(min_length=1)
+    verbalizer: Name | None
+    readout: Literal["cloze", "head"]
+    slots: Literal["same", "first", "mean"]
+    labels: list[Name] = Field(min_length=2)
+    language: str
+    max_length: Size
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    clean: bool
+    model: Name
+    backbone: BackboneCard
+
+
+def load_prompt(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Card]:
+    """Read the artifact of a prompt.
+
+    Returns:
+        The tensors by name, float32 or float16 and finite, and the card.
+
+    Raises:
+        UserError: if it is no artifact, a field of its card is missing, unknown or of another type, it was written by
+            a newer promptkit, or a tensor holds something else than finite fractions.
+    """
+    tensors, values = load_artifact(path)
+    written = values.get("format")
+    if written not in (1, CARD_FORMAT) or isinstance(written, bool):
+        newer = isinstance(written, int) and written > CARD_FORMAT
+        hint = " A newer promptkit wrote it; update this one." if newer else ""
+        raise UserError(
+            f"'{path}' is a prompt artifact of format {shortened(written)}; this promptkit reads {CARD_FORMAT}.{hint}"
+        )
+    card = checked(Card, values, f"'{path}', card")
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _TENSOR_TYPES:
+            raise UserError(f"'{path}': tensor {shortened(name)} is of type {tensor.dtype}, not float32.")
+        if not np.isfinite(tensor).all():
+            raise UserError(f"'{path}': tensor {shortened(name)} holds NaN or infinity, which no prompt has.")
+    return tensors, card
