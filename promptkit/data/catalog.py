@@ -113,7 +113,7 @@ def _load_path(
     path = Path(data).expanduser()
     if not str(data) or not path.exists():
         # A bare word is taken for a misspelt name, anything that looks like a path for a path.
-        bare = path.name == str(data) and path.suffix.lower() not in (*FORMATS, *POLARITIES)
+        bare = path.name == str(data) and path.suffix.lower() not in (*FORMATS, *POLARITIES) and not path.is_symlink()
         if bare or not str(data):
             raise unknown("data set", str(data), known)
         raise missing(path)

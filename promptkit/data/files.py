@@ -9,7 +9,12 @@ from promptkit.errors import UserError, did_you_mean
 
 
 def missing(path: Path) -> UserError:
-    """Return the error for a path that does not exist, with the nearest name beside it."""
+    """Return the error for a path that does not exist, with the nearest name beside it.
+
+    A symbolic link that leads nowhere, or round in a circle, is there and still names no file.
+    """
+    if path.is_symlink():
+        return UserError(f"'{path}' is a symbolic link that leads to no file or folder.")
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
