@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptkit.data.cleaning import clean_task
+from promptkit.data.doubles import note_doubles
 from promptkit.data.files import missing
 from promptkit.data.readers import CARD, POLARITIES, read_folder, read_table
 from promptkit.data.splits import make_task
@@ -74,7 +75,8 @@ def load_task(
         task = replace(task, name=name) if name else task
     else:
         task = _load_path(data, columns, encoding, name, [*embedded, *registered])
-    return clean_task(task) if clean else task
+    # Once cleaned, for texts that differed before may be the same now.
+    return note_doubles(clean_task(task) if clean else task)
 
 
 def list_datasets(registry: Registry | None = None) -> list[DatasetCard]:

@@ -261,9 +261,8 @@ def _resolve(
 
 
 def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
-    for note in plan.task.notes:
-        if "fewer" in note:
-            plan.warn(note)
+    for caution in plan.task.cautions:
+        plan.warn(caution)
     for prompt in plan.prompts:
         if prompt.encoder.template_unknown:
             plan.warn(

@@ -49,6 +49,19 @@ def test_it_says_what_it_runs_and_ends_with_the_table(call: Call, pool: Callable
     assert lines[-1] == "report:  promptkit report mine --out report.html"
 
 
+def test_test_texts_in_train_are_noted_first_and_below_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "dev", "test"):
+        Path("set").mkdir(exist_ok=True)
+        Path(f"set/{split}.tsv").write_text("label\ttext\npositive\tfine\nnegative\tdull\n", encoding="utf-8")
+    assert main(["compare", "--strategies", "none", "--shots", "full", "--data", "set"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("note: 2 of 2 test texts stand in the data's train as well, e.g. 'fine': ")
+    assert sum("2 of 2 test texts stand in the data's train" in line for line in lines[2:]) == 1
+
+
 def test_again_it_runs_nothing_and_prints_the_same_table(call: Call, pool: Callable[..., Pool]) -> None:
     pool()
     arguments = ("--strategies", "soft", "--shots", "4", "--seeds", "1", "--quiet", "--no-times")
