@@ -19,6 +19,7 @@ from promptkit.running.config import RunConfig
 from promptkit.running.plan import Inputs
 from promptkit.running.record import scores, task_info
 from promptkit.runs.baseline import BaselineRecord
+from promptkit.runs.files import folder_name
 from promptkit.runs.record import Cost, LearntParameters, Seconds
 from promptkit.runs.stored import PlannedCell
 from promptkit.version import __version__
@@ -48,7 +49,7 @@ class Baseline:
         """What the store calls it."""
         shots = "full" if self.config.shots is None else f"{self.config.shots}shot"
         stem = f"{self.place.strategy}-{self.task.name}-{shots}-s{self.config.seed}"
-        return f"{stem}-{self.place.key[:8]}"
+        return f"{folder_name(stem)}-{self.place.key[:8]}"
 
     def measure(self) -> tuple[BaselineRecord, list[int], list[int]]:
         """Fit it and judge it; return its record, and true and predicted classes of the test split."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from promptkit.errors import UserError
-from promptkit.runs.files import partial_name, sync_folder
+from promptkit.runs.files import folder_name, partial_name, sync_folder
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
@@ -57,8 +57,7 @@ class RunDirectory:
             UserError: if `out` exists, or its folder cannot be written.
         """
         if out is None:
-            stem = re.sub(r"[^\w.+-]+", "-", default_stem).strip("-.") or "run"
-            return cls((runs or Path("runs")).absolute(), stem, numbered=True)
+            return cls((runs or Path("runs")).absolute(), folder_name(default_stem), numbered=True)
         # Resolved, for a directory cannot be renamed onto a symbolic link.
         target = out.expanduser().resolve()
         if os.path.lexists(target):
