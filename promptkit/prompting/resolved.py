@@ -14,6 +14,7 @@ import numpy as np
 from promptkit.data import Batch, Batcher, Example, Task
 from promptkit.errors import UserError
 from promptkit.prompting import Encoded, Encoder, ResolvedVerbalizer, Template, TokenizerFace, Verbalizer
+from promptkit.prompting.verbalizer import advise_words
 
 SlotRule = Literal["same", "first", "mean"]
 
@@ -118,8 +119,8 @@ def resolve_prompt(
         )
     if verbalizer is None:
         raise UserError(
-            f"no label words are known for the labels {', '.join(labels)}: give --verbalizer "
-            f"'{'; '.join(f'{label}=WORD' for label in labels)}', or choose --readout head."
+            f"no label words are known for the labels {', '.join(labels)}: give "
+            f"{advise_words(labels)}, or choose --readout head."
         )
     resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
     encoder = Encoder(template, tokenizer, mask_slots=resolved.slots, max_length=max_length)
