@@ -16,7 +16,7 @@ from promptkit.comparison.experiment import Experiment
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.running.config import RunConfig
-from promptkit.running.plan import Inputs
+from promptkit.running.plan import Inputs, check_metrics
 from promptkit.running.record import scores, task_info
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.files import folder_name
@@ -101,6 +101,7 @@ def _baseline(experiment: Experiment, inputs: Inputs, name: str, shots: Any, see
     task = inputs.task(config)
     if not task.train:
         raise UserError(f"data '{task.name}' has nothing to train on.")
+    check_metrics(config, task)
     parts = [__version__, name, _library_version(), task.fingerprint, list(task.labels), task.language]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return Baseline(PlannedCell(name, "", "baseline", shots, seed, key), config, task)

@@ -192,8 +192,8 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
     inputs = inputs or Inputs()
     entry = get_host().strategy(config.strategy)
     strategy = entry.cls(parse_options(entry.cls, config.options))
-    _check_metrics(config)
     task = inputs.task(config)
+    check_metrics(config, task)
     sources = config.templates or strategy.defaults.templates_for(task.language)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
     strategy.check(config.readout, templates)
@@ -224,14 +224,14 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
     )
 
 
-def _check_metrics(config: RunConfig) -> None:
-    """Refuse a misspelt metric now: after the training it would cost the whole run."""
+def check_metrics(config: RunConfig, task: Task) -> None:
+    """Refuse a misspelt metric, or one for other classes, now: after the training it would cost the whole run."""
     if config.metrics:
-        from promptkit.evaluation import load_metric
+        from promptkit.evaluation import check_metric
 
         registry = {name: entry.path for name, entry in get_host().metrics.items()}
         for name in config.metrics:
-            load_metric(name, registry)
+            check_metric(name, task.labels, registry)
 
 
 def _resolve(
