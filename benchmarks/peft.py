@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from promptkit.errors import UserError
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL
 
 HERE = Path(__file__).resolve().parent
+IMPORTS = "import torch, transformers, peft, safetensors"
 REQUIREMENTS = ("torch==2.13.0", "transformers>=5,<6", "peft>=0.17,<1", "numpy", "safetensors")
 SAME_LOSS = 1e-3
 TITLES = {"promptkit": "promptkit", "peft": "PyTorch + PEFT", "lean": "PyTorch, lean"}
@@ -113,15 +115,51 @@ def count(text: str) -> int:
     return number
 
 
+def check_outputs(*paths: Path | None) -> None:
+    """Refuse files that could not be written once everything is measured.
+
+    Raises:
+        UserError: if one is a folder, lies in none, or may not be written.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise UserError(f"'{path}' is a folder; name a file.")
+        if not path.parent.is_dir():
+            raise UserError(f"there is no folder '{path.parent}' to write '{path.name}' into.")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise UserError(f"'{path}' may not be written.")
+
+
+def given_python(name: str) -> str:
+    """Return the Python of a path, or of a name on the search path, as an absolute path.
+
+    Links stay, for a virtual environment's Python is one.
+
+    Raises:
+        UserError: if it cannot be started, or lacks a package.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise UserError(f"--torch-python: there is no program '{name}'.")
+    python = str(Path(found).absolute())
+    done = subprocess.run([python, "-I", "-c", IMPORTS], capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        raise UserError(f"--torch-python: '{name}' cannot run PyTorch's side: {said}")
+    return python
+
+
 def torch_python(options: argparse.Namespace) -> str:
     """Return PyTorch's Python, installing its environment first if asked to."""
     if options.torch_python:
-        return str(options.torch_python.absolute())
+        return given_python(options.torch_python)
     python = options.install.absolute() / "bin" / "python"
     if not python.exists():
         print(f"making {options.install}: {', '.join(REQUIREMENTS)}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(options.install)], check=True)
-    has_all = [str(python), "-I", "-c", "import torch, transformers, peft, safetensors"]
+    has_all = [str(python), "-I", "-c", IMPORTS]
     if subprocess.run(has_all, capture_output=True).returncode:
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
     return str(python)
@@ -281,6 +319,7 @@ def describe(about: Result, host: Result, first: dict[str, Result]) -> list[str]
 def main() -> None:
     """Measure and print."""
     options = parse_arguments()
+    check_outputs(options.out, options.markdown)
     host = machine()
     if host["load_before"] > QUIET_LOAD:
         print(f"warning: load average {host['load_before']:.2f}; the machine is not idle", file=sys.stderr)
@@ -321,4 +360,5 @@ if __name__ == "__main__":
     try:
         main()
     except UserError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

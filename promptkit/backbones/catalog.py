@@ -9,7 +9,7 @@ from pathlib import Path
 
 from promptkit.backbones.engines import choose_engine
 from promptkit.backbones.face import Engine
-from promptkit.errors import UserError, unknown
+from promptkit.errors import UserError, did_you_mean, unknown
 
 Registry = Mapping[str, Callable[[], Path]]
 _HUB_FILES = [
@@ -54,7 +54,8 @@ def find_model(
     """Return the checkpoint directory for a model's name.
 
     Args:
-        name: a shipped or registered name, a directory, or a Hub id such as `google-bert/bert-base-uncased`.
+        name: a shipped or registered name, a directory, or a Hub id such as `google-bert/bert-base-uncased`, or
+            `bert-base-chinese`, for the oldest ones have no owner.
         registry: models that plugins registered.
         download: whether a Hub id may be fetched; without it only the local Hub cache is looked at.
         mirror: base URL of a Hub mirror; asking for one asks for the download as well.
@@ -73,12 +74,20 @@ def find_model(
         return path
     if path.is_file():
         raise UserError(f"model '{name}' is a file; give the checkpoint's directory.")
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        return _from_hub(name, download=download or mirror is not None, mirror=mirror)
-    raise unknown("model", name, [card.name for card in list_models(registered)])
+    known = [card.name for card in list_models(registered)]
+    if not re.fullmatch(r"([\w.-]+/)?[\w.-]+", name):
+        raise unknown("model", name, known)
+    if "/" in name or download or mirror is not None:
+        near = "" if "/" in name else did_you_mean(name, known)
+        return _from_hub(name, download=download or mirror is not None, mirror=mirror, hint=near)
+    try:
+        return _from_hub(name, download=False, mirror=None)
+    except UserError:
+        raise UserError(f"{unknown('model', name, known)} If it is a model of the Hub, add --download.") from None
 
 
-def _from_hub(name: str, *, download: bool, mirror: str | None) -> Path:
+def _from_hub(name: str, *, download: bool, mirror: str | None, hint: str = "") -> Path:
+    """Return the folder of a Hub model; `hint` ends the error of a download that fails."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
@@ -92,5 +101,5 @@ def _from_hub(name: str, *, download: bool, mirror: str | None) -> Path:
                 "(--mirror URL for another host)."
             ) from None
         reason = str(error).split("\n")[0][:200]
-        raise UserError(f"model '{name}' could not be downloaded: {reason}") from None
+        raise UserError(f"model '{name}' could not be downloaded: {reason.rstrip('.')}.{hint}") from None
     return Path(found)

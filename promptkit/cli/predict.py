@@ -17,6 +17,8 @@ from promptkit.cli.options import (
     OtherModelOption,
     SecondTextOption,
     StoreOption,
+    TextBColumnOption,
+    TextColumnOption,
 )
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
@@ -26,14 +28,25 @@ if TYPE_CHECKING:
     from promptkit.running.predictor import Prediction
 
 _STANDARD_INPUT = Path("standard input")
+# Files that are tables with a header; a `.txt` is lines, as are standard input and whatever else.
+_TABLES = (".csv", ".tsv", ".jsonl")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A text to classify; `place` names it in errors."""
+    """A text to classify.
+
+    Attributes:
+        text: as it stands; in a line, a second text may follow behind a tab.
+        place: what errors call it.
+        text_b: the second text, from a column of its own.
+        is_row: whether it comes from a table, where a tab is part of the text.
+    """
 
     text: str
     place: str
+    text_b: str | None = None
+    is_row: bool = False
 
 
 def register(app: typer.Typer) -> None:
@@ -53,11 +66,14 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option(
                 metavar="F",
-                help="One text a line; with {text_b} two, separated by a tab. '-' is standard input.",
+                help="A table (.csv, .tsv, .jsonl), or one text a line; with {text_b} two, separated by a tab. "
+                "'-' is standard input.",
             ),
         ] = None,
+        text_column: TextColumnOption = None,
+        text_b_column: TextBColumnOption = None,
         encoding: Annotated[
-            str | None, typer.Option(metavar="NAME", help="Encoding of the lines, if not UTF-8.")
+            str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")
         ] = None,
         model: OtherModelOption = None,
         device: DeviceOption = "auto",
@@ -69,7 +85,8 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> None:
         """Print label, probability and text of every text."""
-        lines = read_lines(text or [], text_b, file, encoding)
+        columns = (text_column, text_b_column)
+        lines = read_lines(text or [], text_b, file, encoding, columns)
         with keyboard_interrupts():
             from promptkit.running.predictor import load
             from promptkit.runs import resolve_run
@@ -81,14 +98,29 @@ def register(app: typer.Typer) -> None:
             typer.echo(_as_json(row, prediction) if as_json else _as_line(row, prediction))
 
 
-def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encoding: str | None) -> list[Line]:
-    """Return the texts of the command line, of a file or of standard input; blank lines are left out.
+def read_lines(
+    texts: Sequence[str],
+    text_b: str | None,
+    file: str | None,
+    encoding: str | None,
+    columns: tuple[str | None, str | None] = (None, None),
+) -> list[Line]:
+    """Return the texts of the command line, of a file or of standard input; blank ones of files are left out.
+
+    Args:
+        texts: of the command line.
+        text_b: the second text of the only one.
+        file: a table or a file of lines; `-` is standard input.
+        encoding: of the file.
+        columns: of a table, of the text and of the second one; None looks for a usual name.
 
     Raises:
-        UserError: if there is no text, or more than one source of texts.
+        UserError: if there is no text, more than one source of texts, or a column that cannot be told.
     """
     if texts and file:
         raise UserError("give texts or --file, not both.")
+    if columns != (None, None) and not _is_table(file):
+        raise UserError(f"--text-column and --text-b-column are for tables: a --file that ends in {_listed()}.")
     if text_b is not None and len(texts) != 1:
         raise UserError("--text-b goes with exactly one TEXT; in a file the second text stands behind a tab.")
     if texts:
@@ -96,7 +128,30 @@ def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encod
             if not text.strip():
                 raise UserError(f"text {number} is empty.")
         return [Line(text, f"text {number}") for number, text in enumerate(texts, 1)]
+    if file is not None and _is_table(file):
+        return _rows_of(Path(file).expanduser(), encoding, columns)
     return _lines_of(file or "-", encoding, asked=file is not None)
+
+
+def _is_table(file: str | None) -> bool:
+    return file is not None and Path(file).suffix.lower() in _TABLES
+
+
+def _listed() -> str:
+    return f"{', '.join(_TABLES[:-1])} or {_TABLES[-1]}"
+
+
+def _rows_of(path: Path, encoding: str | None, columns: tuple[str | None, str | None]) -> list[Line]:
+    from promptkit.data.tables import Columns, read_texts
+
+    rows = read_texts(path, Columns(text=columns[0], text_b=columns[1]), encoding)
+    filled = [row for row in rows if row.text]
+    if not filled:
+        raise UserError(f"'{path}' holds no text.")
+    if len(filled) < len(rows):
+        count = len(rows) - len(filled)
+        typer.echo(f"warning: {count} {'row' if count == 1 else 'rows'} left out: the text is empty", err=True)
+    return [Line(row.text, f"{path}, line {row.line}", row.text_b, is_row=True) for row in filled]
 
 
 def _lines_of(file: str, encoding: str | None, *, asked: bool) -> list[Line]:
@@ -138,6 +193,14 @@ def to_fields(lines: Sequence[Line], text_b: str | None, templates: Sequence[str
         return [{"text": line.text.strip()} for line in lines]
     rows = []
     for line in lines:
+        if line.is_row:
+            if line.text_b is None:
+                raise UserError(
+                    f"{line.place}: the run's template has {{text_b}}, and the table no such column; name one with "
+                    "--text-b-column."
+                )
+            rows.append({"text": line.text, "text_b": line.text_b})
+            continue
         columns = line.text.split("\t")
         if len(columns) != 2:
             raise UserError(

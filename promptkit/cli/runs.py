@@ -135,10 +135,10 @@ def export(
         chosen = list({run.id: run for run in map(opened.find, runs)}.values()) if runs else opened.runs()
     if not chosen:
         raise UserError(f"the store '{store}' holds no runs to export.")
-    deleted = export_runs(chosen, out)
+    missing = export_runs(chosen, out)
     typer.echo(f"wrote {len(chosen)} {'run' if len(chosen) == 1 else 'runs'} to {out}")
-    for name in deleted:
-        typer.echo(f"warning: the prompt of run '{name}' was deleted; what is left of the run was written.", err=True)
+    for sentence in missing:
+        typer.echo(f"warning: {sentence}", err=True)
 
 
 def _summary(run: StoredRun) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from promptkit.comparison.experiment import Experiment
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.running.config import RunConfig
-from promptkit.running.plan import Inputs
+from promptkit.running.plan import Inputs, check_metrics
 from promptkit.running.record import scores, task_info
 from promptkit.runs.baseline import BaselineRecord
+from promptkit.runs.files import folder_name
 from promptkit.runs.record import Cost, LearntParameters, Seconds
 from promptkit.runs.stored import PlannedCell
 from promptkit.version import __version__
@@ -48,7 +49,7 @@ class Baseline:
         """What the store calls it."""
         shots = "full" if self.config.shots is None else f"{self.config.shots}shot"
         stem = f"{self.place.strategy}-{self.task.name}-{shots}-s{self.config.seed}"
-        return f"{stem}-{self.place.key[:8]}"
+        return f"{folder_name(stem)}-{self.place.key[:8]}"
 
     def measure(self) -> tuple[BaselineRecord, list[int], list[int]]:
         """Fit it and judge it; return its record, and true and predicted classes of the test split."""
@@ -100,6 +101,7 @@ def _baseline(experiment: Experiment, inputs: Inputs, name: str, shots: Any, see
     task = inputs.task(config)
     if not task.train:
         raise UserError(f"data '{task.name}' has nothing to train on.")
+    check_metrics(config, task)
     parts = [__version__, name, _library_version(), task.fingerprint, list(task.labels), task.language]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return Baseline(PlannedCell(name, "", "baseline", shots, seed, key), config, task)

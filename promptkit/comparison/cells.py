@@ -10,6 +10,7 @@ from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
 from promptkit.running.plan import Inputs, Plan, make_plan
+from promptkit.runs.files import folder_name
 from promptkit.runs.stored import PlannedCell, Shots
 
 ZERO_SHOT = "hard"
@@ -118,7 +119,7 @@ class _Builder:
         self.places.append(place)
         if plan.key not in self.cells:
             title = ", ".join(part for part in (plan.strategy.name, variant, _said(shots), f"seed {seed}") if part)
-            self.cells[plan.key] = Cell(plan.key, f"{plan.stem}-{plan.key[:8]}", plan.config, title)
+            self.cells[plan.key] = Cell(plan.key, f"{folder_name(plan.stem)}-{plan.key[:8]}", plan.config, title)
 
 
 def _said(shots: Shots) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,8 @@ def compare(
     inputs = Inputs()
     baselines = list(plan_baselines(experiment, inputs))
     grid = make_grid(experiment, inputs)
+    # The first baseline is the majority class, on all the data.
+    grid = replace(grid, notes=(*grid.notes, *baselines[0].task.cautions))
     spec = {**experiment.model_dump(mode="json"), "notes": list(grid.notes)}
     places = (*(baseline.place for baseline in baselines), *grid.places)
     if dry:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from promptkit.checking import missing, path_shown, user_path
 from promptkit.data.cleaning import clean_task
+from promptkit.data.doubles import note_doubles
 from promptkit.data.readers import CARD, POLARITIES, read_folder, read_table
 from promptkit.data.splits import make_task
 from promptkit.data.tables import FORMATS, Columns
@@ -75,7 +76,8 @@ def load_task(
         task = replace(task, name=name) if name else task
     else:
         task = _load_path(data, columns, encoding, name, [*embedded, *registered])
-    return clean_task(task) if clean else task
+    # Once cleaned, for texts that differed before may be the same now.
+    return note_doubles(clean_task(task) if clean else task)
 
 
 def list_datasets(registry: Registry | None = None) -> list[DatasetCard]:
@@ -114,7 +116,7 @@ def _load_path(
     path = user_path(data)
     if not str(data) or not os.path.exists(path):
         # A bare word is taken for a misspelt name, anything that looks like a path for a path.
-        bare = path.name == str(data) and path.suffix.lower() not in (*FORMATS, *POLARITIES)
+        bare = path.name == str(data) and path.suffix.lower() not in (*FORMATS, *POLARITIES) and not path.is_symlink()
         if bare or not str(data):
             raise unknown("data set", path_shown(data), known)
         raise missing(path)

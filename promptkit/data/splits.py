@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from promptkit.data.doubles import Key, drawn_doubles, text_key
 from promptkit.data.readers import RawData
 from promptkit.data.task import Example, Task
 from promptkit.errors import UserError, unknown
@@ -23,7 +24,8 @@ def make_task(raw: RawData, *, name: str | None = None, language: str | None = N
 
     train, dev and test stay as they are. Without dev, a tenth of train becomes dev. Without test, the dev set
     is what the data is judged by, so it becomes test and a tenth of train becomes dev. Data in one piece, or
-    train alone, is split 80/10/10. Carving is stratified by label and always the same.
+    train alone, is split 80/10/10. Carving is stratified by label and always the same, and a text that is there
+    several times goes to one side as a whole.
 
     Args:
         raw: what a reader read.
@@ -98,21 +100,55 @@ def _arrange(
 
 
 def _carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) -> tuple[Examples, ...]:
-    """Split off `parts` tenths of each class; what remains comes first. Order in the file is kept."""
+    """Split off `parts` tenths of each class; what remains comes first. Order in the file is kept.
+
+    What is drawn are texts, each with all its rows: on both sides it would be known before it is asked for.
+    """
     rng = np.random.default_rng(SPLIT_SEED)
     chosen: list[list[int]] = [[] for _ in range(parts + 1)]
+    side: dict[Key, int] = {}
     for label in labels:
-        rows = [row for row, example in enumerate(examples) if example.label == label]
-        if 0 < len(rows) <= parts:
+        rows_of: dict[Key, list[int]] = {}
+        for row, example in enumerate(examples):
+            if example.label == label:
+                rows_of.setdefault(text_key(example), []).append(row)
+        if 0 < len(rows_of) <= parts:
             raise UserError(
-                f"data '{title}': class '{label}' is too small to split: {len(rows)} of at least {parts + 1}."
+                f"data '{title}': class '{label}' is too small to split: {len(rows_of)} of at least {parts + 1}"
+                f"{' different texts' if len(rows_of) < sum(map(len, rows_of.values())) else ''}."
             )
-        size = max(1, round(CARVED * len(rows))) if rows else 0
-        order = rng.permutation(len(rows))
-        for part in range(parts):
-            chosen[part + 1] += [rows[i] for i in order[part * size : (part + 1) * size]]
-        chosen[0] += [rows[i] for i in order[parts * size :]]
+        texts = list(rows_of)
+        in_turn = [texts[i] for i in rng.permutation(len(texts))]
+        for part, keys in enumerate(_deal({key: len(rows_of[key]) for key in in_turn}, parts)):
+            for key in keys:
+                # A text of two classes follows its first one.
+                chosen[side.setdefault(key, part)] += rows_of[key]
     return tuple(tuple(examples[row] for row in sorted(part)) for part in chosen)
+
+
+def _deal(counts: Mapping[Key, int], parts: int) -> list[list[Key]]:
+    """Deal the texts of a class: part 0 gets what the others, each a tenth of all rows at most, do not take.
+
+    Args:
+        counts: text -> how many rows it has, in the order they are dealt in.
+        parts: how many tenths; each gets at least one text.
+    """
+    size = max(1, round(CARVED * sum(counts.values())))
+    left = dict(counts)
+    dealt: list[list[Key]] = []
+    for later in range(parts, 0, -1) if counts else ():
+        taken: list[Key] = []
+        room = size
+        for key, count in left.items():
+            if not room or len(left) - len(taken) <= later:
+                break
+            if count <= room:
+                taken.append(key)
+                room -= count
+        dealt.append(taken or [min(left, key=left.__getitem__)])
+        for key in dealt[-1]:
+            del left[key]
+    return [list(left), *dealt]
 
 
 def draw_shots(task: Task, shots: int | None, seed: int) -> Task:
@@ -143,10 +179,10 @@ def draw_shots(task: Task, shots: int | None, seed: int) -> Task:
             f"{shots} shots are more than data '{task.name}' has: class '{short[0]}' has {there} in train."
         )
     dev, short = _draw(task.dev, task.labels, shots, np.random.default_rng([seed, 1]))
-    notes = list(task.notes)
+    cautions = [*task.cautions, *drawn_doubles(train, task.test)]
     if short:
-        notes.append(f"dev has fewer than {shots} examples of {', '.join(short)}: all of them are used")
-    return replace(task, train=train, dev=dev, notes=tuple(notes))
+        cautions.append(f"dev has fewer than {shots} examples of {', '.join(short)}: all of them are used")
+    return replace(task, train=train, dev=dev, cautions=tuple(cautions))
 
 
 def _draw(

@@ -42,21 +42,25 @@ class Rows:
     dropped: int = 0
 
 
+@dataclass(frozen=True)
+class PlainText:
+    """A text of a table without its label; `line` is where its row begins, from 1."""
+
+    line: int
+    text: str
+    text_b: str | None = None
+
+
 def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows:
     """Read one table. `.csv` is comma separated with quotes, `.tsv` and `.txt` tab separated without.
 
     Raises:
         UserError: naming the file and, where there is one, the line.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise unknown("data format", path.suffix or path.name, FORMATS)
-    text = read_text(path, encoding)
-    header, rows = FORMATS[path.suffix.lower()](text, path)
+    header, rows = _open(path, encoding)
     column_text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
     column_label = _column(path, "label", header, columns.label, LABEL_COLUMNS)
-    column_text_b = None
-    if columns.text_b is not None or any(name.lower() in TEXT_B_COLUMNS for name in header):
-        column_text_b = _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)
+    column_text_b = _second_column(path, header, columns)
     examples, dropped = [], 0
     for line, cells in rows:
         label = cells[column_label].strip()
@@ -76,29 +80,77 @@ def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows
     return Rows(tuple(examples), dropped)
 
 
+def read_texts(path: Path, columns: Columns, encoding: str | None = None) -> tuple[PlainText, ...]:
+    """Read the texts of one table, empty ones too; no column of labels is looked for.
+
+    Raises:
+        UserError: naming the file and, where there is one, the line.
+    """
+    header, rows = _open(path, encoding)
+    text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
+    text_b = _second_column(path, header, columns)
+    return tuple(
+        PlainText(line, cells[text].strip(), None if text_b is None else cells[text_b].strip())
+        for line, cells in rows
+    )
+
+
+def _open(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row]]:
+    """Return the header and the rows of a table."""
+    if path.suffix.lower() not in FORMATS:
+        raise unknown("data format", path.suffix or path.name, FORMATS)
+    header, rows = FORMATS[path.suffix.lower()](read_text(path, encoding), path)
+    for name in header:
+        # Columns without a name, as spreadsheets leave them behind the last one, cannot be asked for.
+        if name and header.count(name) > 1:
+            raise UserError(f"{path}: the column '{_short(name)}' is there {_times(header.count(name))}.")
+    return header, rows
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
+
+
+def _second_column(path: Path, header: Sequence[str], columns: Columns) -> int | None:
+    """Return the place of the second text; None where none is asked for and none is there."""
+    if columns.text_b is None and not any(name.lower() in TEXT_B_COLUMNS for name in header):
+        return None
+    return _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)
+
+
 def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usual: Sequence[str]) -> int:
     """Return the place of a column, by its name or by a usual one in any case."""
     there = ", ".join(f"'{_short(column)}'" for column in header)
     if name is not None:
         if name in header:
             return header.index(name)
-        raise UserError(f"{path}: no {kind} column '{name}'.{did_you_mean(name, header)} Columns there are: {there}.")
-    lower = [column.lower() for column in header]
+        hint = _other_separator(path, header)
+        near = "" if hint else did_you_mean(name, header)
+        raise UserError(f"{path}: no {kind} column '{name}'.{near} Columns there are: {there}. {hint}")
     for candidate in usual:
-        if candidate in lower:
-            return lower.index(candidate)
-    raise UserError(
-        f"{path}: no {kind} column ({', '.join(usual)}). Columns there are: {there}. Name the one to use."
-    )
+        places = [place for place, column in enumerate(header) if column.lower() == candidate]
+        if len(places) > 1:
+            both = " and ".join(f"'{header[place]}'" for place in places)
+            raise UserError(f"{path}: the {kind} column could be {both}. Name the one to use.")
+        if places:
+            return places[0]
+    hint = _other_separator(path, header) or "Name the one to use."
+    raise UserError(f"{path}: no {kind} column ({', '.join(usual)}). Columns there are: {there}. {hint}")
+
+
+def _other_separator(path: Path, header: Sequence[str]) -> str:
+    """Return a hint for a table whose only column is a whole header, written with another sign; or nothing."""
+    own = {".csv": ",", ".tsv": "\t", ".txt": "\t"}.get(path.suffix.lower())
+    signs = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+    for sign, called in signs.items():
+        if own and len(header) == 1 and sign in header[0]:
+            return f"They look separated by {called}; '{path.suffix}' takes {signs[own]}: save the table that way."
+    return ""
 
 
 def _short(text: str, most: int = 30) -> str:
     """Return a column name that fits a line, for a file without header has whole texts there."""
     return text if len(text) <= most else text[: most - 3] + "..."
-
-
-# The csv module's own limit is global, and other libraries lift it.
-_LONGEST_FIELD = 131_072
 
 
 def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
@@ -109,16 +161,16 @@ def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
     def numbered() -> Iterator[Row]:
         while True:
             line = reader.line_num + 1
+            # The limit on a field is the whole process's, and no field is longer than the file.
+            limit = csv.field_size_limit(min(len(text), 2**31 - 1))
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
                 raise UserError(f"{path}, line {line}: not valid CSV: {error}.") from None
-            if any(len(cell) > _LONGEST_FIELD for cell in cells):
-                raise UserError(
-                    f"{path}, line {line}: not valid CSV: field larger than field limit ({_LONGEST_FIELD})."
-                )
+            finally:
+                csv.field_size_limit(limit)
             yield line, cells
 
     return _headed(numbered(), path)

@@ -40,6 +40,7 @@ class Task:
         test: examples that only the final figure comes from.
         language: ISO 639-1 code of the texts, which default templates and label words go by.
         notes: what was done to the data on the way in and the user should know, a sentence each.
+        cautions: what is a reason to doubt figures on this data, a sentence each; a run warns of them.
 
     Raises:
         UserError: fewer than two labels, a label twice, or an example whose label is not among them.
@@ -52,6 +53,7 @@ class Task:
     test: tuple[Example, ...]
     language: str = "en"
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse labels that no classifier could use."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import itertools
 import math
 import os
 import sys
@@ -29,8 +30,12 @@ BUILT_IN_METRICS: Mapping[str, Path] = types.MappingProxyType(
     {
         "accuracy": _METRICS / "accuracy" / "accuracy.py",
         "f1": _METRICS / "f1_macro" / "f1_macro.py",
+        "f1_positive": _METRICS / "f1_positive" / "f1_positive.py",
     }
 )
+_TWO_CLASSES = frozenset({"f1_positive"})
+# What a record's scores hold besides metrics.
+_NO_METRICS = frozenset({"n", "majority"})
 
 
 def compute(
@@ -43,18 +48,18 @@ def compute(
     """Compute metrics of predicted classes.
 
     Args:
-        names: metrics, as `load_metric` takes them.
+        names: metrics, as `load_metric` takes them; one that is there twice counts once.
         predictions: predicted class indices, (N,).
         references: true class indices, (N,).
         labels: class names, (C,). A metric that is defined on strings gets these instead of the indices.
         registry: further metrics, name -> path of a metric module (those that plugins register).
 
     Returns:
-        Value name -> value, in the order of `names`. A value name that is already there is written
-        `METRIC_VALUE`.
+        Value name -> value, in the order of `names`. A value name that is already there, or stands for something
+        else in a record (`n`, `majority`), is written `METRIC_VALUE`, and numbered if that is there too.
 
     Raises:
-        UserError: for an unknown metric, or one that fails or gives something else than numbers.
+        UserError: for an unknown metric, one that is for other classes, fails or gives something else than numbers.
         ValueError: for no examples, unequal lengths, or an index that is no class.
     """
     predicted, true = [int(index) for index in predictions], [int(index) for index in references]
@@ -63,23 +68,34 @@ def compute(
     if not all(0 <= index < len(labels) for index in (*predicted, *true)):
         raise ValueError(f"class indices must lie between 0 and {len(labels) - 1}")
     values: dict[str, float] = {}
-    for name in names:
-        metric = load_metric(name, registry)
+    for name in dict.fromkeys(names):
+        metric = check_metric(name, labels, registry)
         columns: tuple[list[Any], list[Any]] = (predicted, true)
         if _takes_strings(metric):
             columns = ([labels[index] for index in predicted], [labels[index] for index in true])
         for key, value in _numbers(name, metric, *columns).items():
-            values[f"{_short(name)}_{key}" if key in values else key] = value
+            values[_free(key, _short(name), values)] = value
     return values
+
+
+def check_metric(name: str, labels: Sequence[str], registry: Mapping[str, Path] | None = None) -> Any:
+    """Return a metric as `load_metric` does, if it can be computed for these classes.
+
+    Raises:
+        UserError: as `load_metric`; or if the metric is for two classes and there are others.
+    """
+    if name in _TWO_CLASSES and len(labels) != 2:
+        raise UserError(f"metric '{name}' is for data of two classes; there are {len(labels)}: {', '.join(labels)}.")
+    return load_metric(name, registry)
 
 
 def load_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
     """Return a metric as an `evaluate.EvaluationModule`, ready to `compute`.
 
     Args:
-        name: `accuracy`, `f1` (macro), a name in `registry`, a path to an `evaluate` metric module (a `.py`
-            file, or a folder that holds one of its own name), or `hub:NAME` for one from the Hugging Face
-            Hub. Only the last touches the network.
+        name: `accuracy`, `f1` (macro), `f1_positive` (of the second of two classes), a name in `registry`, a path to
+            an `evaluate` metric module (a `.py` file, or a folder that holds one of its own name), or `hub:NAME` for
+            one from the Hugging Face Hub. Only the last touches the network.
         registry: further metrics, name -> path of a metric module.
 
     Raises:
@@ -155,6 +171,13 @@ def _numbers(name: str, metric: Any, predictions: list[Any], references: list[An
         if not math.isfinite(value):
             raise UserError(f"metric '{name}' gave {value} for '{key}'")
     return numbers
+
+
+def _free(key: str, metric: str, taken: Mapping[str, float]) -> str:
+    """Return the name a value goes by: its own, else one with the metric's, else a numbered one."""
+    long = f"{metric}_{key}"
+    names = itertools.chain((key, long), (f"{long}_{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken and name not in _NO_METRICS)
 
 
 def _short(name: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RESERVED: dict[str, frozenset[str]] = {
     "data set": frozenset({"reviews-en", "reviews-zh"}),
     "model": frozenset({"promptkit-mini"}),
-    "metric": frozenset({"accuracy", "f1", "f1_macro"}),
+    "metric": frozenset({"accuracy", "f1", "f1_macro", "f1_positive"}),
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

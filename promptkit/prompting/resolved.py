@@ -17,7 +17,7 @@ from promptkit.errors import UserError
 from promptkit.prompting.encoder import Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.template import Template
-from promptkit.prompting.verbalizer import ResolvedVerbalizer, Verbalizer
+from promptkit.prompting.verbalizer import ResolvedVerbalizer, Verbalizer, advise_words
 
 SlotRule = Literal["same", "first", "mean"]
 
@@ -117,8 +117,8 @@ def resolve_prompt(
             )
         if verbalizer is None:
             raise UserError(
-                f"no label words are known for the labels {', '.join(labels)}: give --verbalizer "
-                f"'{'; '.join(f'{label}=WORD' for label in labels)}', or choose --readout head."
+                f"no label words are known for the labels {', '.join(labels)}: give "
+                f"{advise_words(labels)}, or choose --readout head."
             )
         resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
     encoder = Encoder(

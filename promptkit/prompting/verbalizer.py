@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -9,11 +10,9 @@ from typing import Literal
 
 from promptkit.backbones.face import Tokenizer as TokenizerFace
 from promptkit.errors import UserError, did_you_mean
+from promptkit.prompting.words import HOW, parse_classes, quote_name, spelt
 
 SlotRule = Literal["same", "first", "mean"]
-_SEPARATORS = "=,;\n"
-# Full-width signs, as a Chinese keyboard types them, separate as well.
-_FULL_WIDTH = str.maketrans("＝，；", "=,;")
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,7 @@ class Verbalizer:
         classes: pairs of a label and its words, in the order written.
 
     Raises:
-        UserError: for fewer than two classes, a label twice, a class without words, a word twice, or a
-            separator (`=`, `,`, `;`, end of line) within a label or word.
+        UserError: for fewer than two classes, a label twice, a class without words, or a word twice.
     """
 
     classes: tuple[tuple[str, tuple[str, ...]], ...]
@@ -51,19 +49,13 @@ class Verbalizer:
     def parse(cls, source: str) -> Verbalizer:
         """Read `positive=great,wonderful; negative=terrible,bad`; an end of line does for a semicolon.
 
+        A label or word that holds a separator (`=`, `,`, `;`, end of line) stands in double quotes, in which a double
+        quote is doubled: `"so, so"=okay; good=fine`.
+
         Raises:
             UserError: for what is not a verbalizer; see the class.
         """
-        classes: list[tuple[str, tuple[str, ...]]] = []
-        for entry in source.translate(_FULL_WIDTH).replace("\n", ";").split(";"):
-            if not entry.strip():
-                continue
-            label, equals, words = entry.partition("=")
-            if not equals:
-                raise UserError(f"verbalizer: expected label=word,word in '{entry.strip()}'.")
-            listed = [word.strip() for word in words.split(",")]
-            classes.append((label.strip(), tuple(word for word in listed if word)))
-        return cls(tuple(classes))
+        return cls(parse_classes(source))
 
     @classmethod
     def from_mapping(cls, words: Mapping[str, str | Sequence[str]]) -> Verbalizer:
@@ -91,7 +83,7 @@ class Verbalizer:
     @property
     def source(self) -> str:
         """The verbalizer in its one canonical spelling, which `parse` reads back."""
-        return "; ".join(f"{label}={','.join(words)}" for label, words in self.classes)
+        return spelt(self.classes)
 
     def __str__(self) -> str:
         return self.source
@@ -235,6 +227,11 @@ def default_words(labels: Sequence[str], language: str) -> Verbalizer | None:
     return None
 
 
+def advise_words(labels: Sequence[str]) -> str:
+    """Return the option to give with the label words left open, as a shell takes it."""
+    return f"--verbalizer {shlex.quote('; '.join(f'{quote_name(label)}=WORD' for label in labels))}"
+
+
 def explain_words(
     tokenizer: TokenizerFace, verbalizer: Verbalizer, after_space: bool = True
 ) -> list[tuple[str, str, list[str]]]:
@@ -248,14 +245,11 @@ def explain_words(
 
 def _check_class(label: str, words: Sequence[str], seen: Iterable[str]) -> None:
     if not label:
-        raise UserError(f"verbalizer: the words {_quoted(words)} have no label: write label=word,word.")
+        raise UserError(f"verbalizer: the words {_quoted(words)} have no label: {HOW}.")
     if label in seen:
         raise UserError(f"verbalizer: the label '{label}' stands there twice.")
     if not words or not all(words):
-        raise UserError(f"verbalizer: the label '{label}' has no words, or an empty one: write label=word,word.")
-    for name in (label, *words):
-        if any(sign in name.translate(_FULL_WIDTH) for sign in _SEPARATORS):
-            raise UserError(f"verbalizer: '{name}' holds one of the separators '=', ',', ';', end of line.")
+        raise UserError(f"verbalizer: the label '{label}' has no words, or an empty one: {HOW}.")
 
 
 def _pieces(tokenizer: TokenizerFace, word: str, after_space: bool) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import textwrap
@@ -17,6 +16,7 @@ from promptkit.analysis.summary import NO_BETTER_MARK, NO_BETTER_NOTE, Against, 
 from promptkit.analysis.wording import pick_text, shots_text, time_text
 from promptkit.errors import unknown
 from promptkit.reports.table import human_bytes, learnt_text
+from promptkit.runs.spreadsheet import write_csv
 
 ComparisonFormat = Literal["simple", "github", "latex", "csv"]
 FORMATS: tuple[ComparisonFormat, ...] = ("simple", "github", "latex", "csv")
@@ -166,10 +166,8 @@ def _with_notes(table: str, lines: Sequence[str], format: ComparisonFormat) -> s
 
 def _csv(rows: Sequence[Row], times: bool) -> str:
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     fields = _FIELDS | _FIELDS_OF_TIME if times else _FIELDS
-    writer.writerow(fields)
-    writer.writerows([_plain(value(row)) for value in fields.values()] for row in rows)
+    write_csv(file, [tuple(fields), *([_plain(value(row)) for value in fields.values()] for row in rows)])
     return file.getvalue().rstrip("\n")
 
 

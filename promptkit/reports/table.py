@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from tabulate import tabulate
@@ -11,7 +12,8 @@ from promptkit.runs.record import LearntParameters, RunRecord
 
 TableFormat = Literal["simple", "github"]
 
-_COLUMNS: tuple[tuple[str, Callable[[RunRecord], str]], ...] = (
+_Column = tuple[str, Callable[[RunRecord], str]]
+_COLUMNS: tuple[_Column, ...] = (
     ("strategy", lambda record: record.options.strategy),
     ("shots", lambda record: "full" if record.options.shots is None else str(record.options.shots)),
     ("dev", lambda record: _percent(record.dev.accuracy)),
@@ -25,7 +27,7 @@ _COLUMNS: tuple[tuple[str, Callable[[RunRecord], str]], ...] = (
 
 
 def result_table(records: Sequence[RunRecord], format: TableFormat = "simple") -> str:
-    """Return the runs as a table; scores are accuracies in per cent.
+    """Return the runs as a table; scores are accuracies in per cent, further metrics of test as they are.
 
     The majority column is for the test split. A run that learnt parameters of the backbone itself says so
     behind those of prompt, encoder and head.
@@ -34,11 +36,12 @@ def result_table(records: Sequence[RunRecord], format: TableFormat = "simple") -
         records: in the order of the rows.
         format: `simple` for a terminal, `github` for Markdown.
     """
+    columns = _columns(records)
     table: str = tabulate(
-        [[cell(record) for _, cell in _COLUMNS] for record in records],
-        headers=[name for name, _ in _COLUMNS],
+        [[cell(record) for _, cell in columns] for record in records],
+        headers=[name for name, _ in columns],
         tablefmt=format,
-        colalign=("left", *("right",) * (len(_COLUMNS) - 1)) if records else None,
+        colalign=("left", *("right",) * (len(columns) - 1)) if records else None,
         disable_numparse=True,
     )
     return table
@@ -67,6 +70,18 @@ def learnt_text(parameters: LearntParameters) -> str:
     parts = (parameters.prompt, parameters.encoder, parameters.head)
     text = " / ".join(human_count(part) for part in parts)
     return f"{text} + {human_count(parameters.backbone)} backbone" if parameters.backbone else text
+
+
+def _columns(records: Sequence[RunRecord]) -> list[_Column]:
+    """Return the columns, with one behind `majority` for each further metric that a run has."""
+    further = dict.fromkeys(name for record in records for name in record.test.model_extra or {})
+    behind = [name for name, _ in _COLUMNS].index("majority") + 1
+    return [*_COLUMNS[:behind], *((name, partial(_further, name)) for name in further), *_COLUMNS[behind:]]
+
+
+def _further(name: str, record: RunRecord) -> str:
+    value = (record.test.model_extra or {}).get(name)
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _percent(share: float | None) -> str:

@@ -182,8 +182,8 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
     inputs = inputs or Inputs()
     entry = get_host().strategy(config.strategy)
     strategy = entry.cls(parse_options(entry.cls, config.options))
-    _check_metrics(config)
     task = inputs.task(config)
+    check_metrics(config, task)
     sources = config.templates or strategy.defaults.templates_for(task.language)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
     strategy.check(config.readout, templates)
@@ -215,14 +215,14 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
     )
 
 
-def _check_metrics(config: RunConfig) -> None:
-    """Refuse a misspelt metric now: after the training it would cost the whole run."""
+def check_metrics(config: RunConfig, task: Task) -> None:
+    """Refuse a misspelt metric, or one for other classes, now: after the training it would cost the whole run."""
     if config.metrics:
-        from promptkit.evaluation import load_metric
+        from promptkit.evaluation import check_metric
 
         registry = {name: entry.path for name, entry in get_host().metrics.items()}
         for name in config.metrics:
-            load_metric(name, registry)
+            check_metric(name, task.labels, registry)
 
 
 def _resolve(
@@ -253,9 +253,8 @@ def _resolve(
 
 
 def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
-    for note in plan.task.notes:
-        if "fewer" in note:
-            plan.warn(note)
+    for caution in plan.task.cautions:
+        plan.warn(caution)
     for prompt in plan.prompts:
         if prompt.encoder.template_unknown:
             plan.warn(

@@ -46,7 +46,7 @@ def task_info(task: Task) -> TaskInfo:
         train=len(task.train),
         dev=len(task.dev),
         test=len(task.test),
-        notes=task.notes,
+        notes=(*task.notes, *task.cautions),
     )
 
 

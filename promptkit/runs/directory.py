@@ -12,7 +12,7 @@ from types import TracebackType
 
 from promptkit.checking import user_path
 from promptkit.errors import UserError
-from promptkit.runs.files import partial_name, sync_folder
+from promptkit.runs.files import folder_name, partial_name, sync_folder
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
@@ -58,8 +58,7 @@ class RunDirectory:
             UserError: if `out` exists, or its folder cannot be written.
         """
         if out is None:
-            stem = re.sub(r"[^\w.+-]+", "-", default_stem).strip("-.") or "run"
-            return cls((runs or Path("runs")).absolute(), stem, numbered=True)
+            return cls((runs or Path("runs")).absolute(), folder_name(default_stem), numbered=True)
         # Resolved, for a directory cannot be renamed onto a symbolic link.
         target = user_path(out).resolve()
         if os.path.lexists(target):

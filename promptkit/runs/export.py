@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -17,6 +16,7 @@ from promptkit.runs.faults import disk_fault
 from promptkit.runs.files import final_path, open_atomically, shown
 from promptkit.runs.predictions import json_line
 from promptkit.runs.record import RECORD_NAME
+from promptkit.runs.spreadsheet import write_csv
 from promptkit.runs.stored import ARTIFACT_NAME, StoredRun
 
 BASELINE_NAME = "baseline.json"
@@ -27,15 +27,16 @@ _SHARED = {"name": "options.strategy", "data": "options.data", "shots": "options
 def export_runs(runs: Sequence[StoredRun], path: Path) -> list[str]:
     """Write runs to a file that does not exist yet; it appears whole or not at all.
 
-    `.csv` is a row a run, with lists as JSON; `.jsonl` an object a run; both of `flat`. `.zip` holds a folder for
-    each run with its files, or its record alone where it has none: for a baseline, or if they were deleted.
+    `.csv` is a row a run, with lists as JSON and no text that a spreadsheet program executes; `.jsonl` an object a
+    run; both of `flat`. `.zip` holds a folder for each run with its files, or its record alone where it has none: for
+    a baseline, or if they were deleted. What a symbolic link brings in from outside the run's folder is left out.
 
     Args:
         runs: in the order of the rows.
         path: the file; its suffix says what it becomes.
 
     Returns:
-        The names of those whose folders were deleted, for `.zip`.
+        What is missing in a `.zip`, a sentence each.
 
     Raises:
         UserError: for another suffix, if the file exists or cannot be written, or if the disk is full.
@@ -56,7 +57,7 @@ def export_runs(runs: Sequence[StoredRun], path: Path) -> list[str]:
         at = final_path(Path(error.filename)) if isinstance(error.filename, str) else path
         place = "" if at == path else f"'{shown(at)}': "
         raise disk_fault(error) or UserError(f"cannot write '{path}': {place}{error.strerror}.") from None
-    return [run.name for run in runs if _is_deleted(run)] if path.suffix == ".zip" else []
+    return _missing(runs) if path.suffix == ".zip" else []
 
 
 def flat(run: StoredRun) -> dict[str, Any]:
@@ -92,10 +93,7 @@ def _write_csv(runs: Sequence[StoredRun], stream: BinaryIO) -> None:
     rows = [flat(run) for run in runs]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row.get(name)) for name in columns])
+    write_csv(text, [columns, *([_cell(row.get(name)) for name in columns] for row in rows)])
     text.detach()
 
 
@@ -115,7 +113,7 @@ def _write_zip(runs: Sequence[StoredRun], stream: BinaryIO) -> None:
     # Dates that a zip file cannot hold are moved to the nearest that it can.
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for run in runs:
-            files = sorted(path for path in run.directory.rglob("*") if path.is_file()) if run.directory else []
+            files, _ = _files(run)
             for path in files:
                 # Tensors hardly shrink, and take long.
                 method = zipfile.ZIP_STORED if path.name == ARTIFACT_NAME else zipfile.ZIP_DEFLATED
@@ -123,6 +121,31 @@ def _write_zip(runs: Sequence[StoredRun], stream: BinaryIO) -> None:
             if all(path.name != RECORD_NAME for path in files):
                 name = BASELINE_NAME if isinstance(run.record, BaselineRecord) else RECORD_NAME
                 archive.writestr(f"{run.name}/{name}", run.record.to_json())
+
+
+def _files(run: StoredRun) -> tuple[list[Path], list[Path]]:
+    """Return the files in a run's folder, and the symbolic links in it that lead to none of them.
+
+    The folder itself may be a link, to another disk for instance; from within it a link could lead to anything.
+    """
+    if run.directory is None:
+        return [], []
+    folder = run.directory.resolve()
+    own: list[Path] = []
+    linked: list[Path] = []
+    for path in sorted(path for path in run.directory.rglob("*") if path.is_file() or path.is_symlink()):
+        (own if path.is_file() and path.resolve().is_relative_to(folder) else linked).append(path)
+    return own, linked
+
+
+def _missing(runs: Sequence[StoredRun]) -> list[str]:
+    said = []
+    for run in runs:
+        if _is_deleted(run):
+            said.append(f"the prompt of run '{run.name}' was deleted; what is left of the run was written.")
+        for path in _files(run)[1]:
+            said.append(f"'{shown(path)}' is a symbolic link to no file of the run's folder and was left out.")
+    return said
 
 
 def _is_deleted(run: StoredRun) -> bool:

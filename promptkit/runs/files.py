@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_LONGEST_NAME = 180
 _PARTIAL = re.compile(r"^\.(.+)\.partial-[0-9]+-[0-9a-f]{8}$", re.DOTALL)
 
 
@@ -21,6 +22,13 @@ def partial_name(name: str) -> str:
 def final_path(path: Path) -> Path:
     """Return what a path is to become, with every `partial_name` in it undone."""
     return Path(*(_PARTIAL.sub(r"\1", part) for part in path.parts))
+
+
+def folder_name(stem: str) -> str:
+    """Return a name for a folder, whatever data or a plugin is called: no separators, no blanks, not too long."""
+    name = re.sub(r"[^\w.+-]+", "-", stem).strip("-.")
+    # A file system takes 255 bytes; the rest is for numbers, keys and hidden names.
+    return name.encode()[:_LONGEST_NAME].decode(errors="ignore") or "run"
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -263,10 +263,31 @@ def test_an_artifact_that_is_none(refused, finished, tmp_path):
         (["--file", "nothing.txt"], "no file or folder 'nothing.txt'"),
         (["good", "--device", "TPU"], "unknown device 'TPU'"),
         (["good", "--model", "nothing"], "unknown model 'nothing'"),
+        (["good", "--text-column", "x"], "are for tables: a --file that ends in .csv, .tsv or .jsonl"),
+        (["--file", "x.txt", "--text-b-column", "x"], "are for tables: a --file that ends in .csv, .tsv or .jsonl"),
     ],
 )
 def test_wrong_predictions(refused, finished, arguments, message):
     assert message in refused("predict", finished, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (
+            "one,two\na,b\n",
+            [],
+            "no text column (text, sentence, content, review, comment). Columns there are: 'one', ",
+        ),
+        ("one,two\na,b\n", ["--text-column", "tow"], "no text column 'tow'. Did you mean 'two'?"),
+        ("one,two\na,b\n", ["--text-column", "one", "--text-b-column", "x"], "no second text column 'x'"),
+        ("text\n\n", [], "holds no text"),
+        ("text\na,b\n", [], "line 2: too many columns, 2 where the header has 1"),
+    ],
+)
+def test_wrong_tables_of_texts(refused, finished, tmp_path, content, arguments, message):
+    (tmp_path / "texts.csv").write_text(content, encoding="utf-8")
+    assert message in refused("predict", finished, "--file", tmp_path / "texts.csv", *arguments)
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"good\nb\xffd\n", "line 2, byte 2")])

@@ -119,6 +119,26 @@ def test_predict_reads_a_file_line_by_line(call, finished, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("mine.csv", 'id,Text,label\n1,"good film,\nreally",x\n2,,x\n3,bad\tmovie,x\n'),
+        ("mine.jsonl", '{"text": "good film,\\nreally"}\n{"text": ""}\n{"text": "bad\\tmovie"}\n'),
+    ],
+)
+def test_predict_reads_the_texts_of_a_table_and_no_header(call, finished, tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    answer = call("predict", finished, "--file", tmp_path / name, "--json")
+    assert [json.loads(line)["text"] for line in answer.out.splitlines()] == ["good film,\nreally", "bad\tmovie"]
+    assert answer.err == "warning: 1 row left out: the text is empty\n"
+
+
+def test_predict_takes_the_column_it_is_told_in_the_encoding_it_is_told(call, finished, tmp_path):
+    (tmp_path / "mine.tsv").write_bytes("a\tb\nno\tcafé\n".encode("latin-1"))
+    answer = call("predict", finished, "--file", tmp_path / "mine.tsv", "--text-column", "b", "--encoding", "latin-1")
+    assert [line.split("\t")[2:] for line in answer.out.splitlines()] == [["café"]]
+
+
 @pytest.mark.parametrize("arguments", [(), ("--file", "-")])
 def test_predict_reads_standard_input(call, finished, monkeypatch, arguments):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("good film\n好\n".encode())))
@@ -152,6 +172,12 @@ def test_predict_with_pairs_of_texts(call, model, tmp_path, place):
     assert broken.code == 2
     assert "line 2" in broken.err
     assert "{text_b}" in call("predict", "run", "good film").err
+    (tmp_path / "pairs.csv").write_text("q,text,text_b\nbad,good film,the plot\n", encoding="utf-8")
+    assert call("predict", "run", "--file", tmp_path / "pairs.csv").out == from_file[0] + "\n"
+    named = call("predict", "run", "--file", tmp_path / "pairs.csv", "--text-column", "q", "--text-b-column", "text")
+    assert [line.split("\t")[2:] for line in named.out.splitlines()] == [["bad", "good film"]]
+    (tmp_path / "pairs.csv").write_text("text\ngood film\tthe plot\n", encoding="utf-8")
+    assert "name one with --text-b-column" in call("predict", "run", "--file", tmp_path / "pairs.csv").err
 
 
 def test_a_model_elsewhere_is_named(call, finished, model, tmp_path):

@@ -16,15 +16,15 @@ GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 
 @pytest.fixture(scope="session")
 def tiny_reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of texts in the tiny vocabulary: 48 train, 16 dev, 24 test."""
+    """A folder of texts in the tiny vocabulary: 48 train, 16 dev, 24 test, none in two of them."""
     folder = tmp_path_factory.mktemp("tiny-reviews")
     fillers = ["the film is", "a movie", "the plot was", "it was", "this story is", "one actor"]
     words = {"positive": ("good", "great"), "negative": ("bad", "terrible")}
-    for split, count in (("train", 48), ("dev", 16), ("test", 24)):
+    for split, count, first in (("train", 48, ""), ("dev", 16, "one "), ("test", 24, "this ")):
         lines = ["label\ttext"]
         for i in range(count):
             label = ("positive", "negative")[i % 2]
-            text = f"{fillers[i % len(fillers)]} {words[label][(i // 2) % 2]} {'film ' * (i % 5)}"
+            text = f"{first}{fillers[i % len(fillers)]} {words[label][(i // 2) % 2]} {'film ' * (i % 5)}"
             lines.append(f"{label}\t{text.strip()}")
         (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,40 @@ def test_it_says_what_it_runs_and_ends_with_the_table(call: Call, pool: Callable
     for label in ("majority class", "TF-IDF + logistic regression", "hard (zero-shot)", "soft"):
         assert any(line.startswith(label) for line in lines), label
     assert lines[-1] == "report:  promptkit report mine --out report.html"
+
+
+def test_test_texts_in_train_are_noted_first_and_below_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "dev", "test"):
+        Path("set").mkdir(exist_ok=True)
+        Path(f"set/{split}.tsv").write_text("label\ttext\npositive\tfine\nnegative\tdull\n", encoding="utf-8")
+    assert main(["compare", "--strategies", "none", "--shots", "full", "--data", "set"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("note: 2 of 2 test texts stand in the data's train as well, e.g. 'fine': ")
+    assert sum("2 of 2 test texts stand in the data's train" in line for line in lines[2:]) == 1
+
+
+@pytest.mark.parametrize("name", ["glue/sst2", "../up", "two words", ".", "很" * 200])
+def test_data_may_be_called_anything(
+    pool: Callable[..., Pool], tiny_reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    pool()
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_reviews, tmp_path / "data")
+    Path("data/dataset.json").write_text(json.dumps({"name": name}), encoding="utf-8")
+    grid = ["--strategies", "soft", "--shots", "4", "--seeds", "1"]
+    model = ["--model", str(GOLDENS / "bert-odd"), "--verbalizer", "positive=great; negative=terrible"]
+    assert main(["compare", *grid, *model, "--data", "data"]) == 0
+    with Store.open(Path("runs"), create=False) as store:
+        runs, comparison = store.runs(), store.comparison()
+    assert comparison.missing == 0
+    assert {run.record.task.name for run in runs} == {name}
+    assert sorted(path.name for path in Path("runs").iterdir() if path.is_dir() and path.name != "cells") == sorted(
+        run.name for run in runs if run.directory
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "pool", "runs"]
 
 
 def test_again_it_runs_nothing_and_prints_the_same_table(call: Call, pool: Callable[..., Pool]) -> None:

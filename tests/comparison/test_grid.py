@@ -9,12 +9,21 @@ from pathlib import Path
 import pytest
 
 from promptkit import UserError
-from promptkit.comparison import Experiment
+from promptkit.comparison import Experiment, make_experiment
 from promptkit.comparison.baselines import plan_baselines
 from promptkit.comparison.cells import Grid, make_grid
 from promptkit.running.plan import Inputs, make_plan
 
 Make = Callable[..., Experiment]
+
+
+def test_a_metric_for_other_classes_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    rows = "".join(f"{label}\ttext {label} {i}\n" for label in "abc" for i in range(10))
+    (tmp_path / "three.tsv").write_text("label\ttext\n" + rows, encoding="utf-8")
+    settings = {"metrics": ["f1_positive"]}
+    experiment = make_experiment(data=str(tmp_path / "three.tsv"), strategies=[], settings=settings)
+    with pytest.raises(UserError, match="metric 'f1_positive' is for data of two classes; there are 3: a, b, c"):
+        list(plan_baselines(experiment, Inputs()))
 
 
 def grid(experiment: Experiment) -> Grid:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from pathlib import Path
 
 import pytest
 
-from promptkit.data import Example
+from promptkit.data import Example, load_task
 from promptkit.data.readers import read_folder, read_table
-from promptkit.data.tables import Columns
+from promptkit.data.tables import Columns, PlainText, read_texts
 from promptkit.errors import UserError
 
 GOOD = "label\ttext\npos\tfine\nneg\tdull\n"
@@ -198,10 +200,29 @@ BAD_TABLES = {
         'label,text\n1,a\n0,"never closed\n1,b\n',
         "{path}, line 3: not valid CSV: unexpected end of data.",
     ),
-    "a text as long as only an open quote makes it": (
+    "a column twice": ("a.csv", "text,label,text\na,1,b\n", "{path}: the column 'text' is there twice."),
+    "a column three times": ("a.tsv", "x\tx\ttext\tlabel\tx\n", "{path}: the column 'x' is there 3 times."),
+    "a key twice": (
+        "a.jsonl",
+        '{"text": "a", "label": 1}\n{"text": "a", "label": 1, "text": "b"}\n',
+        "{path}, line 2: the key 'text' is there twice.",
+    ),
+    "two columns that could be meant": (
         "a.csv",
-        f"label,text\n1,{'x' * 200_000}\n",
-        "{path}, line 2: not valid CSV: field larger than field limit (131072).",
+        "Text,label,text\na,1,b\n",
+        "{path}: the text column could be 'Text' and 'text'. Name the one to use.",
+    ),
+    "semicolons": (
+        "a.csv",
+        "text;label\nfine, really;1\n",
+        "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'text;label'. "
+        "They look separated by a semicolon; '.csv' takes a comma: save the table that way.",
+    ),
+    "commas in a table of tabs": (
+        "a.tsv",
+        "text,label\nfine,1\n",
+        "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'text,label'. "
+        "They look separated by a comma; '.tsv' takes a tab: save the table that way.",
     ),
     "broken UTF-8": (
         "a.csv",
@@ -249,6 +270,47 @@ def test_a_bad_table_is_refused_in_one_line(write, case):
     with pytest.raises(UserError) as refusal:
         read_table(path)
     assert str(refusal.value) == message.format(path=path)
+
+
+@pytest.mark.parametrize(("name", "sign"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_a_long_text_is_a_text_in_every_table(write, name, sign):
+    long = "x" * 200_000
+    path = write(name, f"label{sign}text\n1{sign}{long}\n0{sign}short\n")
+    assert pairs(read_table(path).splits["all"]) == [("1", long), ("0", "short")]
+
+
+def test_reading_leaves_the_limit_on_csv_fields_as_it_was(write):
+    before = csv.field_size_limit()
+    read_table(write("a.csv", f"label,text\n1,{'x' * 200_000}\n"))
+    with pytest.raises(UserError, match="not valid CSV"):
+        read_table(write("a.csv", 'label,text\n1,"open\n'))
+    assert csv.field_size_limit() == before
+
+
+def test_columns_without_a_name_may_be_several(write):
+    path = write("a.csv", "label,text,,\n1,fine,,\n")
+    assert pairs(read_table(path).splits["all"]) == [("1", "fine")]
+
+
+def test_texts_are_read_without_labels_each_with_its_line(write):
+    path = write("a.csv", 'id,review,text_b\n7,"two\nlines",second\n8,,\n')
+    assert read_texts(path, Columns()) == (PlainText(2, "two\nlines", "second"), PlainText(4, "", ""))
+    assert read_texts(path, Columns(text="id", text_b="review"))[1] == PlainText(4, "8", "")
+
+
+def test_a_named_column_of_another_separator_gets_the_hint_and_not_a_near_name(write):
+    path = write("a.csv", "text;label\n")
+    with pytest.raises(UserError, match=r"no text column 'text'\. Columns there are: 'text;label'\. They look sep"):
+        read_table(path, Columns(text="text"))
+
+
+@pytest.mark.parametrize("name", ["loop", "loop.csv"])
+def test_a_link_that_leads_nowhere_is_not_told_to_be_itself(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).symlink_to(name)
+    with pytest.raises(UserError) as refusal:
+        load_task(name)
+    assert str(refusal.value) == f"'{name}' is a symbolic link that leads to no file or folder."
 
 
 def test_a_misspelt_column_is_refused_with_the_near_one(write):

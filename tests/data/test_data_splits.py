@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptkit.data import Example, draw_shots
+from promptkit.data.doubles import text_key
 from promptkit.data.readers import DatasetInfo, RawData
 from promptkit.data.splits import make_task
 from promptkit.errors import UserError
@@ -80,6 +82,36 @@ def test_carving_is_the_same_on_every_machine():
     assert [example.text for example in task.dev + task.test] == ["x a 4", "x b 2", "x a 6", "x b 9"]
 
 
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), min_size=30, max_size=120))
+def test_carving_keeps_all_rows_of_a_text_on_one_side(rows):
+    whole = tuple(Example(f"{label}  Text {number}".swapcase(), label) for label, number in rows)
+    whole += tuple(Example(f"{label} text {number}", label) for label in "ab" for number in range(3))
+    task = make_task(raw(all=whole))
+    sides = [{text_key(example) for example in split} for split in (task.train, task.dev, task.test)]
+    assert all(one.isdisjoint(other) for one, other in combinations(sides, 2))
+    assert Counter(task.train + task.dev + task.test) == Counter(whole)
+    for split in (task.train, task.dev, task.test):
+        assert set(counts(split)) == {"a", "b"}
+    for label in "ab":
+        most = max(
+            round(counts(whole)[label] / 10), *Counter(text_key(e) for e in whole if e.label == label).values()
+        )
+        assert all(counts(split)[label] <= most for split in (task.dev, task.test))
+
+
+def test_texts_that_fill_a_class_leave_something_on_every_side():
+    whole = tuple(Example("the same", "a") for _ in range(18)) + examples("x", a=2, b=20)
+    task = make_task(raw(all=whole))
+    assert [counts(split)["a"] for split in (task.train, task.dev, task.test)] == [18, 1, 1]
+
+
+def test_a_text_of_two_classes_stands_on_one_side():
+    whole = tuple(Example(f"text {i}", label) for label in "ab" for i in range(50))
+    task = make_task(raw(all=whole))
+    sides = [{example.text for example in split} for split in (task.train, task.dev, task.test)]
+    assert sum(map(len, sides)) == 50
+
+
 def test_labels_are_sorted_unless_the_card_orders_them():
     data = {name: examples(name, b=1, a=1) for name in ("train", "dev", "test")}
     assert make_task(raw(**data)).labels == ("a", "b")
@@ -112,6 +144,10 @@ def test_dropped_examples_and_unlearnable_labels_are_noted():
         (
             raw(all=examples("x", a=5, b=2)),
             "data 'toy': class 'b' is too small to split: 2 of at least 3.",
+        ),
+        (
+            raw(all=(*examples("x", a=5), Example("One", "b"), Example("one ", "b"), Example("two", "b"))),
+            "data 'toy': class 'b' is too small to split: 2 of at least 3 different texts.",
         ),
         (
             raw(train=examples("x", a=5, b=1), test=examples("y", a=1, b=1)),
@@ -187,7 +223,8 @@ def test_a_small_dev_gives_what_it_has_and_says_so(toy):
     task = replace(toy(train={"a": 9, "b": 9}, dev={"a": 2, "b": 5}), notes=("before",))
     drawn = draw_shots(task, 4, seed=0)
     assert counts(drawn.dev) == {"a": 2, "b": 4}
-    assert drawn.notes == ("before", "dev has fewer than 4 examples of a: all of them are used")
+    assert drawn.notes == ("before",)
+    assert drawn.cautions == ("dev has fewer than 4 examples of a: all of them are used",)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 import sklearn.metrics
 
 from promptkit.errors import UserError
-from promptkit.evaluation import BUILT_IN_METRICS, compute, load_metric
+from promptkit.evaluation import BUILT_IN_METRICS, check_metric, compute, load_metric
 
 LABELS = ("bad", "good", "mixed")
 
@@ -135,6 +135,41 @@ def test_a_metric_on_strings_gets_the_class_names(tmp_path: Path) -> None:
 def test_a_value_name_that_is_taken_is_written_with_the_metrics(tmp_path: Path) -> None:
     path = write_metric(tmp_path, key="accuracy")
     assert compute(["accuracy", str(path)], [0], [0], LABELS) == {"accuracy": 1.0, "kappa_accuracy": 0.5}
+
+
+def test_a_metric_that_is_asked_for_again_is_computed_once() -> None:
+    values = compute(["accuracy", "f1", "f1", "accuracy"], [0, 1, 1, 0], [0, 1, 0, 0], LABELS)
+    assert list(values) == ["accuracy", "f1"]
+
+
+def test_no_value_takes_the_place_of_another(tmp_path: Path) -> None:
+    paths = []
+    for folder in ("one", "two", "three"):
+        (tmp_path / folder).mkdir()
+        paths.append(str(write_metric(tmp_path / folder)))
+    assert list(compute(paths, [0], [0], LABELS)) == ["kappa", "kappa_kappa", "kappa_kappa_2"]
+
+
+@pytest.mark.parametrize("key", ["n", "majority"])
+def test_a_value_is_not_called_what_a_record_says_of_a_split(tmp_path: Path, key: str) -> None:
+    assert compute([str(write_metric(tmp_path, key=key))], [0], [0], LABELS) == {f"kappa_{key}": 0.5}
+
+
+@pytest.mark.parametrize("predicted", [1, 2])
+def test_f1_of_the_positive_class_agrees_with_scikit_learn_on_the_second_label(predicted: int) -> None:
+    rng = np.random.default_rng(predicted)
+    true, guess = rng.integers(0, 2, 200).tolist(), rng.integers(0, predicted, 200).tolist()
+    values = compute(["f1_positive"], guess, true, ("no", "yes"))
+    names = [("no", "yes")[index] for index in true], [("no", "yes")[index] for index in guess]
+    expected = sklearn.metrics.f1_score(*names, pos_label="yes", zero_division=0)
+    assert values == {"f1_positive": pytest.approx(expected, abs=1e-12)}
+
+
+def test_f1_of_the_positive_class_is_refused_where_there_is_no_such_class() -> None:
+    said = "^metric 'f1_positive' is for data of two classes; there are 3: bad, good, mixed"
+    for asked in (lambda: check_metric("f1_positive", LABELS), lambda: compute(["f1_positive"], [0], [0], LABELS)):
+        with pytest.raises(UserError, match=said):
+            asked()
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from promptkit.errors import UserError
-from promptkit.prompting import ResolvedVerbalizer, Verbalizer, default_words, explain_words
+from promptkit.prompting import ResolvedVerbalizer, Template, Verbalizer, default_words, explain_words
+from promptkit.prompting.resolved import resolve_prompt
 
 if TYPE_CHECKING:
     from conftest import Adapter
@@ -59,7 +63,13 @@ def test_a_mapping_gives_the_same_as_its_source() -> None:
         ("a=x; a=y", "the label 'a' stands there twice"),
         ("a=x,y; b=z,x", "the label word 'x' stands for 'a' and 'b'"),
         ("a=x,x; b=z", "the label word 'x' stands for 'a' twice"),
-        ("a=x=y; b=z", "'x=y' holds one of the separators"),
+        ("a=x=y; b=z", "in 'a=x=y'; what holds '=', ',', ';' or an end of line goes into double quotes"),
+        ("a,b=x; c=z", "in 'a,b=x'; what holds"),
+        ('"a,b=x; c=z', "the double quote at '\"a,b=x; c=z' is not closed"),
+        ('"a" b=x; c=z', "or more stands behind the closing one"),
+        ('a=""; c=z', "the label 'a' has no words, or an empty one"),
+        ('""=x; c=z', "the words 'x' have no label"),
+        ('""; a=x; c=z', "expected label=word,word in '\"\"'"),
     ],
 )
 def test_what_is_no_verbalizer_is_refused(source: str, said: str) -> None:
@@ -67,10 +77,49 @@ def test_what_is_no_verbalizer_is_refused(source: str, said: str) -> None:
         Verbalizer.parse(source)
 
 
-@pytest.mark.parametrize("word", ["a,b", "a;b", "a=b", "a\nb", "a，b", ""])
-def test_a_mapping_cannot_smuggle_in_what_the_source_could_not_say(word: str) -> None:
-    with pytest.raises(UserError):
-        Verbalizer.from_mapping({"a": [word], "b": ["y"]})
+def test_double_quotes_hold_separators_line_ends_and_doubled_quotes() -> None:
+    verbalizer = Verbalizer.parse('"so, so"＝ "okay; fine" ,"=" ;"a ""b""\nc"=5" disk\n neg="，"')
+    assert verbalizer.classes == (
+        ("so, so", ("okay; fine", "=")),
+        ('a "b"\nc', ('5" disk',)),
+        ("neg", ("，",)),
+    )
+    assert str(verbalizer) == '"so, so"="okay; fine","="; "a ""b""\nc"=5" disk; neg="，"'
+
+
+names = st.text(alphabet=st.sampled_from("ab=,;\"\n＝，； \t\r\\'é好"), min_size=1) | st.text(min_size=1)
+
+
+@given(st.lists(st.tuples(names, st.lists(names, min_size=1, max_size=3)), min_size=2, max_size=4))
+def test_any_verbalizer_is_read_back_from_its_source(classes: list[tuple[str, list[str]]]) -> None:
+    pairs = tuple((label, tuple(group)) for label, group in classes)
+    words = [word for _, group in pairs for word in group]
+    assume(len(set(words)) == len(words) and len(dict(pairs)) == len(pairs))
+    verbalizer = Verbalizer(pairs)
+    assert Verbalizer.parse(str(verbalizer)) == verbalizer
+    assert Verbalizer.parse(f" {verbalizer} ;\n") == verbalizer
+
+
+@given(st.text())
+def test_any_text_is_a_verbalizer_or_refused_in_one_line(source: str) -> None:
+    try:
+        verbalizer = Verbalizer.parse(source)
+    except UserError:
+        return
+    assert Verbalizer.parse(str(verbalizer)) == verbalizer
+
+
+@pytest.mark.parametrize("labels", [("pos", "neg"), ("a,b", "c;d"), ("x=1", "it's"), ('"q"', "two words")])
+def test_the_option_that_an_error_advises_is_accepted(mini: Adapter, labels: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match="no label words are known") as caught:
+        resolve_prompt(
+            Template.parse("{text} {mask}"), None, labels=labels, tokenizer=mini, readout="cloze", slots="same",
+            max_length=40, rng=np.random.default_rng(0),
+        )  # fmt: skip
+    advice = str(caught.value).partition("give ")[2].rpartition(", or choose")[0]
+    option, source = shlex.split(advice)
+    assert option == "--verbalizer"
+    assert Verbalizer.parse(source.replace("WORD", "good", 1).replace("WORD", "bad")).labels == labels
 
 
 def test_classes_come_in_the_order_of_the_data(mini: Adapter) -> None:

@@ -151,6 +151,13 @@ def test_csv_keeps_any_variant() -> None:
     assert read[-1]["variant"] == variant
 
 
+def test_csv_holds_no_text_that_a_spreadsheet_executes() -> None:
+    summary = summarise(fake_comparison(strategies=("soft",), variants={"soft": ("=1+1", "-1")}, shots=(16,)))
+    read = list(csv.DictReader(io.StringIO(comparison_table(summary, "csv"), newline="")))
+    assert [row["variant"] for row in read[-2:]] == ["'=1+1", "-1"]
+    assert any(row["difference_low"].startswith("-") and float(row["difference_low"]) < 0 for row in read)
+
+
 def test_latex_escapes_names_and_notes() -> None:
     summary = summarise(fake_comparison(strategies=("soft",), variants={"soft": (NASTY, "other")}, shots=(16,)))
     best = summary.picks[0]

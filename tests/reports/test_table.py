@@ -80,6 +80,16 @@ def test_golden_markdown_table() -> None:
     assert rows[2:] == [soft, pet]
 
 
+def test_further_metrics_stand_behind_the_majority_and_those_a_run_lacks_are_blank() -> None:
+    scores = {"accuracy": 0.5, "f1": 0.5, "n": 3, "majority": 0.5}
+    more = RECORDS[0].model_copy(update={"test": Scores(**scores, f1_positive=0.81234, mcc=None)})
+    rows = [line.strip("|").split("|") for line in result_table([more, RECORDS[1]], "github").split("\n")]
+    head, _, first, second = [[cell.strip() for cell in row] for row in rows]
+    assert head[3:7] == ["test", "majority", "f1_positive", "mcc"]
+    assert (first[5:7], second[5:7]) == (["0.8123", "-"], ["-", "-"])
+    assert len(head) == len(first) == 11
+
+
 def test_the_terminal_table_has_a_rule_below_the_head_and_lines_of_one_width() -> None:
     lines = result_table(RECORDS).split("\n")
     assert set(lines[1]) == {"-", " "}

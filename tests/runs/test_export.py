@@ -71,7 +71,9 @@ def test_jsonl_is_an_object_a_run(runs: list[StoredRun], tmp_path: Path) -> None
 def test_zip_holds_the_directories_and_the_records_of_what_has_none(runs: list[StoredRun], tmp_path: Path) -> None:
     assert runs[2].directory is not None
     shutil.rmtree(runs[2].directory)
-    assert export_runs(runs, tmp_path / "runs.zip") == ["soft-002"]
+    assert export_runs(runs, tmp_path / "runs.zip") == [
+        "the prompt of run 'soft-002' was deleted; what is left of the run was written."
+    ]
     with zipfile.ZipFile(tmp_path / "runs.zip") as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [
@@ -85,6 +87,59 @@ def test_zip_holds_the_directories_and_the_records_of_what_has_none(runs: list[S
             assert archive.read(f"soft-001/{name}") == (tmp_path / "runs" / "soft-001" / name).read_bytes()
         assert BaselineRecord.from_json(archive.read("majority/baseline.json").decode()) == runs[1].record
         assert RunRecord.from_json(archive.read("soft-002/run.json").decode()) == runs[2].record
+
+
+def test_zip_follows_no_link_out_of_a_run(
+    runs: list[StoredRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret, folder = tmp_path / "secret", tmp_path / "runs" / "soft-001"
+    (secret / "within").mkdir(parents=True)
+    (secret / "key").write_text("private")
+    (folder / "away").symlink_to(secret / "key")
+    (folder / "folder").symlink_to(secret)
+    (folder / "nowhere").symlink_to("absent")
+    (folder / "loop").symlink_to("loop")
+    (folder / "inside").symlink_to("run.json")
+    (folder / "run.json").rename(secret / "run.json")
+    (folder / "run.json").symlink_to(secret / "run.json")
+    missing = export_runs(runs[:1], tmp_path / "runs.zip")
+    assert missing == [
+        f"'runs/soft-001/{name}' is a symbolic link to no file of the run's folder and was left out."
+        for name in ("away", "folder", "inside", "loop", "nowhere", "run.json")
+    ]
+    with zipfile.ZipFile("runs.zip") as archive:
+        assert archive.namelist() == [
+            "soft-001/predictions.tsv", "soft-001/prompt.safetensors", "soft-001/run.json",
+        ]  # fmt: skip
+        assert RunRecord.from_json(archive.read("soft-001/run.json").decode()) == runs[0].record
+
+
+def test_a_run_folder_that_is_itself_a_link_is_archived_whole(runs: list[StoredRun], tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "soft-001"
+    folder.rename(tmp_path / "other-disk")
+    folder.symlink_to(tmp_path / "other-disk")
+    (folder / "again").symlink_to("predictions.tsv")
+    assert export_runs(runs[:1], tmp_path / "runs.zip") == []
+    with zipfile.ZipFile(tmp_path / "runs.zip") as archive:
+        assert [name.partition("/")[2] for name in archive.namelist()] == [
+            "again", "predictions.tsv", "prompt.safetensors", "run.json",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
+def test_csv_holds_no_text_that_a_spreadsheet_executes(tmp_path: Path, start: str) -> None:
+    nasty = f"{start}HYPERLINK(1)"
+    with Store.open(tmp_path / "runs") as store:
+        settings = {nasty: nasty, "negative": -1.5, "text": "-1e-3", "word": "plain"}
+        add_baseline(store, "tfidf", "ab", shots=None, settings=settings)
+        export_runs(store.runs(), tmp_path / "runs.csv")
+        export_runs(store.runs(), tmp_path / "runs.jsonl")
+    text = (tmp_path / "runs.csv").read_bytes().decode()
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert row[f"settings.{nasty}"] == f"'{nasty}"
+    assert (row["settings.negative"], row["settings.text"], row["settings.word"]) == ("-1.5", "-1e-3", "plain")
+    assert json.loads((tmp_path / "runs.jsonl").read_text())[f"settings.{nasty}"] == nasty
 
 
 def test_a_file_of_before_1980_can_be_archived(runs: list[StoredRun], tmp_path: Path) -> None:

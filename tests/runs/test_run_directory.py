@@ -14,6 +14,7 @@ import pytest
 
 from promptkit.errors import UserError
 from promptkit.runs import RunDirectory
+from promptkit.runs.files import folder_name
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -70,6 +71,23 @@ def test_an_empty_out_is_taken_also_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("empty")
     fill(RunDirectory.create(tmp_path / "link", "soft")).commit()
     assert names(tmp_path / "empty") == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("soft-reviews-en-16shot-s0", "soft-reviews-en-16shot-s0"),
+        ("soft-glue/sst2-full-s0", "soft-glue-sst2-full-s0"),
+        ("../../etc\0\n", "etc"),
+        ("..", "run"),
+        ("好" * 100, "好" * 60),
+    ],
+)
+def test_a_folder_name_is_made_of_anything(tmp_path: Path, stem: str, name: str) -> None:
+    assert folder_name(stem) == name
+    with RunDirectory.create(None, stem, runs=tmp_path) as directory:
+        directory.file("run.json").write_text("{}")
+        assert directory.commit() == tmp_path / f"{name}-001"
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, RuntimeError])

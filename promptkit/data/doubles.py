@@ -1,0 +1,67 @@
+"""Texts that stand in the data more than once: in train and test both, or under two labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from promptkit.data.task import SPLITS, Example, Task
+
+Key = tuple[str, str | None]
+
+
+def text_key(example: Example) -> Key:
+    """Return what two examples share if their texts differ in white space and letter case at most."""
+    return _folded(example.text), None if example.text_b is None else _folded(example.text_b)
+
+
+def note_doubles(task: Task) -> Task:
+    """Return the task with cautions about test texts that stand in train, and texts under two labels."""
+    learnt = {text_key(example) for example in task.train}
+    leaked = [example for example in task.test if text_key(example) in learnt]
+    cautions = []
+    if leaked:
+        cautions.append(
+            f"{_of(len(leaked), len(task.test))} in the data's train as well, e.g. {_shown(leaked[0])}: what learns "
+            "texts by heart looks better than it is"
+        )
+    cautions += _two_labels(task)
+    return replace(task, cautions=(*task.cautions, *cautions)) if cautions else task
+
+
+def drawn_doubles(train: Iterable[Example], test: tuple[Example, ...]) -> list[str]:
+    """Return a caution if texts of test are among the examples drawn from train, else nothing."""
+    drawn = {text_key(example) for example in train}
+    leaked = [example for example in test if text_key(example) in drawn]
+    if not leaked:
+        return []
+    return [f"{_of(len(leaked), len(test))} among the examples drawn from train, e.g. {_shown(leaked[0])}"]
+
+
+def _two_labels(task: Task) -> list[str]:
+    first: dict[Key, Example] = {}
+    unlike: dict[Key, Example] = {}
+    for split in SPLITS:
+        for example in task.split(split):
+            key = text_key(example)
+            if first.setdefault(key, example).label != example.label:
+                unlike.setdefault(key, example)
+    if not unlike:
+        return []
+    key, other = next(iter(unlike.items()))
+    count = "1 text stands" if len(unlike) == 1 else f"{len(unlike):,} texts stand"
+    return [f"{count} under two labels, e.g. {_shown(other)} as '{first[key].label}' and '{other.label}'"]
+
+
+def _of(count: int, whole: int) -> str:
+    return f"{count:,} of {whole:,} test texts {'stands' if count == 1 else 'stand'}"
+
+
+def _shown(example: Example, most: int = 40) -> str:
+    """Return the text in quotes, in one line and cut."""
+    text = " ".join(example.text.split())
+    return f"'{text if len(text) <= most else text[: most - 3] + '...'}'"
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
