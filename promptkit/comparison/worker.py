@@ -16,8 +16,8 @@ import threading
 import time
 from pathlib import Path
 
-ORDER, RESULT, STATE, FAILURE, LOCK = "order.json", "result", "state", "failure.txt", "lock"
-BAD_INPUT, DISK = 2, 3
+from promptkit.comparison.folders import BAD_INPUT, DISK, FAILURE, LOCK, ORDER, RESULT, STATE
+
 _POLL_SECONDS = 0.5
 
 
