@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from promptkit.errors import UserError
+from promptkit.hooks import no_exit
 from promptkit.interrupts import held_interrupts
 from promptkit.running.config import RunConfig, make_config
 from promptkit.running.ensemble import mean_log_softmax
@@ -64,6 +65,7 @@ def run(strategy: str, **settings: Any) -> RunResult:
     return execute(make_config(strategy=strategy, **settings))
 
 
+@no_exit()
 def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None) -> RunResult:
     """Carry out a checked configuration; see `run`. Without `config.out` the run is listed in the store.
 
