@@ -180,7 +180,7 @@ def test_unfit_predictions_are_a_programming_error(predictions: list[int], refer
 
 def test_a_metric_that_ends_the_process_is_one_line(tmp_path: Path) -> None:
     path = write_metric(tmp_path, result="__import__('sys').exit(0)")
-    with pytest.raises(UserError, match="metric '.*' failed: SystemExit: 0"):
+    with pytest.raises(UserError, match=r"metric '.*' failed: SystemExit: 0"):
         compute([str(path)], [0], [0], LABELS)
     (tmp_path / "leaving.py").write_text("raise SystemExit(0)")
     with pytest.raises(UserError, match="cannot be imported: SystemExit: 0"):
