@@ -19,6 +19,7 @@ class _State:
     held: int = 0
     pending: bool = False
     interrupted: bool = False
+    resumable: bool = False
 
 
 _state = _State()
@@ -33,6 +34,24 @@ def was_interrupted() -> bool:
     return _state.interrupted
 
 
+def was_resumable() -> bool:
+    """Return whether the last `resumable` body was interrupted."""
+    return _state.resumable
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Note that the body, interrupted and run again, goes on where it stopped, for whoever reports the interrupt."""
+    _state.resumable = True
+    try:
+        yield
+    except Exception:
+        # An interrupt may come out as another exception, see above.
+        _state.resumable = _state.interrupted
+        raise
+    _state.resumable = False
+
+
 @contextlib.contextmanager
 def keyboard_interrupts() -> Iterator[None]:
     """Make SIGINT raise `KeyboardInterrupt` in the main thread for as long as the body runs.
@@ -43,7 +62,7 @@ def keyboard_interrupts() -> Iterator[None]:
     Enter this before anything that starts threads is imported. Where the system has no `sigtimedwait`, or
     outside the main thread, nothing is changed.
     """
-    _state.pending = _state.interrupted = False
+    _state.pending = _state.interrupted = _state.resumable = False
     if not hasattr(signal, "sigtimedwait") or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -11,6 +11,7 @@ import typer
 
 from promptkit.cli.options import StoreOption, command_line, with_settings
 from promptkit.errors import UserError
+from promptkit.interrupts import resumable
 from promptkit.running.config import DEFAULT_STORE, RunConfig, flag_of, parse_settings, setting_of
 
 if TYPE_CHECKING:
@@ -90,16 +91,17 @@ def register(app: typer.Typer) -> None:
             model=model,
             name=name,
         )
-        result = run_comparison(
-            asked,
-            store=store,
-            jobs=jobs,
-            dask=dask,
-            command=command_line(context),
-            announce=(lambda _: None) if quiet else say,
-            shows=jobs == 1 and dask is None and not quiet and sys.stderr.isatty(),
-            dry=dry_run,
-        )
+        with resumable():
+            result = run_comparison(
+                asked,
+                store=store,
+                jobs=jobs,
+                dask=dask,
+                command=command_line(context),
+                announce=(lambda _: None) if quiet else say,
+                shows=jobs == 1 and dask is None and not quiet and sys.stderr.isatty(),
+                dry=dry_run,
+            )
         if dry_run:
             return
         typer.echo(("" if quiet else "\n") + comparison_table(summarise(result.comparison), times=not no_times))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from promptkit.cli.options import command_line, with_settings
-from promptkit.interrupts import keyboard_interrupts
+from promptkit.interrupts import keyboard_interrupts, resumable
 from promptkit.running.config import RunConfig, make_config, setting_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
     def run(context: typer.Context, given: dict[str, Any]) -> None:
         """Train and judge one prompt, and write a run directory."""
         config = make_config(**given, command=command_line(context))
-        with keyboard_interrupts():
+        with keyboard_interrupts(), nullcontext() if config.checkpoint is None else resumable():
             from promptkit.reports import result_table
             from promptkit.running.runner import execute
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from promptkit.interrupts import held_interrupts, keyboard_interrupts, was_interrupted
+from promptkit.errors import UserError
+from promptkit.interrupts import held_interrupts, keyboard_interrupts, was_interrupted, was_resumable
 
 
 def press() -> None:
@@ -160,6 +161,40 @@ def test_a_second_press_while_the_first_is_dealt_with_leaves_the_signal_as_it_wa
         busy(5)
     assert signal.getsignal(signal.SIGINT) is before
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.parametrize(
+    ("command", "raised", "goes_on"),
+    [
+        (["run", "--strategy", "soft", "--checkpoint", "state"], KeyboardInterrupt, True),
+        (["run", "--strategy", "soft", "--checkpoint", "state"], RuntimeError, True),
+        (["run", "--strategy", "soft"], KeyboardInterrupt, False),
+        (["run", "--strategy", "soft"], RuntimeError, False),
+        (["compare", "--strategies", "none"], KeyboardInterrupt, True),
+    ],
+)
+def test_it_says_whether_the_same_command_goes_on(call, monkeypatch, command, raised, goes_on):
+    def stop(*_: object, **__: object) -> None:
+        press()
+        try:
+            busy(5)
+        except KeyboardInterrupt:
+            raise raised from None
+
+    monkeypatch.setattr("promptkit.running.runner.execute", stop)
+    monkeypatch.setattr("promptkit.comparison.compare", stop)
+    answer = call(*command)
+    more = "; the same command goes on where it stopped" if goes_on else ""
+    assert (answer.code, answer.err) == (130, f"interrupted{more}\n")
+
+
+def test_what_is_interrupted_later_does_not_inherit_that_it_goes_on(call, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise UserError("no")
+
+    monkeypatch.setattr("promptkit.running.runner.execute", fail)
+    assert call("run", "--strategy", "soft", "--checkpoint", "state").code == 2
+    assert not was_resumable()
 
 
 @pytest.mark.slow
