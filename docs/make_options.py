@@ -1,11 +1,12 @@
-"""Writes the tables of docs/strategies/ from the strategies that promptkit registers.
+"""Writes the tables of options: of strategies in docs/strategies/, of the settings of a run in docs/cli.md.
 
     python docs/make_options.py            rewrite the tables
     python docs/make_options.py --check    exit with 1 if they are not current
 
 Every strategy that comes with promptkit has a page of its name, with its options between `<!-- options: NAME -->`
 and `<!-- end options -->`. The training defaults of all stand in index.md between `<!-- defaults -->` and
-`<!-- end defaults -->`.
+`<!-- end defaults -->`. In cli.md the options that a command has for settings of a run stand between
+`<!-- settings: COMMAND -->` and `<!-- end settings -->`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promptkit.cli import compare, run
 from promptkit.hooks import StrategyCard, get_host, strategy_card
+from promptkit.running.config import RunConfig, flag_of, setting_of
 
 FOLDER = Path(__file__).resolve().parent / "strategies"
+COMMAND_LINE = FOLDER.parent / "cli.md"
 # In the order in which the pages introduce them.
 ORDER = ("hard", "pet", "soft", "ptuning")
 _OPTIONS = re.compile(r"(<!-- options: ([\w-]+) -->\n).*?(<!-- end options -->)", re.DOTALL)
+_SETTINGS = re.compile(r"(<!-- settings: (run|compare) -->\n).*?(<!-- end settings -->)", re.DOTALL)
+_OF_COMMAND = {"run": run.SETTINGS, "compare": compare.SETTINGS}
 _DEFAULTS = re.compile(r"(<!-- defaults -->\n).*?(<!-- end defaults -->)", re.DOTALL)
 
 
@@ -61,6 +67,29 @@ def render(pages: Mapping[str, str]) -> dict[str, str]:
     return new
 
 
+def render_settings(page: str) -> str:
+    """Return cli.md with its tables of settings written anew.
+
+    Raises:
+        SystemExit: if a command has no place for its table.
+    """
+    places = [match[2] for match in _SETTINGS.finditer(page)]
+    if places != list(_OF_COMMAND):
+        raise SystemExit(f"{COMMAND_LINE.name} has places for the settings of {places}, not of {list(_OF_COMMAND)}")
+    return _SETTINGS.sub(lambda match: match[1] + _settings_table(_OF_COMMAND[match[2]]) + match[3], page)
+
+
+def _settings_table(names: Iterable[str]) -> str:
+    rows = []
+    for name in names:
+        setting = setting_of(name)
+        said = setting.help + (" May be repeated." if setting.repeated else "")
+        said += " Required." if RunConfig.model_fields[name].is_required() else ""
+        said += f" See [{setting.page}]({setting.page})." if setting.page else ""
+        rows.append((f"`{flag_of(name)} {setting.metavar}".rstrip() + "`", said))
+    return _table(("Option", "Meaning"), rows)
+
+
 def _options_table(card: StrategyCard) -> str:
     rows = [
         (f"`{it.name}`", it.type, "required" if it.required else f"`{_json(it.default)}`", it.help)
@@ -95,10 +124,12 @@ def main(arguments: Sequence[str]) -> int:
     """Rewrite the pages, or check them."""
     old = read()
     new = render(old)
+    settings = COMMAND_LINE.read_text(encoding="utf-8")
     if "--check" in arguments:
-        return int(old != new)
+        return int(old != new or render_settings(settings) != settings)
     for name, page in new.items():
         (FOLDER / f"{name}.md").write_text(page, encoding="utf-8")
+    COMMAND_LINE.write_text(render_settings(settings), encoding="utf-8")
     return 0
 
 

@@ -19,6 +19,7 @@ class _State:
     held: int = 0
     pending: bool = False
     interrupted: bool = False
+    resumable: bool = False
 
 
 _state = _State()
@@ -33,32 +34,59 @@ def was_interrupted() -> bool:
     return _state.interrupted
 
 
+def was_resumable() -> bool:
+    """Return whether the last `resumable` body was interrupted."""
+    return _state.resumable
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Note that the body, interrupted and run again, goes on where it stopped, for whoever reports the interrupt."""
+    _state.resumable = True
+    try:
+        yield
+    except Exception:
+        # An interrupt may come out as another exception, see above.
+        _state.resumable = _state.interrupted
+        raise
+    _state.resumable = False
+
+
 @contextlib.contextmanager
 def keyboard_interrupts() -> Iterator[None]:
     """Make SIGINT raise `KeyboardInterrupt` in the main thread for as long as the body runs.
 
     MindSpore installs a handler of its own when it compiles. It ends the process on the spot, and nothing is
     cleaned up. So the signal is blocked, in this thread and in all that the body starts, and a watcher thread
-    waits for it and hands it to Python. Enter this before anything that starts threads is imported. Where the
-    system has no `sigtimedwait`, or outside the main thread, nothing is changed.
+    looks for it and hands it to Python. Where it is ignored, as in what a script starts with `&`, it stays so.
+    Enter this before anything that starts threads is imported. Where the system has no `sigtimedwait`, or
+    outside the main thread, nothing is changed.
     """
-    _state.pending = _state.interrupted = False
+    _state.pending = _state.interrupted = _state.resumable = False
     if not hasattr(signal, "sigtimedwait") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGINT, _interrupt)
+    previous = signal.getsignal(signal.SIGINT)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(ended,), name="promptkit-interrupts", daemon=True)
-    watcher.start()
+    if previous is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+        watcher.start()
     try:
         yield
     finally:
-        ended.set()
-        watcher.join()
-        # The handler first, for MindSpore's may stand there; only then may a signal that waits come through.
-        signal.signal(signal.SIGINT, previous)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        # Held, so that a second press cannot end this half-way and leave the signal blocked.
+        with held_interrupts():
+            ended.set()
+            if watcher.ident is not None:
+                watcher.join()
+            # The handler first, for MindSpore's may stand there; only then may a signal that waits come through.
+            signal.signal(signal.SIGINT, signal.default_int_handler if previous is None else previous)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if _state.pending and not _state.interrupted:
+            # It came while this was ending: whoever had the signal before has it now.
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -87,8 +115,14 @@ def restore_interrupts() -> None:
 
 
 def _watch(ended: threading.Event) -> None:
-    while not ended.is_set():
-        if signal.sigtimedwait({signal.SIGINT}, _POLL_SECONDS) is not None:
+    """Take the signal from where it waits.
+
+    `sigpending` is asked, and what `sigtimedwait` returns is not looked at: where a process is stopped and goes on
+    past the deadline, Python returns what was never filled in, and not None as it should.
+    """
+    while not ended.wait(_POLL_SECONDS):
+        if signal.SIGINT in signal.sigpending():
+            signal.sigtimedwait({signal.SIGINT}, 0)
             _state.pending = True
         if _state.pending and not _state.held:
             _thread.interrupt_main()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -31,13 +34,49 @@ def set_device(device: str) -> str:
     import mindspore as ms
 
     chosen = _best() if device == "auto" else device
-    try:
-        ms.set_device(chosen)
-        ms.set_context(mode=ms.PYNATIVE_MODE)
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"device '{chosen}' cannot be used here: {reason}") from None
+    # What MindSpore writes about a device it cannot use is the error's own reason once more, at length.
+    with _unsaid(UserError):
+        try:
+            ms.set_device(chosen)
+            ms.set_context(mode=ms.PYNATIVE_MODE)
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = str(error).strip().split("\n")[0].rstrip(".")
+            raise UserError(f"device '{chosen}' cannot be used here: {reason}.") from None
     return chosen
+
+
+@contextlib.contextmanager
+def _unsaid(*kinds: type[Exception]) -> Iterator[None]:
+    """Keep back what the body writes to standard error, its C++ included, if it ends in one of these exceptions.
+
+    In any other case, a bug's among them, all of it is written when the body has ended.
+    """
+    try:
+        terminal = os.dup(2)
+    except OSError:
+        # There is no standard error to keep anything from.
+        yield
+        return
+    with os.fdopen(terminal, "wb") as shown, tempfile.TemporaryFile() as kept:
+        _flush()
+        os.dup2(kept.fileno(), 2)
+        drop = False
+        try:
+            yield
+        except kinds:
+            drop = True
+            raise
+        finally:
+            _flush()
+            os.dup2(terminal, 2)
+            if not drop:
+                kept.seek(0)
+                shown.write(kept.read())
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
 
 
 def _best() -> str:

@@ -14,7 +14,7 @@ from promptkit.errors import UserError, unknown
 
 _Model = TypeVar("_Model", bound=BaseModel)
 # Parts of a place that name an alternative of a union and no field: `shots.0.int`, `shots.0.literal['full']`.
-_ALTERNATIVE = re.compile(r"int|float|str|bool|none|dict|list|tuple|.*\[.*", re.DOTALL)
+_ALTERNATIVE = re.compile(r"int|constrained-int|float|str|bool|none|literal|dict|list|tuple|.*\[.*", re.DOTALL)
 _PREFIXES = ("Value error, ", "Assertion failed, ")
 
 Size = Annotated[int, Field(strict=True, ge=1, le=2**24)]

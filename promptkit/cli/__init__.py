@@ -49,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted() -> int:
-    print("interrupted", file=sys.stderr)
+    from promptkit.interrupts import was_resumable
+
+    print(f"interrupted{'; the same command goes on where it stopped' * was_resumable()}", file=sys.stderr)
     return INTERRUPTED
 
 

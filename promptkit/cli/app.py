@@ -22,9 +22,10 @@ from promptkit.cli import (
     strategies,
 )
 from promptkit.errors import UserError, did_you_mean, unknown
-from promptkit.hooks import PluginHost, get_host
+from promptkit.hooks import PluginHost, exit_message, get_host
 
 _COMMANDS = (run, compare, report, runs, predict, inspect, preview, strategies, models, datasets)
+_OWN = {command.__name__.rpartition(".")[2] for command in _COMMANDS}
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # typer carries a click of its own in newer versions; its base of all wrong usage is reached the same way.
 _UsageFault: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -46,11 +47,18 @@ class _Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Keep interrupts, broken pipes and EOF errors from typer, which swallows them."""
+        """Keep interrupts, broken pipes and EOF errors from typer, which swallows them.
+
+        Commands of plugins end as they like. Promptkit's own never call `sys.exit`: there it was a plugin at work.
+        """
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, BrokenPipeError, EOFError) as error:
             raise _PassedError(error) from None
+        except SystemExit as error:
+            if ctx.invoked_subcommand in _OWN:
+                raise UserError(exit_message(error)) from error
+            raise
 
 
 def build_app(host: PluginHost) -> typer.Typer:

@@ -9,32 +9,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptkit.cli.options import (
-    CleanOption,
-    DeviceOption,
-    DownloadOption,
-    EncodingOption,
-    LabelColumnOption,
-    MirrorOption,
-    StoreOption,
-    TextBColumnOption,
-    TextColumnOption,
-    VerbalizerOption,
-    command_line,
-)
+from promptkit.cli.options import StoreOption, command_line, with_settings
 from promptkit.errors import UserError
-from promptkit.running.config import DEFAULT_STORE, parse_settings
+from promptkit.interrupts import resumable
+from promptkit.running.config import DEFAULT_STORE, RunConfig, flag_of, parse_settings, setting_of
 
 if TYPE_CHECKING:
     from promptkit.comparison import ComparisonResult, Experiment
+
+# Those of every run of the comparison. `--set` stands among the command's own options: here it takes them as well.
+SETTINGS = tuple(
+    name for name in RunConfig.model_fields if setting_of(name).scope in ("cell", "comparison") and name != "options"
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
 
     @app.command()
+    @with_settings(SETTINGS, unset=True)
     def compare(
         context: typer.Context,
+        *,
         experiment: Annotated[
             str | None,
             typer.Argument(
@@ -65,21 +61,7 @@ def register(app: typer.Typer) -> None:
                 help="A setting of every run (epochs=5), or an option or setting of one strategy (soft.tokens=5).",
             ),
         ] = None,
-        verbalizer: VerbalizerOption = None,
-        max_length: Annotated[
-            int | None, typer.Option(metavar="N", help="Most tokens of a text with its template; texts are cut.")
-        ] = None,
-        metric: Annotated[
-            list[str] | None, typer.Option(metavar="M", help="A metric beside accuracy and F1, for the records.")
-        ] = None,
-        clean: CleanOption = False,
-        text_column: TextColumnOption = None,
-        text_b_column: TextBColumnOption = None,
-        label_column: LabelColumnOption = None,
-        encoding: EncodingOption = None,
-        device: DeviceOption = "auto",
-        download: DownloadOption = False,
-        mirror: MirrorOption = None,
+        given: dict[str, Any],
         jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Runs at a time.")] = 1,
         dask: Annotated[
             str | None, typer.Option(metavar="ADDRESS", help="Send the runs to this Dask scheduler.")
@@ -98,23 +80,10 @@ def register(app: typer.Typer) -> None:
 
         if dask and jobs > 1:
             raise UserError("give --jobs or --dask, not both.")
-        shared: dict[str, Any] = {
-            "verbalizer": verbalizer,
-            "max_length": max_length,
-            "metrics": tuple(metric or ()),
-            "clean": clean,
-            "text_column": text_column,
-            "text_b_column": text_b_column,
-            "label_column": label_column,
-            "encoding": encoding,
-            "device": None if device == "auto" else device,
-            "download": download,
-            "mirror": mirror,
-        }
         asked = make(
             experiment,
             settings or [],
-            shared={key: value for key, value in shared.items() if value},
+            shared=given,
             strategies=parse_list(strategies),
             shots=parse_shots(shots),
             seeds=parse_seeds(seeds),
@@ -122,16 +91,17 @@ def register(app: typer.Typer) -> None:
             model=model,
             name=name,
         )
-        result = run_comparison(
-            asked,
-            store=store,
-            jobs=jobs,
-            dask=dask,
-            command=command_line(context),
-            announce=(lambda _: None) if quiet else say,
-            shows=jobs == 1 and dask is None and not quiet and sys.stderr.isatty(),
-            dry=dry_run,
-        )
+        with resumable():
+            result = run_comparison(
+                asked,
+                store=store,
+                jobs=jobs,
+                dask=dask,
+                command=command_line(context),
+                announce=(lambda _: None) if quiet else say,
+                shows=jobs == 1 and dask is None and not quiet and sys.stderr.isatty(),
+                dry=dry_run,
+            )
         if dry_run:
             return
         typer.echo(("" if quiet else "\n") + comparison_table(summarise(result.comparison), times=not no_times))
@@ -146,6 +116,8 @@ def make(reference: str | None, pairs: list[str], *, shared: dict[str, Any], **f
 
     general, own = split_settings(pairs)
     given = {key: value for key, value in fields.items() if value is not None}
+    if twice := sorted(set(shared) & set(general)):
+        raise UserError(f"give {flag_of(twice[0])} or --set {twice[0]}, not both.")
     settings = {**shared, **general}
     if reference is not None:
         return read_experiment(reference, settings=settings, strategy=own, **given)
@@ -154,8 +126,6 @@ def make(reference: str | None, pairs: list[str], *, shared: dict[str, Any], **f
 
 def split_settings(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of every run, and those of each strategy, of `[STRATEGY.]KEY=VALUE` strings."""
-    from promptkit.running.config import RunConfig
-
     general: dict[str, Any] = {}
     own: dict[str, Any] = {}
     for key, value in parse_settings(pairs).items():

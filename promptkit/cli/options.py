@@ -1,55 +1,39 @@
-"""Options that several commands take."""
+"""Options that several commands take; those that are settings of a run come from what `RunConfig` says of them."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_origin
 
 import typer
 
-ModelOption = Annotated[
-    str, typer.Option("--model", metavar="NAME|DIR|ID", help="Shipped model, checkpoint directory or Hub id.")
-]
-DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|CPU|Ascend|GPU", help="What MindSpore runs on.")]
-DownloadOption = Annotated[
-    bool, typer.Option("--download", help="Fetch a Hub model; without it nothing touches the network.")
-]
-MirrorOption = Annotated[
-    str | None, typer.Option("--mirror", metavar="URL", help="Fetch from this mirror of the Hub.")
-]
-ReadoutOption = Annotated[
-    str,
-    typer.Option("--readout", metavar="cloze|head", help="Read label words at the mask, or a linear head."),
-]
-SlotsOption = Annotated[
-    str,
-    typer.Option(
-        "--slots",
-        metavar="same|first|mean",
-        help="Rule for label words of several pieces.",
-    ),
-]
-VerbalizerOption = Annotated[
-    str | None, typer.Option("--verbalizer", metavar="V", help="Label words: 'label=word,word; label=word'.")
-]
-SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="An option of the strategy; may be repeated."),
-]
-MaxLengthOption = Annotated[
-    int,
-    typer.Option("--max-length", metavar="N", help="Most tokens of a text with its template; texts are cut."),
-]
-CleanOption = Annotated[bool, typer.Option("--clean", help="The classic cleaning of movie reviews.")]
-TextColumnOption = Annotated[str | None, typer.Option("--text-column", metavar="NAME", help="Column of the text.")]
-TextBColumnOption = Annotated[
-    str | None, typer.Option("--text-b-column", metavar="NAME", help="Column of the second text.")
-]
-LabelColumnOption = Annotated[str | None, typer.Option("--label-column", metavar="NAME", help="Column of the label.")]
-EncodingOption = Annotated[
-    str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the data files, if not UTF-8.")
-]
+from promptkit.running.config import RunConfig, flag_of, setting_of
+
+
+def option(name: str) -> Any:
+    """Return typer's option for a setting of a run."""
+    setting = setting_of(name)
+    more = " May be repeated." if setting.repeated else ""
+    return typer.Option(flag_of(name), metavar=setting.metavar or None, help=setting.help + more)
+
+
+ModelOption = Annotated[str, option("model")]
+TemplateOption = Annotated[list[str] | None, option("templates")]
+DeviceOption = Annotated[str, option("device")]
+DownloadOption = Annotated[bool, option("download")]
+MirrorOption = Annotated[str | None, option("mirror")]
+ReadoutOption = Annotated[str, option("readout")]
+SlotsOption = Annotated[str, option("slots")]
+VerbalizerOption = Annotated[str | None, option("verbalizer")]
+SettingsOption = Annotated[list[str] | None, option("options")]
+MaxLengthOption = Annotated[int, option("max_length")]
+TextColumnOption = Annotated[str | None, option("text_column")]
+TextBColumnOption = Annotated[str | None, option("text_b_column")]
+StoreOption = Annotated[Path, option("store")]
 SecondTextOption = Annotated[
     str | None, typer.Option("--text-b", metavar="TEXT", help="Second text, for a template with {text_b}.")
 ]
@@ -58,7 +42,76 @@ OtherModelOption = Annotated[
     typer.Option("--model", metavar="NAME|DIR|ID", help="The model, if it is not where the run found it."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
+
+Command = Callable[..., None]
+
+
+def with_settings(names: Iterable[str], *, unset: bool = False) -> Callable[[Command], Command]:
+    """Give a command an option for each of these settings of a run.
+
+    The command takes them as one dictionary, its argument `given`, in whose place they stand in `--help`: a setting's
+    name -> its value as `RunConfig` takes it.
+
+    Args:
+        names: of the settings.
+        unset: for a command where something else may say what a setting is: what is not on the command line is
+            not among `given`, and defaults are shown in brackets, as by the options that are written by hand.
+    """
+
+    def decorate(command: Command) -> Command:
+        own = inspect.signature(command, eval_str=True)
+        made = [_parameter(name, unset) for name in names]
+
+        @functools.wraps(command)
+        def typed(**arguments: Any) -> None:
+            values = {it.name: arguments.pop(it.name) for it in made}
+            given = {name: _read(name, value) for name, value in values.items() if not (unset and _is_absent(value))}
+            command(given=given, **arguments)
+
+        parameters = [it for name in own.parameters for it in (made if name == "given" else [own.parameters[name]])]
+        parameters = [it.replace(kind=inspect.Parameter.KEYWORD_ONLY) for it in parameters]
+        # What typer reads a command's options from.
+        typed.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        typed.__annotations__ = {it.name: it.annotation for it in parameters}
+        return typed
+
+    return decorate
+
+
+def _parameter(name: str, unset: bool) -> inspect.Parameter:
+    """Return the parameter that typer makes a setting's option from."""
+    field, setting, shown = RunConfig.model_fields[name], setting_of(name), option(name)
+    kind: Any = field.annotation
+    default = field.get_default(call_default_factory=True)
+    if setting.repeated:
+        kind, default = list[str] | None, None
+    elif setting.word:
+        kind, default = str, setting.word
+    elif get_origin(kind) is Literal:
+        kind = str
+    if unset and kind is not bool:
+        shown.help += "" if default is None else f" [{default}]"
+        kind, default = kind | None, None
+    empty = inspect.Parameter.empty
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=empty if field.is_required() else default,
+        annotation=Annotated[kind, shown],  # type: ignore[valid-type]
+    )
+
+
+def _is_absent(value: Any) -> bool:
+    """Return whether an option was not given; 0 is a value."""
+    return value is None or value is False or value == []
+
+
+def _read(name: str, value: Any) -> Any:
+    """Return a setting's value from what its option gave."""
+    setting = setting_of(name)
+    if setting.repeated:
+        value = tuple(value or ())
+    return setting.parse(value) if setting.parse else value
 
 
 def command_line(context: typer.Context) -> tuple[str, ...]:

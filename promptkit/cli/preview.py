@@ -17,6 +17,7 @@ from promptkit.cli.options import (
     ReadoutOption,
     SettingsOption,
     SlotsOption,
+    TemplateOption,
     VerbalizerOption,
 )
 from promptkit.errors import UserError
@@ -35,10 +36,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def preview(
-        template: Annotated[
-            list[str] | None,
-            typer.Option(metavar="T", help="Template, e.g. '{text} It was {mask}.'; may be repeated."),
-        ] = None,
+        template: TemplateOption = None,
         text: Annotated[
             str | None, typer.Option(metavar="TEXT", help="What stands for {text}; a sample by default.")
         ] = None,

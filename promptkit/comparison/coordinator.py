@@ -119,7 +119,10 @@ class _Work:
 
     def measure(self, baselines: list[Baseline]) -> None:
         """Fit the baselines that the store lacks; together they take seconds, so this happens here."""
-        for baseline in baselines:
+        missing = [baseline for baseline in baselines if self._store.by_key(baseline.place.key) is None]
+        if missing:
+            self._announce(f"measuring {len(missing)} baseline{'s' if len(missing) > 1 else ''} without a model")
+        for baseline in missing:
             if self._store.by_key(baseline.place.key) is None:
                 record, truth, predicted = baseline.measure()
                 self._store.add(record, truth, predicted, name=baseline.run_name, key=baseline.place.key)

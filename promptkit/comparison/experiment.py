@@ -8,22 +8,18 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from promptkit.checking import checked, path_shown, read_toml, user_path
 from promptkit.errors import UserError, did_you_mean, unknown
-from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
+from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config, setting_of
 
 PRESETS = Path(__file__).parent / "presets"
-# What the grid itself decides, or what belongs to one run only.
-_OWNED = {"strategy", "data", "model", "shots", "seed", "out", "store", "checkpoint", "save", "quiet", "command"}
-_SETTINGS = tuple(name for name in RunConfig.model_fields if name not in _OWNED)
 # Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison.
-_SHARED = (
-    "clean", "text_column", "text_b_column", "label_column", "encoding", "download", "mirror", "device", "metrics",
-)  # fmt: skip
+_SHARED = tuple(name for name in RunConfig.model_fields if setting_of(name).scope == "comparison")
+_SETTINGS = tuple(name for name in RunConfig.model_fields if setting_of(name).scope in ("cell", "comparison"))
 Settings = dict[str, Any]
 
 
@@ -61,8 +57,8 @@ class Experiment(BaseModel):
 
     name: str | None = Field(default=None, pattern=r"^[\w][\w.+ -]*$")
     strategies: tuple[str, ...] = ("hard", "pet", "soft", "ptuning")
-    shots: tuple[int | Literal["full"], ...] = Field(default=(16, "full"), min_length=1)
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    shots: tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...] = Field(default=(16, "full"), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(0, 1, 2), min_length=1)
     data: str = DEFAULT_DATA
     model: str = DEFAULT_MODEL
     settings: Settings = Field(default_factory=dict)

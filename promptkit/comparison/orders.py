@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptkit.comparison import worker
+from promptkit.comparison import folders
 
 LOG = "log.txt"
 _TRIES = 3
@@ -75,13 +75,13 @@ def carry_out(order: Order, started: Started | None = None) -> Outcome:
         return Outcome(order.key, {}, f"cannot write to '{folder}': {error.strerror}", bad_input=True)
     code = 0
     for _ in range(_TRIES):
-        if (folder / worker.RESULT).is_dir():
+        if (folder / folders.RESULT).is_dir():
             break
         code, again = _start(folder, order, started)
         if code >= 0 or not again:
             break
-    if (folder / worker.RESULT).is_dir():
-        paths = sorted(path for path in (folder / worker.RESULT).iterdir() if path.is_file())
+    if (folder / folders.RESULT).is_dir():
+        paths = sorted(path for path in (folder / folders.RESULT).iterdir() if path.is_file())
         return Outcome(order.key, {path.name: path.read_bytes() for path in paths})
     return _failed(folder, order, code)
 
@@ -93,8 +93,8 @@ def clear(folder: Path) -> None:
 
 def _prepare(folder: Path, order: Order) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / worker.FAILURE).unlink(missing_ok=True)
-    (folder / worker.ORDER).write_text(order.config, encoding="utf-8")
+    (folder / folders.FAILURE).unlink(missing_ok=True)
+    (folder / folders.ORDER).write_text(order.config, encoding="utf-8")
 
 
 def _start(folder: Path, order: Order, started: Started | None) -> tuple[int, bool]:
@@ -117,11 +117,11 @@ def _start(folder: Path, order: Order, started: Started | None) -> tuple[int, bo
 
 
 def _failed(folder: Path, order: Order, code: int) -> Outcome:
-    failure = folder / worker.FAILURE
+    failure = folder / folders.FAILURE
     said = failure.read_text(encoding="utf-8") if failure.is_file() else ""
-    if code == worker.DISK:
+    if code == folders.DISK:
         return Outcome(order.key, {}, said or "no space is left on the disk.", bad_input=True)
-    if code == worker.BAD_INPUT and said:
+    if code == folders.BAD_INPUT and said:
         return Outcome(order.key, {}, said, bad_input=True)
     if code < 0:
         reason = f"its process was killed {_TRIES} times (signal {-code}; is there enough memory?)"

@@ -16,8 +16,8 @@ import threading
 import time
 from pathlib import Path
 
-ORDER, RESULT, STATE, FAILURE, LOCK = "order.json", "result", "state", "failure.txt", "lock"
-BAD_INPUT, DISK = 2, 3
+from promptkit.comparison.folders import BAD_INPUT, DISK, FAILURE, LOCK, ORDER, RESULT, STATE
+
 _POLL_SECONDS = 0.5
 
 
@@ -45,6 +45,7 @@ def main(folder: Path, where: Path) -> int:
 
 def _run(folder: Path) -> int:
     from promptkit.errors import UserError
+    from promptkit.hooks import no_exit
     from promptkit.running.config import RunConfig
     from promptkit.running.runner import execute
     from promptkit.runs.faults import disk_fault
@@ -52,7 +53,8 @@ def _run(folder: Path) -> int:
     order = RunConfig.model_validate_json((folder / ORDER).read_text(encoding="utf-8"))
     config = order.model_copy(update={"out": folder / RESULT, "checkpoint": folder / STATE})
     try:
-        execute(config)
+        with no_exit():
+            execute(config)
     except (UserError, OSError) as error:
         fault = disk_fault(error) if isinstance(error, OSError) else error
         if fault is None:

@@ -119,7 +119,7 @@ def _from_file(name: str, path: Path) -> Any:
 
     try:
         module = _import_file(path.resolve())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"metric '{name}' cannot be imported: {_said(error)}") from error
     for value in vars(module).values():
         own = isinstance(value, type) and value.__module__ == module.__name__
@@ -165,7 +165,7 @@ def _numbers(name: str, metric: Any, predictions: list[Any], references: list[An
     try:
         result = metric.compute(predictions=predictions, references=references)
         numbers = {str(key): float(value) for key, value in result.items()}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"metric '{name}' failed: {_said(error)}") from error
     for key, value in numbers.items():
         if not math.isfinite(value):
@@ -184,5 +184,5 @@ def _short(name: str) -> str:
     return Path(name.removeprefix(_HUB)).stem
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

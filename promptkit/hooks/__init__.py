@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from promptkit.hooks.describe import OptionCard, StrategyCard, strategy_card
 from promptkit.hooks.entries import DatasetEntry, MetricEntry, ModelEntry, StrategyEntry
+from promptkit.hooks.guard import exit_message, no_exit
 from promptkit.hooks.manager import PluginHost, Refusal, get_host
 from promptkit.hooks.spec import hookimpl, hookspec
 
@@ -16,8 +17,10 @@ __all__ = [
     "Refusal",
     "StrategyCard",
     "StrategyEntry",
+    "exit_message",
     "get_host",
     "hookimpl",
     "hookspec",
+    "no_exit",
     "strategy_card",
 ]

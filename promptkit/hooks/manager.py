@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -144,6 +145,15 @@ class PluginHost:
             raise unknown("strategy", name, self.strategies)
         return self.strategies[name]
 
+    def origin_of(self, error: BaseException) -> Origin | None:
+        """Return the plugin whose code an exception came out of, the innermost one; None if it was nobody's."""
+        homes = {module.partition(".")[0]: origin for module, origin in self._modules()}
+        for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+            origin = homes.get(str(frame.f_globals.get("__name__")).partition(".")[0])
+            if origin:
+                return origin
+        return None
+
     def register_commands(self, app: typer.Typer) -> None:
         """Let every plugin add its commands to `app`; one that fails is refused with all it registered."""
         for origin, manager in list(self._managers.items()):
@@ -156,6 +166,15 @@ class PluginHost:
         for refusal in self.refusals[self._reported :]:
             print(f"warning: {refusal}", file=sys.stderr)
         self._reported = len(self.refusals)
+
+    def _modules(self) -> Iterator[tuple[str, Origin]]:
+        """Yield the modules that plugins and what they registered come from."""
+        for origin, manager in self._managers.items():
+            yield from ((str(getattr(plugin, "__name__", "")), origin) for plugin in manager.get_plugins())
+        registered = self._registered
+        yield from ((entry.cls.__module__, entry.origin) for entry in registered.strategies.values())
+        yield from ((entry.load.__module__, entry.origin) for entry in registered.datasets.values())
+        yield from ((entry.locate.__module__, entry.origin) for entry in registered.models.values())
 
     def _admit(self, candidate: Candidate) -> None:
         manager = pluggy.PluginManager(spec.PROJECT)

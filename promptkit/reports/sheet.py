@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -77,7 +78,7 @@ def _head(run: StoredRun, comparisons: Sequence[str]) -> _Lines:
     yield "name", run.name
     yield "created", run.record.created
     if isinstance(run.record, RunRecord):
-        yield "command", " ".join(run.record.command)
+        yield "command", shlex.join(run.record.command)
     yield "comparisons", ", ".join(comparisons)
     if run.directory is None:
         yield "files", "none: it is a baseline"

@@ -2,88 +2,206 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from promptkit.checking import field_fault, shortened
+from promptkit.checking import field_fault
 from promptkit.errors import UserError, did_you_mean
+from promptkit.running.settings import Setting, parse_settings, parse_shots
+
+__all__ = [
+    "DEFAULT_DATA", "DEFAULT_MODEL", "DEFAULT_STORE", "MAX_LENGTH", "RunConfig", "flag_of", "make_config",
+    "parse_settings", "setting_of",
+]  # fmt: skip
 
 DEFAULT_MODEL = "promptkit-mini"
 DEFAULT_DATA = "reviews-en"
 DEFAULT_STORE = "runs"
 MAX_LENGTH = 128
-# Settings whose option on the command line is not named after them.
-_FLAGS = {"templates": "--template", "metrics": "--metric", "options": "--set"}
+
+
+def _name_or_path(value: Any) -> Any:
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError("give a name or a path")
+    return os.fspath(value)
+
+
+_NameOrPath = Annotated[str, BeforeValidator(_name_or_path)]
 
 
 class RunConfig(BaseModel):
-    """The settings of one run. None means: as the strategy, the data or the model has it.
-
-    Attributes:
-        strategy: name of a registered strategy.
-        data: embedded or registered data set, or a path to a file or folder.
-        model: shipped or registered model, a checkpoint directory, or a Hub id.
-        engine: loads the model; None takes the first that claims it.
-        templates: one or several; scores of several are averaged.
-        verbalizer: `label=word,word; label=word`.
-        readout: how class scores are read.
-        slots: what to do with label words of several pieces: `same` length wanted, `first` piece, or `mean`.
-        shots: K examples a class; None for all.
-        seed: of the draw, the initialisation and the order of the batches.
-        epochs, lr, batch_size, weight_decay, patience: of the training.
-        max_length: longest row in tokens; fields are cut to it, templates never.
-        options: the strategy's own options.
-        device: `auto`, `CPU`, `Ascend` or `GPU`.
-        mode: `graph` compiles the model, `pynative` does not.
-        out: run directory; it must not exist. None numbers one in the store and lists it there.
-        store: folder of the store.
-        checkpoint: folder for the training state, to go on from after a kill; None keeps none.
-        metrics: metrics beside accuracy and macro F1.
-        clean: the classic cleaning of movie reviews.
-        text_column, text_b_column, label_column, encoding: of data files.
-        download, mirror: whether, and from where, a Hub model may be fetched.
-        save: whether to write a run directory.
-        quiet: no progress bar.
-        command: the command line that asked for the run, for the record; empty from Python.
-    """
+    """The settings of one run. None means: as the strategy, the data or the model has it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    strategy: str
-    data: str = DEFAULT_DATA
-    model: str = DEFAULT_MODEL
-    engine: str | None = None
-    templates: tuple[str, ...] = ()
-    verbalizer: str | None = None
-    readout: Literal["cloze", "head"] = "cloze"
-    slots: Literal["same", "first", "mean"] = "same"
-    shots: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    epochs: int | None = Field(default=None, ge=0, le=10_000)
-    lr: float | None = Field(default=None, gt=0, lt=1e4, allow_inf_nan=False)
-    batch_size: int | None = Field(default=None, ge=1, le=65_536)
-    weight_decay: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    patience: int | None = Field(default=None, ge=0)
-    max_length: int = Field(default=MAX_LENGTH, ge=4)
-    options: dict[str, Any] = Field(default_factory=dict)
-    device: str = "auto"
-    mode: Literal["graph", "pynative"] = "graph"
-    out: Path | None = None
-    store: Path = Path(DEFAULT_STORE)
-    checkpoint: Path | None = None
-    metrics: tuple[str, ...] = ()
-    clean: bool = False
-    text_column: str | None = None
-    text_b_column: str | None = None
-    label_column: str | None = None
-    encoding: str | None = None
-    download: bool = False
-    mirror: str | None = None
-    save: bool = True
-    quiet: bool = False
-    command: tuple[str, ...] = ()
+    strategy: Annotated[str, Setting(help="How to prompt; see 'promptkit strategies'.", metavar="NAME", scope="grid")]
+    data: Annotated[
+        _NameOrPath,
+        Setting(help="Data set, or a file or folder.", metavar="NAME|PATH", scope="grid", page="data.md"),
+    ] = DEFAULT_DATA
+    model: Annotated[
+        _NameOrPath,
+        Setting(
+            help="Shipped model, checkpoint directory or Hub id.",
+            metavar="NAME|DIR|ID", scope="grid", page="models.md",
+        ),
+    ] = DEFAULT_MODEL  # fmt: skip
+    engine: Annotated[
+        str | None,
+        Setting(
+            help="Engine that loads the model; the one that claims the checkpoint by default.",
+            metavar="NAME", scope="comparison",
+        ),
+    ] = None  # fmt: skip
+    templates: Annotated[
+        tuple[str, ...],
+        Setting(
+            help="Template, e.g. '{text} It was {mask}.'; scores of several are averaged.",
+            metavar="T", flag="--template", repeated=True, page="templates.md",
+        ),
+    ] = ()  # fmt: skip
+    verbalizer: Annotated[
+        str | None,
+        Setting(help="Label words: 'label=word,word; label=word'.", metavar="V", page="templates.md"),
+    ] = None
+    readout: Annotated[
+        Literal["cloze", "head"],
+        Setting(help="Read label words at the mask, or a linear head.", metavar="cloze|head", page="templates.md"),
+    ] = "cloze"
+    slots: Annotated[
+        Literal["same", "first", "mean"],
+        Setting(help="Rule for label words of several pieces.", metavar="same|first|mean", page="templates.md"),
+    ] = "same"
+    shots: Annotated[
+        int | None,
+        Field(ge=1),
+        Setting(
+            help="Examples a class to learn from, or all of them.",
+            metavar="K|full", scope="grid", word="full", parse=parse_shots,
+        ),
+    ] = None  # fmt: skip
+    seed: Annotated[
+        int,
+        Field(ge=0, lt=2**32),
+        Setting(
+            help="Of draw, initial values and order of batches: same seed, same machine, same numbers.",
+            metavar="N", scope="grid",
+        ),
+    ] = 0  # fmt: skip
+    epochs: Annotated[
+        int | None,
+        Field(ge=0, le=10_000),
+        Setting(help="Passes over the training set, at most; 0 trains nothing.", metavar="N"),
+    ] = None
+    lr: Annotated[
+        float | None,
+        Field(gt=0, lt=1e4, allow_inf_nan=False),
+        Setting(help="Peak learning rate.", metavar="X"),
+    ] = None
+    batch_size: Annotated[int | None, Field(ge=1, le=65_536), Setting(help="Examples a step.", metavar="N")] = None
+    weight_decay: Annotated[
+        float | None, Field(ge=0, allow_inf_nan=False), Setting(help="AdamW's decay.", metavar="X")
+    ] = None
+    patience: Annotated[
+        int | None,
+        Field(ge=0),
+        Setting(help="Stop after N epochs without a better dev score; 0 never stops.", metavar="N"),
+    ] = None
+    max_length: Annotated[
+        int,
+        Field(ge=4),
+        Setting(help="Most tokens of a text with its template; texts are cut, templates never.", metavar="N"),
+    ] = MAX_LENGTH
+    options: Annotated[
+        dict[str, Any],
+        Setting(
+            help="An option of the strategy.",
+            metavar="KEY=VALUE", flag="--set", repeated=True, parse=parse_settings, page="strategies/index.md",
+        ),
+        Field(default_factory=dict),
+    ]  # fmt: skip
+    metrics: Annotated[
+        tuple[str, ...],
+        Setting(
+            help="A metric beside accuracy and macro F1: a name, a path or hub:NAME.",
+            metavar="M", flag="--metric", repeated=True, scope="comparison",
+        ),
+    ] = ()  # fmt: skip
+    device: Annotated[
+        str,
+        Setting(help="What MindSpore runs on.", metavar="auto|CPU|Ascend|GPU", scope="comparison", page="devices.md"),
+    ] = "auto"
+    mode: Annotated[
+        Literal["graph", "pynative"],
+        Setting(help="Compile the model, or run it eagerly.", metavar="graph|pynative"),
+    ] = "graph"
+    clean: Annotated[
+        bool, Setting(help="The classic cleaning of movie reviews.", scope="comparison", page="data.md")
+    ] = False
+    text_column: Annotated[str | None, Setting(help="Column of the text.", metavar="NAME", scope="comparison")] = None
+    text_b_column: Annotated[
+        str | None, Setting(help="Column of the second text.", metavar="NAME", scope="comparison")
+    ] = None
+    label_column: Annotated[str | None, Setting(help="Column of the label.", metavar="NAME", scope="comparison")] = (
+        None
+    )
+    encoding: Annotated[
+        str | None,
+        Setting(help="Encoding of the data files, if not UTF-8.", metavar="NAME", scope="comparison"),
+    ] = None
+    download: Annotated[
+        bool, Setting(help="Fetch a Hub model; without it nothing touches the network.", scope="comparison")
+    ] = False
+    mirror: Annotated[
+        str | None, Setting(help="Fetch from this mirror of the Hub.", metavar="URL", scope="comparison")
+    ] = None
+    out: Annotated[
+        Path | None,
+        Setting(
+            help="Run directory, must not exist, or be empty; by default one in the store, which lists it.",
+            metavar="DIR", scope="run",
+        ),
+    ] = None  # fmt: skip
+    store: Annotated[Path, Setting(help="Folder of the store.", metavar="DIR", scope="run", page="runs.md")] = Path(
+        DEFAULT_STORE
+    )
+    checkpoint: Annotated[
+        Path | None,
+        Setting(
+            help="Keep the training state there; killed and run again, it goes on to the same numbers.",
+            metavar="DIR", scope="run",
+        ),
+    ] = None  # fmt: skip
+    quiet: Annotated[
+        bool,
+        Setting(help="Nothing but the result: no progress, no warnings (they are still recorded).", scope="run"),
+    ] = False
+    save: Annotated[bool, Setting(help="Whether to write a run directory.", scope="run", hidden=True)] = True
+    command: Annotated[
+        tuple[str, ...],
+        Setting(
+            help="The command line that asked for the run, for the record; empty from Python.",
+            scope="run", hidden=True,
+        ),
+    ] = ()  # fmt: skip
+
+
+def setting_of(name: str) -> Setting:
+    """Return what the field of `RunConfig` of that name says of itself."""
+    return next(it for it in RunConfig.model_fields[name].metadata if isinstance(it, Setting))
+
+
+def flag_of(name: str) -> str:
+    """Return a setting's option on the command line, `--batch-size`."""
+    return setting_of(name).flag or "--" + name.replace("_", "-")
+
+
+RunConfig.__doc__ = f"{RunConfig.__doc__}\n\n    Attributes:\n" + "\n".join(
+    f"        {name}: {setting_of(name).help}" for name in RunConfig.model_fields
+)
 
 
 def make_config(**values: Any) -> RunConfig:
@@ -99,29 +217,13 @@ def make_config(**values: Any) -> RunConfig:
         return RunConfig(**values)
     except ValidationError as error:
         fault = field_fault(error)
-        flag = _FLAGS.get(fault.field, "--" + (fault.field or "setting").replace("_", "-"))
-        guess = did_you_mean(shortened(fault.given).strip("'"), _choices(fault.field))
-        raise UserError(f"{flag}: {fault.reason}{fault.got}.{guess}") from None
+        flag = flag_of(fault.field) if fault.field in RunConfig.model_fields else fault.field
+        guess = did_you_mean(fault.given, _choices(fault.field)) if isinstance(fault.given, str) else ""
+        plain = fault.given is None or isinstance(fault.given, str | int | float)
+        got = fault.got if plain else f" (got something of type {type(fault.given).__name__})"
+        raise UserError(f"{flag}: {fault.reason}{got}.{guess}") from None
 
 
 def _choices(name: str) -> tuple[str, ...]:
     field = RunConfig.model_fields.get(name)
     return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
-
-
-def parse_settings(pairs: tuple[str, ...] | list[str]) -> dict[str, str]:
-    """Turn `key=value` strings into a dictionary.
-
-    Raises:
-        UserError: for one without `=`, or a key given twice.
-    """
-    values: dict[str, str] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise UserError(f"--set takes key=value, not '{pair}'.")
-        if key in values:
-            raise UserError(f"--set {key} is given twice.")
-        values[key] = value.strip()
-    return values

@@ -16,7 +16,7 @@ import numpy as np
 from promptkit.backbones.engines import load_backbone
 from promptkit.errors import UserError
 from promptkit.evaluation.probabilities import mean_log_softmax
-from promptkit.hooks import get_host
+from promptkit.hooks import get_host, no_exit
 from promptkit.interrupts import held_interrupts
 from promptkit.running.config import RunConfig, make_config
 from promptkit.running.plan import Plan, make_plan
@@ -67,6 +67,7 @@ def run(strategy: str, **settings: Any) -> RunResult:
     return execute(make_config(strategy=strategy, **settings))
 
 
+@no_exit()
 def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None) -> RunResult:
     """Carry out a checked configuration; see `run`. Without `config.out` the run is listed in the store.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -316,3 +317,11 @@ def test_standard_output_on_a_full_disk_is_one_line() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: cannot write: no space is left on the disk.")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_command_that_is_shown_can_be_pasted(call: Call, place: Path) -> None:
+    command = ("promptkit", "run", "--strategy", "soft", "--template", "{text} It's {mask}.", "--data", "my film.tsv")
+    with Store.open(place / "runs") as store:
+        add_run(store, "soft-001", command=command)
+    line = next(line for line in call("runs", "show", "soft-001").out.splitlines() if "promptkit run" in line)
+    assert shlex.split(line)[1:] == list(command)

@@ -44,7 +44,8 @@ def test_it_says_what_it_runs_and_ends_with_the_table(call: Call, pool: Callable
     lines = out.splitlines()
     assert lines[0].startswith("mine: hard, soft on ")
     assert lines[0].endswith("shots 4; 2 seeds: 3 runs")
-    assert lines[1] == "[1/3] hard, no training, seed 0: dev 50.0 %, test 50.0 %, 1 s"
+    assert lines[1] == "measuring 3 baselines without a model"
+    assert lines[2] == "[1/3] hard, no training, seed 0: dev 50.0 %, test 50.0 %, 1 s"
     for label in ("majority class", "TF-IDF + logistic regression", "hard (zero-shot)", "soft"):
         assert any(line.startswith(label) for line in lines), label
     assert lines[-1] == "report:  promptkit report mine --out report.html"

@@ -115,7 +115,7 @@ def test_ctrl_c_ends_the_runs_and_keeps_what_is_finished(tiny_reviews: Path, tmp
     os.kill(process.pid, 2)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
-    assert out.strip().endswith("interrupted")
+    assert out.strip().endswith("interrupted; the same command goes on where it stopped")
     assert "Traceback" not in out
     assert wait_for(lambda: not workers(store), 30)
     assert_sound(store)

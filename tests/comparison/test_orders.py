@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from promptkit.comparison import orders, worker
+from promptkit.comparison import folders, orders
 from promptkit.comparison.orders import Order, carry_out
 
 START = subprocess.Popen
@@ -79,7 +79,7 @@ def test_bad_input_is_its_own_line_and_is_not_tried_again(order: Order, behave: 
 def test_a_full_disk_is_said_even_where_nothing_can_be_written(
     order: Order, behave: Callable[[str], list[int]]
 ) -> None:
-    behave(f"raise SystemExit({worker.DISK})")
+    behave(f"raise SystemExit({folders.DISK})")
     outcome = carry_out(order)
     assert outcome.bad_input
     assert "no space" in outcome.failure
@@ -104,3 +104,10 @@ def test_a_failure_of_yesterday_does_not_count_today(order: Order, behave: Calla
     carry_out(order)
     behave("raise SystemExit(1)")
     assert "old" not in carry_out(order).failure
+
+
+def test_the_worker_starts_without_a_warning(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
+    """Python warns of a module that its own package has imported before it is run."""
+    outcome = carry_out(replace(order, where="/nowhere/at/all", shows=True))
+    assert outcome.bad_input
+    assert capfd.readouterr().err == ""

@@ -83,6 +83,22 @@ class TestStrategies:
         assert f"promptkit run --strategy {name}" in page.split("\n## Try it")[1]
 
 
+class TestSettings:
+    def test_the_tables_are_those_of_the_settings(self):
+        page = read("cli.md")
+        assert load_script("make_options").render_settings(page) == page, "run python docs/make_options.py"
+
+    def test_a_table_that_is_not_current_is_found(self):
+        page = read("cli.md")
+        stale = page.replace("| `--patience N` |", "| `--patients N` |")
+        assert stale != page
+        assert load_script("make_options").render_settings(stale) == page
+
+    def test_a_command_without_a_place_is_found(self):
+        with pytest.raises(SystemExit, match="compare"):
+            load_script("make_options").render_settings(read("cli.md").replace("<!-- settings: compare -->", ""))
+
+
 @pytest.mark.parametrize("module", ["promptkit", "promptkit.nn"])
 def test_every_public_name_is_in_api_md(module):
     if module == "promptkit.nn":

@@ -211,3 +211,12 @@ def test_a_hub_metric_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyP
 def test_unfit_predictions_are_a_programming_error(predictions: list[int], references: list[int]) -> None:
     with pytest.raises(ValueError, match=r"cannot score|must lie between"):
         compute(["accuracy"], predictions, references, LABELS)
+
+
+def test_a_metric_that_ends_the_process_is_one_line(tmp_path: Path) -> None:
+    path = write_metric(tmp_path, result="__import__('sys').exit(0)")
+    with pytest.raises(UserError, match=r"metric '.*' failed: SystemExit: 0"):
+        compute([str(path)], [0], [0], LABELS)
+    (tmp_path / "leaving.py").write_text("raise SystemExit(0)")
+    with pytest.raises(UserError, match="cannot be imported: SystemExit: 0"):
+        load_metric(str(tmp_path / "leaving.py"))

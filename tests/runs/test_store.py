@@ -284,8 +284,8 @@ from fake_runs import add_baseline, add_run
 from promptkit.runs import Store
 with Store.open(Path(sys.argv[1])) as store:
     print("ready", flush=True)
-    sys.stdin.readline()
     for number in range(20):
+        sys.stdin.readline()
         add = add_run if number % 2 else add_baseline
         print(add(store, f"soft-{number}-{sys.argv[4]}", f"key-{number}").id, flush=True)
 """
@@ -297,15 +297,21 @@ def test_two_processes_with_the_same_keys_list_each_run_once(tmp_path: Path) -> 
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen([*command, name], **pipes) for name in "ab"]
     assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
+    said = []
+    for number in range(20):
+        # Key by key, so that they meet at every one however busy the machine is; each is let go first by turns.
+        for process in processes if number % 4 < 2 else reversed(processes):
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said.append([process.stdout.readline() for process in processes])
     for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    first, second = (process.communicate(timeout=60)[0] for process in processes)
+        process.communicate(timeout=60)
     assert [process.returncode for process in processes] == [0, 0]
+    first, second = zip(*said, strict=True)
     assert first == second
     with Store.open(tmp_path) as store:
         runs = store.runs()
-        assert [run.id for run in runs] == [int(line) for line in first.split()]
+        assert [run.id for run in runs] == [int(line) for line in first]
         assert sorted(run.key for run in runs) == sorted(f"key-{number}" for number in range(20))
         assert {run.name[-1] for run in runs} == {"a", "b"}, "the two never met; let them add more"
 
