@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from promptkit.analysis.wording import with_shots
-from promptkit.drawing.selection import shots_name
+from promptkit.analysis.confusion import shares
+from promptkit.analysis.names import shots_name, with_shots
+from promptkit.analysis.rows import Row
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.svg import FONT, WIDTH, add_axes, drawing, new_figure, to_svg
 from promptkit.drawing.text import fit, plain, text_width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from promptkit.analysis.summary import Row, Summary
 
 _TITLE = "Confusion matrices on test"
 _GAP, _TOP, _BOTTOM, _NAME, _AXIS = 12.0, 22.0, 20.0, 26.0, 18.0
@@ -82,20 +80,6 @@ def confusion(summary: Summary) -> str | None:
         up = (height - _TOP - _NAME - layout.side / 2) / height
         figure.text(4 / WIDTH, up, "true class", rotation=90, ha="left", va="center")
         return to_svg(figure, "confusion", _TITLE, _describe(rows))
-
-
-def shares(row: Row) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the shares of the true classes and the counts, mean over seeds: two arrays (C, C), true class first.
-
-    A class without test examples has shares of 0.
-    """
-    size = len(row.runs[0].record.task.labels)
-    counts = np.zeros((size, size))
-    for run in row.runs:
-        known = run.truth >= 0
-        np.add.at(counts, (run.truth[known], run.predicted[known]), 1)
-    totals = counts.sum(axis=1, keepdims=True)
-    return counts / np.where(totals == 0, 1, totals), counts / len(row.runs)
 
 
 def _draw(axes: Axes, row: Row, layout: _Layout, *, first: bool) -> None:

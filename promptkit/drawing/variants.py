@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from promptkit.analysis.names import shots_phrase
+from promptkit.analysis.selection import Variants, is_picked, shots_order, variants_of
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.legend import Legend, curve_key, marker_key
 from promptkit.drawing.looks import Look, looks_of
 from promptkit.drawing.parts import accuracy_limits, describe, draw_spread, ring
-from promptkit.drawing.selection import Variants, is_picked, shots_order, shots_phrase, variants_of
 from promptkit.drawing.svg import FONT, WIDTH, add_axes, drawing, new_figure, to_svg
 from promptkit.drawing.text import amount, fit, plain, text_width
 from promptkit.runs.stored import Shots
@@ -16,7 +18,6 @@ from promptkit.runs.stored import Shots
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from promptkit.analysis.summary import Summary
 
 _CURVE = 170.0
 

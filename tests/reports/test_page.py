@@ -13,6 +13,7 @@ from page_files import write_texts
 
 from promptkit.analysis import Summary, summarise
 from promptkit.reports.page import excerpt, report_page
+from promptkit.reports.wording import method_text, notes
 
 VARIANTS = {"soft": ("tokens=1", "tokens=5", "tokens=20"), "pet": ("great / terrible", "good / bad")}
 EVIL = "<script>alert('x')</script> & \"quoted\" {{ 7 * 7 }}"
@@ -135,8 +136,8 @@ def test_what_it_rests_on_is_listed(page: str) -> None:
 
 def test_method_notes_and_picks_are_there(summary: Summary, page: str) -> None:
     text = Page(page).text
-    assert summary.method in text
-    for note in summary.notes:
+    assert method_text(summary) in text
+    for note in notes(summary):
         assert " ".join(note.split()) in text
     assert text.count("Picked on dev, ") == len(summary.picks) > 0
 
@@ -168,7 +169,7 @@ def test_missing_runs_are_said_and_the_rest_is_shown() -> None:
     summary = summarise(comparison)
     text = Page(report_page(summary)).text
     assert "4 of 13 runs are missing, so this may change." in text
-    assert [note for note in summary.notes if "4 of 13 runs are missing" in note and note in text]
+    assert [note for note in notes(summary) if "4 of 13 runs are missing" in note and note in text]
 
 
 def test_a_comparison_of_which_nothing_is_finished_has_a_page() -> None:

@@ -17,8 +17,8 @@ from fake_comparisons import fake_comparison
 from page_files import SVG, identifiers, words
 
 from promptkit.analysis import Summary, summarise
+from promptkit.analysis.confusion import shares
 from promptkit.drawing import plots
-from promptkit.drawing.confusion import shares
 from promptkit.drawing.plots import PLOTS
 from promptkit.runs import RunRecord
 from promptkit.runs.record import Epoch
