@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_TITLE = "Test accuracy by strategy and examples a class"
+_TITLE = "Test accuracy by strategy and K"
 _HEIGHT, _BELOW = 190.0, 35.0
 _BAND = 0.8
 

@@ -12,7 +12,7 @@ from promptkit.analysis.summary import Summary
 from promptkit.drawing.legend import Legend, curve_key
 from promptkit.drawing.looks import Look, strategy_looks
 from promptkit.drawing.parts import series_name
-from promptkit.drawing.svg import FONT, add_axes, drawing, new_figure, to_svg
+from promptkit.drawing.svg import FONT, WIDTH, add_axes, drawing, new_figure, to_svg
 from promptkit.drawing.text import percent
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 _TITLE = "Learning curves"
-_HEIGHT, _ABOVE, _BELOW = 92.0, 20.0, 20.0
+_PANEL, _HEIGHT, _ABOVE, _BELOW = 100.0, 96.0, 20.0, 20.0
 
 
 def learning_curves(summary: Summary) -> str | None:
@@ -41,8 +41,8 @@ def learning_curves(summary: Summary) -> str | None:
         figure = new_figure(22 + step * len(bands) + 14 + legend.height, _TITLE)
         for place, shots in enumerate(bands):
             bottom = legend.height + 14 + step * (len(bands) - 1 - place) + _BELOW
-            left = add_axes(figure, 40, bottom, 128, _HEIGHT)
-            right = add_axes(figure, 222, bottom, 128, _HEIGHT)
+            left = add_axes(figure, 36, bottom, _PANEL, _HEIGHT)
+            right = add_axes(figure, WIDTH - 8 - _PANEL, bottom, _PANEL, _HEIGHT)
             for row in (row for row in rows if row.shots == shots):
                 _draw(left, row, "dev_accuracy", looks[row.strategy], 100.0)
                 _draw(right, row, "loss", looks[row.strategy], 1.0)
@@ -75,7 +75,7 @@ def _draw(axes: Axes, row: Row, quantity: Quantity, look: Look, scale: float) ->
 def _whole_epochs(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
 
 

@@ -59,9 +59,16 @@ def draw_spread(axes: Axes, at: float, row: Row, look: Look, *, across: bool = F
 
 
 def ring() -> dict[str, Any]:
-    """Return the keywords of the ring around what dev picked."""
+    """Return the keywords of the ring around what dev picked, or what is on the Pareto front."""
     shape = {"linestyle": "none", "marker": "o", "markersize": 12.5, "markerfacecolor": "none"}
     return {**shape, "markeredgecolor": "black", "markeredgewidth": 0.9, "zorder": 4}
+
+
+def ring_key() -> Any:
+    """Return the legend's key of a ring."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **{**ring(), "markersize": 10})
 
 
 def _draw_runs(axes: Axes, at: float, values: Sequence[float], across: bool) -> None:

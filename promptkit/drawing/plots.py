@@ -13,11 +13,11 @@ from promptkit.drawing.variants import variant_curves, variant_dots
 
 PLOTS: Mapping[str, Callable[[Summary], str | None]] = {
     "accuracy": accuracy,
-    "learning-curves": learning_curves,
-    "cost": cost,
     "variant-curves": variant_curves,
     "variant-dots": variant_dots,
     "confusion": confusion,
+    "learning-curves": learning_curves,
+    "cost": cost,
 }
 """Every plot by name, in the order of the page. Identifiers in an SVG begin with its name."""
 

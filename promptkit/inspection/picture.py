@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".svg", ".png")
 NAME = "virtual-tokens"
-_TITLE = "Virtual tokens and words, principal components"
+_TITLE = "Virtual tokens among words"
 _HEIGHT, _LEFT, _BELOW, _ABOVE = 250.0, 22.0, 26.0, 18.0
 _DOTS_PER_INCH = 200
 # Of more virtual tokens than this only the label words are named: nothing could be read.

@@ -11,6 +11,7 @@ from promptkit.analysis.summary import Summary
 from promptkit.analysis.verdict import Verdict, verdict
 from promptkit.reports.figures import p_text, short_number
 from promptkit.reports.table import human_bytes
+from promptkit.reports.wording import at_shots
 from promptkit.runs.record import LearntParameters
 
 _SPACE = "\u00a0"  # keeps a figure and its unit on one line
@@ -74,16 +75,16 @@ def _lead(found: Verdict, row: Row) -> str:
             f"{len(found.winners)} of {len(found.prompts)} prompts beat their best baseline on {data}, most often "
             f"right of them {_name(row)}, {_distance(row)} points above {row.against.baseline}."
         )
-    against = _baselines(found.compared)
+    against, which = _baselines(found.compared)
     if found.others:
-        return f"No prompt that dev picked beats {against} on {data} beyond chance."
+        return f"No prompt that dev picked beats {against} on {data} beyond chance{which}."
     if len(found.compared) == 1:
         only = found.compared[0]
         how = "is worse than" if found.worse else "is not told apart from"
         return f"{_name(only)} {how} {against} on {data}."
     if found.worse:
-        return f"No prompt beats {against} on {data} beyond chance."
-    return f"No prompt is told apart from {against} on {data}."
+        return f"No prompt beats {against} on {data} beyond chance{which}."
+    return f"No prompt is told apart from {against} on {data}{which}."
 
 
 def _result(found: Verdict, row: Row) -> list[str]:
@@ -123,12 +124,13 @@ def _over_seeds(row: Row) -> str:
     return "" if row.shots is None else " (one seed, so how much the draw matters is not known)"
 
 
-def _baselines(rows: Sequence[Row]) -> str:
-    """Name what the rows are held against: with its shots where that is not the same baseline for all."""
-    named = dict.fromkeys((row.against.baseline, row.shots) for row in rows if row.against is not None)
-    if len({label for label, _ in named}) == 1:
-        return next(iter(named))[0]
-    return f"its best baseline ({_listed([f'{label} {shots_phrase(shots)}' for label, shots in named])})"
+def _baselines(rows: Sequence[Row]) -> tuple[str, str]:
+    """Name what the rows are held against, and what to say behind where that is not the same baseline for all."""
+    named = dict.fromkeys((row.shots, row.against.baseline) for row in rows if row.against is not None)
+    labels = {label for _, label in named}
+    if len(labels) == 1:
+        return labels.pop(), ""
+    return "its best baseline", f": {', '.join(f'{at_shots(shots)} {label}' for shots, label in named)}"
 
 
 def _against(row: Row) -> list[str]:

@@ -40,11 +40,12 @@ _CAPTIONS = {
     "learning-curves": "Thick lines: mean over seeds, up to where the first seed stopped; thin lines: single seeds. "
     "Which epoch is kept is picked by dev accuracy.",
     "cost": "Higher and further left is better. Bars: one standard deviation up and down. Times are means over "
-    "seeds, compiling included. Variants that dev did not pick are small.",
+    "seeds, compiling included. Variants that dev did not pick are small. Ringed is the Pareto front of the rest: no "
+    "row is both at least as fast to train and at least as accurate, by the means alone, chance or not.",
     "variant-curves": f"{_MARKS} The ring is around what dev picked, which need not be best on test.",
     "variant-dots": f"{_MARKS} The ring is around what dev picked, which need not be best on test.",
     "confusion": "Of each true class, the share predicted as each class, and the number of examples, mean over "
-    "seeds. Right answers are on the diagonal, in bold.",
+    "seeds. Right answers are on the diagonal, blue and bold; wrong ones orange; the deeper, the larger the share.",
 }
 
 

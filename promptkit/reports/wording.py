@@ -33,7 +33,7 @@ def method_text(summary: Summary) -> str:
     if not compared:
         return "No row is compared with a baseline."
     names = "; ".join(
-        f"{_at(shots)} {baseline.label}, {'the only one' if baseline.of == 1 else f'of {baseline.of}'}"
+        f"{at_shots(shots)} {baseline.label}, {'the only one' if baseline.of == 1 else f'of {baseline.of}'}"
         for shots, baseline in summary.strongest.items()
     )
     resampled = "test examples" if summary.method == MCNEMAR else "test examples and seeds"
@@ -96,7 +96,8 @@ def notes(summary: Summary) -> tuple[str, ...]:
             "differ by several points from seed to seed."
         )
     found += [
-        f"{_at(shots).capitalize()} dev has {n} examples: candidates often tie there, and what it picks is rough."
+        f"{at_shots(shots).capitalize()} dev has {n} examples: candidates often tie there, and what it picks is "
+        "rough."
         for shots, n in small_dev_splits(summary).items()
     ]
     return tuple(found)
@@ -122,7 +123,8 @@ def lack_text(found: Disagreement) -> str:
     }[found.lack]
 
 
-def _at(shots: Shots) -> str:
+def at_shots(shots: Shots) -> str:
+    """Return where something holds: `at 16 shots`, `with all of train`, `for what learns nothing`."""
     if shots is None:
         return "for what learns nothing"
     return "with all of train" if shots == "full" else f"at {shots} shots"

@@ -109,8 +109,8 @@ def test_each_baseline_is_named_where_shots_have_different_ones() -> None:
     summary = summarise(fake_comparison(strategies=("soft",), accuracies=near))
     assert {row.is_told_apart for row in summary.compared} == {False}
     assert answer(summary).lead == (
-        "No prompt is told apart from its best baseline (hard (zero-shot) with 16 examples a class and "
-        "TF-IDF + logistic regression with all training examples) on reviews-en."
+        "No prompt is told apart from its best baseline on reviews-en: at 16 shots hard (zero-shot), with all of "
+        "train TF-IDF + logistic regression."
     )
 
 

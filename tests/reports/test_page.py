@@ -12,6 +12,7 @@ from fake_comparisons import fake_comparison
 from page_files import write_texts
 
 from promptkit.analysis import Summary, summarise
+from promptkit.reports.answer import answer
 from promptkit.reports.page import excerpt, report_page
 from promptkit.reports.wording import method_text, notes
 
@@ -69,15 +70,15 @@ def page(summary: Summary) -> str:
 
 def test_the_answer_comes_first_then_table_plots_examples_method_and_origin(page: str) -> None:
     places = [page.index(f'<h2 id="{name}"') for name in ("table", "plots", "examples", "method", "prompts")]
-    places = [page.index('<p class="answer">'), *places, page.index('<h2 id="provenance"')]
+    places = [page.index('<p class="verdict">'), *places, page.index('<h2 id="provenance"')]
     assert places == sorted(places)
     assert re.findall(r'<figure id="figure-([\w-]+)">', page) == [
         "accuracy",
-        "learning-curves",
-        "cost",
         "variant-curves",
         "variant-dots",
         "confusion",
+        "learning-curves",
+        "cost",
     ]
 
 
@@ -110,6 +111,16 @@ def test_text_of_the_data_is_shown_as_text(page: str) -> None:
 def test_no_identifier_comes_twice(page: str) -> None:
     identifiers = [value for _, name, value in Page(page).attributes if name == "id"]
     assert len(identifiers) == len(set(identifiers))
+
+
+def test_the_verdict_comes_before_the_evidence_and_that_before_the_cost(summary: Summary, page: str) -> None:
+    box = page.split('<section class="answer"')[1].split("</section>")[0]
+    assert box.index('class="verdict"') < box.index("Evidence.") < box.index("Cost.")
+    found = answer(summary)
+    assert found.lead in Page(box.split(">", 1)[1]).text
+    # Chance is no verdict: who leads by the mean alone is evidence.
+    assert not any(row.is_better for row in summary.rows)
+    assert found.lead.startswith("No prompt")
 
 
 def test_it_fits_a_phone_and_paper(page: str) -> None:
