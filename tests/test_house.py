@@ -85,6 +85,11 @@ def test_no_file_of_these_rooms_leads_back_to_itself(room: str) -> None:
     assert left == {}
 
 
+def test_inspection_draws_with_what_drawing_hands_out() -> None:
+    inside = {name for path in (PACKAGE / "inspection").glob("*.py") for name in modules(path)}
+    assert not {name for name in inside if name.startswith("promptkit.drawing.")}
+
+
 @pytest.mark.parametrize(
     "module",
     [
