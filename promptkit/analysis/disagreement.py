@@ -6,19 +6,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promptkit.drawing.selection import featured, shots_phrase
+from promptkit.analysis.rows import Row
+from promptkit.analysis.selection import featured
+from promptkit.analysis.summary import Summary
 from promptkit.runs.predictions import PREDICTIONS_NAME, unescape
 from promptkit.runs.stored import Shots, StoredRun
 
-if TYPE_CHECKING:
-    from promptkit.analysis.summary import Row, Summary
-
 LIMIT = 12
+Lack = Literal["prompts", "difference", "texts"]
+"""Why there are no examples: not two prompts judged alike, no two answers that differ, no texts left on disk."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,17 @@ class Disagreement:
         examples: the greatest disagreement first.
         total: on how many test examples any two of the answers differ.
         of: how many test examples there are.
-        reason: why there are no examples, a sentence; empty if there are some.
-        compared: which prompts, a sentence; empty if there are no two.
+        lack: why there are no examples; None if there are some.
+        compared: labels of the rows compared; empty if there are no two.
+        shots: of those of them that learn; None if none does.
     """
 
     examples: tuple[Example, ...]
     total: int
     of: int
-    reason: str
-    compared: str = ""
+    lack: Lack | None
+    compared: tuple[str, ...] = ()
+    shots: Shots = None
 
 
 def disagreement(summary: Summary, limit: int = LIMIT) -> Disagreement:
@@ -90,21 +93,19 @@ def disagreement(summary: Summary, limit: int = LIMIT) -> Disagreement:
     """
     rows = _judged_alike(_rows(summary))
     if len(rows) < 2:
-        return Disagreement((), 0, 0, "There are not two prompts, judged on the same test examples, to compare.")
+        return Disagreement((), 0, 0, "prompts")
+    compared = tuple(row.label for row in rows)
+    shots = next((row.shots for row in rows if row.shots is not None), None)
     truth, labels = rows[0].runs[0].truth, rows[0].runs[0].record.task.labels
     votes = np.stack([_votes(row, len(labels)) for row in rows])  # (rows, N, C)
     chosen = votes.argmax(axis=2)
     differ = (chosen != chosen[0]).any(axis=0)
     total = int(differ.sum())
     if not total:
-        return Disagreement((), 0, len(truth), "All prompts give the same answer on every test example.")
+        return Disagreement((), 0, len(truth), "difference", compared, shots)
     texts = _texts(summary, truth, labels)
     if texts is None:
-        reason = (
-            f"Prompts disagree on {total:,} of {len(truth):,} test examples, but their texts cannot be shown: "
-            "no run directory of this comparison with whole predictions is left."
-        )
-        return Disagreement((), total, len(truth), reason)
+        return Disagreement((), total, len(truth), "texts", compared, shots)
     score = np.where(differ, _divergence(votes), -1.0).round(12)
     worst = np.argsort(-score, kind="stable")[: min(limit, total)]
     examples = tuple(
@@ -119,7 +120,7 @@ def disagreement(summary: Summary, limit: int = LIMIT) -> Disagreement:
         )
         for index in worst
     )
-    return Disagreement(examples, total, len(truth), "", _compared(rows))
+    return Disagreement(examples, total, len(truth), None, compared, shots)
 
 
 def _rows(summary: Summary) -> list[Row]:
@@ -130,12 +131,6 @@ def _rows(summary: Summary) -> list[Row]:
     chosen: tuple[Shots, ...] = (shots, None)
     baselines = [row for row in summary.rows if row.role == "baseline" and row.strategy != "majority"]
     return [row for row in (*baselines, *rows) if row.shots in chosen]
-
-
-def _compared(rows: Sequence[Row]) -> str:
-    shots = next((row.shots for row in rows if row.shots is not None), None)
-    learnt = f", {shots_phrase(shots)}" if shots is not None else ""
-    return f"Compared here: {', '.join(row.label for row in rows)}{learnt}."
 
 
 def _judged_alike(rows: Sequence[Row]) -> list[Row]:

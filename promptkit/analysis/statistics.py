@@ -142,13 +142,12 @@ def mcnemar(ours: ArrayLike, theirs: ArrayLike) -> float:
     if len(first) != 1 or first.shape != second.shape:
         raise ValueError(f"no McNemar test for runs of shapes {first.shape} and {second.shape}")
     wins, losses = int((first > second).sum()), int((first < second).sum())
-    discordant = wins + losses
-    ways = total = 1
-    for k in range(min(wins, losses)):
-        ways = ways * (discordant - k) // (k + 1)
-        total += ways
+    if not wins + losses:
+        return 1.0
+    from scipy.stats import binomtest  # type: ignore[import-untyped]
+
     # The floor: over a thousand examples all on one side would round to 0.
-    return max(min(1.0, 2 * total / (1 << discordant)), sys.float_info.min)
+    return max(float(binomtest(wins, wins + losses, 0.5).pvalue), sys.float_info.min)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

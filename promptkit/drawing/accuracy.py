@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from promptkit.analysis.names import shots_name
+from promptkit.analysis.rows import Row
+from promptkit.analysis.selection import featured, shots_order
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.legend import Legend, line_key, marker_key
 from promptkit.drawing.looks import Look, baseline_looks, strategy_looks
-from promptkit.drawing.parts import accuracy_limits, describe, draw_spread
-from promptkit.drawing.selection import featured, series_name, shots_name, shots_order
+from promptkit.drawing.parts import accuracy_limits, describe, draw_spread, series_name
 from promptkit.drawing.svg import WIDTH, add_axes, drawing, new_figure, to_svg
 from promptkit.runs.stored import Shots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from promptkit.analysis.summary import Row, Summary
 
-_TITLE = "Test accuracy by strategy and examples a class"
+_TITLE = "Test accuracy by strategy and K"
 _HEIGHT, _BELOW = 190.0, 35.0
 _BAND = 0.8
 

@@ -6,23 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from promptkit.analysis.wording import with_shots
-from promptkit.drawing.selection import shots_name
+from promptkit.analysis.confusion import shares
+from promptkit.analysis.names import shots_name, with_shots
+from promptkit.analysis.rows import Row
+from promptkit.analysis.selection import featured
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.svg import FONT, WIDTH, add_axes, drawing, new_figure, to_svg
 from promptkit.drawing.text import fit, plain, text_width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from promptkit.analysis.summary import Row, Summary
 
 _TITLE = "Confusion matrices on test"
 _GAP, _TOP, _BOTTOM, _NAME, _AXIS = 12.0, 22.0, 20.0, 26.0, 18.0
 _MOST_COUNTS = 4
 _LABEL = FONT - 1
+# Okabe and Ito's blue and orange, mixed with white: even the deepest leaves black text a contrast of 7 to 1.
+_RIGHT, _WRONG = (0.0, 0.447, 0.698), (0.902, 0.624, 0.0)
+_DEEPEST = 0.6
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,11 @@ class _Layout:
     def of(cls, rows: Sequence[Row]) -> _Layout:
         labels = max((row.runs[0].record.task.labels for row in rows), key=len)
         across = len(labels) > 3
-        columns = min(len(rows), 3 if not across else 2 if len(labels) <= 6 else 1)
+        columns = min(len(rows), 1 if across else 2)
         widest = max(text_width(plain(label), _LABEL) for label in labels) + 4
         room = min(max(widest, 16.0), 64.0) if across else 16.0
-        most = 280.0 if across else 112.0
-        side = min((WIDTH - 8 - _AXIS - room - _GAP * (columns - 1)) / columns, most)
-        return cls(columns, side, _AXIS + room, room, across)
+        side = (WIDTH - 8 - _AXIS - room - _GAP * (columns - 1)) / columns
+        return cls(columns, min(side, 280.0 if across else 116.0), _AXIS + room, room, across)
 
     @property
     def step(self) -> float:
@@ -58,11 +59,13 @@ class _Layout:
 def confusion(summary: Summary) -> str | None:
     """Draw a matrix for each row: true classes down, predicted ones across.
 
-    The majority class has none, for it always gives the same answer. A cell says what share of the true class it
-    is, and how many examples, mean over seeds; with more than four classes only the share in per cent. The darker,
+    The majority class has none, for it always gives the same answer; of a strategy with several variants the one
+    that dev picked has one. A cell says what share of the true class it is, and how many examples, mean over seeds;
+    with more than four classes only the share in per cent. Right answers are blue and wrong ones orange, the deeper,
     the larger the share. None without rows.
     """
-    rows = [row for row in summary.rows if row.strategy != "majority"]
+    baselines = [row for row in summary.rows if row.role == "baseline" and row.strategy != "majority"]
+    rows = [*baselines, *featured(summary)]
     if not rows:
         return None
     layout = _Layout.of(rows)
@@ -82,20 +85,6 @@ def confusion(summary: Summary) -> str | None:
         up = (height - _TOP - _NAME - layout.side / 2) / height
         figure.text(4 / WIDTH, up, "true class", rotation=90, ha="left", va="center")
         return to_svg(figure, "confusion", _TITLE, _describe(rows))
-
-
-def shares(row: Row) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the shares of the true classes and the counts, mean over seeds: two arrays (C, C), true class first.
-
-    A class without test examples has shares of 0.
-    """
-    size = len(row.runs[0].record.task.labels)
-    counts = np.zeros((size, size))
-    for run in row.runs:
-        known = run.truth >= 0
-        np.add.at(counts, (run.truth[known], run.predicted[known]), 1)
-    totals = counts.sum(axis=1, keepdims=True)
-    return counts / np.where(totals == 0, 1, totals), counts / len(row.runs)
 
 
 def _draw(axes: Axes, row: Row, layout: _Layout, *, first: bool) -> None:
@@ -127,20 +116,25 @@ def _draw(axes: Axes, row: Row, layout: _Layout, *, first: bool) -> None:
 def _draw_cell(axes: Axes, true: int, predicted: int, share: float, count: float | None, side: float) -> None:
     from matplotlib.patches import Rectangle
 
-    grey = 1 - 0.8 * share
-    colour = "white" if grey < 0.5 else "black"
-    font = max(4.0, min(FONT, side / (3.2 if count is not None else 2.2)))
-    axes.add_patch(Rectangle((predicted, true), 1, 1, facecolor=(grey,) * 3, edgecolor="#4d4d4d", linewidth=0.5))
+    font = max(4.0, min(FONT + 1, side / (3.2 if count is not None else 2.2)))
+    face = tint(share, right=true == predicted)
+    axes.add_patch(Rectangle((predicted, true), 1, 1, facecolor=face, edgecolor="#4d4d4d", linewidth=0.5))
 
     def write(text: str, down: float, **look: object) -> None:
-        axes.text(predicted + 0.5, true + down, text, ha="center", va="center", color=colour, **look)  # type: ignore[arg-type]
+        axes.text(predicted + 0.5, true + down, text, ha="center", va="center", color="black", **look)  # type: ignore[arg-type]
 
     weight = "bold" if true == predicted else "normal"
     if count is None:
         write(f"{100 * share:.0f}", 0.5, fontsize=font, weight=weight)
     else:
         write(f"{100 * share:.0f} %", 0.4, fontsize=font, weight=weight)
-        write(f"{count:,.0f}", 0.7, fontsize=font - 1)
+        write(f"{count:,.0f}", 0.7, fontsize=max(4.0, font - 1))
+
+
+def tint(share: float, *, right: bool) -> tuple[float, float, float]:
+    """Return the colour of a cell, red, green and blue of 1: white to blue or orange, light enough for black text."""
+    full = _RIGHT if right else _WRONG
+    return tuple(1 - _DEEPEST * share * (1 - part) for part in full)  # type: ignore[return-value]
 
 
 def _describe(rows: Sequence[Row]) -> str:

@@ -6,39 +6,44 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from promptkit.analysis.wording import with_shots
+from promptkit.analysis.front import front
+from promptkit.analysis.names import shots_name, with_shots
+from promptkit.analysis.rows import Row
+from promptkit.analysis.selection import featured
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.legend import Legend, marker_key
 from promptkit.drawing.looks import Look, baseline_looks, strategy_looks
 from promptkit.drawing.notes import Box, place_notes
-from promptkit.drawing.parts import accuracy_limits
-from promptkit.drawing.selection import featured, shots_name
+from promptkit.drawing.parts import accuracy_limits, ring, ring_key
 from promptkit.drawing.svg import FONT, GREY, POINTS, WIDTH, add_axes, drawing, new_figure, to_svg
-from promptkit.drawing.text import amount, percent, shorten
-from promptkit.reports.table import human_count
+from promptkit.drawing.text import amount, human_count, percent, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from promptkit.analysis.summary import Row, Summary
 
 _TITLE = "Training time and test accuracy"
-_HEIGHT, _BELOW = 200.0, 35.0
+_FRONT = "no row is both faster and more accurate"
+_HEIGHT, _BELOW = 210.0, 35.0
+_NOTE = FONT - 1
 
 
 def cost(summary: Summary) -> str | None:
     """Draw test accuracy over seconds of training, on a logarithmic scale, a marker a row.
 
     The legend says how many parameters each strategy learns. Rows that train nothing stand apart, on the left.
-    Variants that dev did not pick are small and have no text. None if no strategy's training time is known.
+    Variants that dev did not pick are small and have no text. Of the others those on the Pareto front have a ring:
+    no other row is both as fast to train and as accurate. None if no strategy's training time is known.
     """
-    rows = [row for row in summary.rows if _seconds(row) or not row.parameters.total]
-    if not any(row.role == "strategy" and _seconds(row) for row in rows):
+    rows = [row for row in summary.rows if row.learning_seconds or not row.parameters.total]
+    if not any(row.role == "strategy" and row.learning_seconds for row in rows):
         return None
     looks = _looks(summary)
     shown = [row for row in featured(summary) if row in rows] + [row for row in rows if row.role == "baseline"]
+    best = front(shown)
     with drawing("cost"):
-        legend = Legend(*(_keys(rows, role, looks) for role in ("strategy", "baseline")))
+        legend = Legend(*(_keys(rows, role, looks) for role in ("strategy", "baseline")), [(ring_key(), _FRONT)])
         figure = new_figure(26 + _HEIGHT + _BELOW + legend.height, _TITLE)
         axes = add_axes(figure, 44, _BELOW + legend.height, WIDTH - 54, _HEIGHT)
         places = dict(zip(map(id, rows), _scale(axes, rows), strict=True))
@@ -53,14 +58,11 @@ def cost(summary: Summary) -> str | None:
             axes.plot(x, y, **look.dots(zorder=3))
         axes.set_ylabel("test accuracy, %")
         axes.set_xlabel("training time, seconds a run (logarithmic)")
+        for row in best:
+            axes.plot(places[id(row)], 100 * row.test.mean, **{**ring(), "markersize": 11.0})
         _annotate(figure, axes, rows, shown, places)
         legend.draw(figure)
-        return to_svg(figure, "cost", _TITLE, _describe(rows))
-
-
-def _seconds(row: Row) -> float | None:
-    """Return the training time; what learns nothing has none, even if counting labels took a moment."""
-    return row.train_seconds if row.parameters.total else None
+        return to_svg(figure, "cost", _TITLE, _describe(rows, best))
 
 
 def _key(row: Row) -> str:
@@ -91,7 +93,7 @@ def _scale(axes: Axes, rows: Sequence[Row]) -> list[float]:
     """Set up the horizontal axis and return the place of each row on it."""
     from matplotlib.ticker import LogLocator
 
-    known = [_seconds(row) for row in rows]
+    known = [row.learning_seconds for row in rows]
     seconds = [value for value in known if value]
     low, high = math.log10(min(seconds)), math.log10(max(seconds))
     room = max(0.12 * (high - low), 0.25)
@@ -135,14 +137,15 @@ def _annotate(
     box = axes.get_window_extent()
     area = (scale * box.x0, scale * box.y0, scale * box.x1, scale * box.y1)
     total = figure.get_figheight() * POINTS
-    for note in place_notes(points, texts, FONT - 1.5, area, bars):
-        figure.text(note.x / WIDTH, note.y / total, note.text, fontsize=FONT - 1.5, ha=note.align, va="center")
+    for note in place_notes(points, texts, _NOTE, area, bars):
+        figure.text(note.x / WIDTH, note.y / total, note.text, fontsize=_NOTE, ha=note.align, va="center")
 
 
-def _describe(rows: Sequence[Row]) -> str:
+def _describe(rows: Sequence[Row], best: Sequence[Row]) -> str:
     said = []
     for row in rows:
-        seconds = _seconds(row)
+        seconds = row.learning_seconds
         time = f"{amount(seconds)} s" if seconds else "no training"
         said.append(f"{with_shots(row.label, row.shots)}: {time}, {percent(row.test.mean)}")
-    return "Means over seeds. " + "; ".join(said) + "."
+    names = ", ".join(with_shots(row.label, row.shots) for row in best)
+    return f"Means over seeds. {'; '.join(said)}. {_FRONT.capitalize()}: {names}."

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from promptkit.analysis.wording import with_shots
+from promptkit.analysis.curves import Quantity, curves, mean_curve
+from promptkit.analysis.names import shots_phrase, with_shots
+from promptkit.analysis.rows import Row
+from promptkit.analysis.selection import featured, shots_order
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.legend import Legend, curve_key
 from promptkit.drawing.looks import Look, strategy_looks
-from promptkit.drawing.selection import featured, series_name, shots_order, shots_phrase
-from promptkit.drawing.svg import FONT, add_axes, drawing, new_figure, to_svg
+from promptkit.drawing.parts import series_name
+from promptkit.drawing.svg import FONT, WIDTH, add_axes, drawing, new_figure, to_svg
 from promptkit.drawing.text import percent
-from promptkit.runs.record import RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from promptkit.analysis.summary import Row, Summary
 
 _TITLE = "Learning curves"
-_HEIGHT, _ABOVE, _BELOW = 92.0, 20.0, 20.0
-Quantity = Literal["dev_accuracy", "loss"]
+_PANEL, _HEIGHT, _ABOVE, _BELOW = 100.0, 96.0, 20.0, 20.0
 
 
 def learning_curves(summary: Summary) -> str | None:
@@ -30,7 +30,7 @@ def learning_curves(summary: Summary) -> str | None:
     counts with their mean. Where a strategy has several variants, the one that dev picked stands for it. None if
     nothing was trained in epochs.
     """
-    rows = [row for row in featured(summary) if any(_curves(row, "loss") or _curves(row, "dev_accuracy"))]
+    rows = [row for row in featured(summary) if any(curves(row, "loss") or curves(row, "dev_accuracy"))]
     if not rows:
         return None
     looks = {name: look for name, look in strategy_looks(summary).items() if any(r.strategy == name for r in rows)}
@@ -41,8 +41,8 @@ def learning_curves(summary: Summary) -> str | None:
         figure = new_figure(22 + step * len(bands) + 14 + legend.height, _TITLE)
         for place, shots in enumerate(bands):
             bottom = legend.height + 14 + step * (len(bands) - 1 - place) + _BELOW
-            left = add_axes(figure, 40, bottom, 128, _HEIGHT)
-            right = add_axes(figure, 222, bottom, 128, _HEIGHT)
+            left = add_axes(figure, 36, bottom, _PANEL, _HEIGHT)
+            right = add_axes(figure, WIDTH - 8 - _PANEL, bottom, _PANEL, _HEIGHT)
             for row in (row for row in rows if row.shots == shots):
                 _draw(left, row, "dev_accuracy", looks[row.strategy], 100.0)
                 _draw(right, row, "loss", looks[row.strategy], 1.0)
@@ -57,33 +57,13 @@ def learning_curves(summary: Summary) -> str | None:
         return to_svg(figure, "learning-curves", _TITLE, _describe(rows))
 
 
-def _curves(row: Row, quantity: Quantity) -> list[dict[int, float]]:
-    """Return epoch -> value for every run; over several templates the mean."""
-    found = []
-    for run in row.runs:
-        history = run.record.history if isinstance(run.record, RunRecord) else ()
-        values: dict[int, list[float]] = {}
-        for epoch in history:
-            value = getattr(epoch, quantity)
-            values.setdefault(epoch.epoch, []).append(math.nan if value is None else value)
-        curve = {epoch: sum(several) / len(several) for epoch, several in values.items()}
-        if any(not math.isnan(value) for value in curve.values()):
-            found.append(curve)
-    return found
-
-
-def _mean(curves: list[dict[int, float]]) -> dict[int, float]:
-    shared = set(curves[0]).intersection(*curves[1:]) if curves else set()
-    return {epoch: sum(curve[epoch] for curve in curves) / len(curves) for epoch in sorted(shared)}
-
-
 def _draw(axes: Axes, row: Row, quantity: Quantity, look: Look, scale: float) -> None:
-    curves = _curves(row, quantity)
-    if len(curves) > 1:
-        for curve in curves:
+    several = curves(row, quantity)
+    if len(several) > 1:
+        for curve in several:
             values = [scale * curve[epoch] for epoch in sorted(curve)]
             axes.plot(sorted(curve), values, **look.line(linewidth=0.6, alpha=0.65, linestyle="solid"))
-    mean = _mean(curves)
+    mean = mean_curve(several)
     axes.plot(
         list(mean),
         [scale * value for value in mean.values()],
@@ -95,14 +75,14 @@ def _draw(axes: Axes, row: Row, quantity: Quantity, look: Look, scale: float) ->
 def _whole_epochs(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _describe(rows: list[Row]) -> str:
     said = []
     for row in rows:
-        mean = _mean(_curves(row, "dev_accuracy"))
+        mean = mean_curve(curves(row, "dev_accuracy"))
         if mean:
             first, last = percent(mean[min(mean)]), percent(mean[max(mean)])
             epochs = f"epoch {min(mean)} to {max(mean)}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptkit.drawing.looks import Look
 from promptkit.drawing.svg import FONT, POINTS, WIDTH
-from promptkit.drawing.text import fit, text_width
+from promptkit.drawing.text import text_width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ class Legend:
     """
 
     def __init__(self, *groups: Sequence[tuple[Any, str]]) -> None:
-        self._groups = [[(key, fit(label, _WIDEST, _SIZE)) for key, label in group] for group in groups if group]
+        self._groups = [[(key, wrap(label, _WIDEST, _SIZE)) for key, label in group] for group in groups if group]
         self.height = sum(map(self._height, self._groups)) + 3.0
 
     def draw(self, figure: Figure) -> None:
@@ -49,16 +49,22 @@ class Legend:
                 borderpad=0.1,
                 borderaxespad=0.0,
                 labelspacing=0.35,
+                alignment="left",
             )
             top -= self._height(group)
 
     @staticmethod
     def _columns(group: Sequence[tuple[Any, str]]) -> int:
+        if any("\n" in label for _, label in group):
+            return 1
         widest = max(text_width(label, _SIZE) for _, label in group) + _KEY
         return max(1, min(len(group), int((WIDTH - 4) // widest)))
 
     def _height(self, group: Sequence[tuple[Any, str]]) -> float:
-        return _LINE * -(-len(group) // self._columns(group))
+        columns = self._columns(group)
+        # A group with a label of two lines has one column.
+        lines = sum(label.count("\n") + 1 for _, label in group) if columns == 1 else -(-len(group) // columns)
+        return _LINE * lines
 
 
 def marker_key(look: Look) -> Any:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from promptkit.analysis.summary import Summary
+from promptkit.analysis.summary import Summary
 
 Dash = str | tuple[int, tuple[float, ...]]
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptkit.analysis.wording import with_shots
+from promptkit.analysis.names import with_shots
+from promptkit.analysis.rows import Row
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.looks import Look
 from promptkit.drawing.svg import POINTS
 from promptkit.drawing.text import percent
@@ -15,15 +17,15 @@ from promptkit.drawing.text import percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from promptkit.analysis.summary import Row
 
 _BESIDE = 8.0
 """How far the dots of single runs stand from the mean, in points."""
 
 
-def accuracies(row: Row) -> list[float]:
-    """Return the test accuracy of each of the row's runs, in per cent."""
-    return [100 * float(np.mean(run.truth == run.predicted)) for run in row.runs]
+def series_name(summary: Summary, strategy: str) -> str:
+    """Return what a legend calls the featured rows of a strategy."""
+    picked = any(pick.strategy == strategy for pick in summary.picks)
+    return f"{strategy} (picked on dev)" if picked else strategy
 
 
 def draw_spread(axes: Axes, at: float, row: Row, look: Look, *, across: bool = False, picked: bool = False) -> None:
@@ -50,16 +52,23 @@ def draw_spread(axes: Axes, at: float, row: Row, look: Look, *, across: bool = F
             capsize=3.0,
             capthick=1.4,
         )
-        _draw_runs(axes, at, accuracies(row), across)
+        _draw_runs(axes, at, [100 * value for value in row.accuracies], across)
     axes.plot(*((mean, at) if across else (at, mean)), **look.dots(zorder=3))
     if picked:
         axes.plot(*((mean, at) if across else (at, mean)), **ring())
 
 
 def ring() -> dict[str, Any]:
-    """Return the keywords of the ring around what dev picked."""
+    """Return the keywords of the ring around what dev picked, or what is on the Pareto front."""
     shape = {"linestyle": "none", "marker": "o", "markersize": 12.5, "markerfacecolor": "none"}
     return {**shape, "markeredgecolor": "black", "markeredgewidth": 0.9, "zorder": 4}
+
+
+def ring_key() -> Any:
+    """Return the legend's key of a ring."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **{**ring(), "markersize": 10})
 
 
 def _draw_runs(axes: Axes, at: float, values: Sequence[float], across: bool) -> None:
@@ -77,7 +86,7 @@ def _draw_runs(axes: Axes, at: float, values: Sequence[float], across: bool) -> 
 
 def accuracy_limits(rows: Sequence[Row]) -> tuple[float, float]:
     """Return limits in per cent that hold every run and every bar of the rows, with room around them."""
-    values = [value for row in rows for value in accuracies(row)]
+    values = [100 * value for row in rows for value in row.accuracies]
     for row in rows:
         std = row.test.std or 0.0
         values += [100 * (row.test.mean - std), 100 * (row.test.mean + std)]

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.accuracy import accuracy
 from promptkit.drawing.confusion import confusion
 from promptkit.drawing.cost import cost
 from promptkit.drawing.curves import learning_curves
 from promptkit.drawing.variants import variant_curves, variant_dots
 
-if TYPE_CHECKING:
-    from promptkit.analysis.summary import Summary
-
 PLOTS: Mapping[str, Callable[[Summary], str | None]] = {
     "accuracy": accuracy,
-    "learning-curves": learning_curves,
-    "cost": cost,
     "variant-curves": variant_curves,
     "variant-dots": variant_dots,
     "confusion": confusion,
+    "learning-curves": learning_curves,
+    "cost": cost,
 }
 """Every plot by name, in the order of the page. Identifiers in an SVG begin with its name."""
 

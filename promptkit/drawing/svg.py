@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS = 72.0
-WIDTH = 360.0
-"""Width of every plot in points: about one CSS pixel a point on a phone, so that a 9-point label stays legible."""
+WIDTH = 288.0
+"""Width of every plot in points: a phone gives a point about 1.27 CSS pixels, so that a 9-point label is read."""
 
 FONT = 9.0
 GREY = "#4d4d4d"

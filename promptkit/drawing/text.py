@@ -1,4 +1,4 @@
-"""Text that comes from the data, made fit to be shown, and how wide it will be."""
+"""Text that comes from the data, made fit to be shown, and how wide it will be; numbers to read."""
 
 from __future__ import annotations
 
@@ -68,3 +68,16 @@ def amount(value: float) -> str:
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def human_count(count: int) -> str:
+    """Return a count to read, e.g. `512`, `12.3 K`, `22.7 M`."""
+    if count < 1000:
+        return str(count)
+    value = count / 1000
+    for unit in ("K", "M"):
+        # 999.95 and above would be rounded to 1000.0.
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} G"

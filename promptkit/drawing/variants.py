@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from promptkit.analysis.names import shots_phrase
+from promptkit.analysis.selection import Variants, is_picked, shots_order, variants_of
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.legend import Legend, curve_key, marker_key
 from promptkit.drawing.looks import Look, looks_of
-from promptkit.drawing.parts import accuracy_limits, describe, draw_spread, ring
-from promptkit.drawing.selection import Variants, is_picked, shots_order, shots_phrase, variants_of
+from promptkit.drawing.parts import accuracy_limits, describe, draw_spread, ring_key
 from promptkit.drawing.svg import FONT, WIDTH, add_axes, drawing, new_figure, to_svg
-from promptkit.drawing.text import amount, fit, plain, text_width
+from promptkit.drawing.text import amount, plain, text_width, wrap
 from promptkit.runs.stored import Shots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from promptkit.analysis.summary import Summary
 
 _CURVE = 170.0
+_NAME = FONT - 1
 
 
 def variant_curves(summary: Summary) -> str | None:
@@ -33,7 +35,7 @@ def variant_curves(summary: Summary) -> str | None:
         return None
     looks = _looks(summary)
     step = _CURVE + 18 + 36
-    title = "Test accuracy by the value of an option"
+    title = "Test accuracy by an option's value"
     with drawing("variant-curves"):
         legend = _legend(looks, curve_key)
         figure = new_figure(22 + step * len(found) + legend.height, title)
@@ -57,7 +59,7 @@ def variant_dots(summary: Summary) -> str | None:
     line = 22.0 + 12.0 * max(0, len(looks) - 1)
     heights = [line * len(variants.names) + 8 for variants in found]
     names = [_variant_name(name) for variants in found for name in variants.names]
-    left = min(max(text_width(name, FONT - 0.5) for name in names) + 12, 0.42 * WIDTH)
+    left = min(max(text_width(name, _NAME) for name in names) + 12, 0.45 * WIDTH)
     title = "Test accuracy by variant"
     with drawing("variant-dots"):
         legend = _legend(looks, marker_key)
@@ -79,9 +81,7 @@ def _looks(summary: Summary) -> dict[Shots, Look]:
 
 
 def _legend(looks: dict[Shots, Look], key: Callable[[Look], object]) -> Legend:
-    from matplotlib.lines import Line2D
-
-    picked = (Line2D([], [], **{**ring(), "markersize": 10}), "picked on dev")
+    picked = (ring_key(), "picked on dev")
     return Legend([*((key(look), shots_phrase(shots)) for shots, look in looks.items()), picked])
 
 
@@ -110,8 +110,8 @@ def _draw_dots(axes: Axes, summary: Summary, variants: Variants, looks: dict[Sho
         for row in (row for row in variants.rows if row.variant == name):
             at = place + 0.1 + 0.66 * ((shots.index(row.shots) + 0.5) / len(shots) - 0.5)
             draw_spread(axes, at, row, looks[row.shots], across=True, picked=is_picked(summary, row))
-    names = [fit(_variant_name(name), room, FONT - 0.5) for name in variants.names]
-    axes.set_yticks(range(len(names)), names)
+    names = [wrap(_variant_name(name), room, _NAME) for name in variants.names]
+    axes.set_yticks(range(len(names)), names, fontsize=_NAME, linespacing=1.0)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(*accuracy_limits(variants.rows))

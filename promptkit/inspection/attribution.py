@@ -142,7 +142,7 @@ def _without(encoded: Encoded, place: int) -> Encoded:
 
 def _log_odds(scores: Any, index: int) -> NDArray[np.float64]:
     """Return log p / (1 - p) of one class: (N, C) class scores -> (N,)."""
+    from scipy.special import logsumexp  # type: ignore[import-untyped]
+
     scores = np.asarray(scores, np.float64)
-    others = np.delete(scores, index, axis=-1)
-    top = others.max(-1)
-    return np.asarray(scores[:, index] - top - np.log(np.exp(others - top[:, None]).sum(-1)))
+    return np.asarray(scores[:, index] - logsumexp(np.delete(scores, index, axis=-1), axis=-1))

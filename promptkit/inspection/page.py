@@ -8,7 +8,7 @@ from typing import Any
 
 from promptkit.inspection.attribution import Attribution, Piece
 from promptkit.inspection.report import PromptReport
-from promptkit.inspection.text import METHOD
+from promptkit.inspection.text import METHOD, cosine_text, distance_text, movement_text, short_name
 
 _TEMPLATE = "page.html"
 # The darkest shade still leaves black text with a contrast of more than 7 to 1.
@@ -39,7 +39,7 @@ def attribution_page(found: Attribution, run: str) -> str:
 
     Args:
         found: what `attribute` returned.
-        run: what the page calls the run.
+        run: the run's name or path; the page shows its last part.
     """
     shaded = [_shade(template.pieces) for template in found.templates]
     method = METHOD.format(label=found.label)
@@ -74,4 +74,6 @@ def _render(**values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    filters = {"distance": distance_text, "cosine": cosine_text, "movement": movement_text, "short": short_name}
+    environment.filters.update(filters)
     return str(environment.get_template(_TEMPLATE).render(**values))

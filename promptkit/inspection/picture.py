@@ -9,10 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptkit.drawing.legend import Legend
-from promptkit.drawing.notes import place_notes
-from promptkit.drawing.svg import FONT, GREY, POINTS, WIDTH, add_axes, drawing, new_figure, to_svg
-from promptkit.drawing.text import fit, shorten
+from promptkit.drawing import (
+    FONT,
+    GREY,
+    POINTS,
+    WIDTH,
+    Legend,
+    add_axes,
+    drawing,
+    fit,
+    new_figure,
+    place_notes,
+    shorten,
+    to_svg,
+)
 from promptkit.errors import UserError
 from promptkit.inspection.report import Kind, Mark, PromptReport, VirtualPrompt
 from promptkit.runs.files import write_atomically
@@ -23,15 +33,15 @@ if TYPE_CHECKING:
 
 ENDINGS = (".svg", ".png")
 NAME = "virtual-tokens"
-_TITLE = "Virtual tokens and words, principal components"
+_TITLE = "Virtual tokens among words"
 _HEIGHT, _LEFT, _BELOW, _ABOVE = 250.0, 22.0, 26.0, 18.0
 _DOTS_PER_INCH = 200
 # Of more virtual tokens than this only the label words are named: nothing could be read.
 _MOST_NAMED = 20
-# Hollow, cross, filled and star: told apart without colour. A cross in a hollow one is a token's nearest word where
-# the token started.
+# Ring, cross, filled and star: told apart without colour. A cross in a ring is a token's nearest word where the token
+# started. The ring is wider than the token, so that it is seen around one that has not moved.
 _LOOKS: dict[Kind, dict[str, Any]] = {
-    "start": {"marker": "o", "markersize": 6.5, "markerfacecolor": "white", "markeredgecolor": "black", "zorder": 2},
+    "start": {"marker": "o", "markersize": 11.0, "markerfacecolor": "none", "markeredgecolor": "black", "zorder": 2},
     "nearest": {"marker": "x", "markersize": 4.0, "markeredgecolor": "black", "markeredgewidth": 1.0, "zorder": 3},
     "token": {"marker": "o", "markersize": 5.5, "color": "#0072B2", "markeredgecolor": "black", "zorder": 4},
     "label": {"marker": "*", "markersize": 11.0, "color": "#E69F00", "markeredgecolor": "black", "zorder": 5},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptkit.errors import UserError
+from promptkit.inspection.movement import Movement, movement
 from promptkit.inspection.vectors import Neighbour, nearest_words, principal_components, similarity, word_rows
 from promptkit.running.restore import OpenedPrompt, open_prompt
 
@@ -70,6 +72,7 @@ class VirtualPrompt:
         marks: the first two principal components of the virtual tokens, their starts, the label words and each
             token's nearest word, together; a label word of several pieces is the mean of them.
         shares: of the variance on the two axes.
+        movement: how far the tokens went, and whether that is worth speaking of.
     """
 
     template: str
@@ -78,6 +81,7 @@ class VirtualPrompt:
     initial: NDArray[np.float32]
     marks: tuple[Mark, ...]
     shares: tuple[float, float]
+    movement: Movement
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ def inspect_prompt(
     tokenizer = opened.backbone.tokenizer
     rows = word_rows(tokenizer)
     table = np.asarray(word_vectors(opened.backbone, range(opened.backbone.info.vocab_size)), np.float32)
+    median = float(np.median(np.linalg.norm(table[rows], axis=-1)))
     found = []
     for number, source in enumerate(opened.card["templates"]):
         task, initial, vectors = _vectors(opened, number)
@@ -151,7 +156,8 @@ def inspect_prompt(
         near = nearest_words(vectors, table, rows, tokenizer, nearest)
         tokens = _tokens(vectors, initial, near, _starts(initial, table, rows, tokenizer))
         marks, shares = _picture(task, tokens, vectors, initial, table)
-        found.append(VirtualPrompt(source, tokens, vectors, initial, marks, shares))
+        went = _movement(tokens, initial, median)
+        found.append(VirtualPrompt(source, tokens, vectors, initial, marks, shares, went))
     if not found:
         raise UserError(
             f"run '{path}' has no virtual tokens; give a TEXT, and see which of its pieces the prediction hangs on: "
@@ -162,7 +168,7 @@ def inspect_prompt(
         strategy=opened.card["strategy"],
         model=model or opened.card["model"],
         words=len(rows),
-        median_norm=float(np.median(np.linalg.norm(table[rows], axis=-1))),
+        median_norm=median,
         templates=tuple(found),
     )
 
@@ -206,6 +212,16 @@ def _tokens(
     return tuple(
         VirtualToken(f"V{i}", starts[i], float(distances[i]), float(cosines[i]), float(norms[i]), near[i])
         for i in range(len(vectors))
+    )
+
+
+def _movement(tokens: Sequence[VirtualToken], initial: NDArray[np.float32], scale: float) -> Movement:
+    return movement(
+        [token.name for token in tokens],
+        np.array([token.moved for token in tokens]),
+        np.linalg.norm(initial.astype(np.float64), axis=-1),
+        np.array([token.start_cosine for token in tokens]),
+        scale,
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from pathlib import Path
 from textwrap import fill
 
 from tabulate import tabulate
 
 from promptkit.inspection.attribution import Attribution, TemplateAttribution
+from promptkit.inspection.movement import Movement
 from promptkit.inspection.report import PromptReport, VirtualPrompt
+from promptkit.runs import ARTIFACT_NAME
 
 _BAR, _WIDTH = 20, 100
 METHOD = (
@@ -20,7 +24,7 @@ METHOD = (
 def report_text(report: PromptReport) -> str:
     """Return the virtual tokens of a run as tables."""
     head = fill(
-        f"{report.strategy} on {report.model}; nearest among {report.words:,} words of the vocabulary, "
+        f"{report.strategy} on {short_name(report.model)}; nearest among {report.words:,} words of the vocabulary, "
         f"whose median norm is {report.median_norm:.2f}",
         _WIDTH,
     )
@@ -30,7 +34,13 @@ def report_text(report: PromptReport) -> str:
 def _prompt_text(prompt: VirtualPrompt) -> str:
     moves = _table(
         [
-            (token.name, f"{token.norm:.2f}", f"{token.moved:.2f}", f"{token.start_cosine:.2f}", token.start or "-")
+            (
+                token.name,
+                f"{token.norm:.2f}",
+                distance_text(token.moved),
+                cosine_text(token.start_cosine),
+                token.start or "-",
+            )
             for token in prompt.tokens
         ],
         ("token", "norm", "moved", "cosine to start", "started as"),
@@ -44,7 +54,61 @@ def _prompt_text(prompt: VirtualPrompt) -> str:
         ("token", "nearest words (cosine, Euclidean distance)"),
         ("left", "left"),
     )
-    return f"template: {prompt.template}\n\n{moves}\n\n{near}"
+    said = fill(movement_text(prompt.movement), _WIDTH)
+    return f"template: {prompt.template}\n\n{said}\n\n{moves}\n\n{near}"
+
+
+def movement_text(found: Movement) -> str:
+    """Return how far a template's virtual tokens went, and what follows for their nearest words."""
+    if found.largest_move == 0:
+        return (
+            "The prompt did not move: every virtual token is where it started. Nearest words tell how it was "
+            "initialised, not what it learnt."
+        )
+    tolerance = f"{100 * found.tolerance:.0f} %"
+    figures = (
+        f"The largest move is {distance_text(found.largest_move)} ({found.furthest}, "
+        f"{share_text(found.largest_share)} of the norm it started with), the lowest cosine to the start "
+        f"{cosine_text(found.lowest_cosine)}."
+    )
+    if found.hardly_moved:
+        return (
+            f"The prompt hardly moved: no virtual token went further than {tolerance} of the norm it started with. "
+            f"{figures} Nearest words tell how it was initialised, not what it learnt."
+        )
+    if found.within:
+        return (
+            f"{found.within} of {found.of} virtual tokens hardly moved: they went no further than {tolerance} of the "
+            f"norm they started with. {figures}"
+        )
+    return f"Every virtual token went further than {tolerance} of the norm it started with. {figures}"
+
+
+def distance_text(value: float) -> str:
+    """Return a distance with two decimals, or two digits where that would hide a small one: `1.68`, `0.0053`."""
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.2g}"
+
+
+def share_text(value: float) -> str:
+    """Return a share in per cent, small ones with two digits: `0.57 %`, `12.3 %`, `219 %`."""
+    percent = 100 * value
+    return f"{percent:.2g} %" if percent < 1 else f"{percent:.1f} %" if percent < 100 else f"{percent:,.0f} %"
+
+
+def cosine_text(value: float) -> str:
+    """Return a cosine to where a token started, cut and not rounded: only what has not turned is `1.0000`."""
+    return f"{math.floor(1e4 * value + 1e-6) / 1e4:.4f}"
+
+
+def short_name(path: str) -> str:
+    """Return what a page calls a run or a model: of a path the last part, of `prompt.safetensors` its folder's.
+
+    Names, and Hub ids such as `google-bert/bert-base-uncased`, stay as they are.
+    """
+    place = Path(path)
+    if place.name == ARTIFACT_NAME and place.parent.name:
+        place = place.parent
+    return place.name if place.name and (place.is_absolute() or len(place.parts) > 2) else str(place)
 
 
 def attribution_text(found: Attribution) -> str:

@@ -1,22 +1,21 @@
-"""The answer of a comparison in one paragraph, and no better than the figures are."""
+"""The answer of a comparison in one paragraph, and no better than the figures are: verdict, evidence, cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from promptkit.analysis.figures import p_text, short_number
-from promptkit.drawing.selection import featured, shots_phrase
-from promptkit.evaluation.baselines import SIGNIFICANCE
+from promptkit.analysis.names import shots_phrase
+from promptkit.analysis.rows import Row
+from promptkit.analysis.summary import Summary
+from promptkit.analysis.verdict import Verdict, verdict
+from promptkit.reports.figures import p_text, short_number
 from promptkit.reports.table import human_bytes
+from promptkit.reports.wording import at_shots
 from promptkit.runs.record import LearntParameters
 
-if TYPE_CHECKING:
-    from promptkit.analysis.summary import Row, Summary
-
 _SPACE = "\u00a0"  # keeps a figure and its unit on one line
-_DIGITS = 9  # means of equal scores over different numbers of seeds may differ in the last digit
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -24,56 +23,99 @@ class Answer:
     """What came out.
 
     Attributes:
-        lead: the sentence to read if only one is read.
-        rest: how it was picked, how sure it is, what it costs; sentences.
+        lead: the verdict, the sentence to read if only one is read.
+        evidence: the figures it rests on, how sure they are and how they were picked; sentences.
+        cost: what that prompt costs; sentences.
     """
 
     lead: str
-    rest: tuple[str, ...]
+    evidence: tuple[str, ...]
+    cost: tuple[str, ...]
 
 
 def answer(summary: Summary, *, times: bool = True) -> Answer:
-    """Say which prompt did best on test, how it was picked, how sure its lead is, and what it costs.
+    """Say whether any prompt beats the baselines, on what evidence, and what it costs.
 
-    Of a strategy with several variants only the one that dev picked takes part. A difference counts as one if its
-    adjusted p is below 0.05.
+    A prompt is named as better only if it beats its best baseline beyond chance: adjusted p below 0.05. Of a strategy
+    with several variants only the one that dev picked takes part.
 
     Args:
         summary: what `summarise` returned.
         times: whether to say how long training took.
     """
-    rows = featured(summary)
-    if not rows:
-        return Answer("No prompt has been run to the end yet, so there is no answer.", _missing(summary))
-    best = max(rows, key=lambda row: round(row.test.mean, _DIGITS))
-    task = best.runs[0].record.task
-    if len(rows) == 1:
-        among = "the prompt that dev picked" if summary.picks else "the only prompt compared"
-    else:
-        many = f"the {len(rows)} prompts that dev picked" if summary.picks else f"{len(rows)} prompts compared"
-        among = f"best on test of {many}"
-    lead = (
-        f"{_name(best)} is {among} on {task.name}: {_score(best)} of {task.test:,} test examples are right"
-        f"{_over_seeds(best)}."
+    found = verdict(summary)
+    row = found.spoken_of
+    if row is None:
+        return Answer("No prompt has been run to the end yet, so there is no answer.", _missing(summary), ())
+    evidence = (
+        *_result(found, row),
+        *_counts(found),
+        *_others(found),
+        *_picked(summary, found, row),
+        *_missing(summary),
     )
-    doubts = []
-    if best.no_better_than_majority:
-        doubts.append("That is no better than always answering the most frequent class.")
-    sure = [*_against(best, "It"), *doubts, *_others(summary, best)]
-    return Answer(lead, (*sure, *_picked(summary, best, rows), _cost(best, times), *_missing(summary)))
+    return Answer(_lead(found, row), evidence, (_cost(row, times),))
 
 
-def is_better(row: Row) -> bool:
-    """Tell whether a row is better than its best baseline beyond chance."""
-    return row.against is not None and row.against.difference.mean > 0 and row.against.p_adjusted < SIGNIFICANCE
+def verdict_text(summary: Summary) -> str:
+    """Return the verdict of a comparison in one sentence."""
+    return answer(summary).lead.replace(_SPACE, " ")
+
+
+def _lead(found: Verdict, row: Row) -> str:
+    data = row.runs[0].record.task.name
+    if not found.compared:
+        return f"No baseline to hold a prompt against on {data}, so what prompting is worth there cannot be said."
+    if found.winners and row.against is not None:
+        if len(found.winners) == 1:
+            return (
+                f"{_name(row)} beats the best baseline, {row.against.baseline}, on {data} by {_distance(row)} points."
+            )
+        return (
+            f"{len(found.winners)} of {len(found.prompts)} prompts beat their best baseline on {data}, most often "
+            f"right of them {_name(row)}, {_distance(row)} points above {row.against.baseline}."
+        )
+    against, which = _baselines(found.compared)
+    if found.others:
+        return f"No prompt that dev picked beats {against} on {data} beyond chance{which}."
+    if len(found.compared) == 1:
+        only = found.compared[0]
+        how = "is worse than" if found.worse else "is not told apart from"
+        return f"{_name(only)} {how} {against} on {data}."
+    if found.worse:
+        return f"No prompt beats {against} on {data} beyond chance{which}."
+    return f"No prompt is told apart from {against} on {data}{which}."
+
+
+def _result(found: Verdict, row: Row) -> list[str]:
+    """Say how often the row is right, and how sure its distance to the baseline is."""
+    right = f"{_share(row)} of {row.runs[0].record.task.test:,} test examples are right{_over_seeds(row)}"
+    said = [f"{_place(found, row)}{right}.", *_against(row)]
+    if row.no_better_than_majority:
+        said.append("That is no better than always answering the most frequent class.")
+    return said
+
+
+def _place(found: Verdict, row: Row) -> str:
+    if len(found.prompts) == 1:
+        return f"{_name(row)} is the only prompt compared: "
+    if len(found.winners) == 1:
+        return ""
+    which = "of those that do" if found.winners else f"of {len(found.prompts)} prompts, chance or not"
+    return f"{_name(row)} is best on test {which}: "
 
 
 def _name(row: Row) -> str:
     return f"{row.label} {shots_phrase(row.shots)}"
 
 
-def _score(row: Row) -> str:
+def _share(row: Row) -> str:
     return f"{100 * row.test.mean:.1f}{_SPACE}%"
+
+
+def _distance(row: Row) -> str:
+    assert row.against is not None
+    return f"{abs(100 * row.against.difference.mean):.1f}"
 
 
 def _over_seeds(row: Row) -> str:
@@ -82,7 +124,16 @@ def _over_seeds(row: Row) -> str:
     return "" if row.shots is None else " (one seed, so how much the draw matters is not known)"
 
 
-def _against(row: Row, subject: str) -> list[str]:
+def _baselines(rows: Sequence[Row]) -> tuple[str, str]:
+    """Name what the rows are held against, and what to say behind where that is not the same baseline for all."""
+    named = dict.fromkeys((row.shots, row.against.baseline) for row in rows if row.against is not None)
+    labels = {label for _, label in named}
+    if len(labels) == 1:
+        return labels.pop(), ""
+    return "its best baseline", f": {', '.join(f'{at_shots(shots)} {label}' for shots, label in named)}"
+
+
+def _against(row: Row) -> list[str]:
     if row.against is None:
         return ["There is no baseline that it can be held against."]
     difference, baseline = row.against.difference, row.against.baseline
@@ -90,41 +141,47 @@ def _against(row: Row, subject: str) -> list[str]:
         f"95{_SPACE}% interval {_points(difference.low)} to {_points(difference.high)}, {_p(row.against.p_adjusted)}"
     )
     if difference.mean == 0:
-        return [f"{subject} is exactly as good as the best baseline, {baseline} ({interval})."]
-    distance = f"{abs(100 * difference.mean):.1f} points {'above' if difference.mean > 0 else 'below'}"
-    said = f"{subject} is {distance} the best baseline, {baseline} ({interval})"
-    if row.against.p_adjusted < SIGNIFICANCE:
-        return [f"{said}."]
-    return [f"{said}: that may well be chance."]
+        return [f"It is exactly as good as the best baseline, {baseline} ({interval})."]
+    side = "above" if difference.mean > 0 else "below"
+    said = f"It is {_distance(row)} points {side} the best baseline, {baseline} ({interval})"
+    return [f"{said}." if row.is_told_apart else f"{said}: that may well be chance."]
 
 
-def _others(summary: Summary, best: Row) -> list[str]:
-    """Say how many rows beat their baseline, and which if the best one does not."""
-    compared = [row for row in summary.rows if row.against is not None]
-    if len(compared) < 2:
-        return [] if not compared or is_better(best) else ["So nothing here beats the baseline."]
-    better = [row for row in compared if is_better(row)]
+def _counts(found: Verdict) -> list[str]:
+    """Say how many rows beat their baseline, and how many it beats."""
+    total, better, worse = len(found.compared), len(found.winners) + len(found.others), len(found.worse)
+    if total < 2:
+        return []
+    below = f" {worse} {'is' if worse == 1 else 'are'} worse than it." if worse else ""
     if not better:
-        return [f"None of the {len(compared)} rows compared beats its best baseline beyond chance."]
-    if is_better(best):
-        return [f"Of the {len(compared)} rows compared, {len(better)} beat their best baseline beyond chance."]
-    names = _listed([_name(row) for row in better])
-    return [f"Of the {len(compared)} rows compared, {len(better)} beat their best baseline beyond chance: {names}."]
+        return [f"None of the {total} rows compared beats its best baseline beyond chance.{below}"]
+    return [f"Of the {total} rows compared, {better} beat their best baseline beyond chance.{below}"]
 
 
-def _picked(summary: Summary, best: Row, rows: Sequence[Row]) -> list[str]:
+def _others(found: Verdict) -> list[str]:
+    """Name the other rows that beat their baseline, and say that the prompts were not tested on each other."""
+    said = []
+    if len(found.winners) > 1:
+        said.append(f"The others that do: {_some(found.winners[1:])}. Which of them is better was not tested.")
+    if found.others:
+        said.append(f"Of the variants that dev did not pick these do: {_some(found.others)}.")
+    return said
+
+
+def _picked(summary: Summary, found: Verdict, row: Row) -> list[str]:
     """Say what dev picked, and that test picked the best of the rest."""
     said = []
-    pick = next((p for p in summary.picks if (p.strategy, p.shots) == (best.strategy, best.shots)), None)
+    pick = next((p for p in summary.picks if (p.strategy, p.shots) == (row.strategy, row.shots)), None)
     if pick is not None:
         said.append(f"Its variant was picked on dev, of {pick.variants} by {pick.candidates} dev scores in all.")
-    elif best.candidates > 1:
-        said.append(f"Its epoch was picked on dev, of {best.candidates}.")
-    if len(rows) > 1:
-        by_dev = max(rows, key=lambda row: round(row.dev.mean, _DIGITS))
-        would = "the same prompt" if by_dev is best else f"{_name(by_dev)} ({_score(by_dev)} on test)"
+    elif row.candidates > 1:
+        said.append(f"Its epoch was picked on dev, of {row.candidates}.")
+    if len(found.prompts) > 1 and found.by_dev is not None:
+        other = found.by_dev
+        would = "the same prompt" if other is row else f"{_name(other)} ({_share(other)} on test)"
         said.append(
-            f"Naming the best of {len(rows)} by their test scores flatters it a little; dev alone would pick {would}."
+            f"Naming the best of {len(found.prompts)} by their test scores flatters it a little; dev alone would "
+            f"pick {would}."
         )
     return said
 
@@ -135,7 +192,7 @@ def _cost(row: Row, times: bool) -> str:
         parts.append(f"takes {short_number(row.train_seconds)}{_SPACE}s to train")
     if row.artifact_bytes is not None:
         parts.append(f"leaves {human_bytes(round(row.artifact_bytes)).replace(' ', _SPACE)} to keep")
-    return f"A run of it {_listed(parts)}."
+    return f"A run of {_name(row)} {_listed(parts)}."
 
 
 def _learnt(parameters: LearntParameters) -> str:
@@ -145,10 +202,16 @@ def _learnt(parameters: LearntParameters) -> str:
 
 
 def _missing(summary: Summary) -> tuple[str, ...]:
-    missing, planned = summary.comparison.missing, len(summary.comparison.entries)
+    missing, planned = len(summary.missing), len(summary.comparison.entries)
     if not missing:
         return ()
     return (f"{missing} of {planned} runs {'is' if missing == 1 else 'are'} missing, so this may change.",)
+
+
+def _some(rows: Iterable[Row]) -> str:
+    names = [_name(row) for row in rows]
+    rest = len(names) - _NAMED
+    return _listed(names if rest <= 0 else [*names[:_NAMED], f"{rest} more"])
 
 
 def _listed(names: Sequence[str]) -> str:

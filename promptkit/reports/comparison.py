@@ -10,12 +10,23 @@ from typing import Literal
 
 from tabulate import tabulate
 
-from promptkit.analysis.figures import NONE, difference_text, p_text, score_text, short_number
-from promptkit.analysis.statistics import Difference
-from promptkit.analysis.summary import NO_BETTER_MARK, NO_BETTER_NOTE, Against, Row, Summary
-from promptkit.analysis.wording import pick_text, shots_text, time_text
+from promptkit.analysis.rows import Against, Row
+from promptkit.analysis.statistics import Difference, Spread
+from promptkit.analysis.summary import Summary
 from promptkit.errors import unknown
+from promptkit.reports.answer import verdict_text
+from promptkit.reports.cells import accuracy_text, adjusted_p_text, against_text, metric_cell, metric_names
+from promptkit.reports.figures import NONE, score_text, short_number
 from promptkit.reports.table import human_bytes, learnt_text
+from promptkit.reports.wording import (
+    NO_BETTER_MARK,
+    NO_BETTER_NOTE,
+    method_text,
+    notes,
+    pick_text,
+    shots_text,
+    time_text,
+)
 from promptkit.runs.spreadsheet import write_csv
 
 ComparisonFormat = Literal["simple", "github", "latex", "csv"]
@@ -24,7 +35,6 @@ FORMATS: tuple[ComparisonFormat, ...] = ("simple", "github", "latex", "csv")
 Number = str | int | float | bool | None
 
 _WIDTH = 118
-_ALIGN = ("left", *("right",) * 13)
 _LEGEND = (
     "Test, F1 (macro) and dev in per cent: mean (standard deviation) over seeds. tried: dev scores that a figure was "
     "picked from. learnt p/e/h: parameters of prompt / encoder / head."
@@ -45,7 +55,8 @@ _LATEX = str.maketrans(
 def comparison_table(summary: Summary, format: ComparisonFormat = "simple", *, times: bool = True) -> str:
     """Return a comparison as a table, baselines first.
 
-    `simple`, `github` and `latex` have figures to read, and below them how rows were compared, notes and picks.
+    `simple`, `github` and `latex` have figures to read, and below them the verdict, how rows were compared, notes and
+    picks.
     `latex` needs the package booktabs. `csv` has a line a row and nothing else: plain numbers with all their digits,
     shares of 1 rather than per cent, seconds, bytes, MB (10^6 B); an empty field where there is no figure.
 
@@ -74,10 +85,11 @@ def comparison_table(summary: Summary, format: ComparisonFormat = "simple", *, t
     return _with_notes(
         table,
         [
+            verdict_text(summary),
             legend,
             *([f"{NO_BETTER_MARK} {NO_BETTER_NOTE}."] if marked else []),
-            summary.method,
-            *summary.notes,
+            method_text(summary),
+            *notes(summary),
             *(pick_text(pick) for pick in summary.picks),
             *([time_text(rows)] if times and rows else []),
         ],
@@ -89,10 +101,12 @@ def _simple(heads: list[str], cells: list[list[str]]) -> str:
     # tabulate widens every column to two more than its head, which a terminal has no room for. Heads and rule go in
     # as rows therefore.
     rule = ["-" * max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    table: str = tabulate(
-        [heads, rule, *cells], tablefmt="plain", colalign=_ALIGN[: len(heads)], disable_numparse=True
-    )
+    table: str = tabulate([heads, rule, *cells], tablefmt="plain", colalign=_align(heads), disable_numparse=True)
     return table
+
+
+def _align(heads: Sequence[str]) -> list[str]:
+    return ["left", *("right" for _ in heads[1:])]
 
 
 def _tabulated(heads: list[str], cells: list[list[str]], format: Literal["github", "latex"]) -> str:
@@ -100,7 +114,7 @@ def _tabulated(heads: list[str], cells: list[list[str]], format: Literal["github
         cells,
         headers=heads,
         tablefmt="github" if format == "github" else "latex_booktabs",
-        colalign=_ALIGN[: len(heads)] if cells else None,
+        colalign=_align(heads) if cells else None,
         disable_numparse=True,
     )
     return table
@@ -111,12 +125,13 @@ def _columns(summary: Summary, times: bool) -> list[tuple[str, Callable[[Row], s
         ("strategy", lambda row: row.label),
         ("shots", lambda row: shots_text(row.shots)),
         ("seeds", lambda row: str(len(row.seeds))),
-        ("test", _test),
+        ("test", accuracy_text),
         ("F1", lambda row: score_text(row.f1)),
+        *((name, _metric(name)) for name in metric_names(summary.rows)),
         ("dev", lambda row: score_text(row.dev)),
         ("tried", lambda row: str(row.candidates)),
-        ("vs baseline", lambda row: _against(row, summary)),
-        ("p", lambda row: NONE if row.against is None else p_text(row.against.p_adjusted)),
+        ("vs baseline", lambda row: against_text(row, summary)),
+        ("p", adjusted_p_text),
         ("learnt p/e/h", lambda row: learnt_text(row.parameters)),
         ("artifact", lambda row: NONE if row.artifact_bytes is None else human_bytes(round(row.artifact_bytes))),
     ]
@@ -129,16 +144,8 @@ def _columns(summary: Summary, times: bool) -> list[tuple[str, Callable[[Row], s
     return columns
 
 
-def _test(row: Row) -> str:
-    return f"{score_text(row.test)} {NO_BETTER_MARK}" if row.no_better_than_majority else score_text(row.test)
-
-
-def _against(row: Row, summary: Summary) -> str:
-    """Return the difference; a baseline says that it is one, and whether rows are compared with it."""
-    if row.role == "baseline":
-        best = any(label == row.label and row.shots in (k, None) for k, label in summary.best_baselines.items())
-        return "best baseline" if best else "baseline"
-    return NONE if row.against is None else difference_text(row.against.difference)
+def _metric(name: str) -> Callable[[Row], str]:
+    return lambda row: metric_cell(row, name)
 
 
 def _one_line(text: str) -> str:
@@ -166,9 +173,22 @@ def _with_notes(table: str, lines: Sequence[str], format: ComparisonFormat) -> s
 
 def _csv(rows: Sequence[Row], times: bool) -> str:
     file = io.StringIO()
-    fields = _FIELDS | _FIELDS_OF_TIME if times else _FIELDS
+    fields = {**_FIELDS, **_metric_fields(rows), **(_FIELDS_OF_TIME if times else {})}
     write_csv(file, [tuple(fields), *([_plain(value(row)) for value in fields.values()] for row in rows)])
     return file.getvalue().rstrip("\n")
+
+
+def _metric_fields(rows: Sequence[Row]) -> dict[str, Callable[[Row], Number]]:
+    """Return two fields for each further metric, `test_NAME` and `test_NAME_std`."""
+    fields: dict[str, Callable[[Row], Number]] = {}
+    for name in metric_names(rows):
+        fields[f"test_{name}"] = _of_metric(name, lambda value: value.mean)
+        fields[f"test_{name}_std"] = _of_metric(name, lambda value: value.std)
+    return fields
+
+
+def _of_metric(name: str, value: Callable[[Spread], Number]) -> Callable[[Row], Number]:
+    return lambda row: value(row.metrics[name]) if name in row.metrics else None
 
 
 def _of_difference(value: Callable[[Difference], Number]) -> Callable[[Row], Number]:

@@ -5,24 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptkit.analysis.disagreement import disagreement
-from promptkit.analysis.figures import NONE, difference_text, p_text, score_text, short_number
-from promptkit.analysis.summary import NO_BETTER_MARK, NO_BETTER_NOTE
-from promptkit.analysis.wording import pick_text, shots_text
+from promptkit.analysis.rows import Row
+from promptkit.analysis.summary import Summary
 from promptkit.drawing.plots import PLOTS
 from promptkit.drawing.text import plain
-from promptkit.reports.answer import answer, is_better
+from promptkit.reports.answer import answer
+from promptkit.reports.cells import accuracy_text, adjusted_p_text, against_text, metric_cell, metric_names
+from promptkit.reports.figures import NONE, score_text, short_number
 from promptkit.reports.provenance import command, facts, prompts
 from promptkit.reports.table import human_bytes, learnt_text
-
-if TYPE_CHECKING:
-    from promptkit.analysis.summary import Row, Summary
+from promptkit.reports.wording import (
+    BETTER_MARK,
+    BETTER_NOTE,
+    NO_BETTER_MARK,
+    NO_BETTER_NOTE,
+    compared_text,
+    lack_text,
+    method_text,
+    notes,
+    pick_text,
+    shots_text,
+)
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST = 320
-BETTER_MARK = "*"
 
 # What each plot shows; the page says it below the plot.
 _MARKS = "Large marks: mean over seeds; bars: one standard deviation up and down; small circles: single seeds."
@@ -31,11 +40,12 @@ _CAPTIONS = {
     "learning-curves": "Thick lines: mean over seeds, up to where the first seed stopped; thin lines: single seeds. "
     "Which epoch is kept is picked by dev accuracy.",
     "cost": "Higher and further left is better. Bars: one standard deviation up and down. Times are means over "
-    "seeds, compiling included. Variants that dev did not pick are small.",
+    "seeds, compiling included. Variants that dev did not pick are small. Ringed is the Pareto front of the rest: no "
+    "row is both at least as fast to train and at least as accurate, by the means alone, chance or not.",
     "variant-curves": f"{_MARKS} The ring is around what dev picked, which need not be best on test.",
     "variant-dots": f"{_MARKS} The ring is around what dev picked, which need not be best on test.",
     "confusion": "Of each true class, the share predicted as each class, and the number of examples, mean over "
-    "seeds. Right answers are on the diagonal, in bold.",
+    "seeds. Right answers are on the diagonal, blue and bold; wrong ones orange; the deeper, the larger the share.",
 }
 
 
@@ -59,6 +69,7 @@ def report_page(summary: Summary, *, times: bool = True) -> str:
         times: whether to have what differs from run to run of the same cell: times, speed, peak memory, dates.
     """
     drawn = {name: plot(summary) for name, plot in PLOTS.items() if times or name != "cost"}
+    found = disagreement(summary)
     rows = sorted(summary.rows, key=lambda row: row.role != "baseline")
     columns = _columns(summary, times)
     template = _environment().get_template("report.html")
@@ -70,10 +81,12 @@ def report_page(summary: Summary, *, times: bool = True) -> str:
         rows=[(row, [column.cell(row) for column in columns]) for row in rows],
         legend=_legend(rows, times),
         plots=[(name, svg, _CAPTIONS[name]) for name, svg in drawn.items() if svg is not None],
-        disagreement=disagreement(summary),
+        disagreement=found,
+        compared=compared_text(found),
+        lack=lack_text(found),
         language=_language(summary),
-        method=summary.method,
-        notes=summary.notes,
+        method=method_text(summary),
+        notes=notes(summary),
         picks=[pick_text(pick) for pick in summary.picks],
         prompts=prompts(summary),
         command=command(summary),
@@ -110,16 +123,18 @@ def excerpt(text: str) -> str:
 
 
 def _columns(summary: Summary, times: bool) -> list[Column]:
+    # What decides comes first: on a phone the rest is scrolled to.
     columns = [
         Column("strategy", lambda row: row.label, text=True),
         Column("shots", lambda row: shots_text(row.shots)),
-        Column("seeds", lambda row: str(len(row.seeds))),
-        Column("test accuracy, %", _test),
+        Column("test accuracy, %", accuracy_text),
+        Column("vs best baseline, points", lambda row: _against(row, summary)),
+        Column("p", adjusted_p_text),
         Column("macro F1, %", lambda row: score_text(row.f1)),
+        *(Column(name, _metric(name)) for name in metric_names(summary.rows)),
         Column("dev accuracy, %", lambda row: score_text(row.dev)),
         Column("picked from", lambda row: str(row.candidates)),
-        Column("vs best baseline, points", lambda row: _against(row, summary)),
-        Column("p", lambda row: NONE if row.against is None else p_text(row.against.p_adjusted)),
+        Column("seeds", lambda row: str(len(row.seeds))),
         Column("learnt: prompt / encoder / head", lambda row: learnt_text(row.parameters)),
         Column(
             "artifact", lambda row: NONE if row.artifact_bytes is None else human_bytes(round(row.artifact_bytes))
@@ -134,20 +149,15 @@ def _columns(summary: Summary, times: bool) -> list[Column]:
     return columns
 
 
-def _test(row: Row) -> str:
-    return f"{score_text(row.test)} {NO_BETTER_MARK}" if row.no_better_than_majority else score_text(row.test)
+def _metric(name: str) -> Callable[[Row], str]:
+    return lambda row: metric_cell(row, name)
 
 
 def _against(row: Row, summary: Summary) -> str:
-    if row.role == "baseline":
-        best = any(
-            label == row.label and row.shots in (shots, None) for shots, label in summary.best_baselines.items()
-        )
-        return "best baseline" if best else "baseline"
+    text = against_text(row, summary)
     if row.against is None:
-        return NONE
-    text = difference_text(row.against.difference).replace("-", "−")
-    return f"{text} {BETTER_MARK}" if is_better(row) else text
+        return text
+    return f"{text.replace('-', '−')} {BETTER_MARK}" if row.is_better else text.replace("-", "−")
 
 
 def _legend(rows: list[Row], times: bool) -> list[str]:
@@ -155,8 +165,8 @@ def _legend(rows: list[Row], times: bool) -> list[str]:
         "Scores are means over seeds, with the standard deviation in brackets. 'picked from' counts the dev scores "
         "that a figure was picked from. Differences are in test accuracy, with a 95 % interval; p is adjusted."
     ]
-    if any(map(is_better, rows)):
-        said.append(f"{BETTER_MARK} better than its best baseline: p below 0.05.")
+    if any(row.is_better for row in rows):
+        said.append(f"{BETTER_MARK} {BETTER_NOTE}.")
     if any(row.no_better_than_majority for row in rows):
         said.append(f"{NO_BETTER_MARK} {NO_BETTER_NOTE}.")
     if times:

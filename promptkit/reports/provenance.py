@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from promptkit.analysis.wording import shots_text
+from promptkit.analysis.rows import Row
+from promptkit.analysis.summary import Summary
+from promptkit.reports.wording import shots_text
 from promptkit.runs.record import RunRecord
-
-if TYPE_CHECKING:
-    from promptkit.analysis.summary import Row, Summary
 
 Fact = tuple[str, tuple[str, ...]]
 """What it is, and its values: one where all runs agree."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Literal
 
 from tabulate import tabulate
 
+from promptkit.analysis.statistics import Spread
+from promptkit.drawing.text import human_count
+from promptkit.reports.figures import metric_text
 from promptkit.runs.record import LearntParameters, RunRecord
 
 TableFormat = Literal["simple", "github"]
@@ -25,18 +27,22 @@ _COLUMNS: tuple[_Column, ...] = (
     ("peak MB", lambda record: _rounded(record.cost.peak_memory_mb)),
 )
 
+_FURTHER = 5
+"""Where the columns of further metrics go in: behind the other scores."""
+
 
 def result_table(records: Sequence[RunRecord], format: TableFormat = "simple") -> str:
     """Return the runs as a table; scores are accuracies in per cent, further metrics of test as they are.
 
-    The majority column is for the test split. A run that learnt parameters of the backbone itself says so
-    behind those of prompt, encoder and head.
+    The majority column is for the test split, and so are those of further metrics, shown as they are. A run that
+    learnt parameters of the backbone itself says so behind those of prompt, encoder and head.
 
     Args:
         records: in the order of the rows.
         format: `simple` for a terminal, `github` for Markdown.
     """
-    columns = _columns(records)
+    further = list(dict.fromkeys(name for record in records for name in record.test.__pydantic_extra__))
+    columns = [*_COLUMNS[:_FURTHER], *((name, _metric(name)) for name in further), *_COLUMNS[_FURTHER:]]
     table: str = tabulate(
         [[cell(record) for _, cell in columns] for record in records],
         headers=[name for name, _ in columns],
@@ -52,19 +58,6 @@ def human_bytes(size: int) -> str:
     return f"{size} B" if size < 1000 else f"{human_count(size)}B"
 
 
-def human_count(count: int) -> str:
-    """Return a count to read, e.g. `512`, `12.3 K`, `22.7 M`."""
-    if count < 1000:
-        return str(count)
-    value = count / 1000
-    for unit in ("K", "M"):
-        # 999.95 and above would be rounded to 1000.0.
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} G"
-
-
 def learnt_text(parameters: LearntParameters) -> str:
     """Return what learnt as prompt / encoder / head, e.g. `3.8 K / 0 / 770`; the backbone is named if it learnt."""
     parts = (parameters.prompt, parameters.encoder, parameters.head)
@@ -72,16 +65,12 @@ def learnt_text(parameters: LearntParameters) -> str:
     return f"{text} + {human_count(parameters.backbone)} backbone" if parameters.backbone else text
 
 
-def _columns(records: Sequence[RunRecord]) -> list[_Column]:
-    """Return the columns, with one behind `majority` for each further metric that a run has."""
-    further = dict.fromkeys(name for record in records for name in record.test.model_extra or {})
-    behind = [name for name, _ in _COLUMNS].index("majority") + 1
-    return [*_COLUMNS[:behind], *((name, partial(_further, name)) for name in further), *_COLUMNS[behind:]]
+def _metric(name: str) -> Callable[[RunRecord], str]:
+    def cell(record: RunRecord) -> str:
+        value = record.test.__pydantic_extra__.get(name)
+        return "-" if value is None else metric_text(Spread(value, None, 1))
 
-
-def _further(name: str, record: RunRecord) -> str:
-    value = (record.test.model_extra or {}).get(name)
-    return "-" if value is None else f"{value:.4g}"
+    return cell
 
 
 def _percent(share: float | None) -> str:

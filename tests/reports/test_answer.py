@@ -34,7 +34,7 @@ def shaped(summary: Summary, changes: Mapping[str, dict[str, Any]]) -> Summary:
 
 def said(summary: Summary, *, times: bool = True) -> str:
     found = answer(summary, times=times)
-    return " ".join([found.lead, *found.rest]).replace("\u00a0", " ")
+    return " ".join([found.lead, *found.evidence, *found.cost]).replace("\u00a0", " ")
 
 
 BEST = {"test": Spread(0.8, 0.02, 3), "dev": Spread(0.7, 0.01, 3), "no_better_than_majority": False}
@@ -46,13 +46,13 @@ OTHER = {
 }
 
 
-def test_a_sure_lead(plain: Summary) -> None:
+def test_a_prompt_that_beats_its_baseline_is_the_verdict(plain: Summary) -> None:
     best = {**BEST, "against": against(0.081, 0.052, 0.11, 0.0004)}
     text = said(shaped(plain, {"soft": best, "pet": OTHER}))
     assert text.startswith(
-        "soft with 16 examples a class is best on test of 2 prompts compared on reviews-en: 80.0 % of 60 test "
-        "examples are right (mean of 3 seeds, standard deviation 2.0 points). It is 8.1 points above the best "
-        "baseline, hard (zero-shot) (95 % interval +5.2 to +11.0, p < 0.001). "
+        "soft with 16 examples a class beats the best baseline, hard (zero-shot), on reviews-en by "
+        "8.1 points. 80.0 % of 60 test examples are right (mean of 3 seeds, standard deviation 2.0 points). "
+        "It is 8.1 points above the best baseline, hard (zero-shot) (95 % interval +5.2 to +11.0, p < 0.001). "
         "Of the 2 rows compared, 1 beat"
     )
     assert "chance:" not in text
@@ -60,19 +60,23 @@ def test_a_sure_lead(plain: Summary) -> None:
     assert "dev alone would pick pet with 16 examples a class (60.0 % on test)." in text
 
 
-def test_a_lead_that_may_be_chance(plain: Summary) -> None:
-    best = {**BEST, "against": against(0.02, -0.01, 0.05, 0.2)}
-    text = said(shaped(plain, {"soft": best, "pet": OTHER}))
-    assert "It is 2.0 points above the best baseline" in text
-    assert "p = 0.200): that may well be chance." in text
-    assert "None of the 2 rows compared beats its best baseline beyond chance." in text
+def test_a_lead_that_may_be_chance_is_no_verdict(plain: Summary) -> None:
+    best = {**BEST, "against": against(0.02, -0.01, 0.05, 1.0)}
+    found = answer(shaped(plain, {"soft": best, "pet": OTHER}))
+    assert found.lead == "No prompt is told apart from hard (zero-shot) on reviews-en."
+    evidence = " ".join(found.evidence)
+    assert "soft with 16 examples a class is best on test of 2 prompts, chance or not: 80.0" in evidence
+    assert "It is 2.0 points above the best baseline" in evidence
+    assert "p = 1.000): that may well be chance." in evidence
+    assert "None of the 2 rows compared beats its best baseline beyond chance." in evidence
 
 
-def test_nothing_beats_the_baseline(plain: Summary) -> None:
+def test_nothing_beats_the_baseline_and_it_beats_one(plain: Summary) -> None:
     best = {**BEST, "against": against(-0.06, -0.09, -0.02, 0.003)}
     text = said(shaped(plain, {"soft": best, "pet": OTHER}))
+    assert text.startswith("No prompt beats hard (zero-shot) on reviews-en beyond chance. ")
     assert "It is 6.0 points below the best baseline" in text
-    assert "None of the 2 rows" in text
+    assert "None of the 2 rows compared beats its best baseline beyond chance. 1 is worse than it." in text
 
 
 def test_exactly_as_good(plain: Summary) -> None:
@@ -80,12 +84,47 @@ def test_exactly_as_good(plain: Summary) -> None:
     assert "exactly as good as the best baseline" in said(shaped(plain, {"soft": best, "pet": OTHER}))
 
 
-def test_another_row_that_beats_its_baseline_is_named(plain: Summary) -> None:
+def test_the_verdict_names_what_beats_its_baseline_and_not_the_best_mean(plain: Summary) -> None:
     best = {**BEST, "against": against(0.02, -0.01, 0.05, 0.2)}
     other = {**OTHER, "against": against(0.1, 0.05, 0.15, 0.01)}
-    assert "1 beat their best baseline beyond chance: pet with 16 examples a class." in said(
-        shaped(plain, {"soft": best, "pet": other})
+    found = answer(shaped(plain, {"soft": best, "pet": other}))
+    assert found.lead.startswith("pet with 16 examples a class beats the best baseline")
+    assert "soft" not in found.lead
+    assert "A run of pet" in found.cost[0]
+
+
+def test_several_that_beat_it_are_not_ranked_beyond_what_was_tested(plain: Summary) -> None:
+    best = {**BEST, "against": against(0.2, 0.1, 0.3, 0.01)}
+    other = {**OTHER, "against": against(0.1, 0.05, 0.15, 0.01)}
+    found = answer(shaped(plain, {"soft": best, "pet": other}))
+    assert found.lead.startswith(
+        "2 of 2 prompts beat their best baseline on reviews-en, most often right of them soft"
     )
+    said_of_others = "The others that do: pet with 16 examples a class. Which of them is better was not tested."
+    assert said_of_others in found.evidence
+
+
+def test_each_baseline_is_named_where_shots_have_different_ones() -> None:
+    near = {("soft", 16): 0.65, ("soft", "full"): 0.76}
+    summary = summarise(fake_comparison(strategies=("soft",), accuracies=near))
+    assert {row.is_told_apart for row in summary.compared} == {False}
+    assert answer(summary).lead == (
+        "No prompt is told apart from its best baseline on reviews-en: at 16 shots hard (zero-shot), with all of "
+        "train TF-IDF + logistic regression."
+    )
+
+
+def test_a_variant_that_dev_did_not_pick_is_no_verdict() -> None:
+    summary = summarise(fake_comparison(strategies=("soft",), variants={"soft": ("a=1", "a=2")}, shots=(16,)))
+    (pick,) = summary.picks
+    won = {True: against(0.0, -0.1, 0.1, 1.0), False: against(0.3, 0.2, 0.4, 0.001)}
+    rows = tuple(
+        replace(row, against=won[row.variant == pick.variant]) if row.role == "strategy" else row
+        for row in summary.rows
+    )
+    found = answer(replace(summary, rows=rows))
+    assert found.lead == "No prompt that dev picked beats hard (zero-shot) on reviews-en beyond chance."
+    assert any(text.startswith("Of the variants that dev did not pick these do: soft, a=") for text in found.evidence)
 
 
 def test_no_better_than_the_majority(plain: Summary) -> None:
@@ -105,6 +144,7 @@ def test_what_it_costs_with_and_without_times(plain: Summary) -> None:
 def test_one_run_without_baselines() -> None:
     summary = summarise(fake_comparison(strategies=("soft",), baselines=(), shots=(16,), seeds=(0,)))
     text = said(summary)
+    assert text.startswith("No baseline to hold a prompt against on reviews-en, so what prompting is worth there ")
     assert "the only prompt compared" in text
     assert "one seed, so how much the draw matters is not known" in text
     assert "There is no baseline" in text
@@ -124,7 +164,7 @@ def test_only_what_dev_picked_takes_part() -> None:
     other = next(row for row in summary.rows if row.role == "strategy" and row.variant != pick.variant)
     rows = tuple(replace(row, test=Spread(0.99, 0.0, 3)) if row is other else row for row in summary.rows)
     text = said(replace(summary, rows=rows))
-    assert text.startswith(f"soft, {pick.variant} with 16 examples a class is the prompt that dev picked on ")
+    assert f"soft, {pick.variant} with 16 examples a class is the only prompt compared: " in text
     assert "Its variant was picked on dev, of 3 by 15 dev scores in all." in text
 
 

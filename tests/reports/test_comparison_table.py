@@ -11,10 +11,11 @@ import pytest
 from fake_comparisons import fake_comparison
 
 from promptkit.analysis import Difference, Spread, Summary, summarise
-from promptkit.analysis.figures import difference_text, p_text, score_text, short_number
 from promptkit.errors import UserError
 from promptkit.reports import comparison_table
 from promptkit.reports.comparison import FORMATS
+from promptkit.reports.figures import difference_text, p_text, score_text, short_number
+from promptkit.reports.wording import method_text, notes
 
 NASTY = r"50% of_it & {x} \y #1"
 
@@ -91,11 +92,46 @@ def test_a_terminal_has_room_for_it_one_line_a_row(summary: Summary) -> None:
 @pytest.mark.parametrize("format", ["simple", "github", "latex"])
 def test_method_notes_and_picks_stand_below(summary: Summary, format: str) -> None:
     table = " ".join(comparison_table(summary, format).replace("\\", "").split())  # type: ignore[arg-type]
-    for text in (summary.method, *summary.notes, "! no better than the majority class", "per cent: mean"):
+    for text in (method_text(summary), *notes(summary), "! no better than the majority class", "per cent: mean"):
         assert text in table
     assert "Picked on dev, soft (full): tokens=" in table
     assert "the best of 2 variants by 10 dev scores" in table
     assert "1 of 37 runs is missing: pet (16 shots), seed 0" in table
+
+
+@pytest.mark.parametrize("format", ["simple", "github", "latex"])
+def test_the_verdict_is_the_first_line_below(format: str) -> None:
+    summary = summarise(fake_comparison(strategies=("soft",), shots=(16,)))
+    below = comparison_table(summary, format).split("\n\n", 1)[1]  # type: ignore[arg-type]
+    verdict = "soft with 16 examples a class is not told apart from hard (zero-shot) on reviews-en."
+    assert verdict in below.split("Test, F1")[0]
+
+
+def with_metric(summary: Summary, name: str, values: dict[str, float | None]) -> Summary:
+    """The same comparison whose runs of some strategies have one more metric on test."""
+    entries = []
+    for entry in summary.comparison.entries:
+        run = entry.run
+        if run is not None and entry.cell.strategy in values:
+            test = run.record.test.model_copy(update={name: values[entry.cell.strategy]})
+            run = replace(run, record=run.record.model_copy(update={"test": test}))
+        entries.append(replace(entry, run=run))
+    return summarise(replace(summary.comparison, entries=tuple(entries)))
+
+
+def test_further_metrics_of_the_runs_are_columns_as_they_are() -> None:
+    plain = summarise(fake_comparison(strategies=("soft", "pet", "ptuning"), shots=(16,), test_examples=60))
+    summary = with_metric(plain, "mcc", {"soft": 0.25, "pet": None})
+    head, _, *rows = cells_of(comparison_table(summary, "github"))
+    assert head[head.index("F1") + 1] == "mcc"
+    shown = {row[0]: row[head.index("mcc")] for row in rows}
+    assert (shown["soft"], shown["pet"], shown["ptuning"]) == ("0.250 (0.000)", "-", "-")
+    assert "mcc" in comparison_table(summary).split("\n")[0]
+    assert comparison_table(summary, "latex").startswith(r"\begin{tabular}{" + "l" + 14 * "r" + "}")
+    read = {row["strategy"]: row for row in csv.DictReader(io.StringIO(comparison_table(summary, "csv")))}
+    assert (read["soft"]["test_mcc"], read["soft"]["test_mcc_std"]) == ("0.25", "0.0")
+    assert (read["pet"]["test_mcc"], read["ptuning"]["test_mcc_std"]) == ("", "")
+    assert "mcc" not in comparison_table(plain, "csv")
 
 
 def test_the_mark_is_explained_only_where_there_is_one() -> None:

@@ -14,6 +14,7 @@ from page_files import write_texts
 
 from promptkit.analysis import Summary, summarise
 from promptkit.analysis.disagreement import disagreement
+from promptkit.reports.wording import compared_text, lack_text
 from promptkit.runs.stored import StoredComparison
 
 ODD = ("plain", "tab\tand\nline\x85end", "back\\slash \\n", "<script>alert(1)</script>", "中文", "")
@@ -41,7 +42,7 @@ def test_the_most_disagreement_is_where_each_prompt_is_sure_and_they_differ(tmp_
     write_texts(summary.comparison, ["a", "b", "c", "d", "e"])
     found = disagreement(summary)
     assert [example.index for example in found.examples] == [1, 3, 0]
-    assert (found.total, found.of, found.reason) == (3, 5, "")
+    assert (found.total, found.of, found.lack) == (3, 5, None)
     first = found.examples[0]
     assert (first.text, first.text_b, first.label) == ("b", None, "negative")
     assert [(a.name, a.predicted, a.seeds, a.of, a.right) for a in first.answers] == [
@@ -49,7 +50,7 @@ def test_the_most_disagreement_is_where_each_prompt_is_sure_and_they_differ(tmp_
         ("pet", "negative", 3, 3, True),
     ]
     assert [answer.seeds for answer in found.examples[1].answers] == [3, 2]
-    assert found.compared == "Compared here: soft, pet, with 16 examples a class."
+    assert compared_text(found) == "Compared here: soft, pet, with 16 examples a class."
 
 
 def test_the_list_is_cut_and_equals_keep_their_order(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_the_k_that_most_strategies_have_is_taken(tmp_path: Path) -> None:
     missing = [("pet", "", "full", seed) for seed in (0, 1, 2)]
     comparison = fake_comparison(strategies=("soft", "pet"), missing=missing, test_examples=60, folder=tmp_path)  # type: ignore[arg-type]
     write_texts(comparison, ["x"])
-    assert disagreement(summarise(comparison)).compared.endswith("with 16 examples a class.")
+    assert compared_text(disagreement(summarise(comparison))).endswith("with 16 examples a class.")
 
 
 def test_one_directory_that_is_left_is_enough(tmp_path: Path) -> None:
@@ -126,20 +127,20 @@ def test_without_whole_predictions_it_is_said_why_there_are_no_examples(tmp_path
     found = disagreement(summarise(comparison))
     assert found.examples == ()
     assert found.total > 0
-    assert f"Prompts disagree on {found.total} of 40 test examples" in found.reason
-    assert "no run directory" in found.reason
+    assert f"Prompts disagree on {found.total} of 40 test examples" in lack_text(found)
+    assert "no run directory" in lack_text(found)
 
 
 def test_a_single_prompt_has_nothing_to_disagree_with() -> None:
     found = disagreement(summarise(fake_comparison(strategies=("soft",), baselines=("majority",), shots=(16,))))
     assert found.examples == ()
-    assert "not two prompts" in found.reason
+    assert "not two prompts" in lack_text(found)
 
 
 def test_prompts_that_agree_are_said_to() -> None:
     comparison = fake_comparison(strategies=("soft", "pet"), baselines=(), shots=(16,), seeds=(0,), test_examples=4)
     same = {"soft": [[0, 1, 0, 1]], "pet": [[0, 1, 0, 1]]}
-    assert "the same answer on every test example" in disagreement(answers(comparison, same, [0, 1, 1, 1])).reason
+    assert "the same answer on every test example" in lack_text(disagreement(answers(comparison, same, [0, 1, 1, 1])))
 
 
 def test_a_prompt_judged_on_other_examples_is_left_out() -> None:
@@ -149,4 +150,4 @@ def test_a_prompt_judged_on_other_examples_is_left_out() -> None:
     other = replace(entries[1].run, truth=np.array([0]), predicted=np.array([1]))
     entries[1] = replace(entries[1], run=other)
     found = disagreement(summarise(replace(comparison, entries=tuple(entries))))
-    assert "not two prompts, judged on the same test examples" in found.reason
+    assert "not two prompts, judged on the same test examples" in lack_text(found)

@@ -12,7 +12,9 @@ from fake_comparisons import fake_comparison
 from page_files import write_texts
 
 from promptkit.analysis import Summary, summarise
+from promptkit.reports.answer import answer
 from promptkit.reports.page import excerpt, report_page
+from promptkit.reports.wording import method_text, notes
 
 VARIANTS = {"soft": ("tokens=1", "tokens=5", "tokens=20"), "pet": ("great / terrible", "good / bad")}
 EVIL = "<script>alert('x')</script> & \"quoted\" {{ 7 * 7 }}"
@@ -68,15 +70,15 @@ def page(summary: Summary) -> str:
 
 def test_the_answer_comes_first_then_table_plots_examples_method_and_origin(page: str) -> None:
     places = [page.index(f'<h2 id="{name}"') for name in ("table", "plots", "examples", "method", "prompts")]
-    places = [page.index('<p class="answer">'), *places, page.index('<h2 id="provenance"')]
+    places = [page.index('<p class="verdict">'), *places, page.index('<h2 id="provenance"')]
     assert places == sorted(places)
     assert re.findall(r'<figure id="figure-([\w-]+)">', page) == [
         "accuracy",
-        "learning-curves",
-        "cost",
         "variant-curves",
         "variant-dots",
         "confusion",
+        "learning-curves",
+        "cost",
     ]
 
 
@@ -111,6 +113,16 @@ def test_no_identifier_comes_twice(page: str) -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
+def test_the_verdict_comes_before_the_evidence_and_that_before_the_cost(summary: Summary, page: str) -> None:
+    box = page.split('<section class="answer"')[1].split("</section>")[0]
+    assert box.index('class="verdict"') < box.index("Evidence.") < box.index("Cost.")
+    found = answer(summary)
+    assert found.lead in Page(box.split(">", 1)[1]).text
+    # Chance is no verdict: who leads by the mean alone is evidence.
+    assert not any(row.is_better for row in summary.rows)
+    assert found.lead.startswith("No prompt")
+
+
 def test_it_fits_a_phone_and_paper(page: str) -> None:
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
     assert "@media print" in page
@@ -135,8 +147,8 @@ def test_what_it_rests_on_is_listed(page: str) -> None:
 
 def test_method_notes_and_picks_are_there(summary: Summary, page: str) -> None:
     text = Page(page).text
-    assert summary.method in text
-    for note in summary.notes:
+    assert method_text(summary) in text
+    for note in notes(summary):
         assert " ".join(note.split()) in text
     assert text.count("Picked on dev, ") == len(summary.picks) > 0
 
@@ -168,7 +180,7 @@ def test_missing_runs_are_said_and_the_rest_is_shown() -> None:
     summary = summarise(comparison)
     text = Page(report_page(summary)).text
     assert "4 of 13 runs are missing, so this may change." in text
-    assert [note for note in summary.notes if "4 of 13 runs are missing" in note and note in text]
+    assert [note for note in notes(summary) if "4 of 13 runs are missing" in note and note in text]
 
 
 def test_a_comparison_of_which_nothing_is_finished_has_a_page() -> None:

@@ -39,7 +39,13 @@ const measure = frame => {
       return inner.left < outer.left - 1 || inner.right > outer.right + 1
         || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
     }).map(text => text.textContent),
-    smallest: Math.min(...texts.map(text => box(text).height)),
+    // A font's size in CSS pixels, as it is shown: what it is in the drawing, times how far that is stretched.
+    smallest: Math.min(...texts.map(text => {
+      const svg = text.closest("svg");
+      return parseFloat(getComputedStyle(text).fontSize) * box(svg).width / svg.viewBox.baseVal.width;
+    })),
+    hint: inside.querySelector(".hint").getClientRects().length > 0,
+    cut: (table => table.scrollWidth > table.clientWidth)(inside.querySelector(".scroll")),
   };
 };
 onload = () => {
@@ -107,7 +113,10 @@ def test_every_plot_shows_and_nothing_is_wider_than_the_screen(case: str, tmp_pa
             assert wide > 0.8 * min(width, 500), name
             assert high > 100, name
         assert measured["spilt"] == []
-        assert measured["smallest"] > 7
+        assert measured["smallest"] > 8.8
+    phone = several[0]
+    assert phone["cut"]
+    assert phone["hint"], "a table that is cut says that it scrolls"
 
 
 def test_a_page_that_is_broken_is_noticed(tmp_path: Path) -> None:

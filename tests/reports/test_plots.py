@@ -17,8 +17,12 @@ from fake_comparisons import fake_comparison
 from page_files import SVG, identifiers, words
 
 from promptkit.analysis import Summary, summarise
+from promptkit.analysis.confusion import shares
+from promptkit.analysis.front import front
+from promptkit.analysis.names import with_shots
+from promptkit.analysis.selection import featured
 from promptkit.drawing import plots
-from promptkit.drawing.confusion import shares
+from promptkit.drawing.confusion import tint
 from promptkit.drawing.plots import PLOTS
 from promptkit.runs import RunRecord
 from promptkit.runs.record import Epoch
@@ -167,6 +171,34 @@ def test_cost_says_how_much_each_strategy_learns_and_sets_apart_what_trains_noth
     said = set(words(drawn["cost"]))
     assert {"soft: 3.8 K learnt", "hard (zero-shot) (baseline): nothing learnt", "none"} <= said
     assert "hard (zero-shot): no training" in drawn["cost"]
+
+
+def test_cost_rings_the_rows_that_no_other_beats_in_time_and_accuracy(full: Summary, drawn: dict[str, str]) -> None:
+    baselines = [row for row in full.rows if row.role == "baseline"]
+    best = [with_shots(row.label, row.shots) for row in front([*featured(full), *baselines])]
+    assert best
+    assert f"No row is both faster and more accurate: {', '.join(best)}." in drawn["cost"]
+    assert "no row is both faster and more accurate" in words(drawn["cost"])
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_black_text_is_read_on_every_cell_of_a_confusion_matrix(right: bool) -> None:
+    def luminance(share: float) -> float:
+        parts = tint(share, right=right)
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return float(np.dot((0.2126, 0.7152, 0.0722), linear))
+
+    found = [luminance(share) for share in np.linspace(0, 1, 21)]
+    assert all((value + 0.05) / 0.05 > 7 for value in found)
+    assert found == sorted(found, reverse=True)
+    assert max(tint(1.0, right=right)) - min(tint(1.0, right=right)) > 0.3, "a hue, not grey"
+
+
+def test_many_long_variants_are_still_told_apart() -> None:
+    names = tuple(f"a variant with a long name, number {number}" for number in range(3))
+    svg = plots.variant_dots(summarise(fake_comparison(strategies=("soft",), variants={"soft": names}, seeds=(0,))))
+    assert svg is not None
+    assert all(any(line.endswith(f"number {number}") for line in words(svg)) for number in range(3))
 
 
 def test_numeric_variants_are_a_curve_and_others_dots(drawn: dict[str, str]) -> None:

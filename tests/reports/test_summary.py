@@ -12,6 +12,7 @@ from fake_comparisons import fake_comparison, with_test_predictions
 from promptkit.analysis import Row, Summary, holm, mcnemar, paired_bootstrap, summarise
 from promptkit.errors import UserError
 from promptkit.evaluation import no_better_than_majority
+from promptkit.reports.wording import method_text, notes
 from promptkit.runs.stored import Shots, StoredComparison, StoredRun
 
 VARIANTS = {"soft": ("tokens=1", "tokens=5", "tokens=20")}
@@ -67,7 +68,7 @@ def test_rows_come_in_the_order_of_the_comparison_with_means_over_seeds() -> Non
 def test_one_seed_has_no_deviation_and_a_note() -> None:
     summary = summarise(fake_comparison(seeds=(4,)))
     assert {row.test.std for row in summary.rows} == {None}
-    assert any(note.startswith("One seed: pet (16 shots); pet (full); soft") for note in summary.notes)
+    assert any(note.startswith("One seed: pet (16 shots); pet (full); soft") for note in notes(summary))
 
 
 def test_a_row_counts_what_it_cost() -> None:
@@ -106,8 +107,8 @@ def test_a_row_is_held_against_the_baseline_that_is_strongest_on_test() -> None:
         assert row.against.baseline == baseline.label
         assert row.against.difference == paired_bootstrap(right(row), right(baseline))
         assert row.against.difference.mean == pytest.approx(row.test.mean - baseline.test.mean)
-    assert "at 16 shots hard (zero-shot), of 3" in summary.method
-    assert "paired bootstrap over test examples and seeds, 10,000 resamples" in summary.method
+    assert "at 16 shots hard (zero-shot), of 3" in method_text(summary)
+    assert "paired bootstrap over test examples and seeds, 10,000 resamples" in method_text(summary)
 
 
 def test_no_other_baseline_leaves_a_row_a_smaller_difference() -> None:
@@ -133,7 +134,7 @@ def test_one_run_against_one_is_mcnemar() -> None:
     assert row.against.method == "exact McNemar"
     assert row.against.difference.p == mcnemar(right(row), right(baseline))
     assert row.against.difference.low == paired_bootstrap(right(row), right(baseline)).low
-    assert "p by exact McNemar tests, after Holm over the 6 rows" in summary.method
+    assert "p by exact McNemar tests, after Holm over the 6 rows" in method_text(summary)
 
 
 def test_one_pair_with_several_runs_makes_it_the_bootstrap_for_all() -> None:
@@ -197,7 +198,7 @@ def test_missing_runs_are_named_and_the_rest_is_there() -> None:
     summary = summarise(fake_comparison(missing=missing))
     assert row_of(summary, "soft", 16).seeds == (0, 2)
     assert not [row for row in summary.rows if (row.strategy, row.shots) == ("pet", "full")]
-    note = next(note for note in summary.notes if "missing" in note)
+    note = next(note for note in notes(summary) if "missing" in note)
     assert note.startswith("4 of 31 runs are missing: pet (full), seed 0; pet (full), seed 1; pet (full), seed 2; ")
     assert "soft (16 shots), seed 1." in note
 
@@ -207,15 +208,15 @@ def test_many_missing_runs_are_not_all_listed_and_an_empty_comparison_is_none_th
     empty = replace(comparison, entries=tuple(replace(entry, run=None) for entry in comparison.entries))
     summary = summarise(empty)
     assert (summary.rows, summary.picks, summary.best_baselines) == ((), (), {})
-    assert any("31 of 31 runs are missing" in note and "and 25 more" in note for note in summary.notes)
-    assert summary.method == "No row is compared with a baseline."
+    assert any("31 of 31 runs are missing" in note and "and 25 more" in note for note in notes(summary))
+    assert method_text(summary) == "No row is compared with a baseline."
 
 
 def test_without_a_baseline_nothing_is_compared_and_a_note_says_so() -> None:
     summary = summarise(fake_comparison(strategies=("hard", "soft"), baselines=("tfidf",), shots=(16,)))
     assert row_of(summary, "hard", None).against is None
     assert row_of(summary, "soft", 16).against is not None
-    assert "No baseline to compare with: hard." in summary.notes
+    assert "No baseline to compare with: hard." in notes(summary)
 
 
 @pytest.mark.parametrize("length", [400, 300])
@@ -228,7 +229,7 @@ def test_rows_judged_on_other_examples_are_not_compared(length: int) -> None:
     summary = summarise(changed(fake_comparison(), turn))
     assert row_of(summary, "soft", 16).against is None
     assert row_of(summary, "pet", 16).against is not None
-    assert "Not compared, for the test examples are not the same: soft (16 shots); soft (full)." in summary.notes
+    assert "Not compared, for the test examples are not the same: soft (16 shots); soft (full)." in notes(summary)
 
 
 def test_rows_that_could_be_the_majority_are_marked_by_their_mean() -> None:
@@ -253,10 +254,10 @@ def test_three_seeds_are_not_three_times_as_many_answers() -> None:
 
 
 def test_small_dev_splits_and_few_seeds_are_warned_of() -> None:
-    notes = " ".join(summarise(fake_comparison()).notes)
-    assert "At 16 shots dev has 32 examples" in notes
-    assert "With fewer than 5 seeds" in notes
-    many = " ".join(summarise(fake_comparison(shots=("full",), seeds=range(5))).notes)
+    few = " ".join(notes(summarise(fake_comparison())))
+    assert "At 16 shots dev has 32 examples" in few
+    assert "With fewer than 5 seeds" in few
+    many = " ".join(notes(summarise(fake_comparison(shots=("full",), seeds=range(5)))))
     assert "dev has" not in many
     assert "fewer than" not in many
 
@@ -270,4 +271,4 @@ def test_a_record_without_a_score_is_refused_in_one_line() -> None:
 def test_what_the_experiment_lacks_is_said() -> None:
     comparison = fake_comparison()
     spec = {**comparison.spec, "notes": ["no zero-shot baseline: no label words are known."]}
-    assert "No zero-shot baseline: no label words are known." in summarise(replace(comparison, spec=spec)).notes
+    assert "No zero-shot baseline: no label words are known." in notes(summarise(replace(comparison, spec=spec)))

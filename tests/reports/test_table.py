@@ -113,3 +113,14 @@ def test_bytes_to_read() -> None:
     assert human_bytes(999) == "999 B"
     assert human_bytes(12_345) == "12.3 KB"
     assert human_bytes(2_500_000_000) == "2.5 GB"
+
+
+def test_further_metrics_of_a_run_are_columns_as_they_are() -> None:
+    plain = RECORDS[0]
+    more = plain.model_copy(update={"test": Scores(accuracy=0.5, f1=0.5, n=300, majority=0.5, mcc=-0.0625)})
+    head, _, first, second = result_table([more, plain], "github").splitlines()
+    cells = [[cell.strip() for cell in line.split("|")] for line in (head, first, second)]
+    place = cells[0].index("mcc")
+    assert cells[0][place - 1] == "majority"
+    assert (cells[1][place], cells[2][place]) == ("-0.062", "-")
+    assert "mcc" not in result_table([plain])

@@ -13,6 +13,13 @@ def score_text(score: Spread) -> str:
     return mean if score.std is None else f"{mean} ({100 * score.std:.1f})"
 
 
+def metric_text(value: Spread) -> str:
+    """Return a metric of which no unit is known with its standard deviation, e.g. `0.612 (0.020)`, `1,234.5`."""
+    decimals = 3 if abs(value.mean) < 100 else 1
+    mean = f"{value.mean:,.{decimals}f}"
+    return mean if value.std is None else f"{mean} ({value.std:,.{decimals}f})"
+
+
 def difference_text(difference: Difference) -> str:
     """Return a difference in points with its interval, e.g. `+3.2 [1.1, 5.4]`; one that rounds to 0 has no sign."""
     mean, low, high = (_points(share) for share in (difference.mean, difference.low, difference.high))

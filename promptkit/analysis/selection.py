@@ -1,31 +1,15 @@
-"""Which rows of a comparison a plot shows, and what it calls them."""
+"""Which rows of a comparison stand for it: what dev picked, in order of shots, and the variants of a strategy."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from promptkit.analysis.rows import Row
+from promptkit.analysis.summary import Summary
 from promptkit.runs.stored import Shots
 
-if TYPE_CHECKING:
-    from promptkit.analysis.summary import Row, Summary
-
 _NUMERIC = re.compile(r"([^\s=,]+)=([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
-
-
-def shots_name(shots: Shots) -> str:
-    """Return what a plot calls shots: `16`, `full` or `none`."""
-    return "none" if shots is None else str(shots)
-
-
-def shots_phrase(shots: Shots) -> str:
-    """Return shots as part of a sentence: `with 16 examples a class`."""
-    if shots is None:
-        return "without learning"
-    if shots == "full":
-        return "with all training examples"
-    return f"with {shots} example{'s' * (shots > 1)} a class"
 
 
 def shots_order(summary: Summary, role: str = "strategy") -> list[Shots]:
@@ -49,12 +33,6 @@ def featured(summary: Summary) -> list[Row]:
         for row in summary.rows
         if row.role == "strategy" and ((row.strategy, row.shots) not in several or is_picked(summary, row))
     ]
-
-
-def series_name(summary: Summary, strategy: str) -> str:
-    """Return what a legend calls the featured rows of a strategy."""
-    picked = any(pick.strategy == strategy for pick in summary.picks)
-    return f"{strategy} (picked on dev)" if picked else strategy
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,32 @@
+"""Learning curves: a quantity by epoch, of each run and their mean."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from promptkit.analysis.rows import Row
+from promptkit.runs.record import RunRecord
+
+Quantity = Literal["dev_accuracy", "loss"]
+
+
+def curves(row: Row, quantity: Quantity) -> list[dict[int, float]]:
+    """Return epoch -> value for every run that has one; over several templates the mean, NaN where unknown."""
+    found = []
+    for run in row.runs:
+        history = run.record.history if isinstance(run.record, RunRecord) else ()
+        values: dict[int, list[float]] = {}
+        for epoch in history:
+            value = getattr(epoch, quantity)
+            values.setdefault(epoch.epoch, []).append(math.nan if value is None else value)
+        curve = {epoch: sum(several) / len(several) for epoch, several in values.items()}
+        if any(not math.isnan(value) for value in curve.values()):
+            found.append(curve)
+    return found
+
+
+def mean_curve(curves: list[dict[int, float]]) -> dict[int, float]:
+    """Return the mean by epoch, up to where the first run stopped; beyond it would be of other runs."""
+    shared = set(curves[0]).intersection(*curves[1:]) if curves else set()
+    return {epoch: sum(curve[epoch] for curve in curves) / len(curves) for epoch in sorted(shared)}

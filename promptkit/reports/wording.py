@@ -1,0 +1,140 @@
+"""What a table says in words: how rows were compared, what to beware of, what dev picked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from promptkit.analysis.against import MCNEMAR
+from promptkit.analysis.cautions import FEW_SEEDS, few_seeds, single_seeds, small_dev_splits
+from promptkit.analysis.disagreement import Disagreement
+from promptkit.analysis.names import row_label, shots_phrase, with_shots
+from promptkit.analysis.rows import Row
+from promptkit.analysis.statistics import RESAMPLES
+from promptkit.analysis.summary import Pick, Summary
+from promptkit.reports.figures import score_text
+from promptkit.runs.stored import Shots
+
+_LISTED = 6
+BETTER_MARK = "*"
+BETTER_NOTE = "better than its best baseline: p below 0.05"
+NO_BETTER_MARK = "!"
+NO_BETTER_NOTE = "no better than the majority class (one-sided exact binomial test at 5 %)"
+"""What a table writes behind the figures of such a row, and what it says about the marks."""
+
+
+def shots_text(shots: Shots) -> str:
+    """Return shots for a table's cell: `16`, `full`, or `-` for what learns nothing."""
+    return "-" if shots is None else str(shots)
+
+
+def method_text(summary: Summary) -> str:
+    """Return what rows are compared with and how p was computed, in full sentences."""
+    compared = len(summary.compared)
+    if not compared:
+        return "No row is compared with a baseline."
+    names = "; ".join(
+        f"{at_shots(shots)} {baseline.label}, {'the only one' if baseline.of == 1 else f'of {baseline.of}'}"
+        for shots, baseline in summary.strongest.items()
+    )
+    resampled = "test examples" if summary.method == MCNEMAR else "test examples and seeds"
+    p = "p by exact McNemar tests" if summary.method == MCNEMAR else "p from the same"
+    rows = "row" if compared == 1 else "rows"
+    return (
+        "Each row is compared with the strongest on test of the baselines with the same shots and those that learn "
+        f"nothing: {names}. Who beats the strongest beats them all. Differences are in test accuracy, in points, "
+        f"with the 95 % interval of a paired bootstrap over {resampled}, {RESAMPLES:,} resamples, each for its own "
+        f"row; {p}, after Holm over the {compared} {rows} compared."
+    )
+
+
+def time_text(rows: Iterable[Row]) -> str:
+    """Return how long the runs of a table took together; a run in several rows counts once."""
+    runs = {run.id: run.record for row in rows for run in row.runs}
+    minutes = sum(record.cost.seconds.total for record in runs.values()) / 60
+    return f"These {len(runs)} runs, baselines included, took {minutes:.1f} minutes in all, one after the other."
+
+
+def pick_text(pick: Pick) -> str:
+    """Return what dev picked, in one line."""
+    return (
+        f"Picked on dev, {with_shots(pick.strategy, pick.shots)}: {pick.variant or 'no variant'}, the best of "
+        f"{pick.variants} variants by {pick.candidates} dev scores: dev {score_text(pick.dev)}, "
+        f"test {score_text(pick.test)}."
+    )
+
+
+def notes(summary: Summary) -> tuple[str, ...]:
+    """Return what a reader must know besides, a sentence or two each."""
+    found = [
+        "Dev only picks: the epoch and the variant. What was picked by dev looks too good on dev; test had no say "
+        "in it."
+    ]
+    # Why the experiment lacks something, e.g. the zero-shot baseline.
+    own = (str(note) for note in summary.comparison.spec.get("notes", ()))
+    found += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in own]
+    if cells := summary.missing:
+        names = [
+            f"{with_shots(row_label(cell.role, cell.strategy, cell.variant), cell.shots)}, seed {cell.seed}"
+            for cell in cells
+        ]
+        found.append(
+            f"{len(cells)} of {len(summary.comparison.entries)} runs {'is' if len(cells) == 1 else 'are'} missing: "
+            f"{_listed(names)}. Rows, picks and the strongest baseline are made of those that are finished."
+        )
+    if summary.without_baseline:
+        found.append(f"No baseline to compare with: {_rows(summary.without_baseline)}.")
+    if summary.unlike:
+        found.append(f"Not compared, for the test examples are not the same: {_rows(summary.unlike)}.")
+    if single := single_seeds(summary):
+        found.append(
+            f"One seed: {_rows(single)}. That gives no standard deviation, and the interval and p do not tell how "
+            "much the draw and the initialisation matter."
+        )
+    if few_seeds(summary):
+        found.append(
+            f"With fewer than {FEW_SEEDS} seeds the interval is too narrow, and p too small, where accuracies "
+            "differ by several points from seed to seed."
+        )
+    found += [
+        f"{at_shots(shots).capitalize()} dev has {n} examples: candidates often tie there, and what it picks is "
+        "rough."
+        for shots, n in small_dev_splits(summary).items()
+    ]
+    return tuple(found)
+
+
+def compared_text(found: Disagreement) -> str:
+    """Return which prompts were looked at for disagreement."""
+    learnt = f", {shots_phrase(found.shots)}" if found.shots is not None else ""
+    return f"Compared here: {', '.join(found.compared)}{learnt}."
+
+
+def lack_text(found: Disagreement) -> str:
+    """Return why there are no examples of disagreement; empty if there are some."""
+    if found.lack is None:
+        return ""
+    return {
+        "prompts": "There are not two prompts, judged on the same test examples, to compare.",
+        "difference": "All prompts give the same answer on every test example.",
+        "texts": (
+            f"Prompts disagree on {found.total:,} of {found.of:,} test examples, but their texts cannot be shown: "
+            "no run directory of this comparison with whole predictions is left."
+        ),
+    }[found.lack]
+
+
+def at_shots(shots: Shots) -> str:
+    """Return where something holds: `at 16 shots`, `with all of train`, `for what learns nothing`."""
+    if shots is None:
+        return "for what learns nothing"
+    return "with all of train" if shots == "full" else f"at {shots} shots"
+
+
+def _rows(rows: Iterable[Row]) -> str:
+    return _listed(with_shots(row.label, row.shots) for row in rows)
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(names)
+    rest = len(every) - _LISTED
+    return "; ".join(every) if rest <= 0 else f"{'; '.join(every[:_LISTED])}; and {rest} more"
