@@ -65,18 +65,21 @@ def parse_json_object(text: str, what: str, *, line: int | None = None, nan: boo
     return value
 
 
-def read_json_object(path: Path, what: str | None = None, *, most: int = LARGEST) -> dict[str, Any]:
+def read_json_object(
+    path: Path, what: str | None = None, *, most: int = LARGEST, nan: bool = False
+) -> dict[str, Any]:
     """Return the object that a JSON file holds.
 
     Args:
         path: the file, UTF-8.
         what: what to call it in an error about its content; by default its path.
         most: bytes; a larger file is refused.
+        nan: let NaN and infinity pass, for fields that nobody reads.
 
     Raises:
         UserError: if there is no such file, or it does not hold one JSON object of plain values.
     """
-    return parse_json_object(read_text(path, most=most), what or path_shown(path))
+    return parse_json_object(read_text(path, most=most), what or path_shown(path), nan=nan)
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:

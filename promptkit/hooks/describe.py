@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from promptkit.hooks.entries import StrategyEntry
+from promptkit.strategies.contract import usual_defaults
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -50,7 +51,7 @@ class StrategyCard:
 
 def strategy_card(entry: StrategyEntry) -> StrategyCard:
     """Describe a registered strategy."""
-    defaults = asdict(entry.cls.defaults)
+    defaults = asdict(usual_defaults(entry.cls))
     defaults["templates"] = dict(defaults["templates"])
     return StrategyCard(
         name=entry.name,

@@ -163,6 +163,14 @@ def parse_options(strategy: type[Strategy], values: dict[str, Any]) -> StrategyO
         raise UserError(f"strategy '{strategy.name}', option '{key}': {fault.reason}{fault.got}.") from None
 
 
+def usual_defaults(strategy: type[Strategy]) -> Defaults:
+    """Return the defaults of a strategy whose options are all left alone, for listings."""
+    if isinstance(strategy.defaults, Defaults):
+        return strategy.defaults
+    needed = [name for name, field in strategy.Options.model_fields.items() if field.is_required()]
+    return Defaults() if needed else strategy().defaults
+
+
 def check_class(candidate: object) -> str | None:
     """Return what is wrong with a class offered as a strategy, or None.
 

@@ -66,7 +66,7 @@ def read_weights(directory: Path, plan: WeightPlan) -> Weights:
     where = f"model '{directory}'"
     if not any(name.startswith(f"{plan.head}.") for name in raw):
         raise UserError(
-            f"{where}: the checkpoint has no language model head ({plan.head}.*); promptkit needs one of "
+            f"{where}: the checkpoint has no masked language model head ({plan.head}.*); promptkit needs one of "
             f"{plan.classes}."
         )
     chosen = {ours: next((name for name in names if name in raw), None) for ours, names in plan.names.items()}

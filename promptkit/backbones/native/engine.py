@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,12 @@ from promptkit.backbones.native.bert import config as bert_config
 from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
 from promptkit.backbones.native.bert import weights as bert_weights
 from promptkit.backbones.native.checkpoint import WeightPlan, read_weights, weights_file
-from promptkit.backbones.native.reading import read_object
 from promptkit.backbones.native.roberta import config as roberta_config
 from promptkit.backbones.native.roberta import tokenizer as roberta_tokenizer
 from promptkit.backbones.native.roberta import weights as roberta_weights
 from promptkit.backbones.native.shape import EncoderShape
 from promptkit.backbones.native.tokenizer import NativeTokenizer
+from promptkit.checking import read_json_object, shortened
 from promptkit.errors import UserError
 
 CONFIG = "config.json"
@@ -62,7 +63,7 @@ class NativeEngine:
     def claims(self, directory: Path) -> bool:
         """Return whether `config.json` names one of the architectures."""
         try:
-            kind = read_object(directory / CONFIG, "").get("model_type")
+            kind = read_json_object(directory / CONFIG).get("model_type")
         except UserError:
             return False
         return isinstance(kind, str) and kind in ARCHITECTURES
@@ -94,12 +95,14 @@ class NativeEngine:
 
 
 def _read_shape(directory: Path) -> tuple[Architecture, EncoderShape]:
-    where = f"model '{directory}'"
-    raw = read_object(directory / CONFIG, where)
+    where = f"model '{directory}': {CONFIG}"
+    if not os.path.lexists(directory / CONFIG):
+        raise UserError(f"model '{directory}': no {CONFIG} there; a Hugging Face checkpoint has one.")
+    raw = read_json_object(directory / CONFIG, where, nan=True)
     kind = raw.get("model_type")
     if not isinstance(kind, str) or kind not in ARCHITECTURES:
         raise UserError(
-            f"{where}: architecture '{str(kind)[:40]}' is not supported. Supported: {NativeEngine.summary}."
+            f"{where}: architecture {shortened(kind)} is not supported. Supported: {NativeEngine.summary}."
         )
     architecture = ARCHITECTURES[kind]
     return architecture, architecture.read_shape(raw, where)

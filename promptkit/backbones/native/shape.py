@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from promptkit.backbones.face import BackboneInfo
 
-ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu")
+Activation = Literal["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class EncoderShape:
         position_offset: row of the position table that the first token uses.
         position_rows: rows of the position table in the checkpoint.
         token_types: rows of the token type table.
-        activation: of the layers, one of `ACTIVATIONS`.
+        activation: of the layers.
         head_activation: of the language model head.
         layer_norm_eps: epsilon of every LayerNorm.
         tied: whether the output rows are the input word embeddings.
@@ -38,8 +39,8 @@ class EncoderShape:
     position_offset: int
     position_rows: int
     token_types: int
-    activation: str
-    head_activation: str
+    activation: Activation
+    head_activation: Activation
     layer_norm_eps: float
     tied: bool
 

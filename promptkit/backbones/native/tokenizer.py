@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promptkit.checking import read_text
 from promptkit.errors import UserError
 
 FAST = "tokenizer.json"
@@ -69,9 +70,11 @@ def fast_backend(directory: Path, where: str) -> tuple[Any, bool]:
     import tokenizers
 
     try:
-        text = (directory / FAST).read_text(encoding="utf-8")
+        text = read_text(directory / FAST)
         marks = '"ByteLevel"' in json.dumps(json.loads(text)["pre_tokenizer"])
         return tokenizers.Tokenizer.from_str(text), marks
+    except UserError:
+        raise
     except Exception as error:  # the library raises bare Exception for a broken file
         raise UserError(f"{where}: {FAST} cannot be read ({error}).") from None
 

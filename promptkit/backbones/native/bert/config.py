@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from promptkit.backbones.native.reading import Fields
-from promptkit.backbones.native.shape import ACTIVATIONS, EncoderShape
+from promptkit.backbones.native.shape import Activation, EncoderShape
+from promptkit.checking import CheckedModel, Count, Index, Name, Positive, Size, checked
 from promptkit.errors import UserError
 
 CLASSES = "BertForMaskedLM, BertForPreTraining"
+
+
+class EncoderConfig(CheckedModel):
+    """The fields of `config.json` that BERT and models of its shape are built from, under Hugging Face's names."""
+
+    vocab_size: Size
+    hidden_size: Size
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    intermediate_size: Size
+    max_position_embeddings: Size
+    type_vocab_size: Count = 2
+    hidden_act: Activation = "gelu"
+    layer_norm_eps: Positive = 1e-12
+    pad_token_id: Index | None = None
+    position_embedding_type: Name | None = None
+    is_decoder: bool = False
+    tie_word_embeddings: bool = True
 
 
 def read_shape(raw: dict[str, Any], where: str) -> EncoderShape:
@@ -16,42 +34,47 @@ def read_shape(raw: dict[str, Any], where: str) -> EncoderShape:
 
     Args:
         raw: the file's object.
-        where: how errors name the model.
+        where: how errors name the file.
 
     Raises:
-        UserError: for a number that is missing or none, or for what is not supported.
+        UserError: for a field that is missing or does not fit, or for what is not supported.
     """
-    return encoder_shape(Fields(raw, f"{where}: config.json"), "bert")
+    return encoder_shape(checked(EncoderConfig, raw, where), where, "bert")
 
 
 def encoder_shape(
-    fields: Fields, architecture: str, offset: int = 0, head_activation: str | None = None
+    config: EncoderConfig,
+    where: str,
+    architecture: str,
+    *,
+    offset: int = 0,
+    head_activation: Activation | None = None,
 ) -> EncoderShape:
     """Return the shape of a BERT-shaped model whose positions are counted from `offset`."""
-    scheme = fields.text("position_embedding_type", "absolute")
+    scheme = config.position_embedding_type or "absolute"
     if scheme != "absolute":
-        raise UserError(f"{fields.where}: position embeddings '{scheme}' are not supported, only absolute.")
-    if fields.flag("is_decoder", False):
-        raise UserError(f"{fields.where}: is_decoder is true; a decoder's causal attention is not supported here.")
-    activation = fields.choice("hidden_act", ACTIVATIONS, "gelu")
-    hidden, heads = fields.count("hidden_size"), fields.count("num_attention_heads")
+        raise UserError(f"{where}: position embeddings '{scheme}' are not supported, only absolute.")
+    if config.is_decoder:
+        raise UserError(f"{where}: is_decoder is true; a decoder's causal attention is not supported here.")
+    hidden, heads = config.hidden_size, config.num_attention_heads
     if hidden % heads:
-        raise UserError(f"{fields.where}: hidden_size {hidden} is no multiple of {heads} attention heads.")
-    rows = fields.count("max_position_embeddings")
-    if rows <= offset:
-        raise UserError(f"{fields.where}: {rows} position embeddings leave no room behind the first {offset}.")
+        raise UserError(f"{where}: hidden_size {hidden} is no multiple of {heads} attention heads.")
+    if config.max_position_embeddings <= offset:
+        raise UserError(
+            f"{where}: {config.max_position_embeddings} position embeddings leave no room behind the first {offset}."
+        )
     return EncoderShape(
         architecture=architecture,
-        vocab_size=fields.count("vocab_size"),
+        vocab_size=config.vocab_size,
         hidden_size=hidden,
-        layers=fields.count("num_hidden_layers", most=1000),
+        layers=config.num_hidden_layers,
         heads=heads,
-        intermediate_size=fields.count("intermediate_size"),
+        intermediate_size=config.intermediate_size,
         position_offset=offset,
-        position_rows=rows,
-        token_types=fields.count("type_vocab_size", 2),
-        activation=activation,
-        head_activation=head_activation or activation,
-        layer_norm_eps=fields.number("layer_norm_eps", 1e-12, most=1.0),
-        tied=fields.flag("tie_word_embeddings", True),
+        position_rows=config.max_position_embeddings,
+        token_types=config.type_vocab_size,
+        activation=config.hidden_act,
+        head_activation=head_activation or config.hidden_act,
+        layer_norm_eps=config.layer_norm_eps,
+        tied=config.tie_word_embeddings,
     )

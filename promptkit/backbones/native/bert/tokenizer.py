@@ -6,12 +6,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from promptkit.backbones.native.reading import Fields, read_object
 from promptkit.backbones.native.tokenizer import FAST, NativeTokenizer, check_rows, fast_backend
+from promptkit.checking import CheckedModel, checked, read_json_object, read_text
 from promptkit.errors import UserError
 
 SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]", "unk": "[UNK]"}
 _VOCABULARY, _SETTINGS = "vocab.txt", "tokenizer_config.json"
+
+
+class Settings(CheckedModel):
+    """What of `tokenizer_config.json` decides how a text is split; null where accents go as capitals do."""
+
+    do_lower_case: bool = True
+    tokenize_chinese_chars: bool = True
+    strip_accents: bool | None = None
 
 
 def tokenizer_files(directory: Path) -> list[Path]:
@@ -40,20 +48,20 @@ def _wordpiece(directory: Path, where: str) -> Any:
     import tokenizers
 
     path = directory / _VOCABULARY
-    settings = Fields(read_object(directory / _SETTINGS, where, missing={}), f"{where}: {_SETTINGS}")
-    lowercase = settings.flag("do_lower_case", True)
+    found = f"{where}: {_SETTINGS}"
+    given = read_json_object(directory / _SETTINGS, found) if (directory / _SETTINGS).exists() else {}
+    settings = checked(Settings, given, found)
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_text(path).split("\n")
         vocabulary = lines[:-1] if lines[-1] == "" else lines
         doubled = [piece for piece, count in Counter(vocabulary).items() if count > 1]
         if doubled:
             raise UserError(f"{where}: {_VOCABULARY} has the line {doubled[0][:40]!r} twice.")
         made = tokenizers.BertWordPieceTokenizer(
             {piece: number for number, piece in enumerate(vocabulary)},
-            lowercase=lowercase,
-            handle_chinese_chars=settings.flag("tokenize_chinese_chars", True),
-            # Not said, or null: accents go where capitals do (transformers, BertTokenizer).
-            strip_accents=settings.flag_or_none("strip_accents"),
+            lowercase=settings.do_lower_case,
+            handle_chinese_chars=settings.tokenize_chinese_chars,
+            strip_accents=settings.strip_accents,
         )
     except UserError:
         raise

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from promptkit.backbones.native.bert.config import encoder_shape
-from promptkit.backbones.native.reading import Fields
+from promptkit.backbones.native.bert.config import EncoderConfig, encoder_shape
 from promptkit.backbones.native.shape import EncoderShape
+from promptkit.checking import Index, checked
 
 CLASSES = "RobertaForMaskedLM"
+
+
+class RobertaConfig(EncoderConfig):
+    """BERT's fields; the padding's id decides where positions begin, and so cannot be null."""
+
+    pad_token_id: Index = 1
 
 
 def read_shape(raw: dict[str, Any], where: str) -> EncoderShape:
@@ -18,8 +24,7 @@ def read_shape(raw: dict[str, Any], where: str) -> EncoderShape:
     the head uses GELU whatever the layers' activation is.
 
     Raises:
-        UserError: for a number that is missing or none, or for what is not supported.
+        UserError: for a field that is missing or does not fit, or for what is not supported.
     """
-    fields = Fields(raw, f"{where}: config.json")
-    offset = fields.count("pad_token_id", 1, least=0) + 1
-    return encoder_shape(fields, "roberta", offset=offset, head_activation="gelu")
+    config = checked(RobertaConfig, raw, where)
+    return encoder_shape(config, where, "roberta", offset=config.pad_token_id + 1, head_activation="gelu")
