@@ -13,6 +13,7 @@ from promptkit.strategies.models import (
     PrefixPrompt,
     PromptedModel,
     SoftPrompt,
+    Trial,
     count_parameters,
     mix_in,
     packed,
@@ -24,6 +25,6 @@ from promptkit.strategies.virtual import LayerPrefix, VirtualTokens, initial_vec
 
 __all__ = [
     "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Inputs", "LayerPrefix", "LinearReadout",
-    "PrefixPrompt", "PromptedModel", "SoftPrompt", "VirtualTokens", "count_parameters", "initial_vectors", "mix_in",
-    "packed", "part_of", "readout", "tensors", "word_vectors",
+    "PrefixPrompt", "PromptedModel", "SoftPrompt", "Trial", "VirtualTokens", "count_parameters", "initial_vectors",
+    "mix_in", "packed", "part_of", "readout", "tensors", "word_vectors",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ _BASELINE_LABELS = {
     "majority": "majority class",
     "tfidf": "TF-IDF + logistic regression",
     "hard": "hard (zero-shot)",
+    "probe": "linear probe",
 }
 
 

@@ -13,7 +13,8 @@ from promptkit.running.plan import Inputs, Plan, make_plan
 from promptkit.runs.files import folder_name
 from promptkit.runs.stored import PlannedCell, Shots
 
-ZERO_SHOT = "hard"
+Role = Literal["strategy", "baseline"]
+ZERO_SHOT, PROBE = "hard", "probe"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def make_grid(experiment: Experiment, inputs: Inputs) -> Grid:
         UserError: for anything wrong with any cell.
     """
     builder = _Builder(inputs)
-    notes = builder.zero_shot(experiment)
+    notes = [*builder.baseline(experiment, ZERO_SHOT), *builder.baseline(experiment, PROBE)]
     for strategy in experiment.strategies:
         for variant in experiment.variants_of(strategy):
             for shots in experiment.shots:
@@ -72,23 +73,30 @@ class _Builder:
         self.places: list[PlannedCell] = []
         self.cells: dict[str, Cell] = {}
 
-    def zero_shot(self, experiment: Experiment) -> list[str]:
-        """Add the zero-shot hard prompt, which every table shows; return why not if it cannot be asked."""
+    def baseline(self, experiment: Experiment, strategy: str) -> list[str]:
+        """Add a strategy that every table shows, with its defaults; return why not if it cannot be run."""
         if not experiment.strategies:
             return []
-        if ZERO_SHOT not in get_host().strategies:
-            return [f"no zero-shot baseline: strategy '{ZERO_SHOT}' is not installed"]
+        if strategy not in get_host().strategies:
+            return [f"no baseline '{strategy}': the strategy is not installed"]
         shared = {key: value for key, value in experiment.settings.items() if key not in ("templates", "options")}
         plain = experiment.model_copy(update={"settings": {**shared, "readout": "cloze"}, "strategy": {}})
         try:
-            plan = self._plan(plain, ZERO_SHOT, None, "full", 0)
+            for shots in experiment.shots:
+                for seed in experiment.seeds:
+                    self.add(plain, strategy, None, shots, seed, role="baseline")
         except UserError as error:
-            return [f"no zero-shot baseline: {error}"]
-        self._place(plan, "", "baseline", None, 0)
+            return [f"no baseline '{strategy}': {error}"]
         return []
 
     def add(
-        self, experiment: Experiment, strategy: str, variant: Variant | None, shots: int | Literal["full"], seed: int
+        self,
+        experiment: Experiment,
+        strategy: str,
+        variant: Variant | None,
+        shots: int | Literal["full"],
+        seed: int,
+        role: Role = "strategy",
     ) -> None:
         """Add one place of the grid."""
         plan = self._plan(experiment, strategy, variant, shots, seed)
@@ -97,7 +105,10 @@ class _Builder:
             # It never sees the draw, so one run stands for all of them, judged on the whole dev split.
             seed = seed if "seed" in plan.depends_on else 0
             plan, drawn = self._plan(experiment, strategy, variant, "full", seed), None
-        self._place(plan, variant.name if variant else "", "strategy", drawn, seed)
+        elif shots == "full" and not plan.depends_on & {"training", "seed"}:
+            # There is one draw of all examples, and nothing else that a seed could change.
+            plan, seed = self._plan(experiment, strategy, variant, "full", 0), 0
+        self._place(plan, variant.name if variant else "", role, drawn, seed)
 
     def _plan(
         self, experiment: Experiment, strategy: str, variant: Variant | None, shots: int | Literal["full"], seed: int
@@ -109,9 +120,7 @@ class _Builder:
             called = f"{strategy}, {variant.name}" if variant else strategy
             raise UserError(f"{called}: {error}") from None
 
-    def _place(
-        self, plan: Plan, variant: str, role: Literal["strategy", "baseline"], shots: Shots, seed: int
-    ) -> None:
+    def _place(self, plan: Plan, variant: str, role: Role, shots: Shots, seed: int) -> None:
         place = PlannedCell(plan.strategy.name, variant, role, shots, seed, plan.key)
         if any((p.key, p.variant) == (place.key, variant) for p in self.places):
             # The same place again (what learns nothing, at every K), or the zero-shot baseline once more.

@@ -116,7 +116,9 @@ def _load_path(
     path = user_path(data)
     if not str(data) or not os.path.exists(path):
         # A bare word is taken for a misspelt name, anything that looks like a path for a path.
-        bare = path.name == str(data) and path.suffix.lower() not in (*FORMATS, *POLARITIES) and not path.is_symlink()
+        bare = (
+            path.name == str(data) and path.suffix.lower() not in (*FORMATS, *POLARITIES) and not os.path.islink(path)
+        )
         if bare or not str(data):
             raise unknown("data set", path_shown(data), known)
         raise missing(path)

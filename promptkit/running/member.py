@@ -109,13 +109,17 @@ def run_member(
     model = strategy.build(backbone, prompt)
     if not isinstance(model, PromptedModel):
         raise UserError(f"{manner.plugin}: build returned {type(model).__name__}, not a promptkit.nn.PromptedModel.")
-    learns = bool(model.trainable_params()) and manner.settings.epochs > 0
-    _check_dependence(manner, learns, drew=prompt.rng.bit_generator.state != drawn)
+    learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
+    _check_dependence(
+        manner,
+        "" if not learns else "examples" if model.fits else "training",
+        drew=prompt.rng.bit_generator.state != drawn,
+    )
     objective = Classification(len(task.labels), manner.plugin)
     executor = Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
     work = _Work(executor, objective, prompt, task, encoded, manner, shuffle, label, checkpoint, backbone.info)
     parameters = count_parameters(model)
-    result = work.with_features() if learns and model.fixed_features else work.whole(learns)
+    result = work.with_features(fits=model.fits) if learns and model.fixed_features else work.whole(learns)
     kept = strategy.fold(model)
     if not isinstance(kept, PromptedModel):
         raise UserError(f"{manner.plugin}: fold returned {type(kept).__name__}, not a promptkit.nn.PromptedModel.")
@@ -150,12 +154,13 @@ def weights_digest(backbone: Backbone) -> int:
     return digest
 
 
-def _check_dependence(manner: Manner, learns: bool, *, drew: bool) -> None:
+def _check_dependence(manner: Manner, learns_from: str, *, drew: bool) -> None:
+    """Refuse a model that learns from what it does not declare to depend on, or that draws without a word."""
     declared = ", ".join(sorted(manner.depends_on)) or "nothing"
-    if learns and "training" not in manner.depends_on:
+    if learns_from and learns_from not in manner.depends_on:
         raise UserError(
             f"{manner.plugin} has parameters that learn, but declares that its numbers depend on {declared}; "
-            "its depends_on must name training (and examples, and seed)."
+            f"its depends_on must name {learns_from}."
         )
     if drew and "seed" not in manner.depends_on:
         raise UserError(
@@ -222,8 +227,8 @@ class _Work:
             outcome.training = self._train(source, dev, "texts")
         return outcome
 
-    def with_features(self) -> _Outcome:
-        """Train on features computed once, and score from them."""
+    def with_features(self, *, fits: bool) -> _Outcome:
+        """Train on features computed once, or fit to them, and score from them."""
         task, encoded, executor = self._task, self._encoded, self.executor
         started = time.perf_counter()
         train_features = executor.features(self._source(task.train, encoded.train, self._rows))
@@ -236,8 +241,11 @@ class _Work:
         source = FeatureSource(train_features, self._indices(task.train), min(batch_size, len(task.train)))
         dev = FeatureSource(dev_features, self._indices(task.dev), batch_size)
         test = FeatureSource(test_features, self._indices(task.test), batch_size)
-        self._objective.check(executor.scores_of_features(dev))
-        training = self._train(source, dev, "features")
+        if fits:
+            training = self._fit(train_features, dev_features)
+        else:
+            self._objective.check(executor.scores_of_features(dev))
+            training = self._train(source, dev, "features")
         training.seconds += spent
         started = time.perf_counter()
         dev_scores, test_scores = executor.scores_of_features(dev), executor.scores_of_features(test)
@@ -256,6 +264,17 @@ class _Work:
         self._objective.check(outcome.dev)
         outcome.test = self.executor.scores(self._source(self._task.test, self._encoded.test, self._rows))
         outcome.seconds, outcome.scored = time.perf_counter() - started, True
+
+    def _fit(self, train_features: Any, dev_features: Any) -> TrainingResult:
+        """Let the model set its own values; what it tried on dev is listed as epochs are."""
+        task, started = self._task, time.perf_counter()
+        labels, dev_labels = np.array(self._indices(task.train)), np.array(self._indices(task.dev))
+        tried = self.executor.model.fit(train_features, labels, dev_features, dev_labels)
+        history = [
+            {"epoch": n, "loss": None, "dev_accuracy": each.dev_accuracy, "dev_loss": each.dev_loss, "lr": None}
+            for n, each in enumerate(tried, 1)
+        ]
+        return TrainingResult(history, 0, time.perf_counter() - started, len(labels))
 
     def _train(self, source: Any, dev: Any, kind: Any) -> TrainingResult:
         return train(

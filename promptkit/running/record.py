@@ -123,8 +123,8 @@ def build(
             predict_examples_per_second=round(predicted / predict_seconds, 2) if predict_seconds else None,
             peak_memory_mb=round(peak_memory_mb, 1),
         ),
-        epochs_run=max((len(t.history) for t in trained), default=0),
-        best_epoch=trained[0].best_epoch if len(trained) == 1 else None,
+        epochs_run=max((t.epochs for t in trained), default=0),
+        best_epoch=(trained[0].best_epoch or None) if len(trained) == 1 else None,
         history=tuple(
             Epoch(
                 epoch=int(entry["epoch"]),

@@ -52,7 +52,7 @@ class Defaults:
         lr: peak learning rate of AdamW.
         batch_size: examples a step.
         weight_decay: AdamW's decoupled decay.
-        patience: epochs without a better dev score before training stops; 0 never stops early.
+        patience: dev scorings without a better one before training stops; 0 never stops early.
         templates: language code -> templates used when none is given; `en` is the fallback.
         readout: how class scores are read when the user does not say.
     """

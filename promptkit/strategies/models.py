@@ -8,6 +8,7 @@ M positions read of each, N = R * E, H hidden, P virtual tokens, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,15 +38,41 @@ def packed(token_ids: Any, segment_ids: Any, position_ids: Any, virtual_ids: Any
     }
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A setting that was tried on dev: its accuracy and mean cross entropy there."""
+
+    dev_accuracy: float
+    dev_loss: float
+
+
 class PromptedModel(nn.Cell):
     """Packed inputs -> class scores. Subclasses write `construct`, or `features` and `scores`.
 
     Attributes:
         fixed_features: set it to True if nothing learns before `scores`; the host then computes `features`
             once for every example instead of once for every epoch.
+        fits: set it to True, and `fixed_features` as well, if `fit` finds the values that are learnt, and not steps.
     """
 
     fixed_features = False
+    fits = False
+
+    def fit(self, train: Any, labels: Any, dev: Any, dev_labels: Any) -> list[Trial]:
+        """Set what learns from features, all at once.
+
+        Values go in by `mindspore.ops.assign`: a graph that is compiled does not see `Parameter.set_data`.
+
+        Args:
+            train: features of the training examples, (N, ...) NumPy.
+            labels: their classes, (N,).
+            dev: features of the dev examples.
+            dev_labels: their classes.
+
+        Returns:
+            What was tried on dev, so that a table can say how many candidates a figure was picked from.
+        """
+        raise NotImplementedError
 
     def features(self, inputs: Inputs) -> Any:
         """What the frozen part computes from a batch, (N, ...)."""

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from mindspore import Parameter, Tensor, ops
+from mindspore import Tensor, ops
 from tqdm import tqdm
 
 from promptkit.errors import UserError
 from promptkit.training.execution import Executor
 from promptkit.training.optimiser import ScheduledAdamW, TrainingSettings
+from promptkit.training.selection import Selection
 from promptkit.training.sources import BatchSource
 
 Kind = Literal["texts", "features"]
+DEV_STEPS = 10
+"""Steps between two scorings of dev, where an epoch has fewer."""
 
 
 class Checkpoint(Protocol):
@@ -37,16 +40,18 @@ class TrainingResult:
     """What happened.
 
     Attributes:
-        history: per epoch: epoch, loss, dev_accuracy, dev_loss, lr.
+        history: per scoring of dev: epoch, mean loss since the one before, dev_accuracy, dev_loss, lr.
         best_epoch: the epoch whose parameters were kept, from 1.
         seconds: wall-clock time of the training steps, compilation included, dev evaluation not.
         examples: training examples seen.
+        epochs: passes over the training set.
     """
 
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
     seconds: float = 0.0
     examples: int = 0
+    epochs: int = 0
 
 
 def train(
@@ -64,7 +69,8 @@ def train(
 ) -> TrainingResult:
     """Train what requires gradient in the executor's model and leave it with its best epoch's values.
 
-    The best epoch has the highest dev accuracy, and among equals the lowest dev loss.
+    Dev is scored after an epoch, or once in about `DEV_STEPS` steps where an epoch has fewer; `Selection` says which
+    epoch is the best.
 
     Args:
         executor: the model, compiled or not, with its objective.
@@ -108,9 +114,11 @@ class _Training:
         self._rng, self._kind, self._checkpoint = rng, kind, checkpoint
         self._weights = list(executor.model.trainable_params())
         self._optimiser = ScheduledAdamW(self._weights, settings, settings.epochs * source.size)
-        self._best = _Best(self._weights)
+        self._picked = Selection(self._weights, dev.size)
         self._result = TrainingResult()
-        self._epoch, self._losses = 1, list[float]()
+        # Scorings of a dev split after every other step would be noise, and patience would end in no time.
+        self._every = max(1, round(DEV_STEPS / source.steps))
+        self._epoch, self._taken, self._losses = 1, 0, list[float]()
         self._order = rng.bit_generator.state
         self._done = False
 
@@ -120,23 +128,26 @@ class _Training:
         bar.update(min((self._epoch - 1) * self._source.size, bar.total))
         while not self._done:
             self._pass(bar)
-            self._score_dev()
-            stale = self._epoch - self._best.epoch
-            stopped = bool(self._settings.patience) and stale >= self._settings.patience
-            self._done = stopped or self._epoch >= self._settings.epochs
-            self._epoch, self._losses = self._epoch + 1, []
+            last = self._epoch >= self._settings.epochs
+            if last or self._epoch % self._every == 0:
+                self._score_dev()
+                self._losses = []
+            stopped = bool(self._settings.patience) and self._picked.stale >= self._settings.patience
+            self._done = stopped or last
+            self._result.epochs = self._epoch
+            self._epoch, self._taken = self._epoch + 1, 0
             self._order = self._rng.bit_generator.state
             if self._done:
                 # Scoring comes next and may take long; what was learnt must not be lost to it.
                 self._save()
-        self._best.restore()
-        self._result.best_epoch = self._best.epoch
+        self._picked.restore()
+        self._result.best_epoch = self._picked.best.epoch if self._picked.best else 0
         return self._result
 
     def _pass(self, bar: Any) -> None:
         """Take the steps of an epoch that are still to be taken."""
         started = time.perf_counter()
-        taken = len(self._losses)
+        taken = self._taken
         for number, step in enumerate(self._source.epoch(self._rng)):
             examples = int(step.weights.sum())
             bar.update(examples)
@@ -144,12 +155,13 @@ class _Training:
                 continue
             loss, gradients = self._executor.loss_and_gradients(step, from_features=self._kind == "features")
             self._optimiser.step(gradients, examples)
+            self._taken += 1
             self._losses.append(float(loss.asnumpy()))
             if not math.isfinite(self._losses[-1]):
                 raise UserError(
                     f"training diverged in epoch {self._epoch}: the loss is {self._losses[-1]}; lower --lr."
                 )
-            bar.set_postfix(loss=f"{np.mean(self._losses):.3f}", dev=self._best.text, refresh=False)
+            bar.set_postfix(loss=f"{np.mean(self._losses):.3f}", dev=self._picked.text, refresh=False)
             if self._checkpoint is not None and self._checkpoint.due():
                 self._result.seconds += time.perf_counter() - started
                 self._save()
@@ -165,24 +177,27 @@ class _Training:
         accuracy, dev_loss = executor.objective.judge(scores, self._dev_labels)
         entry = {"epoch": self._epoch, "loss": float(np.mean(self._losses)), "dev_accuracy": accuracy}
         self._result.history.append({**entry, "dev_loss": dev_loss, "lr": self._optimiser.rate})
-        self._best.offer(self._epoch, accuracy, dev_loss)
+        self._picked.offer(self._epoch, accuracy, dev_loss)
 
     def _save(self) -> None:
         if self._checkpoint is None:
             return
         moments, numbers = self._optimiser.state()
         arrays = {f"weight.{i}": weight.asnumpy().copy() for i, weight in enumerate(self._weights)}
-        arrays |= {f"best.{i}": value for i, value in enumerate(self._best.values)} | moments
+        candidates, picked = self._picked.state()
+        arrays |= candidates | moments
         values = {
             "epoch": self._epoch,
+            "taken": self._taken,
             "losses": self._losses,
             "done": self._done,
             "order": self._order,
             "optimiser": numbers,
-            "best": {"epoch": self._best.epoch, "key": self._best.key},
+            "picked": picked,
             "history": self._result.history,
             "seconds": self._result.seconds,
             "examples": self._result.examples,
+            "epochs": self._result.epochs,
         }
         self._checkpoint.save(arrays, values)
 
@@ -194,42 +209,11 @@ class _Training:
         for index, weight in enumerate(self._weights):
             ops.assign(weight, Tensor(arrays[f"weight.{index}"]))
         self._optimiser.restore(arrays, values["optimiser"])
-        key = values["best"]["key"]
-        self._best.epoch, self._best.key = values["best"]["epoch"], None if key is None else tuple(key)
-        self._best.values = [arrays[f"best.{i}"] for i in range(len(self._weights))] if key is not None else []
+        self._picked.load(arrays, values["picked"])
         self._result.history = values["history"]
         self._result.seconds, self._result.examples = values["seconds"], values["examples"]
+        self._result.epochs = values["epochs"]
         self._epoch, self._losses, self._done = values["epoch"], values["losses"], values["done"]
+        self._taken = values["taken"]
         # The epoch's batches are drawn again, the same ones, and those already learnt from are passed over.
         self._order = self._rng.bit_generator.state = values["order"]
-
-
-class _Best:
-    """The parameters of the best epoch so far."""
-
-    def __init__(self, weights: list[Parameter]) -> None:
-        self._weights = weights
-        self.values: list[Any] = []
-        self.key: tuple[float, float] | None = None
-        self.epoch = 0
-
-    @property
-    def text(self) -> str:
-        """The best dev accuracy, for the progress bar."""
-        return "-" if self.key is None else f"{self.key[0]:.3f}"
-
-    def offer(self, epoch: int, accuracy: float, loss: float) -> None:
-        """Keep the present values if they are the best."""
-        key = (accuracy, -loss)
-        if self.key is None or key > self.key:
-            self.key, self.epoch = key, epoch
-            self.values = [weight.asnumpy().copy() for weight in self._weights]
-
-    def restore(self) -> None:
-        """Put the best values back.
-
-        In place: a graph that was compiled before does not notice `Parameter.set_data` (MindSpore 2.10), and
-        would go on with the last epoch's values.
-        """
-        for weight, value in zip(self._weights, self.values, strict=False):
-            ops.assign(weight, Tensor(value))

@@ -33,9 +33,11 @@ class BatchSource(Protocol):
 
     Attributes:
         size: number of examples.
+        steps: steps an epoch, about: packing decides.
     """
 
     size: int
+    steps: int
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
@@ -45,7 +47,7 @@ class PackedSource:
     """Batches of packed texts.
 
     Attributes:
-        size: number of examples.
+        size, steps: see `BatchSource`.
         tokens: handed out so far.
         positions: row positions handed out so far, padding included.
     """
@@ -53,6 +55,7 @@ class PackedSource:
     def __init__(self, packer: Packer) -> None:
         self._packer = packer
         self.size, self.tokens, self.positions = packer.size, 0, 0
+        self.steps = -(-packer.size // packer.batch_size)
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
@@ -71,12 +74,13 @@ class FeatureSource:
         batch_size: B.
 
     Attributes:
-        size: number of examples.
+        size, steps: see `BatchSource`.
     """
 
     def __init__(self, features: Any, labels: Any, batch_size: int) -> None:
         self._features, self._labels = features, np.asarray(labels, np.int32)
         self.size, self._batch_size = len(features), batch_size
+        self.steps = -(-self.size // batch_size)
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""

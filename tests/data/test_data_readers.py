@@ -205,7 +205,7 @@ BAD_TABLES = {
     "a key twice": (
         "a.jsonl",
         '{"text": "a", "label": 1}\n{"text": "a", "label": 1, "text": "b"}\n',
-        "{path}, line 2: the key 'text' is there twice.",
+        "{path}, line 2: key 'text' is there twice.",
     ),
     "two columns that could be meant": (
         "a.csv",
@@ -310,7 +310,7 @@ def test_a_link_that_leads_nowhere_is_not_told_to_be_itself(tmp_path, monkeypatc
     Path(name).symlink_to(name)
     with pytest.raises(UserError) as refusal:
         load_task(name)
-    assert str(refusal.value) == f"'{name}' is a symbolic link that leads to no file or folder."
+    assert str(refusal.value) == f"'{name}' is a symbolic link that leads nowhere."
 
 
 def test_a_misspelt_column_is_refused_with_the_near_one(write):

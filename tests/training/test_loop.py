@@ -77,7 +77,15 @@ def test_it_learns_and_repeats_exactly() -> None:
 
 def test_training_stops_when_dev_gets_no_better() -> None:
     result, _ = run(TrainingSettings(50, 1e-12, patience=2))
-    assert len(result.history) == result.best_epoch + 2 < 50
+    # Four steps an epoch: dev is scored after every other one.
+    assert [entry["epoch"] for entry in result.history] == [2, 4, 6]
+    assert (result.best_epoch, result.epochs) == (2, 6)
+
+
+def test_the_last_epoch_is_scored_whatever_its_number() -> None:
+    result, _ = run(TrainingSettings(5, 0.1))
+    assert [entry["epoch"] for entry in result.history] == [2, 4, 5]
+    assert result.epochs == 5
 
 
 def test_the_best_epoch_is_kept() -> None:
@@ -107,8 +115,8 @@ def test_the_best_epoch_is_kept() -> None:
         quiet=True,
     )
     kept = float((executor.scores_of_features(dev).argmax(-1) == yd).mean())
-    scores = [epoch["dev_accuracy"] for epoch in result.history]
-    assert kept == max(scores) == scores[result.best_epoch - 1] > scores[-1]
+    scores = {entry["epoch"]: entry["dev_accuracy"] for entry in result.history}
+    assert kept == max(scores.values()) == scores[result.best_epoch] > scores[8]
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_one_line() -> None:

@@ -1,0 +1,91 @@
+"""The linear probe: which states it reads, how it is fitted, and that it is a run like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mindspore")
+
+from models import load
+
+import promptkit
+from promptkit.nn import packed, tensors
+from promptkit.prompting import Template, Verbalizer
+from promptkit.prompting.resolved import resolve_prompt
+
+HARD = "{text} it was {mask} ."
+TEXTS = ["the film is good", "a boring plot and a bad actor", "like it"]
+
+
+def probe_of(backbone: Any) -> tuple[Any, Any]:
+    from promptkit_probe.model import LinearProbe
+
+    task = resolve_prompt(
+        Template.parse(HARD), Verbalizer.parse("positive=great; negative=bad"), labels=("negative", "positive"),
+        tokenizer=backbone.tokenizer, readout="cloze", slots="same", max_length=40, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return LinearProbe(backbone, task), task
+
+
+def test_it_reads_the_mean_the_first_and_the_mask_state_of_each_packed_example() -> None:
+    from promptkit.data import Rows
+
+    backbone = load("bert-odd")
+    probe, task = probe_of(backbone)
+    encoded = task.encoder.encode_many([{"text": text} for text in TEXTS])
+    (batch,) = task.packer(encoded, None, batch_size=3, rows=Rows(1, 40, 4)).epoch(None)
+    found = probe.features(tensors(batch.inputs)).asnumpy()
+    assert found.shape == (4, 3 * 24)
+    for place, number in enumerate(batch.index.tolist()):
+        if number < 0:
+            assert not found[place].any() or np.isfinite(found[place]).all()
+            continue
+        alone = task.encode([TEXTS[number]])
+        inputs = tensors(alone.inputs)
+        length = inputs["token_ids"].shape[1]
+        arrays = [alone.inputs[name] for name in ("token_ids", "segment_ids", "position_ids", "virtual_ids")]
+        every = tensors(packed(*arrays, np.arange(length, dtype=np.int32).reshape(1, 1, length)))
+        states = backbone.run(backbone.embed(inputs["token_ids"]), every).asnumpy()[0]
+        mask = int(alone.inputs["read"][0, 0, 0])
+        expected = np.concatenate([states.mean(0), states[0], states[mask]])
+        assert np.abs(found[place] - expected).max() < 1e-5
+
+
+def test_of_several_strengths_dev_picks_one_and_all_are_counted() -> None:
+    from promptkit_probe.model import STRENGTHS
+
+    probe, _ = probe_of(load("bert-odd"))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 72)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    trials = probe.fit(x[:40], y[:40], x[40:], y[40:])
+    assert len(trials) == len(STRENGTHS)
+    scores = x[40:] @ probe.head.weight.asnumpy().T + probe.head.bias.asnumpy()
+    assert (scores.argmax(-1) == y[40:]).mean() == max(trial.dev_accuracy for trial in trials)
+
+
+def test_a_class_that_train_lacks_is_never_answered() -> None:
+    from promptkit_probe.model import _for_all_classes
+    from sklearn.linear_model import LogisticRegression
+
+    x = np.array([[0.0], [1.0], [2.0], [3.0]])
+    fitted = LogisticRegression().fit(x, [0, 0, 2, 2])
+    weight, bias = _for_all_classes(fitted, 3)
+    assert (x @ weight.T + bias).argmax(-1).tolist() == [0, 0, 2, 2]
+
+
+def test_it_is_a_run_whose_artifact_answers_the_same(tiny_run: Callable[..., Any], tmp_path: Path) -> None:
+    result = tiny_run("probe", templates=(HARD,), out=tmp_path / "run")
+    record = result.record
+    assert record.test.accuracy >= 0.9
+    assert record.parameters.head == 2 * 72 + 2
+    assert record.parameters.total == record.parameters.head
+    assert (record.epochs_run, record.best_epoch, len(record.history)) == (0, None, 6)
+    texts = ["the film is good", "it was bad"]
+    again = promptkit.load(tmp_path / "run").probabilities(texts)
+    assert again.argmax(-1).tolist() == [1, 0]
