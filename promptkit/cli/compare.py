@@ -41,6 +41,12 @@ def register(app: typer.Typer) -> None:
         strategies: Annotated[
             str | None, typer.Option(metavar="A,B,...", help="Strategies [hard,pet,soft,ptuning]; or 'none'.")
         ] = None,
+        baselines: Annotated[
+            str | None,
+            typer.Option(
+                metavar="A,B,...", help="Strategies that all rows are held against [hard,probe]; or 'none'."
+            ),
+        ] = None,
         shots: Annotated[
             str | None, typer.Option(metavar="K,...", help="Examples a class, or 'full' [16,full].")
         ] = None,
@@ -84,7 +90,8 @@ def register(app: typer.Typer) -> None:
             experiment,
             settings or [],
             shared=given,
-            strategies=parse_list(strategies),
+            strategies=parse_list("--strategies", strategies),
+            baselines=parse_list("--baselines", baselines),
             shots=parse_shots(shots),
             seeds=parse_seeds(seeds),
             data=data,
@@ -139,13 +146,13 @@ def split_settings(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     return general, own
 
 
-def parse_list(text: str | None) -> tuple[str, ...] | None:
+def parse_list(flag: str, text: str | None) -> tuple[str, ...] | None:
     """Return names separated by commas; `none` is no name at all."""
     if text is None:
         return None
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names:
-        raise UserError("--strategies takes names separated by commas, or 'none'.")
+        raise UserError(f"{flag} takes names separated by commas, or 'none'.")
     return () if names == ("none",) else names
 
 

@@ -14,7 +14,7 @@ from promptkit.runs.files import folder_name
 from promptkit.runs.stored import PlannedCell, Shots
 
 Role = Literal["strategy", "baseline"]
-ZERO_SHOT, PROBE = "hard", "probe"
+ZERO_SHOT = "hard"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def make_grid(experiment: Experiment, inputs: Inputs) -> Grid:
         UserError: for anything wrong with any cell.
     """
     builder = _Builder(inputs)
-    notes = [*builder.baseline(experiment, ZERO_SHOT), *builder.baseline(experiment, PROBE)]
+    notes = [note for name in experiment.baselines for note in builder.baseline(experiment, name)]
     for strategy in experiment.strategies:
         for variant in experiment.variants_of(strategy):
             for shots in experiment.shots:
@@ -77,8 +77,9 @@ class _Builder:
         """Add a strategy that every table shows, with its defaults; return why not if it cannot be run."""
         if not experiment.strategies:
             return []
+        called = "zero-shot baseline" if strategy == ZERO_SHOT else f"baseline '{strategy}'"
         if strategy not in get_host().strategies:
-            return [f"no baseline '{strategy}': the strategy is not installed"]
+            return [f"no {called}: strategy '{strategy}' is not installed"]
         shared = {key: value for key, value in experiment.settings.items() if key not in ("templates", "options")}
         plain = experiment.model_copy(update={"settings": {**shared, "readout": "cloze"}, "strategy": {}})
         try:
@@ -86,7 +87,7 @@ class _Builder:
                 for seed in experiment.seeds:
                     self.add(plain, strategy, None, shots, seed, role="baseline")
         except UserError as error:
-            return [f"no baseline '{strategy}': {error}"]
+            return [f"no {called}: {error}"]
         return []
 
     def add(

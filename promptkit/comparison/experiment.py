@@ -45,6 +45,7 @@ class Experiment(BaseModel):
     Attributes:
         name: in the store; None derives one from everything else.
         strategies: names of registered strategies; none compares the baselines that need no model.
+        baselines: strategies that every row is held against, with their defaults, beside majority class and TF-IDF.
         shots: K examples a class, or `full`.
         seeds: of the draws, the initialisations and the orders.
         data, model: as for a run.
@@ -57,6 +58,7 @@ class Experiment(BaseModel):
 
     name: str | None = Field(default=None, pattern=r"^[\w][\w.+ -]*$")
     strategies: tuple[str, ...] = ("hard", "pet", "soft", "ptuning")
+    baselines: tuple[str, ...] = ("hard", "probe")
     shots: tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...] = Field(default=(16, "full"), min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(0, 1, 2), min_length=1)
     data: str = DEFAULT_DATA
@@ -80,7 +82,7 @@ class Experiment(BaseModel):
     def _one(cls, value: Any) -> Any:
         return (value,) if isinstance(value, int | str) else value
 
-    @field_validator("strategies", "shots", "seeds")
+    @field_validator("strategies", "baselines", "shots", "seeds")
     @classmethod
     def _no_doubles(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         for item in value:

@@ -39,7 +39,13 @@ def tiny(tiny_reviews: Path) -> Callable[..., Experiment]:
             "verbalizer": "positive=great; negative=terrible", "max_length": 40, "batch_size": 16,
             **values.pop("settings", {}),
         }  # fmt: skip
-        fields = {"data": str(tiny_reviews), "model": str(GOLDENS / "bert-odd"), "shots": [4], "seeds": 2}
+        fields = {
+            "data": str(tiny_reviews),
+            "model": str(GOLDENS / "bert-odd"),
+            "shots": [4],
+            "seeds": 2,
+            "baselines": ["hard"],
+        }
         return make_experiment(settings=settings, **{**fields, **values})
 
     return make

@@ -43,10 +43,10 @@ def test_it_says_what_it_runs_and_ends_with_the_table(call: Call, pool: Callable
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("mine: hard, soft on ")
-    assert lines[0].endswith("shots 4; 2 seeds: 3 runs")
+    assert lines[0].endswith("shots 4; 2 seeds: 5 runs")
     assert lines[1] == "measuring 3 baselines without a model"
-    assert lines[2] == "[1/3] hard, no training, seed 0: dev 50.0 %, test 50.0 %, 1 s"
-    for label in ("majority class", "TF-IDF + logistic regression", "hard (zero-shot)", "soft"):
+    assert lines[2] == "[1/5] hard, no training, seed 0: dev 50.0 %, test 50.0 %, 1 s"
+    for label in ("majority class", "TF-IDF + logistic regression", "hard (zero-shot)", "linear probe", "soft"):
         assert any(line.startswith(label) for line in lines), label
     assert lines[-1] == "report:  promptkit report mine --out report.html"
 
@@ -101,7 +101,7 @@ def test_the_runs_are_in_the_store_with_the_command_that_made_them(call: Call, p
         comparison = store.comparison()
     assert comparison.command[:3] == ("promptkit", "compare", "--strategies")
     assert comparison.spec["strategy"] == {"soft": {"options": {"tokens": "3"}}}
-    assert len(made.seen) == 2
+    assert len(made.seen) == 3
     assert not list(Path("elsewhere/cells").glob("*"))
 
 

@@ -132,3 +132,16 @@ def test_what_is_wrong_with_any_cell_is_said_before_one_is_run(
     with pytest.raises(UserError) as caught:
         grid(tiny(**changes))
     assert message in str(caught.value)
+
+
+def test_the_linear_probe_is_a_baseline_at_every_draw_and_once_on_all_examples(tiny: Make) -> None:
+    found = grid(tiny(strategies=["hard"], baselines=["hard", "probe"], shots=[2, "full"], seeds=2))
+    probes = [(place.role, place.shots, place.seed) for place in found.places if place.strategy == "probe"]
+    assert probes == [("baseline", 2, 0), ("baseline", 2, 1), ("baseline", "full", 0)]
+
+
+def test_baselines_can_be_named_and_left_out(tiny: Make) -> None:
+    found = grid(tiny(strategies=["hard"], baselines=["pet"], seeds=1))
+    assert [(place.role, place.strategy) for place in found.places] == [("baseline", "pet"), ("strategy", "hard")]
+    assert {place.role for place in grid(tiny(strategies=["hard"], baselines=[])).places} == {"strategy"}
+    assert "no baseline 'nobody'" in grid(tiny(strategies=["hard"], baselines=["nobody"])).notes[0]
