@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptkit.backbones.face import Tokenizer as TokenizerFace
-from promptkit.prompting.encoder import Encoded, Encoder
+from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import (
@@ -15,6 +15,7 @@ from promptkit.prompting.verbalizer import (
 )
 
 __all__ = [
+    "Demonstration",
     "Encoded",
     "Encoder",
     "Layout",

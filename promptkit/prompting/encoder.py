@@ -39,6 +39,19 @@ class Encoded:
     field_tokens: int
 
 
+@dataclass(frozen=True)
+class Demonstration:
+    """An example to be shown with its answer.
+
+    Attributes:
+        fields: what stands for the template's fields.
+        answer: the pieces of its label word, which stand in the mask slots.
+    """
+
+    fields: Mapping[str, str]
+    answer: tuple[int, ...]
+
+
 class Encoder:
     """Fits texts into a template.
 
@@ -53,8 +66,11 @@ class Encoder:
         max_length: the most positions a prompt may take, special tokens included.
         readout: whether class scores are read at the mask slots or by a head.
         layout: of the model; a masked model's by default.
+        demonstrations: laid out beside every text, whole or not at all: they take at most half of the room that the
+            template leaves, and those that do not fit are left out.
 
     Attributes:
+        shown: how many demonstrations fit.
         num_virtual: P, the number of virtual tokens.
         virtual_init: for each of the P virtual tokens the piece it is initialised from, or None.
         mask_follows_space: whether label words stand behind a space.
@@ -75,6 +91,7 @@ class Encoder:
         max_length: int,
         readout: Readout = "cloze",
         layout: Layout | None = None,
+        demonstrations: Sequence[Demonstration] = (),
     ) -> None:
         self.template = template
         self.tokenizer = tokenizer
@@ -84,6 +101,10 @@ class Encoder:
         self._segments = tuple(self._layout.segments(template, tokenizer, mask_slots))
         self.virtual_init = tuple(piece for segment in self._segments for piece in segment.init)
         self.num_virtual = len(self.virtual_init)
+        fixed = sum(len(segment.ids) for segment in self._segments)
+        shown = self._fitting(demonstrations, (max_length - fixed) // 2)
+        self.shown = len(shown)
+        self._segments = self._layout.with_demonstrations(self._segments, shown)
         self.fixed_tokens = sum(len(segment.ids) for segment in self._segments)
         self.template_unknown = sum(
             segment.ids.count(tokenizer.unk_id) for segment in self._segments if segment.role == "template"
@@ -96,6 +117,22 @@ class Encoder:
                 f"leaves {max(self._room, 0)} for its {fields} field{'s' if fields > 1 else ''}: "
                 "shorten it or allow a greater length."
             )
+
+    def _fitting(self, demonstrations: Sequence[Demonstration], room: int) -> list[tuple[int, ...]]:
+        """Return the pieces of those demonstrations that fit into the room, each whole, in order."""
+        fitting: list[tuple[int, ...]] = []
+        for each, pieces in zip(demonstrations, self._tokenise([d.fields for d in demonstrations]), strict=True):
+            ids: list[int] = []
+            for segment, own in self._fill(pieces):
+                if segment.slots:
+                    ids += each.answer
+                elif segment.role not in ("special", "virtual"):
+                    ids += own
+            size = len(self._layout.with_demonstrations((Segment("special"),), [tuple(ids)])[1].ids)
+            if size <= room:
+                fitting.append(tuple(ids))
+                room -= size
+        return fitting
 
     def encode_many(self, texts: Sequence[Mapping[str, Content]]) -> list[Encoded]:
         """Encode one prompt for each mapping from field names to texts, in order.

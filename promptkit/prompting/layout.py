@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
@@ -18,7 +18,7 @@ class Segment:
     """A run of positions with one role. A field's ids come with the text; all others are fixed.
 
     Attributes:
-        role: `special`, `template`, `mask`, `virtual` or `field:NAME`.
+        role: `special`, `template`, `mask`, `virtual`, `demonstration` or `field:NAME`.
         ids: the fixed piece ids.
         virtual: numbers of the virtual tokens that stand here.
         init: the piece each of them starts from, or None.
@@ -87,6 +87,18 @@ class Layout:
                 yield Segment("virtual", (self.filler,) * len(init), numbers, init)
                 virtual += len(init)
         yield Segment("special", self.back)
+
+    def with_demonstrations(
+        self, own: Sequence[Segment], demonstrations: Sequence[tuple[int, ...]]
+    ) -> tuple[Segment, ...]:
+        """Put demonstrations beside a prompt's own segments.
+
+        A masked model has them behind its prompt, each closed by the separator (Gao et al. 2021, section 6.1); a
+        causal one before it, for it sees only what came before (Brown et al. 2020).
+        """
+        if self.mask is None:
+            return (own[0], *(Segment("demonstration", ids) for ids in demonstrations), *own[1:])
+        return (*own, *(Segment("demonstration", ids + self.back) for ids in demonstrations))
 
     def slots_read(self, start: int, count: int) -> range:
         """Return where the mask slots are read that `count` of stand at `start`: there, or before what comes next.

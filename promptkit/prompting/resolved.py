@@ -14,7 +14,7 @@ import numpy as np
 from promptkit.backbones.face import Inputs, Kind, Tokenizer
 from promptkit.data import Batch, Example, Packer, Rows, Task
 from promptkit.errors import UserError
-from promptkit.prompting.encoder import Encoded, Encoder
+from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import ResolvedVerbalizer, Verbalizer, advise_words
@@ -101,12 +101,16 @@ def resolve_prompt(
     rng: np.random.Generator,
     language: str = "en",
     kind: Kind = "masked",
+    context: Sequence[Example] = (),
 ) -> PromptTask:
-    """Resolve a template and a verbalizer for a tokenizer.
+    """Resolve a template and a verbalizer for a tokenizer; `context` holds the demonstrations.
 
     Raises:
-        UserError: if the cloze readout has no mask or no label words, or the words do not fit the template.
+        UserError: if the cloze readout has no mask or no label words, the words do not fit the template, or there are
+            demonstrations and no label words to fill in.
     """
+    if context and readout != "cloze":
+        raise UserError("demonstrations show label words, which the head readout has none of; use --readout cloze.")
     layout = Layout.of(tokenizer, kind)
     resolved: ResolvedVerbalizer | None = None
     if readout == "cloze":
@@ -128,6 +132,11 @@ def resolve_prompt(
         max_length=max_length,
         readout=readout,
         layout=layout,
+        demonstrations=[
+            Demonstration(each.fields(), resolved.pieces[list(labels).index(each.label)][0]) for each in context
+        ]
+        if resolved
+        else (),
     )
     return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language)
 

@@ -13,7 +13,7 @@ import numpy as np
 from promptkit.backbones.catalog import find_model
 from promptkit.backbones.engines import choose_engine
 from promptkit.backbones.face import ModelFiles
-from promptkit.data import Task, draw_shots, load_task
+from promptkit.data import Example, Task, draw_shots, load_task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Template, Verbalizer, default_words
@@ -75,6 +75,7 @@ class Plan:
         model: the checkpoint's files.
         verbalizer: given, or the default for the labels; None with the head readout.
         prompts: one for each template.
+        contexts: for each template the demonstrations beside every text.
         epochs, lr, weight_decay, patience, batch_size: of the training.
         plugin: how errors name the strategy and where it comes from.
         strategy_version: of the distribution that brings the strategy.
@@ -87,6 +88,7 @@ class Plan:
     model: ModelFiles
     verbalizer: Verbalizer | None
     prompts: list[PromptTask]
+    contexts: list[tuple[Example, ...]]
     epochs: int
     lr: float
     weight_decay: float
@@ -192,8 +194,10 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
     if config.readout == "cloze":
         given = config.verbalizer
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
+    contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
     prompts = [
-        _resolve(config, task, template, number, verbalizer, model) for number, template in enumerate(templates)
+        _resolve(config, task, template, number, verbalizer, model, contexts[number])
+        for number, template in enumerate(templates)
     ]
     defaults = strategy.defaults
     batch_size = config.batch_size or defaults.batch_size
@@ -205,6 +209,7 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
         model=model,
         verbalizer=verbalizer,
         prompts=prompts,
+        contexts=contexts,
         epochs=epochs,
         lr=defaults.lr if config.lr is None else config.lr,
         weight_decay=defaults.weight_decay if config.weight_decay is None else config.weight_decay,
@@ -225,8 +230,25 @@ def check_metrics(config: RunConfig, task: Task) -> None:
             check_metric(name, task.labels, registry)
 
 
+def _context(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Example, ...]:
+    """Return the demonstrations of a template, drawn from the training examples."""
+    context = tuple(strategy.context(task.train, np.random.default_rng([seed, 3, number])))
+    if context and "examples" not in strategy.depends_on:
+        raise UserError(
+            f"strategy '{strategy.name}' shows training examples; its depends_on must name examples (and seed, if it "
+            "draws them)."
+        )
+    return context
+
+
 def _resolve(
-    config: RunConfig, task: Task, template: Template, number: int, verbalizer: Verbalizer | None, model: ModelFiles
+    config: RunConfig,
+    task: Task,
+    template: Template,
+    number: int,
+    verbalizer: Verbalizer | None,
+    model: ModelFiles,
+    context: tuple[Example, ...],
 ) -> PromptTask:
     try:
         prompt = resolve_prompt(
@@ -240,6 +262,7 @@ def _resolve(
             rng=np.random.default_rng([config.seed, 1, number]),
             language=task.language,
             kind=model.info.kind,
+            context=context,
         )
     except UserError as error:
         if config.verbalizer is None and verbalizer is not None and "vocabulary" in str(error):
@@ -260,6 +283,12 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
             plan.warn(
                 f"template '{prompt.template}': {prompt.encoder.template_unknown} of its pieces are unknown to "
                 f"model '{plan.config.model}'"
+            )
+    for prompt, context in zip(plan.prompts, plan.contexts, strict=True):
+        if prompt.encoder.shown < len(context):
+            plan.warn(
+                f"{prompt.encoder.shown} of {len(context)} demonstrations fit; a larger --max-length (now "
+                f"{plan.config.max_length}) makes room for more"
             )
     rows = encoded.all
     kept = sum(row.field_tokens for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from promptkit.data import Task
@@ -65,6 +66,7 @@ def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
         "readout": config.readout,
         "slots": config.slots,
         "labels": list(task.labels),
+        "contexts": [[asdict(each) for each in context] for context in plan.contexts],
         "language": task.language,
         "max_length": config.max_length,
         "seed": config.seed,

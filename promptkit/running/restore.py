@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from promptkit.backbones.engines import choose_engine, load_backbone
+from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.interrupts import held_interrupts
@@ -49,6 +50,7 @@ class OpenedPrompt:
         from promptkit.prompting.resolved import resolve_prompt
 
         card, backbone = self.card, self.backbone
+        context = card["contexts"][number] if card.get("contexts") else ()
         task = resolve_prompt(
             Template.parse(card["templates"][number]),
             Verbalizer.parse(card["verbalizer"]) if card["verbalizer"] else None,
@@ -60,6 +62,7 @@ class OpenedPrompt:
             rng=np.random.default_rng([card["seed"], 1, number]),
             language=card["language"],
             kind=backbone.info.kind,
+            context=[Example(**shown) for shown in context],
         )
         return task, self.strategy.fold(self.strategy.build(backbone, task))
 

@@ -28,6 +28,16 @@ class BackboneCard(CheckedModel):
     hidden_size: Size
 
 
+class ShownCard(CheckedModel):
+    """A demonstration."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+    text_b: str | None
+    label: Name
+
+
 class Card(CheckedModel):
     """All that prediction needs besides the tensors. A change of meaning raises `CARD_FORMAT`.
 
@@ -39,6 +49,7 @@ class Card(CheckedModel):
         templates: as they were used, after the strategy prepared them.
         verbalizer: its source, or None with readout `head` and no label words.
         readout, slots, labels, language, max_length, seed, clean, model: of the run.
+        contexts: for each template its demonstrations.
         backbone: what the model has to be.
     """
 
@@ -53,6 +64,7 @@ class Card(CheckedModel):
     readout: Literal["cloze", "head"]
     slots: Literal["same", "first", "mean"]
     labels: list[Name] = Field(min_length=2)
+    contexts: list[list[ShownCard]] = Field(default_factory=list)
     language: str
     max_length: Size
     seed: Annotated[int, Field(ge=0, lt=2**32)]
