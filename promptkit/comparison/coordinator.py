@@ -18,9 +18,7 @@ from promptkit.comparison.orders import Order, Outcome, clear
 from promptkit.comparison.pools import run_here, run_on_cluster
 from promptkit.errors import UserError
 from promptkit.running.plan import Inputs
-from promptkit.runs import RunDirectory
-from promptkit.runs.predictions import read_predictions
-from promptkit.runs.record import RunRecord
+from promptkit.runs.files import sync_folder
 from promptkit.runs.store import STORE_NAME, Store
 from promptkit.runs.stored import PlannedCell, StoredComparison, StoredRun
 
@@ -148,26 +146,26 @@ class _Work:
 
     def _take(self, cell: Cell, outcome: Outcome) -> str:
         """Put an outcome into the store; return what to say of it."""
-        if not outcome.files:
+        if not outcome.result:
             self.failures[cell.title] = outcome.failure
             if not outcome.bad_input:
                 self.bugs.append(outcome.failure)
             return f"failed: {outcome.failure.splitlines()[0]}"
-        run = self._commit(cell, outcome.files)
+        run = self._commit(cell, Path(outcome.result))
         clear(self._folder(cell))
         scores = f"dev {_percent(run.record.dev.accuracy)}, test {_percent(run.record.test.accuracy)}"
         return f"{scores}, {run.record.cost.seconds.total:.0f} s"
 
-    def _commit(self, cell: Cell, files: dict[str, bytes]) -> StoredRun:
-        """Write the run directory, then its row; killed in between, `adopt` finds the directory."""
-        self._make_way(self._store.folder / cell.name)
-        with RunDirectory.create(self._store.folder / cell.name, "") as directory:
-            for name, content in files.items():
-                directory.file(name).write_bytes(content)
-            place = directory.commit()
-        record = RunRecord.read(place)
-        truth, predicted = read_predictions(place / "predictions.tsv", record.task.labels)
-        return self._store.add(record, truth, predicted, name=cell.name, key=cell.key)
+    def _commit(self, cell: Cell, result: Path) -> StoredRun:
+        """Rename a run directory into the store, then list it; killed in between, `adopt` finds the directory."""
+        place = self._store.folder / cell.name
+        self._make_way(place)
+        os.rename(result, place)
+        sync_folder(self._store.folder)
+        run = self._store.adopt(cell.name, key=cell.key)
+        if run is None:
+            raise RuntimeError(f"the run in '{place}' is not whole, although its process ended well")
+        return run
 
     def _make_way(self, place: Path) -> None:
         """Rename what lies where a run goes and is no whole run, for `adopt` did not take it; so nothing is lost."""

@@ -1,4 +1,4 @@
-"""Carrying out a cell: start its process, start it again if it was killed, bring back its files."""
+"""Carrying out a cell: start its process, start it again if it was killed, say where its result lies."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class Order:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an order: its files by name, or why there are none.
+    """What became of an order: where its run directory lies, or why there is none.
 
     Attributes:
         key: of the order.
-        files: of the run directory.
+        result: the whole run directory, on a disk that this machine sees; empty if there is none.
         failure: one line for bad input; a log with its traceback for a bug.
         bad_input: whether it is the user's to mend.
     """
 
     key: str
-    files: dict[str, bytes]
+    result: str
     failure: str = ""
     bad_input: bool = False
 
@@ -59,7 +59,7 @@ Started = Callable[["subprocess.Popen[bytes]"], bool]
 
 
 def carry_out(order: Order, started: Started | None = None) -> Outcome:
-    """Run a cell in a process of its own and return its files.
+    """Run a cell in a process of its own and return where its result lies.
 
     A process that was killed is started again, up to three times in all, and goes on from its last state.
 
@@ -72,7 +72,7 @@ def carry_out(order: Order, started: Started | None = None) -> Outcome:
     try:
         _prepare(folder, order)
     except OSError as error:
-        return Outcome(order.key, {}, f"cannot write to '{folder}': {error.strerror}", bad_input=True)
+        return Outcome(order.key, "", f"cannot write to '{folder}': {error.strerror}", bad_input=True)
     code = 0
     for _ in range(_TRIES):
         if (folder / folders.RESULT).is_dir():
@@ -81,8 +81,7 @@ def carry_out(order: Order, started: Started | None = None) -> Outcome:
         if code >= 0 or not again:
             break
     if (folder / folders.RESULT).is_dir():
-        paths = sorted(path for path in (folder / folders.RESULT).iterdir() if path.is_file())
-        return Outcome(order.key, {path.name: path.read_bytes() for path in paths})
+        return Outcome(order.key, str(folder / folders.RESULT))
     return _failed(folder, order, code)
 
 
@@ -120,12 +119,12 @@ def _failed(folder: Path, order: Order, code: int) -> Outcome:
     failure = folder / folders.FAILURE
     said = failure.read_text(encoding="utf-8") if failure.is_file() else ""
     if code == folders.DISK:
-        return Outcome(order.key, {}, said or "no space is left on the disk.", bad_input=True)
+        return Outcome(order.key, "", said or "no space is left on the disk.", bad_input=True)
     if code == folders.BAD_INPUT and said:
-        return Outcome(order.key, {}, said, bad_input=True)
+        return Outcome(order.key, "", said, bad_input=True)
     if code < 0:
         reason = f"its process was killed {_TRIES} times (signal {-code}; is there enough memory?)"
-        return Outcome(order.key, {}, reason, bad_input=True)
+        return Outcome(order.key, "", reason, bad_input=True)
     log = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
     tail = "\n".join(log.splitlines()[-_LOG_LINES:])
-    return Outcome(order.key, {}, f"its process ended with code {code}; see '{folder / LOG}'\n{tail}")
+    return Outcome(order.key, "", f"its process ended with code {code}; see '{folder / LOG}'\n{tail}")

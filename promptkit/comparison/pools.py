@@ -136,4 +136,4 @@ def _outcome(future: Any, key: str) -> Outcome:
     if error is None:
         outcome: Outcome = future.result()
         return outcome
-    return Outcome(key, {}, f"the cluster gave it up: {type(error).__name__}: {error}", bad_input=True)
+    return Outcome(key, "", f"the cluster gave it up: {type(error).__name__}: {error}", bad_input=True)

@@ -95,7 +95,7 @@ class Predictor:
         rows = plan_rows([len(e.token_ids) for e in encoded], size, backbone.info if backbone is not None else None)
         mode: Literal["graph", "pynative"] = "graph" if len(encoded) >= _COMPILE_FROM else "pynative"
         source = PackedSource(prompt.packer(encoded, None, batch_size=size, rows=rows))
-        scores = Executor(model, mode, _ignore).scores(source)
+        scores = Executor(model, mode, _ignore, label="predict", quiet=False).scores(source)
         Classification(len(self.labels), f"strategy '{self.card['strategy']}'").check(scores)
         return scores
 

@@ -29,8 +29,8 @@ class DiedError(BaseException):
     """Stands in for a kill."""
 
 
-def files_of(order: Order, folder: Path) -> dict[str, bytes]:
-    """The files of a run that nobody trained."""
+def result_of(order: Order, folder: Path) -> str:
+    """Write a run that nobody trained, and return where it is."""
     config = RunConfig.model_validate_json(order.config)
     plan = make_plan(config)
     task = plan.task
@@ -55,7 +55,7 @@ def files_of(order: Order, folder: Path) -> dict[str, bytes]:
     save_artifact(folder / "prompt.safetensors", {"prompt.vectors": np.zeros((1, 2), np.float32)}, {"format": 1})
     chances = np.full((len(truth), 2), 0.5)
     write_predictions(folder / "predictions.tsv", task.labels, truth, [0] * len(truth), chances, task.test)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return str(folder)
 
 
 class Pool:
@@ -73,8 +73,8 @@ class Pool:
             self.seen.append(order.key)
             strategy = json.loads(order.config)["strategy"]
             if strategy == self._fail:
-                yield Outcome(order.key, {}, "training diverged; lower --lr.", bad_input=True)
+                yield Outcome(order.key, "", "training diverged; lower --lr.", bad_input=True)
             elif strategy == self._bug:
-                yield Outcome(order.key, {}, "its process ended with code 1\nTraceback")
+                yield Outcome(order.key, "", "its process ended with code 1\nTraceback")
             else:
-                yield Outcome(order.key, files_of(order, self._place / order.key))
+                yield Outcome(order.key, result_of(order, self._place / order.key))

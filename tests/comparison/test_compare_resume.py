@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ def test_a_death_while_a_run_is_stored_loses_and_doubles_nothing(
         raise DiedError
 
     target = {
-        "before the directory": "promptkit.comparison.coordinator.RunDirectory.create",
-        "before the row": "promptkit.comparison.coordinator.read_predictions",
+        "before the directory": "promptkit.comparison.coordinator._Work._make_way",
+        "before the row": "promptkit.comparison.coordinator.sync_folder",
         "before the state is cleared": "promptkit.comparison.coordinator.clear",
     }[moment]
     experiment = tiny(strategies=["soft"], seeds=1)
@@ -111,16 +112,16 @@ def test_a_full_disk_leaves_what_was_finished(
 ) -> None:
     experiment = tiny(strategies=["soft"], seeds=2)
     pool()
-    real, left = Path.write_bytes, [4]
+    real, left = os.rename, [1]
 
-    def fills_up(self: Path, data: bytes) -> int:
+    def fills_up(source: Any, target: Any) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(self, data)
+        real(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", fills_up)
+        patch.setattr(os, "rename", fills_up)
         with pytest.raises(OSError, match="No space left"):
             compare(experiment, store=tmp_path / "s")
     result = compare(experiment, store=tmp_path / "s")
