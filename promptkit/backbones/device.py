@@ -30,7 +30,7 @@ def set_device(device: str) -> str:
     # MindSpore's warnings about its own deprecations drown what promptkit has to say.
     os.environ.setdefault("GLOG_v", "3")
     # A graph that does not compile is dumped, by default into the working directory.
-    os.environ.setdefault("MS_DEV_SAVE_GRAPHS_PATH", str(Path(tempfile.gettempdir()) / f"promptkit-{os.getuid()}"))
+    os.environ.setdefault("MS_OM_PATH", str(Path(tempfile.gettempdir()) / f"promptkit-{os.getuid()}"))
     import mindspore as ms
 
     chosen = _best() if device == "auto" else device

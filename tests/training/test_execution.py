@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,3 +92,30 @@ def test_gradients_are_those_of_the_weighted_loss() -> None:
     loss, (gradient,) = executor.loss_and_gradients(step, from_features=True)
     assert abs(float(loss.asnumpy()) - np.log(2)) < 1e-5
     assert np.allclose(gradient.asnumpy(), 2.0 * x[0][:, None] * np.array([-0.5, 0.5]), atol=1e-5)
+
+
+def test_a_graph_that_does_not_compile_leaves_nothing_in_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text(
+        "import numpy as np\n"
+        "from promptkit.backbones.device import set_device\n"
+        "set_device('CPU')\n"
+        "from promptkit.nn import PromptedModel\n"
+        "from promptkit.training import Executor, FeatureSource\n"
+        "class Eager(PromptedModel):\n"
+        "    def scores(self, features):\n"
+        "        try:\n"
+        "            return features * 2.0\n"
+        "        finally:\n"
+        "            pass\n"
+        "executor = Executor(Eager(), 'graph', print)\n"
+        "executor.scores_of_features(FeatureSource(np.ones((2, 2), np.float32), [0, 1], 2))\n"
+        "print(executor.mode)\n",
+        encoding="utf-8",
+    )
+    here = tmp_path / "here"
+    here.mkdir()
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "code.py")], cwd=here, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "pynative"
+    assert not list(here.iterdir())
