@@ -45,8 +45,10 @@ def resumable() -> Iterator[None]:
     _state.resumable = True
     try:
         yield
-    except Exception:
-        # An interrupt may come out as another exception, see above.
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        # An interrupt may come out as another exception, see above; a plugin's `sys.exit()` is none.
         _state.resumable = _state.interrupted
         raise
     _state.resumable = False

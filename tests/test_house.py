@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "training", "evaluation", "runs",
     },
     # What a prompt has learnt is read from runs; nothing there trains.
-    "inspection": {"errors", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
+    "inspection": {"errors", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
     # The comparison starts runs in processes of their own; only its worker knows the runner.
     "comparison": {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs",

@@ -28,6 +28,7 @@ class NullPrompt(Strategy):
 
     name = "null-prompt"
     summary = "Null prompt: text and mask, no pattern; one bias a class learns (Logan IV et al. 2021)."
+    contract = 2
     Options = NullPromptOptions
     defaults = Defaults(epochs=5, min_steps=60, lr=0.05, templates=(("en", ("{text} {mask}",)),))
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
+__all__ = ["Backbone", "BackboneInfo", "Engine", "Inputs", "Kind", "ModelFiles", "Part", "Tokenizer"]
+
 Kind = Literal["masked", "causal"]
 Part = Literal["all", "head"]
 

@@ -24,7 +24,8 @@ from promptkit.errors import UserError
 from promptkit.running.config import DEFAULT_MODEL, MAX_LENGTH
 
 if TYPE_CHECKING:
-    from promptkit.prompting import Template, TokenizerFace, Verbalizer
+    from promptkit.backbones.face import Tokenizer
+    from promptkit.prompting import Template, Verbalizer
     from promptkit.prompting.resolved import PromptTask
 
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
@@ -122,7 +123,7 @@ def _find_model(model: str, download: bool, mirror: str | None) -> Path:
     return find_model(model, registry=registry, download=download, mirror=mirror)
 
 
-def _load_tokenizer(directory: Path, max_length: int) -> tuple[TokenizerFace, int]:
+def _load_tokenizer(directory: Path, max_length: int) -> tuple[Tokenizer, int]:
     """Return the tokenizer and the longest row the model takes."""
     from promptkit.backbones.engines import choose_engine
     from promptkit.hooks import get_host
@@ -135,7 +136,7 @@ def _show(
     template: Template,
     words: Verbalizer | None,
     fields: Mapping[str, str],
-    tokenizer: TokenizerFace,
+    tokenizer: Tokenizer,
     config: Any,
     max_length: int,
 ) -> None:
@@ -188,7 +189,7 @@ def tokens_table(prompt: PromptTask, fields: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def words_table(tokenizer: TokenizerFace, words: Verbalizer, template: Template) -> str:
+def words_table(tokenizer: Tokenizer, words: Verbalizer, template: Template) -> str:
     """Return how each label word is split, with those marked that are not in the vocabulary."""
     from tabulate import tabulate
 

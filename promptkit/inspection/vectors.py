@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from promptkit.prompting import TokenizerFace
+    from promptkit.backbones.face import Tokenizer
 
 # Rows that no text reaches, by the names that published vocabularies give them.
 _UNUSED = re.compile(r"\[unused\d+\]|<unused\d+>|madeupword\d+|<[ST]>")
@@ -38,7 +38,7 @@ class Neighbour:
     distance: float
 
 
-def word_rows(tokenizer: TokenizerFace) -> NDArray[np.int64]:
+def word_rows(tokenizer: Tokenizer) -> NDArray[np.int64]:
     """Return the ids of the words: special tokens and rows that the vocabulary calls unused left out, (N,)."""
     special = {tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, tokenizer.unk_id}
     usable = (
@@ -64,7 +64,7 @@ def nearest_words(
     vectors: NDArray[np.floating[Any]],
     table: NDArray[np.floating[Any]],
     rows: NDArray[np.int64],
-    tokenizer: TokenizerFace,
+    tokenizer: Tokenizer,
     k: int,
 ) -> list[tuple[Neighbour, ...]]:
     """Return for each vector the k words nearest by cosine, nearest first; of equals the lower id first.

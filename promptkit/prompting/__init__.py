@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from promptkit.backbones.face import Tokenizer as TokenizerFace
 from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.template import Template
@@ -23,7 +22,6 @@ __all__ = [
     "ResolvedVerbalizer",
     "SlotRule",
     "Template",
-    "TokenizerFace",
     "Verbalizer",
     "default_words",
     "explain_words",

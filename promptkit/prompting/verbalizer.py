@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from promptkit.backbones.face import Tokenizer as TokenizerFace
+from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.words import HOW, parse_classes, quote_name, spelt
 
@@ -90,7 +90,7 @@ class Verbalizer:
 
     def resolve(
         self,
-        tokenizer: TokenizerFace,
+        tokenizer: Tokenizer,
         labels: Sequence[str],
         *,
         rule: SlotRule = "same",
@@ -233,7 +233,7 @@ def advise_words(labels: Sequence[str]) -> str:
 
 
 def explain_words(
-    tokenizer: TokenizerFace, verbalizer: Verbalizer, after_space: bool = True
+    tokenizer: Tokenizer, verbalizer: Verbalizer, after_space: bool = True
 ) -> list[tuple[str, str, list[str]]]:
     """Return a row (label, word, pieces) for every label word, unknown ones included."""
     return [
@@ -252,11 +252,11 @@ def _check_class(label: str, words: Sequence[str], seen: Iterable[str]) -> None:
         raise UserError(f"verbalizer: the label '{label}' has no words, or an empty one: {HOW}.")
 
 
-def _pieces(tokenizer: TokenizerFace, word: str, after_space: bool) -> tuple[int, ...]:
+def _pieces(tokenizer: Tokenizer, word: str, after_space: bool) -> tuple[int, ...]:
     return tuple(tokenizer.encode(f" {word}" if after_space and tokenizer.marks_spaces else word))
 
 
-def _known_pieces(tokenizer: TokenizerFace, word: str, after_space: bool) -> tuple[int, ...]:
+def _known_pieces(tokenizer: Tokenizer, word: str, after_space: bool) -> tuple[int, ...]:
     pieces = _pieces(tokenizer, word, after_space)
     if not pieces or tokenizer.unk_id in pieces:
         raise UserError(f"label word '{word}' is not in the model's vocabulary.")
@@ -264,7 +264,7 @@ def _known_pieces(tokenizer: TokenizerFace, word: str, after_space: bool) -> tup
 
 
 def _uneven(
-    tokenizer: TokenizerFace, words: Sequence[Sequence[str]], pieces: Sequence[Sequence[Sequence[int]]]
+    tokenizer: Tokenizer, words: Sequence[Sequence[str]], pieces: Sequence[Sequence[Sequence[int]]]
 ) -> UserError:
     listing = ", ".join(
         f"{word} = {' '.join(tokenizer.token(piece) for piece in ids)} ({len(ids)})"
@@ -278,7 +278,7 @@ def _uneven(
 
 
 def _check_apart(
-    tokenizer: TokenizerFace,
+    tokenizer: Tokenizer,
     labels: Sequence[str],
     words: Sequence[Sequence[str]],
     pieces: Sequence[Sequence[tuple[int, ...]]],

@@ -50,7 +50,8 @@ def learning_rate(seen: float, batch: float, total: float, peak: float, warmup: 
     rising = max(batch, total * warmup)
     if seen + batch <= rising:
         return peak * (seen + batch) / rising
-    return peak * max(total - seen, batch) / max(batch, total - rising)
+    # A step that begins while the rate rises and ends after it takes the peak, not more.
+    return peak * min(1.0, max(total - seen, batch) / max(batch, total - rising))
 
 
 class ScheduledAdamW:

@@ -188,9 +188,10 @@ def test_it_says_whether_the_same_command_goes_on(call, monkeypatch, command, ra
     assert (answer.code, answer.err) == (130, f"interrupted{more}\n")
 
 
-def test_what_is_interrupted_later_does_not_inherit_that_it_goes_on(call, monkeypatch):
+@pytest.mark.parametrize("ending", [UserError("no"), SystemExit(0)])
+def test_what_is_interrupted_later_does_not_inherit_that_it_goes_on(call, monkeypatch, ending):
     def fail(*_: object, **__: object) -> None:
-        raise UserError("no")
+        raise ending
 
     monkeypatch.setattr("promptkit.running.runner.execute", fail)
     assert call("run", "--strategy", "soft", "--checkpoint", "state").code == 2

@@ -26,6 +26,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDE = (DOCS / "plugins.md").read_text(encoding="utf-8")
 EXAMPLE = DOCS / "example-plugin" / "promptkit_null_prompt.py"
 HOOKS = hook_specifications()
+PUBLIC = {"promptkit", "promptkit.nn", "promptkit.backbones.face"}
 
 
 def sample(name: str, tmp_path: Path) -> Callable[..., None]:
@@ -43,6 +44,7 @@ def sample(name: str, tmp_path: Path) -> Callable[..., None]:
         "promptkit_register_strategies": (Thing,),
         "promptkit_register_datasets": ("thing", list),
         "promptkit_register_models": ("thing", list),
+        "promptkit_register_engines": (SimpleNamespace(name="thing", summary="", claims=0, describe=0, load=0),),
         "promptkit_register_metrics": ("thing", tmp_path),
     }
 
@@ -82,7 +84,14 @@ def test_the_guide_documents_no_hook_that_does_not_exist():
 
 def test_hook_names_are_found_where_they_are_declared():
     assert "promptkit_register_strategies" in HOOKS
-    assert len(HOOKS) == 5
+    assert len(HOOKS) == 6
+
+
+def test_the_guide_and_the_api_page_name_what_plugins_may_import():
+    (rule,) = re.findall(r"^- Of promptkit, import only (.+?)\. Names elsewhere", GUIDE, re.M | re.S)
+    assert set(re.findall(r"`(promptkit[\w.]*)`", rule)) == PUBLIC
+    sections = re.findall(r"^## (.+)$", (DOCS / "api.md").read_text(encoding="utf-8"), re.M)
+    assert set(sections) >= PUBLIC
 
 
 @pytest.mark.parametrize("file", ["promptkit_null_prompt.py", "pyproject.toml"])
@@ -110,7 +119,7 @@ class TestExample:
 
     def test_takes_from_promptkit_only_public_names(self):
         modules = imported_from_promptkit()
-        assert set(modules) <= {"promptkit", "promptkit.nn"}
+        assert set(modules) <= PUBLIC
         public = importlib.import_module("promptkit")
         for name in modules["promptkit"]:
             assert hasattr(public, name), name

@@ -12,7 +12,7 @@ MINI = Path(__file__).resolve().parents[2] / "promptkit" / "models" / "promptkit
 
 
 class Adapter:
-    """The `TokenizerFace` of a `tokenizers.Tokenizer`; `special` are its CLS, SEP, PAD, MASK and UNK."""
+    """The `Tokenizer` of a `tokenizers.Tokenizer`; `special` are its CLS, SEP, PAD, MASK and UNK."""
 
     def __init__(self, tokenizer: Tokenizer, special: Sequence[str], *, marks_spaces: bool) -> None:
         self.inner = tokenizer

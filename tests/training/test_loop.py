@@ -60,6 +60,11 @@ def test_the_rate_depends_on_the_examples_seen_and_not_on_how_they_were_packed()
     assert learning_rate(0, 80, 80, 1.0, 0.06) == 1.0
 
 
+def test_no_step_takes_more_than_the_peak_rate() -> None:
+    """Also not the one that begins while the rate rises and ends after it."""
+    assert max(learning_rate(seen, 30, 1000, 1.0, 0.07) for seen in range(0, 1000, 30)) == 1.0
+
+
 @pytest.mark.parametrize(("scale", "expected"), [(0.1, 1.0), (10.0, 1.0 / 50.0)])
 def test_gradients_are_clipped_by_their_global_norm(scale: float, expected: float) -> None:
     first, second = np.array([3.0 * scale, 0.0], np.float32), np.array([[4.0 * scale]], np.float32)

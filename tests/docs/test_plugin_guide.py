@@ -1,0 +1,125 @@
+"""What plugins.md says of the blocks is what they are, and its pieces of code run."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from models import load
+
+pytest.importorskip("mindspore")
+
+from promptkit import nn
+from promptkit.data import plan_rows
+from promptkit.prompting import Template, Verbalizer
+from promptkit.prompting.resolved import PromptTask, resolve_prompt
+from promptkit.training import Classification, Executor, PackedSource
+
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+# Between the worked example and the hooks.
+BLOCKS = GUIDE.split("\n## What a strategy is\n")[1].split("\n## Hooks\n")[0]
+TEXTS = ["a good film", "bad", "the plot was good but the actor was terrible", "great", "it was bad"]
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Any:
+    return load("bert-odd")
+
+
+@pytest.fixture
+def task(backbone: Any) -> PromptTask:
+    return resolve_prompt(
+        Template.parse("{soft:3}{text} It was {mask}."),
+        Verbalizer.parse("positive=great; negative=bad"),
+        labels=("negative", "positive"),
+        tokenizer=backbone.tokenizer,
+        readout="cloze",
+        slots="same",
+        max_length=40,
+        rng=np.random.default_rng(0),
+    )
+
+
+def code_that_holds(word: str) -> str:
+    (found,) = [code for code in re.findall(r"^```python\n(.*?)^```", BLOCKS, re.M | re.S) if word in code]
+    return str(found)
+
+
+@pytest.fixture
+def named(backbone: Any, task: PromptTask, tmp_path: Path) -> Callable[[str], Any]:
+    """Run the piece of code that holds a word as a module, for MindSpore compiles only what stands in a file."""
+
+    def run(word: str) -> Any:
+        path = tmp_path / f"guide_{len(list(tmp_path.iterdir()))}.py"
+        path.write_text(code_that_holds(word), encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module: Any = importlib.util.module_from_spec(spec)
+        prompt = nn.VirtualTokens(nn.initial_vectors(backbone, task, "vocab"))
+        module.backbone, module.task, module.model = backbone, task, nn.SoftPrompt(backbone, task, prompt=prompt)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return run
+
+
+def source(task: PromptTask) -> PackedSource:
+    """Five texts in rows of several, with an empty place."""
+    encoded = task.encoder.encode_many([{"text": text} for text in TEXTS])
+    rows = plan_rows([len(each.token_ids) for each in encoded], 4)
+    return PackedSource(task.packer(encoded, [0, 1, 0, 1, 0], batch_size=4, rows=rows))
+
+
+def test_a_content_free_batch_has_a_row_for_each_input(named: Callable[[str], Any]) -> None:
+    found = named("N/A")
+    assert found.scores.shape == (3, 2)
+    rows = {key: len(array) for key, array in found.batch.inputs.items()}
+    assert rows == dict.fromkeys(nn.Inputs.__annotations__, 3)
+
+
+@pytest.mark.parametrize("made", ["ScaledPrompt", "PrefixPrompt", "MeanState"])
+def test_a_model_of_the_guide_compiles_scores_and_learns(
+    named: Callable[[str], Any], backbone: Any, task: PromptTask, made: str
+) -> None:
+    found = named(f"{made}(")
+    model = found.model if made == "PrefixPrompt" else getattr(found, made)(backbone, task)
+    warnings: list[str] = []
+    executor = Executor(model, "graph", warnings.append, Classification(2))
+    batches = source(task)
+    objective = executor.objective
+    objective.check(executor.scores(batches))
+    _, gradients = executor.loss_and_gradients(next(iter(batches.epoch(None))), from_features=False)
+    assert all(np.isfinite(each.asnumpy()).all() and np.abs(each.asnumpy()).max() > 0 for each in gradients)
+    assert len(gradients) == len(model.trainable_params()) > 0
+    assert warnings == []
+
+
+def test_the_mean_state_is_that_of_the_example_alone(
+    named: Callable[[str], Any], backbone: Any, task: PromptTask
+) -> None:
+    model = named("MeanState(").MeanState(backbone, task)
+    packed = Executor(model, "pynative", print).features(source(task))
+    alone = model.features(nn.tensors(task.encode(TEXTS).inputs)).asnumpy()
+    assert np.abs(packed - alone).max() < 1e-5
+
+
+def test_the_signatures_of_the_blocks_are_those_of_the_code() -> None:
+    listed = re.search(r"<!-- signatures -->\n```\n(.*?)```", BLOCKS, re.S)
+    assert listed is not None
+    found = dict(line.split("(", 1) for line in listed[1].splitlines())
+    for name, written in found.items():
+        block = getattr(nn, name)
+        parameters = inspect.signature(block.__init__ if inspect.isclass(block) else block).parameters.values()
+        plain = [each.replace(annotation=each.empty) for each in parameters if each.name != "self"]
+        assert str(inspect.Signature(plain)) == f"({written}", name
+    models = {"Backbone", "BackboneInfo", "Inputs", "PARTS", "PromptedModel"}
+    assert set(found) == set(nn.__all__) - models
