@@ -22,6 +22,7 @@ def option(name: str) -> Any:
 
 
 ModelOption = Annotated[str, option("model")]
+EngineOption = Annotated[str | None, option("engine")]
 TemplateOption = Annotated[list[str] | None, option("templates")]
 DeviceOption = Annotated[str, option("device")]
 DownloadOption = Annotated[bool, option("download")]

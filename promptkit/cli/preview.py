@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from promptkit.cli.options import (
     DownloadOption,
+    EngineOption,
     MaxLengthOption,
     MirrorOption,
     ModelOption,
@@ -24,7 +24,7 @@ from promptkit.errors import UserError
 from promptkit.running.config import DEFAULT_MODEL, MAX_LENGTH
 
 if TYPE_CHECKING:
-    from promptkit.backbones.face import Tokenizer
+    from promptkit.backbones.face import ModelFiles, Tokenizer
     from promptkit.prompting import Template, Verbalizer
     from promptkit.prompting.resolved import PromptTask
 
@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         settings: SettingsOption = None,
         max_length: MaxLengthOption = MAX_LENGTH,
+        engine: EngineOption = None,
         download: DownloadOption = False,
         mirror: MirrorOption = None,
     ) -> None:
@@ -66,6 +67,10 @@ def register(app: typer.Typer) -> None:
             slots=slots,
             readout=readout,
             max_length=max_length,
+            model=model,
+            engine=engine,
+            download=download,
+            mirror=mirror,
             options=parse_settings(settings or []),
         )
         from promptkit.data.catalog import guess_language
@@ -81,11 +86,12 @@ def register(app: typer.Typer) -> None:
                 else default_words(("positive", "negative"), language)
             )
         fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b)
-        directory = _find_model(model, download, mirror)
-        tokenizer, length = _load_tokenizer(directory, max_length)
+        from promptkit.running.plan import Inputs
+
+        files = Inputs().model(config)
         for number, each in enumerate(templates):
             typer.echo("\n" if number else "", nl=False)
-            _show(each, words, fields, tokenizer, config, length)
+            _show(each, words, fields, files, config)
 
 
 def _templates(config: Any, language: str) -> list[Template]:
@@ -115,30 +121,12 @@ def _fields(templates: list[Template], text: str, text_b: str | None) -> dict[st
     return {"text": text, "text_b": text_b}
 
 
-def _find_model(model: str, download: bool, mirror: str | None) -> Path:
-    from promptkit.backbones.catalog import find_model
-    from promptkit.hooks import get_host
-
-    registry = {name: entry.locate for name, entry in get_host().models.items()}
-    return find_model(model, registry=registry, download=download, mirror=mirror)
-
-
-def _load_tokenizer(directory: Path, max_length: int) -> tuple[Tokenizer, int]:
-    """Return the tokenizer and the longest row the model takes."""
-    from promptkit.backbones.engines import choose_engine
-    from promptkit.hooks import get_host
-
-    files = choose_engine(directory, get_host().engine_objects()).describe(directory)
-    return files.tokenizer, min(max_length, files.info.max_length)
-
-
 def _show(
     template: Template,
     words: Verbalizer | None,
     fields: Mapping[str, str],
-    tokenizer: Tokenizer,
+    files: ModelFiles,
     config: Any,
-    max_length: int,
 ) -> None:
     import numpy as np
 
@@ -150,20 +138,21 @@ def _show(
             template,
             words,
             labels=words.labels if words else (),
-            tokenizer=tokenizer,
+            tokenizer=files.tokenizer,
             readout=config.readout,
             slots=config.slots,
-            max_length=max_length,
+            max_length=min(config.max_length, files.info.max_length),
             rng=np.random.default_rng(0),
+            kind=files.info.kind,
         )
     except UserError:
         if words is not None and template.has_mask:
             # The words are what is most likely wrong, and the table shows how.
-            typer.echo(f"\n{words_table(tokenizer, words, template)}")
+            typer.echo(f"\n{words_table(files.tokenizer, words, template)}")
         raise
     typer.echo(f"\n{tokens_table(prompt, fields)}")
     if words is not None:
-        typer.echo(f"\n{words_table(tokenizer, words, template)}")
+        typer.echo(f"\n{words_table(files.tokenizer, words, template)}")
 
 
 def tokens_table(prompt: PromptTask, fields: Mapping[str, str]) -> str:

@@ -82,6 +82,8 @@ def read_weights(directory: Path, plan: WeightPlan) -> Weights:
         assert name is not None
         if raw[name].shape != plan.shapes[ours]:
             raise UserError(f"{where}: {name} has shape {raw[name].shape}, config.json says {plan.shapes[ours]}.")
+        if raw[name].dtype.kind != "f":
+            raise UserError(f"{where}: {name} holds {raw[name].dtype} numbers; quantised weights are not read.")
         weights[ours] = np.ascontiguousarray(raw[name], dtype=np.float32)
         if not np.isfinite(weights[ours]).all():
             raise UserError(f"{where}: {name} holds values that are no finite numbers.")
