@@ -100,6 +100,8 @@ def build(
     predict_seconds = sum(m.predict_seconds for m in members)
     seen = sum(t.examples for t in trained)
     predicted = sum(m.predicted for m in members)
+    tokens, positions = sum(m.tokens for m in members), sum(m.positions for m in members)
+    busy = train_seconds + predict_seconds
     return RunRecord(
         command=plan.config.command,
         options=_options(plan, device, members[0].mode),
@@ -123,6 +125,8 @@ def build(
             ),
             train_examples_per_second=round(seen / train_seconds, 2) if train_seconds else None,
             predict_examples_per_second=round(predicted / predict_seconds, 2) if predict_seconds else None,
+            tokens_per_second=round(tokens / busy, 1) if busy else None,
+            padded_share=round(1.0 - tokens / positions, 4) if positions else None,
             peak_memory_mb=round(peak_memory_mb, 1),
         ),
         epochs_run=max((t.epochs for t in trained), default=0),

@@ -190,12 +190,18 @@ class Seconds(RecordPart):
 
 
 class Cost(RecordPart):
-    """What the run cost: bytes of the artifact, seconds, examples a second, peak memory in MB (10^6 B)."""
+    """What the run cost: bytes of the artifact, seconds, examples a second, peak memory in MB (10^6 B).
+
+    `tokens_per_second` counts the tokens that went through the language model, in training and in prediction, and
+    `padded_share` the share of its positions that held none, 0 to 1.
+    """
 
     artifact_bytes: int
     seconds: Seconds
     train_examples_per_second: float | None = None
     predict_examples_per_second: float | None = None
+    tokens_per_second: float | None = None
+    padded_share: float | None = None
     peak_memory_mb: float | None = None
 
 

@@ -201,3 +201,9 @@ def test_built_in_strategies_import_only_public_names(plugin: str) -> None:
             for name in names:
                 if name.startswith("promptkit") and not name.startswith(f"promptkit_{plugin}"):
                     assert name in {"promptkit", "promptkit.nn"}, f"{path.name} imports {name}"
+
+
+def test_the_record_says_how_full_the_rows_were_and_how_many_tokens_went_through(tiny_run: Run) -> None:
+    cost = tiny_run("soft", templates=(SOFT,), epochs=1, mode="pynative").record.cost
+    assert cost.tokens_per_second > 0
+    assert 0.0 <= cost.padded_share < 0.5
