@@ -170,8 +170,10 @@ def make_job(settings: JobSettings, folder: Path) -> Result:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        reason = last.removeprefix("error: ")
-        raise UserError(reason if reason != last else f"the job could not be written:\n{done.stderr[-3000:]}")
+        if last.startswith("error: "):
+            raise UserError(last.removeprefix("error: "))
+        print(done.stderr, file=sys.stderr)
+        raise UserError(f"the job could not be written (exit code {done.returncode}); its own words are above.")
     job: Result = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     return job
 
@@ -192,7 +194,8 @@ def run_side(side: str, python: str, job: Path) -> Result:
         done = subprocess.run([*command, str(job)], capture_output=True, text=True, cwd=folder)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
-        raise UserError(f"the side '{side}' failed (exit code {done.returncode}):\n{done.stderr[-3000:]}")
+        print(done.stderr, file=sys.stderr)
+        raise UserError(f"the side '{side}' failed (exit code {done.returncode}); its own words are above.")
     result: Result = json.loads(lines[-1])
     return result
 
