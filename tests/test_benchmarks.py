@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,8 @@ def test_batches_of_like_length_hold_every_example_once(script: Callable[[str], 
     lengths = np.random.default_rng(1).integers(5, 90, 75).tolist()
     order = script("soft_prompt_job").by_length(lengths, 16, np.random.default_rng(0))
     assert sorted(order) == list(range(75))
-    ranges = sorted(
-        (min(sizes), max(sizes)) for sizes in (np.take(lengths, order[i : i + 16]) for i in range(0, 75, 16))
-    )
-    assert all(before[1] <= after[0] for before, after in zip(ranges, ranges[1:], strict=False))
-    batches = [min(np.take(lengths, order[i : i + 16])) for i in range(0, 64, 16)]
+    batches = [np.take(lengths, order[start : start + 16]).tolist() for start in range(0, 75, 16)]
+    assert all(max(shorter) <= min(longer) for shorter, longer in pairwise(sorted(batches)))
     assert batches != sorted(batches), "the batches come in the order of their length"
 
 
