@@ -1,10 +1,11 @@
 """The same soft-prompt job in promptkit, in PyTorch with PEFT, and in PyTorch by hand, as ratios of one run.
 
-    python benchmarks/peft.py --install ../torch-env --data PATH/TO/rt-polarity --lean
+    python benchmarks/peft.py --install ../torch-env --data PATH/TO/rt-polarity
 
-Run it where promptkit is installed, on a machine that does nothing else. Each side runs in a process of its
-own, one after the other; a repeat runs every side once, in turned order, and the ratios are taken within it.
-What is compared, and what is not, stands in benchmarks/README.md.
+Run it where promptkit is installed, on a machine that does nothing else. PyTorch is taken at its best: batches sorted
+by length, a side without PEFT, an epoch of the whole data, three times. Each side runs in a process of its own, one
+after the other; a repeat runs every side once, in turned order, and the ratios are taken within it. What is compared,
+and what is not, stands in benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shlex
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from soft_prompt_job import JobSettings, write_job
+from machine import describe as describe_machine
+from machine import machine, warn_if_busy
+from soft_prompt_job import JobSettings
 from tabulate import tabulate
 
 from promptkit.errors import UserError
-from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL
 
 HERE = Path(__file__).resolve().parent
 IMPORTS = "import torch, transformers, peft, safetensors"
@@ -35,7 +36,6 @@ REQUIREMENTS = ("torch==2.13.0", "transformers>=5,<6", "peft>=0.17,<1", "numpy",
 SAME_LOSS = 1e-3
 TITLES = {"promptkit": "promptkit", "peft": "PyTorch + PEFT", "lean": "PyTorch, lean"}
 RATIOS = {"peft": "promptkit / PEFT", "lean": "promptkit / lean"}
-QUIET_LOAD = 0.5  # load average above which the machine is plainly doing something else
 Result = dict[str, Any]
 
 
@@ -45,42 +45,34 @@ class Measure:
 
     Attributes:
         title: what it says.
-        key: in the result of promptkit's side.
-        torch_key: in PyTorch's, where it has another name.
+        key: in the result of a side.
         digits: behind the point.
-        higher_is_better: else lower.
+        better: which figures are; None where it is no merit, and has no ratio.
     """
 
     title: str
     key: str
-    torch_key: str = ""
     digits: int = 1
-    higher_is_better: bool = True
+    better: Literal["higher", "lower"] | None = "higher"
 
-    def value(self, side: str, result: Result) -> float | None:
-        """Return one side's figure; None where the job was too small for it."""
-        figure: float | None = result[self.key if side == "promptkit" else self.torch_key or self.key]
-        return figure
+    def text(self, value: float | None) -> str:
+        """Return a figure to read; `-` where there is none."""
+        if value is None:
+            return "-"
+        return f"{value:.1%}" if self.key.endswith("share") else f"{value:,.{self.digits}f}"
 
 
 MEASURES = (
     Measure("training, examples/s, compiling counted", "train_examples_per_second"),
-    Measure("training, examples/s, after the first step(s)", "train_examples_per_second_after_first_step"),
+    Measure("training, examples/s, after the first step", "train_examples_per_second_after_first"),
+    Measure("training, tokens/s, compiling counted", "train_tokens_per_second", 0),
     Measure("prediction, examples/s, compiling counted", "predict_examples_per_second"),
-    Measure(
-        "prediction, examples/s, after the first step(s)",
-        "predict_examples_per_second_after_compile",
-        "predict_examples_per_second",
-    ),
-    Measure("first step done, s from the start of training", "seconds_to_first_step", "", 2, False),
-    Measure(
-        "first step done, s from the start of the process",
-        "seconds_to_first_step_from_process_start",
-        "",
-        2,
-        False,
-    ),
-    Measure("peak memory, MiB", "peak_memory_mb", "", 0, False),
+    Measure("prediction, examples/s, after the first step", "predict_examples_per_second_after_first"),
+    Measure("first step done, s from the start of training", "seconds_to_first_step", 2, "lower"),
+    Measure("first step done, s from the start of the process", "seconds_to_first_step_from_start", 2, "lower"),
+    Measure("peak memory, MiB", "peak_memory_mb", 0, "lower"),
+    Measure("padding in training, share of positions", "train_padded_share", better=None),
+    Measure("padding in prediction, share of positions", "predict_padded_share", better=None),
 )
 
 
@@ -90,17 +82,20 @@ def parse_arguments() -> argparse.Namespace:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--install", type=Path, metavar="DIR", help="environment for PyTorch, made if not there")
     where.add_argument("--torch-python", metavar="PYTHON", help="a Python that has torch, transformers and peft")
-    parser.add_argument("--data", default=DEFAULT_DATA, help="data set or path (default: %(default)s)")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="BERT checkpoint (default: %(default)s)")
-    parser.add_argument("--lean", action="store_true", help="run PyTorch by hand as a third side")
-    parser.add_argument("--repeats", type=count, default=3, help="(default: %(default)s)")
+    default = JobSettings()
+    parser.add_argument("--data", default=default.data, help="data set or path (default: %(default)s)")
+    parser.add_argument("--model", default=default.model, help="BERT checkpoint (default: %(default)s)")
+    parser.add_argument(
+        "--lean", action=argparse.BooleanOptionalAction, default=True, help="PyTorch by hand as a third side"
+    )
+    parser.add_argument("--repeats", type=count, default=3, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--train-examples", type=count, metavar="N", help="at most so many; default: all")
     parser.add_argument("--predict-examples", type=count, metavar="N", help="at most so many; default: all of test")
     parser.add_argument(
         "--torch-order",
-        choices=("shuffled", "by-length"),
-        default="shuffled",
-        help="PyTorch's batches: of any rows, or of rows of like length (default: %(default)s)",
+        choices=("by-length", "shuffled"),
+        default=default.torch_order,
+        help="PyTorch's batches: of rows of like length, in random order, or of any rows (default: %(default)s)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write all raw figures as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the command and the table")
@@ -165,27 +160,47 @@ def torch_python(options: argparse.Namespace) -> str:
     return str(python)
 
 
-def run_side(side: str, python: str, job: Result) -> Result:
-    """Run one side in a fresh process and return what it printed last.
+def make_job(settings: JobSettings, folder: Path) -> Result:
+    """Have the job written into `folder` by a process of its own, and return it.
+
+    Raises:
+        UserError: for data or a model that cannot be used.
+    """
+    command = [sys.executable, str(HERE / "soft_prompt_job.py"), str(folder), json.dumps(asdict(settings))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        if last.startswith("error: "):
+            raise UserError(last.removeprefix("error: "))
+        print(done.stderr, file=sys.stderr)
+        raise UserError(f"the job could not be written (exit code {done.returncode}); its own words are above.")
+    job: Result = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    return job
+
+
+def run_side(side: str, python: str, job: Path) -> Result:
+    """Run one side of a job's folder in a fresh process and return what it printed last.
 
     Raises:
         UserError: if it fails.
     """
-    script = "mindspore_soft.py" if side == "promptkit" else "torch_peft.py"
-    # -I, for a script's own folder is searched before site-packages, and this file is called `peft`.
-    command = [sys.executable if side == "promptkit" else python, "-I", str(HERE / script)]
-    command += ["--lean"] if side == "lean" else []
+    if side == "promptkit":
+        command = [sys.executable, str(HERE / "mindspore_soft.py")]
+    else:
+        # -I, for a script's own folder is searched before site-packages, and this file is called `peft`.
+        command = [python, "-I", str(HERE / "torch_peft.py"), *(["--lean"] if side == "lean" else [])]
     # In a folder of its own: MindSpore leaves logs in the working directory.
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([*command, json.dumps(job)], capture_output=True, text=True, cwd=folder)
+        done = subprocess.run([*command, str(job)], capture_output=True, text=True, cwd=folder)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
-        raise UserError(f"the side '{side}' failed (exit code {done.returncode}):\n{done.stderr[-3000:]}")
+        print(done.stderr, file=sys.stderr)
+        raise UserError(f"the side '{side}' failed (exit code {done.returncode}); its own words are above.")
     result: Result = json.loads(lines[-1])
     return result
 
 
-def run_repeats(sides: list[str], repeats: int, python: str, job: Result) -> list[dict[str, Result]]:
+def run_repeats(sides: list[str], repeats: int, python: str, job: Path) -> list[dict[str, Result]]:
     """Run every side once in each repeat, every other repeat in reverse."""
     results = []
     for repeat in range(repeats):
@@ -213,7 +228,7 @@ def check_same_job(repeats: list[dict[str, Result]]) -> str:
         raise UserError(f"not the same job: the first loss is {ours} in promptkit and {lean} in the lean PyTorch")
     return "; ".join(
         f"{TITLES[side]}: first loss {result['first_loss']:.5f}, {result['steps']} steps, "
-        f"mean of the last ten {result['mean_loss_last_10']:.4f}, accuracy {result['accuracy']:.4f}"
+        f"mean loss {result['mean_loss']:.4f}, accuracy {result['accuracy']:.4f}"
         for side, result in sorted(first.items(), key=lambda item: list(TITLES).index(item[0]))
     )
 
@@ -222,15 +237,17 @@ def summarise(sides: list[str], repeats: list[dict[str, Result]]) -> list[Result
     """Return the median figures and the median, least and largest ratio of each measure."""
     rows = []
     for measure in MEASURES:
-        figures = {side: [measure.value(side, repeat[side]) for repeat in repeats] for side in sides}
-        row: Result = {"measure": measure.title, "higher_is_better": measure.higher_is_better}
+        figures = {side: [repeat[side][measure.key] for repeat in repeats] for side in sides}
+        row: Result = {"measure": measure.title, "better": measure.better}
         row["median"] = {side: median(values) for side, values in figures.items()}
         row["ratios"] = {}
         for other in sides[1:]:
             pairs = zip(figures["promptkit"], figures[other], strict=True)
             ratios = [ours / theirs for ours, theirs in pairs if ours is not None and theirs]
             row["ratios"][other] = (
-                {"median": median(ratios), "least": min(ratios), "largest": max(ratios)} if ratios else None
+                {"median": median(ratios), "least": min(ratios), "largest": max(ratios)}
+                if ratios and measure.better
+                else None
             )
         rows.append(row)
     return rows
@@ -246,19 +263,14 @@ def table(sides: list[str], rows: list[Result]) -> str:
     """Return the summary as a GitHub table."""
     body = []
     for row, measure in zip(rows, MEASURES, strict=True):
-        cells = [number(row["median"][side], measure.digits) for side in sides]
+        cells = [measure.text(row["median"][side]) for side in sides]
         ratios = [spread(row["ratios"][other]) for other in sides[1:]]
-        body.append([row["measure"], "higher" if row["higher_is_better"] else "lower", *cells, *ratios])
+        body.append([row["measure"], row["better"] or "-", *cells, *ratios])
     headers = ["measure", "better", *(TITLES[side] for side in sides)]
     headers += [RATIOS[other] for other in sides[1:]]
     numeric = ("right",) * (len(headers) - 2)
     text: str = tabulate(body, headers, tablefmt="github", colalign=("left", "left", *numeric), disable_numparse=True)
     return text
-
-
-def number(value: float | None, digits: int) -> str:
-    """Return a figure to read; `-` where there is none."""
-    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def spread(ratio: dict[str, float] | None) -> str:
@@ -270,49 +282,23 @@ def spread(ratio: dict[str, float] | None) -> str:
     return f"{ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['largest']:.2f})"
 
 
-def machine() -> dict[str, Any]:
-    """Return what the sides ran on."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:
-        cores = os.cpu_count() or 0
-    return {
-        "cores": cores,
-        "processor": processor(),
-        "platform": platform.platform(),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
-        "load_before": os.getloadavg()[0],
-    }
-
-
-def processor() -> str:
-    """Return the processor's name as Linux has it, else as Python has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def describe(about: Result, host: Result, first: dict[str, Result]) -> list[str]:
+def describe(job: Result, host: Result, first: dict[str, Result]) -> list[str]:
     """Return what was run on what, one line each."""
-    versions: dict[str, str] = {}
+    about, versions = job["about"], dict[str, str]()
     for result in first.values():
-        versions |= {name: version for name, version in result["versions"].items() if name != "numpy"}
+        versions |= result["versions"]
     listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     ours = first["promptkit"]
-    widths = ", ".join(str(width) for width in ours["widths"])
+    count, length, examples = ours["rows"]
+    order = {"by-length": "of rows of like length, in random order", "shuffled": "of any rows"}[about["torch_order"]]
     return [
-        f"Machine: {host['cores']} cores, {host['processor']}, load average {host['load_before']:.2f} "
-        f"before the start; {listed}.",
+        f"Machine: {describe_machine(host)}; {listed}.",
         f"Job: {about['data']}, {about['train_examples']:,} examples trained on once and "
-        f"{about['predict_examples']:,} predicted, {about['batch_size']} a batch; {about['model']}; "
-        f"`{about['template']}`; PyTorch's batches {about['torch_order']}.",
-        f"promptkit's batches: widths {widths}, {ours['padded_share']:.1%} padding; of "
-        f"{ours['train_seconds']:.1f} s of training {ours['compile_seconds_training']:.1f} s, and of "
-        f"{ours['predict_seconds']:.1f} s of prediction {ours['compile_seconds_prediction']:.1f} s were the "
-        "first calls of the widths, mostly compiling (first repeat).",
+        f"{about['predict_examples']:,} predicted, {job['batch_size']} a batch; {about['model']}; "
+        f"`{about['template']}`.",
+        f"Batches: promptkit's {count} rows of {length}, {examples} examples a row at most; PyTorch's {order}. "
+        f"Compiling: {ours['compile_seconds']:.1f} s of promptkit's {ours['train_seconds']:.1f} s of training and "
+        f"{ours['predict_seconds']:.1f} s of prediction were first calls, mostly compiling (first repeat).",
     ]
 
 
@@ -321,8 +307,7 @@ def main() -> None:
     options = parse_arguments()
     check_outputs(options.out, options.markdown)
     host = machine()
-    if host["load_before"] > QUIET_LOAD:
-        print(f"warning: load average {host['load_before']:.2f}; the machine is not idle", file=sys.stderr)
+    warn_if_busy(host)
     sides = ["promptkit", "peft", *(["lean"] if options.lean else [])]
     python = torch_python(options)
     settings = JobSettings(
@@ -332,27 +317,20 @@ def main() -> None:
         predict_examples=options.predict_examples,
         torch_order=options.torch_order,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        job, about = write_job(settings, Path(folder))
-        repeats = run_repeats(sides, options.repeats, python, job)
-    about["batch_size"] = job["batch_size"]
+    with tempfile.TemporaryDirectory() as name:
+        job = make_job(settings, Path(name))
+        repeats = run_repeats(sides, options.repeats, python, Path(name))
     agreement, rows = check_same_job(repeats), summarise(sides, repeats)
     how = "Medians; ratios are taken within a repeat: median (least to largest)."
-    report = [*describe(about, host, repeats[0]), f"The same job: {agreement}.", how, table(sides, rows)]
+    report = [*describe(job, host, repeats[0]), f"The same job: {agreement}.", how, table(sides, rows)]
     command = shlex.join(["python", *sys.argv])
     print("\n\n".join(report))
     if options.markdown:
         text = "\n\n".join([f"`{command}`", *report])
         options.markdown.write_text(text + "\n", encoding="utf-8")
     if options.out:
-        settings_of_job = {key: job[key] for key in job if key not in ("checkpoint", "examples")}
-        raw = {
-            "command": command,
-            "machine": host,
-            "job": {**about, **settings_of_job},
-            "repeats": repeats,
-            "summary": rows,
-        }
+        described = {key: value for key, value in job.items() if key not in ("checkpoint", "first_batch")}
+        raw = {"command": command, "machine": host, "job": described, "repeats": repeats, "summary": rows}
         options.out.write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
 
 

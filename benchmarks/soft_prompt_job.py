@@ -1,140 +1,196 @@
-"""Writes the job that both sides of `peft.py` run: encoded examples, label words and a starting prompt.
+"""The job that every side of `peft.py` runs, made by promptkit's own planning of `run --strategy soft`.
 
-Imports no MindSpore: the driver starts the measured processes, and Linux counts a parent's memory at that
-moment as the child's peak.
+    python soft_prompt_job.py FOLDER '{"data": "NAME or PATH", "model": "NAME or DIR", ...}'
+
+Writes into FOLDER: `job.json`; `examples.npz`, the encoded examples and the starting prompt as `torch_peft.py` takes
+them; `task.pickle`, the same for promptkit's side. In a process of its own, for it loads MindSpore to ask for the
+starting prompt, and Linux counts a parent's memory at the moment it starts a child as the child's peak.
 """
 
 from __future__ import annotations
 
 import json
+import pickle
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from safetensors import safe_open
 
-from promptkit.backbones.catalog import find_model
-from promptkit.backbones.native.config import read_config
-from promptkit.backbones.native.tokenizer import Tokenizer, load_tokenizer
-from promptkit.data import Example, Task, load_task
+from promptkit.backbones.engines import load_backbone
+from promptkit.data import Rows, Task, load_task
 from promptkit.errors import UserError
-from promptkit.prompting import Encoded, Encoder, Template, default_words
-from promptkit.running.config import MAX_LENGTH
-from promptkit.strategies.contract import Defaults
+from promptkit.hooks import get_host
+from promptkit.prompting import Encoded
+from promptkit.prompting.resolved import EncodedTask
+from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
+from promptkit.running.plan import Inputs, Plan, make_plan
 
-Order = Literal["shuffled", "by-length"]
+if TYPE_CHECKING:
+    from promptkit.nn import SoftPrompt
+    from promptkit.training import TrainingSettings
+
+Order = Literal["by-length", "shuffled"]
 
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What the job is made of.
+    """What the job is made of; all else is as `promptkit run --strategy soft` has it by default.
 
     Attributes:
         data: name or path of a data set.
         model: name or directory of a BERT checkpoint.
-        num_virtual: P.
-        batch_size: B.
-        lr: the peak learning rate.
-        max_grad_norm: of the clipping.
-        seed: of the order and the starting prompt.
+        seed: of the examples' order and the starting prompt.
         train_examples, predict_examples: at most so many; None takes the split.
-        torch_order: `shuffled`, or batches of rows of like length, shuffled.
+        torch_order: PyTorch's batches: of rows of like length, shuffled, or of any rows.
     """
 
-    data: str
-    model: str
-    num_virtual: int = 10
-    batch_size: int = 32
-    lr: float = 0.01
-    max_grad_norm: float = 1.0
+    data: str = DEFAULT_DATA
+    model: str = DEFAULT_MODEL
     seed: int = 0
     train_examples: int | None = None
     predict_examples: int | None = None
-    torch_order: Order = "shuffled"
+    torch_order: Order = "by-length"
 
 
-def write_job(settings: JobSettings, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Write the examples into `folder`; return the job and a description of it.
+class _Read(Inputs):
+    """The inputs of a plan whose data was read before."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self._task = task
+
+    def task(self, config: RunConfig) -> Task:
+        """Return the data."""
+        return self._task
+
+
+def read_task(settings: JobSettings) -> Task:
+    """Return the data in a random order, for data sets come sorted by class, and no more of it than is asked for.
+
+    Raises:
+        UserError: for data that cannot be used.
+    """
+    task = load_task(settings.data)
+    rng = np.random.default_rng(settings.seed)
+
+    def some(examples: tuple[Any, ...], most: int | None) -> tuple[Any, ...]:
+        return tuple(examples[number] for number in rng.permutation(len(examples))[:most])
+
+    train, test = some(task.train, settings.train_examples), some(task.test, settings.predict_examples)
+    # Nothing is chosen by dev.
+    return replace(task, train=train, dev=test[:1], test=test)
+
+
+def plan_job(settings: JobSettings, task: Task) -> Plan:
+    """Return the run: one pass over the training examples.
+
+    Raises:
+        UserError: for a model that cannot be used.
+    """
+    config = make_config(strategy="soft", model=settings.model, seed=settings.seed, epochs=1, quiet=True, save=False)
+    plan = make_plan(config, _Read(task))
+    prompt, info = plan.prompts[0], plan.model.info
+    if info.architecture != "bert":
+        raise UserError(f"model '{settings.model}': the PyTorch side runs BERT, not {info.architecture}.")
+    words = prompt.verbalizer
+    if words is None or words.slots != 1 or any(len(pieces) != 1 for pieces in words.pieces):
+        raise UserError(f"the benchmark needs one label word of one piece a class, not '{plan.verbalizer}'.")
+    return plan
+
+
+def build(plan: Plan) -> SoftPrompt:
+    """Return the prompted model on the CPU, as a run builds it."""
+    from promptkit.backbones.device import set_device
+
+    set_device("CPU")
+    backbone = load_backbone(plan.model, get_host().engine_objects(), plan.config.model)
+    model: Any = plan.strategy.build(backbone, plan.prompts[0])
+    return model
+
+
+def training_settings(plan: Plan) -> TrainingSettings:
+    """Return how the run trains."""
+    from promptkit.training import TrainingSettings
+
+    return TrainingSettings(epochs=plan.epochs, lr=plan.lr, weight_decay=plan.weight_decay, patience=plan.patience)
+
+
+def plan_rows_of(plan: Plan, encoded: Sequence[Encoded]) -> Rows:
+    """Return the rows of these examples, as a run plans them."""
+    from promptkit.data import plan_rows
+
+    return plan_rows([len(each.token_ids) for each in encoded], plan.batch_size, plan.model.info)
+
+
+def labels_of(task: Task, split: str) -> list[int]:
+    """Return the class index of every example of a split."""
+    return [task.label_index(example.label) for example in getattr(task, split)]
+
+
+def load_job(folder: Path) -> tuple[Plan, EncodedTask, dict[str, Any]]:
+    """Return the run, its encoded examples and the job, as `write_job` wrote them."""
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    with (folder / "task.pickle").open("rb") as file:
+        task, encoded = pickle.load(file)
+    settings = JobSettings(model=job["checkpoint"], seed=job["seed"])
+    return plan_job(settings, task), encoded, job
+
+
+def write_job(settings: JobSettings, folder: Path) -> None:
+    """Write the job.
 
     Raises:
         UserError: for data or a model that cannot be used.
     """
-    directory = find_model(settings.model)
-    config = read_config(directory)
-    if config.architecture != "bert":
-        raise UserError(f"model '{settings.model}': the PyTorch side runs BERT, not {config.architecture}.")
-    tokenizer = load_tokenizer(directory, config.architecture, config.vocab_size)
-    task = load_task(settings.data)
-    template = Template.parse(Defaults().templates_for(task.language)[0])
-    words = label_words(task, tokenizer, template)
-    room = min(MAX_LENGTH, config.max_length) - settings.num_virtual
-    encoder = Encoder(template, tokenizer, mask_slots=1, max_length=room)
-    rng = np.random.default_rng(settings.seed)
-    arrays: dict[str, Any] = {"prompt": starting_prompt(directory, tokenizer, settings.num_virtual, rng)}
-    sizes = {}
-    for name, examples, most in (
-        ("train", task.train, settings.train_examples),
-        ("predict", task.test, settings.predict_examples),
-    ):
-        # Shuffled in any case: data sets come sorted by class.
-        chosen = [examples[index] for index in rng.permutation(len(examples))[:most]]
-        encoded = encoder.encode_many([example.fields() for example in chosen])
-        order = np.arange(len(chosen))
-        if settings.torch_order == "by-length":
-            order = by_length([len(row.input_ids) for row in encoded], settings.batch_size, rng)
-        arrays |= split_arrays(name, task, chosen, encoded, order, tokenizer.pad_id)
-        sizes[name] = len(chosen)
-    examples_file = folder / "examples.npz"
-    np.savez(examples_file, **arrays)
+    task = read_task(settings)
+    plan = plan_job(settings, task)
+    encoded = plan.encode()[0]
+    prompt = plan.prompts[0]
+    assert prompt.verbalizer is not None
+    orders = {name: order_of(settings, plan, rows) for name, rows in _splits(encoded)}
+    vectors = build(plan).virtual_vectors().asnumpy()
+    arrays: dict[str, Any] = {"prompt": vectors}
+    for (name, rows), split in zip(_splits(encoded), ("train", "test"), strict=True):
+        arrays |= split_arrays(name, rows, labels_of(task, split), orders[name])
+    np.savez(folder / "examples.npz", **arrays)
+    with (folder / "task.pickle").open("wb") as file:
+        pickle.dump((task, encoded), file)
     job = {
-        "checkpoint": str(directory.resolve()),
-        "examples": str(examples_file.resolve()),
-        "label_word_ids": [number for _, number in words],
-        "batch_size": settings.batch_size,
-        "num_virtual": settings.num_virtual,
-        "lr": settings.lr,
+        "checkpoint": str(plan.model.directory.resolve()),
+        "label_word_ids": [words[0][0] for words in prompt.verbalizer.pieces],
+        "batch_size": plan.batch_size,
+        "num_virtual": prompt.num_virtual,
+        "lr": plan.lr,
+        "weight_decay": plan.weight_decay,
+        "max_grad_norm": training_settings(plan).clip,
         "seed": settings.seed,
-        "max_grad_norm": settings.max_grad_norm,
+        "first_batch": orders["train"][: plan.batch_size].tolist(),
+        "about": {
+            **asdict(settings),
+            "data": task.name,
+            "data_fingerprint": task.fingerprint,
+            "template": str(prompt.template),
+            "label_words": str(plan.verbalizer),
+            "train_examples": len(task.train),
+            "predict_examples": len(task.test),
+        },
     }
     (folder / "job.json").write_text(json.dumps(job, indent=2) + "\n", encoding="utf-8")
-    about = {
-        "data": task.name,
-        "data_fingerprint": task.fingerprint,
-        "model": settings.model,
-        "template": str(template.with_soft_prefix(settings.num_virtual)),
-        "label_words": [word for word, _ in words],
-        "train_examples": sizes["train"],
-        "predict_examples": sizes["predict"],
-        "torch_order": settings.torch_order,
-    }
-    return job, about
 
 
-def label_words(task: Task, tokenizer: Tokenizer, template: Template) -> list[tuple[str, int]]:
-    """Return the label word of each class with its id.
-
-    Raises:
-        UserError: unless promptkit's default is one word of one piece a class.
-    """
-    verbalizer = default_words(task.labels, task.language)
-    if verbalizer is None:
-        raise UserError(f"the benchmark needs two sentiment classes, not {', '.join(task.labels)}.")
-    resolved = verbalizer.resolve(tokenizer, task.labels, after_space=template.mask_follows_space)
-    if resolved.slots != 1 or any(len(words) != 1 for words in resolved.words):
-        raise UserError(f"the benchmark needs one label word of one piece a class, not '{verbalizer}'.")
-    return [(words[0], pieces[0][0]) for words, pieces in zip(resolved.words, resolved.pieces, strict=True)]
+def _splits(encoded: EncodedTask) -> list[tuple[str, list[Encoded]]]:
+    return [("train", encoded.train), ("predict", encoded.test)]
 
 
-def starting_prompt(directory: Path, tokenizer: Tokenizer, count: int, rng: np.random.Generator) -> Any:
-    """Return the embeddings of words drawn from the vocabulary, (P, H) float32 (Lester et al. 2021)."""
-    words = [number for number in range(tokenizer.vocab_size) if tokenizer.token(number).isalpha()]
-    drawn = [words[int(index)] for index in rng.choice(len(words), size=count, replace=False)]
-    with safe_open(directory / "model.safetensors", framework="numpy") as weights:
-        (key,) = [key for key in weights.keys() if key.endswith("word_embeddings.weight")]  # noqa: SIM118
-        table = weights.get_slice(key)
-        return np.concatenate([table[number : number + 1] for number in drawn]).astype(np.float32)
+def order_of(settings: JobSettings, plan: Plan, encoded: Sequence[Encoded]) -> Any:
+    """Return the order in which PyTorch takes the examples, (N,)."""
+    if settings.torch_order == "shuffled":
+        return np.arange(len(encoded))
+    rng = np.random.default_rng(settings.seed)
+    return by_length([len(each.token_ids) for each in encoded], plan.batch_size, rng)
 
 
 def by_length(lengths: Sequence[int], batch_size: int, rng: np.random.Generator) -> Any:
@@ -145,18 +201,35 @@ def by_length(lengths: Sequence[int], batch_size: int, rng: np.random.Generator)
     return np.concatenate([rng.permutation(batches).reshape(-1), order[whole:]])
 
 
-def split_arrays(
-    name: str, task: Task, examples: Sequence[Example], encoded: Sequence[Encoded], order: Any, pad_id: int
-) -> dict[str, Any]:
-    """Return one split's arrays as `torch_peft.py` describes them, rows in `order`."""
-    rows = [encoded[index] for index in order]
-    lengths = np.array([len(row.input_ids) for row in rows])
-    ids = np.full((len(rows), lengths.max()), pad_id, np.int32)
-    for line, row in zip(ids, rows, strict=True):
-        line[: len(row.input_ids)] = row.input_ids
+def split_arrays(name: str, encoded: Sequence[Encoded], labels: Sequence[int], order: Any) -> dict[str, Any]:
+    """Return one split as `torch_peft.py` describes it: rows in `order`, without virtual tokens.
+
+    Raises:
+        ValueError: if virtual tokens stand elsewhere than behind [CLS], where PyTorch's side puts its own.
+    """
+    rows = [encoded[number] for number in order]
+    pieces, masks = [], []
+    for row in rows:
+        count = sum(number >= 0 for number in row.virtual_ids)
+        if row.virtual_ids[1 : count + 1] != tuple(range(count)):
+            raise ValueError("the virtual tokens do not stand behind [CLS]")
+        pieces.append((row.token_ids[0], *row.token_ids[count + 1 :]))
+        masks.append(row.read[0] - count)
+    lengths = np.array([len(each) for each in pieces])
+    ids = np.zeros((len(rows), lengths.max()), np.int32)
+    for line, each in zip(ids, pieces, strict=True):
+        line[: len(each)] = each
     return {
         f"{name}_input_ids": ids,
         f"{name}_lengths": lengths,
-        f"{name}_mask": np.array([row.mask_positions[0] for row in rows]),
-        f"{name}_labels": np.array([task.label_index(examples[index].label) for index in order]),
+        f"{name}_mask": np.array(masks),
+        f"{name}_labels": np.asarray(labels)[order],
     }
+
+
+if __name__ == "__main__":
+    try:
+        write_job(JobSettings(**json.loads(sys.argv[2])), Path(sys.argv[1]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,39 +1,34 @@
 """The PyTorch side of the benchmark: soft-prompt tuning of a BERT masked language model.
 
-    python torch_peft.py [--lean] '{"checkpoint": "DIR", "examples": "FILE.npz", ...}'
+    python torch_peft.py [--lean] FOLDER
 
 Two ways to do one job. By default, PEFT's prompt tuning over `BertForMaskedLM`, as a user would write it: the
 virtual tokens stand before [CLS], and the head computes the whole vocabulary's logits at every position. With
 `--lean`, PyTorch by hand without PEFT: the virtual tokens stand after [CLS], the head sees the mask position
 alone and computes the label words' rows alone. The difference between the two is the price of generality.
 
-In both only the prompt learns (AdamW, float32, constant rate), the batches come in the given order, and each
-is padded to its own longest row. The loss is the cross entropy over the label words' logits at the mask.
+In both only the prompt learns (AdamW, float32, constant rate), the batches come in the order of the file, and each
+is padded to its own longest row. The loss is the cross entropy over the label words' logits at the mask. Dropout is
+off: promptkit never applies it to a frozen model. The threads are PyTorch's own choice.
 
-The job, a JSON object; those with a default may be left out:
+This file stands alone, for it runs in an environment without promptkit. FOLDER was written by `soft_prompt_job.py`.
+Of `job.json` it reads
 
     checkpoint       directory with config.json and model.safetensors
-    examples         .npz, see below
-    batch_size       32
-    steps            one pass over the training examples; more start again from the first
-    num_virtual      20
+    batch_size, num_virtual, lr, weight_decay, seed
+    max_grad_norm    largest norm of the gradient
     label_word_ids   one vocabulary id for each class
-    lr               0.03
-    seed             0
-    weight_decay     0.0
-    max_grad_norm    null, no clipping
-    dropout          false; true trains with the checkpoint's dropout, as `model.train()` would
-    threads          null, PyTorch's own choice
 
-The examples, for each split `train` and `predict`, without virtual tokens:
+and of `examples.npz`, for each split `train` and `predict`, without virtual tokens
 
     SPLIT_input_ids  (N, S) int, padded on the right with anything
     SPLIT_lengths    (N,) int
     SPLIT_mask       (N,) int, the mask's position in the row, 1 or later
     SPLIT_labels     (N,) int, the index into label_word_ids
-    prompt           (num_virtual, H) float, where the prompt starts; optional, else sampled word embeddings
+    prompt           (num_virtual, H) float, where the prompt starts
 
-Prints one JSON object on the last line of standard output. Seconds are wall time.
+Prints one JSON object on the last line of standard output. Seconds are wall time; `..._after_first` leaves out the
+first batch, `..._tokens_per_second` counts virtual tokens and no padding.
 """
 
 from __future__ import annotations
@@ -43,13 +38,12 @@ import time
 # Before the heavy imports, which a user waits for as well.
 IMPORTED_AT = time.perf_counter()
 
-import argparse  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
-from dataclasses import dataclass, fields  # noqa: E402
+from dataclasses import dataclass, field  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -61,35 +55,7 @@ import transformers  # noqa: E402
 from torch import nn  # noqa: E402
 from transformers import BertForMaskedLM  # noqa: E402
 
-
-@dataclass(frozen=True)
-class Job:
-    """What to run; the module's docstring explains each field."""
-
-    checkpoint: str
-    examples: str
-    label_word_ids: list[int]
-    batch_size: int = 32
-    steps: int | None = None
-    num_virtual: int = 20
-    lr: float = 0.03
-    seed: int = 0
-    weight_decay: float = 0.0
-    max_grad_norm: float | None = None
-    dropout: bool = False
-    threads: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Job:
-        """Read a job from JSON; SystemExit with one line if a name is unknown or missing."""
-        given = json.loads(text)
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(given) - known):
-            sys.exit(f"unknown in the job: {', '.join(unknown)}")
-        try:
-            return cls(**given)
-        except TypeError as error:
-            sys.exit(f"the job is not complete: {error}")
+Job = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -125,11 +91,9 @@ class Split:
             *(arrays[f"{name}_{part}"].astype(np.int64) for part in ("input_ids", "lengths", "mask", "labels"))
         )
 
-    def batches(self, size: int, pad_id: int, steps: int | None = None) -> Iterator[Batch]:
-        """Batches in order: one pass, or `steps` of them, going round."""
-        starts = range(0, len(self.lengths), size)
-        for step in range(len(starts) if steps is None else steps):
-            start = starts[step % len(starts)]
+    def batches(self, size: int, pad_id: int) -> Iterator[Batch]:
+        """Batches in order, one pass."""
+        for start in range(0, len(self.lengths), size):
             yield self.batch(slice(start, start + size), pad_id)
 
     def batch(self, rows: slice, pad_id: int) -> Batch:
@@ -139,6 +103,49 @@ class Split:
         ids = np.where(real, self.input_ids[rows, : lengths.max()], pad_id)
         arrays = (ids, real.astype(np.int64), self.mask[rows], self.labels[rows])
         return Batch(*(torch.from_numpy(array) for array in arrays))
+
+
+@dataclass
+class Pass:
+    """One pass over a split, timed.
+
+    Attributes:
+        name: of the figures.
+        num_virtual: virtual tokens of each row.
+        started: when it began.
+        done: when each batch was done.
+        examples: of each batch.
+        tokens, positions: of all batches, virtual tokens included, without and with padding.
+    """
+
+    name: str
+    num_virtual: int
+    started: float = field(default_factory=time.perf_counter)
+    done: list[float] = field(default_factory=list)
+    examples: list[int] = field(default_factory=list)
+    tokens: int = 0
+    positions: int = 0
+
+    def note(self, batch: Batch) -> None:
+        """Take note of a batch that is done; called for every one."""
+        self.done.append(time.perf_counter())
+        rows, length = batch.input_ids.shape
+        self.examples.append(rows)
+        self.tokens += int(batch.attention_mask.sum()) + rows * self.num_virtual
+        self.positions += rows * (length + self.num_virtual)
+
+    def figures(self) -> dict[str, Any]:
+        """Seconds, rates and the share of padding."""
+        seconds, first, count = self.done[-1] - self.started, self.done[0] - self.started, sum(self.examples)
+        return {
+            f"{self.name}_seconds": seconds,
+            f"{self.name}_examples_per_second": count / seconds,
+            f"{self.name}_examples_per_second_after_first": (
+                (count - self.examples[0]) / (seconds - first) if len(self.done) > 1 else None
+            ),
+            f"{self.name}_tokens_per_second": self.tokens / seconds,
+            f"{self.name}_padded_share": 1.0 - self.tokens / self.positions,
+        }
 
 
 class LeanPrompt(nn.Module):
@@ -152,9 +159,8 @@ class LeanPrompt(nn.Module):
     def __init__(self, model: BertForMaskedLM, job: Job) -> None:
         super().__init__()
         self.model = model.requires_grad_(False)
-        words = model.get_input_embeddings().weight
-        self.prompt = nn.Parameter(words[torch.randint(len(words), (job.num_virtual,))].clone())
-        head, rows = model.cls.predictions, torch.tensor(job.label_word_ids)
+        self.prompt = nn.Parameter(torch.zeros(job["num_virtual"], model.config.hidden_size))
+        head, rows = model.cls.predictions, torch.tensor(job["label_word_ids"])
         self.transform = head.transform
         self.register_buffer("rows", head.decoder.weight[rows].clone())
         self.register_buffer("bias", head.decoder.bias[rows].clone())
@@ -184,11 +190,11 @@ class PeftPrompt(nn.Module):
         super().__init__()
         config = PromptTuningConfig(
             task_type=TaskType.FEATURE_EXTRACTION,
-            num_virtual_tokens=job.num_virtual,
+            num_virtual_tokens=job["num_virtual"],
             prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
         )
-        self.count = job.num_virtual
-        self.label_word_ids = job.label_word_ids
+        self.count = job["num_virtual"]
+        self.label_word_ids = job["label_word_ids"]
         self.model = get_peft_model(model, config)
 
     @property
@@ -210,69 +216,51 @@ def build(job: Job, arrays: Any, lean: bool) -> tuple[LeanPrompt | PeftPrompt, i
         RuntimeError: If anything but the prompt would learn.
     """
     # transformers 5 keeps the file's fp16 unless told; PyTorch's CPU kernels are at their best in float32.
-    model = BertForMaskedLM.from_pretrained(job.checkpoint, dtype=torch.float32)
+    model = BertForMaskedLM.from_pretrained(job["checkpoint"], dtype=torch.float32)
     pad_id = model.config.pad_token_id or 0
     prompted = (LeanPrompt if lean else PeftPrompt)(model, job)
     learning = [parameter for parameter in prompted.parameters() if parameter.requires_grad]
     if len(learning) != 1 or learning[0] is not prompted.prompt:
         raise RuntimeError(f"{len(learning)} parameters learn, not the prompt alone")
-    if "prompt" in arrays:
-        with torch.no_grad():
-            prompted.prompt.copy_(torch.from_numpy(arrays["prompt"]))
+    with torch.no_grad():
+        prompted.prompt.copy_(torch.from_numpy(arrays["prompt"]))
     return prompted, pad_id
 
 
 def train(prompted: LeanPrompt | PeftPrompt, job: Job, split: Split, pad_id: int) -> dict[str, Any]:
     """Train the prompt; timings, losses and rates."""
-    prompted.train(job.dropout)
-    optimizer = torch.optim.AdamW([prompted.prompt], lr=job.lr, weight_decay=job.weight_decay)
+    prompted.eval()
+    optimizer = torch.optim.AdamW([prompted.prompt], lr=job["lr"], weight_decay=job["weight_decay"])
     losses: list[float] = []
-    seen, first_seen, first_at = 0, 0, 0.0
-    started = time.perf_counter()
-    for batch in split.batches(job.batch_size, pad_id, job.steps):
+    timed = Pass("train", job["num_virtual"])
+    for batch in split.batches(job["batch_size"], pad_id):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(prompted(batch), batch.labels)
         loss.backward()
-        if job.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_([prompted.prompt], job.max_grad_norm)
+        nn.utils.clip_grad_norm_([prompted.prompt], job["max_grad_norm"])
         optimizer.step()
         losses.append(loss.item())
-        seen += len(batch.labels)
-        if len(losses) == 1:
-            first_at, first_seen = time.perf_counter(), seen
-    ended = time.perf_counter()
+        timed.note(batch)
     return {
         "steps": len(losses),
-        "seconds_to_first_step": first_at - started,
-        "seconds_to_first_step_from_process_start": first_at - IMPORTED_AT + before_import(),
-        "train_seconds": ended - started,
-        "train_examples_per_second": seen / (ended - started),
-        "train_examples_per_second_after_first_step": per_second(seen - first_seen, ended - first_at),
+        "seconds_to_first_step": timed.done[0] - timed.started,
+        "seconds_to_first_step_from_start": timed.done[0] - IMPORTED_AT + before_import(),
+        **timed.figures(),
         "first_loss": losses[0],
-        "final_loss": losses[-1],
-        "mean_loss_last_10": float(np.mean(losses[-10:])),
+        "mean_loss": float(np.mean(losses)),
     }
 
 
 def predict(prompted: LeanPrompt | PeftPrompt, job: Job, split: Split, pad_id: int) -> dict[str, Any]:
-    """Predict the split once; its rate and accuracy."""
+    """Predict the split once; its rates and accuracy."""
     prompted.eval()
     predicted = []
-    started = time.perf_counter()
+    timed = Pass("predict", job["num_virtual"])
     with torch.inference_mode():
-        for batch in split.batches(job.batch_size, pad_id):
+        for batch in split.batches(job["batch_size"], pad_id):
             predicted.append(prompted(batch).argmax(dim=-1).numpy())
-    seconds = time.perf_counter() - started
-    return {
-        "predict_seconds": seconds,
-        "predict_examples_per_second": per_second(len(split.labels), seconds),
-        "accuracy": float(np.mean(np.concatenate(predicted) == split.labels)),
-    }
-
-
-def per_second(count: int, seconds: float) -> float | None:
-    """A rate, or None where nothing was counted."""
-    return count / seconds if count else None
+            timed.note(batch)
+    return {**timed.figures(), "accuracy": float(np.mean(np.concatenate(predicted) == split.labels))}
 
 
 def before_import() -> float:
@@ -308,24 +296,17 @@ def versions(lean: bool) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the job on the command line and print its result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lean", action="store_true", help="PyTorch by hand, without PEFT")
-    parser.add_argument("job", type=Job.parse, help="a JSON object; see the top of this file")
-    options = parser.parse_args()
-    job: Job = options.job
-    torch.manual_seed(job.seed)
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
-    with np.load(job.examples) as arrays:
-        prompted, pad_id = build(job, arrays, options.lean)
+    """Run the job and print its result."""
+    lean, folder = sys.argv[1] == "--lean", Path(sys.argv[-1])
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    torch.manual_seed(job["seed"])
+    with np.load(folder / "examples.npz") as arrays:
+        prompted, pad_id = build(job, arrays, lean)
         splits = {name: Split.load(arrays, name) for name in ("train", "predict")}
     result: dict[str, Any] = {
-        "mode": "lean" if options.lean else "peft",
-        "versions": versions(options.lean),
+        "versions": versions(lean),
         "threads": torch.get_num_threads(),
         **train(prompted, job, splits["train"], pad_id),
-        "peak_memory_mb_after_training": peak_memory_mb(),
         **predict(prompted, job, splits["predict"], pad_id),
         "peak_memory_mb": peak_memory_mb(),
     }

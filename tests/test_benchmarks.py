@@ -1,15 +1,56 @@
-"""What a benchmark could not finish with it refuses before it measures anything."""
+"""What a benchmark could not finish with it refuses before it measures anything; what it measures is the same job."""
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from promptkit.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[1]
+GOLDENS = Path(__file__).resolve().parent / "goldens"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """Import a script of benchmarks/ by its name; another test that asks for `peft` does not find ours."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - before:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> dict[str, Any]:
+    """The settings of a job on invented reviews, sorted by class, and a tiny model."""
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    for split, each in (("train", 20), ("dev", 4), ("test", 8)):
+        lines = ["text\tlabel"]
+        for word, label in (("good", "positive"), ("bad", "negative")):
+            lines += [f"the {split} film {i % 7 * 'very '}was {word}\t{label}" for i in range(each)]
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return {"data": str(folder), "model": str(GOLDENS / "bert-odd")}
+
+
+def run_script(name: str, *arguments: str, folder: Path) -> str:
+    """Run a script of benchmarks/ and return what it prints."""
+    command = [sys.executable, str(ROOT / "benchmarks" / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def python_that(path: Path, does: str) -> Path:
@@ -23,7 +64,7 @@ def refusal(folder: Path, *arguments: object) -> str:
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "peft.py"), *map(str, arguments)],
         capture_output=True, text=True, cwd=folder, timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
+        env=ENVIRONMENT,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     return done.stderr.splitlines()[-1]
@@ -50,3 +91,144 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, option: str) -> None:
         "error: there is no folder 'missing' to write 'x' into."
     )
     assert refusal(tmp_path, *python, option, "folder") == "error: 'folder' is a folder; name a file."
+
+
+def test_pytorch_is_at_its_best_unless_told_otherwise(
+    script: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["peft.py", "--torch-python", "python"])
+    options = script("peft").parse_arguments()
+    assert (options.torch_order, options.lean, options.repeats) == ("by-length", True, 3)
+    assert options.train_examples is None
+    assert options.predict_examples is None
+
+
+def test_batches_of_like_length_hold_every_example_once(script: Callable[[str], Any]) -> None:
+    lengths = np.random.default_rng(1).integers(5, 90, 75).tolist()
+    order = script("soft_prompt_job").by_length(lengths, 16, np.random.default_rng(0))
+    assert sorted(order) == list(range(75))
+    batches = [np.take(lengths, order[start : start + 16]).tolist() for start in range(0, 75, 16)]
+    assert all(max(shorter) <= min(longer) for shorter, longer in pairwise(sorted(batches)))
+    assert batches != sorted(batches), "the batches come in the order of their length"
+
+
+def test_the_vector_instructions_are_said(script: Callable[[str], Any], tmp_path: Path) -> None:
+    machine = script("machine")
+    cpuinfo = tmp_path / "cpuinfo"
+    lines = ["processor\t: {}", "model name\t: Some: CPU", "flags\t\t: fpu avx avx2 avx512f avx512_vnni"]
+    cpuinfo.write_text("\n\n".join("\n".join(lines).format(number) for number in range(2)), encoding="utf-8")
+    info = machine.processor_info(cpuinfo)
+    assert info["model name"] == "Some: CPU"
+    assert machine.vector_instructions(info["flags"]) == ["AVX2", "AVX-512", "AVX-512 VNNI"]
+    assert machine.vector_instructions("fpu avx avx2fma") == []
+    assert machine.processor_info(tmp_path / "absent") == {}
+
+
+def test_ratios_are_taken_within_a_repeat(script: Callable[[str], Any]) -> None:
+    peft = script("peft")
+
+    def side(rate: float) -> dict[str, Any]:
+        return {measure.key: rate for measure in peft.MEASURES}
+
+    repeats = [{"promptkit": side(a), "peft": side(b)} for a, b in ((10.0, 5.0), (30.0, 10.0), (40.0, 40.0))]
+    rows = {row["measure"]: row for row in peft.summarise(["promptkit", "peft"], repeats)}
+    rate = rows["training, tokens/s, compiling counted"]
+    assert rate["median"] == {"promptkit": 30.0, "peft": 10.0}
+    assert rate["ratios"]["peft"] == {"median": 2.0, "least": 1.0, "largest": 3.0}
+    assert rows["padding in training, share of positions"]["ratios"]["peft"] is None
+
+
+@pytest.mark.slow
+def test_promptkits_side_does_the_job_that_pytorch_is_given(
+    script: Callable[[str], Any], tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    job, elsewhere = tmp_path / "job", tmp_path / "elsewhere"
+    job.mkdir()
+    elsewhere.mkdir()
+    run_script("soft_prompt_job.py", str(job), json.dumps(tiny), folder=elsewhere)
+    told = json.loads((job / "job.json").read_text(encoding="utf-8"))
+    with np.load(job / "examples.npz") as arrays:
+        assert arrays["prompt"].shape[0] == told["num_virtual"]
+        assert arrays["train_labels"].mean() == 0.5
+        assert 0 < arrays["train_labels"][:20].mean() < 1, "the classes come one after the other"
+        inputs, masks = arrays["train_input_ids"], arrays["train_mask"]
+        mask_id = inputs[0, masks[0]]
+        assert (inputs[np.arange(40), masks] == mask_id).all()
+        assert (inputs == mask_id).sum() == 40
+        tokens = arrays["train_lengths"].sum() + 40 * told["num_virtual"]
+    result = json.loads(run_script("mindspore_soft.py", str(job), folder=elsewhere).splitlines()[-1])
+    assert {measure.key for measure in script("peft").MEASURES} < set(result)
+    assert result["train_tokens_per_second"] * result["train_seconds"] == pytest.approx(tokens)
+    # The first loss is the starting prompt's: a training that had gone on from there would have moved it.
+    assert result["first_loss"] == pytest.approx(starting_loss(script, job), abs=1e-5)
+    assert not list(elsewhere.iterdir())
+
+
+def starting_loss(script: Callable[[str], Any], job: Path) -> float:
+    """Return the loss of the prompt that PyTorch starts from, on its first batch, each row by itself."""
+    from promptkit.nn import tensors
+
+    soft_prompt_job = script("soft_prompt_job")
+    plan, encoded, told = soft_prompt_job.load_job(job)
+    model = soft_prompt_job.build(plan)
+    with np.load(job / "examples.npz") as arrays:
+        assert (model.virtual_vectors().asnumpy() == arrays["prompt"]).all()
+    losses = []
+    for number in told["first_batch"]:
+        one = [encoded.train[number]]
+        packer = plan.prompts[0].packer(one, None, batch_size=1, rows=soft_prompt_job.plan_rows_of(plan, one))
+        scores = model(tensors(next(iter(packer.epoch(None))).inputs)).asnumpy()[0]
+        label = plan.task.label_index(plan.task.train[number].label)
+        losses.append(np.log(np.exp(scores).sum()) - scores[label])
+    return float(np.mean(losses))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "operations"),
+    [
+        ((6, 4), (4, 3), 144),  # as they stand
+        ((6, 4), (3, 4), 144),  # the second transposed
+        ((4, 6), (4, 3), 144),  # the first transposed
+        ((5, 2, 6, 4), (5, 2, 3, 4), 1440),
+    ],
+)
+def test_operations_of_a_product_whichever_operand_is_transposed(
+    script: Callable[[str], Any], left: tuple[int, ...], right: tuple[int, ...], operations: float
+) -> None:
+    assert script("profile_step").product_operations(left, right) == operations
+
+
+def write_profile(folder: Path, shapes: str, times: str) -> None:
+    (folder / "cpu_framework_0.txt").write_text(shapes, encoding="utf-8")
+    (folder / "cpu_op_execute_timestamp_0.txt").write_text(times, encoding="utf-8")
+
+
+def test_kernels_of_one_name_are_told_apart_by_their_order(script: Callable[[str], Any], tmp_path: Path) -> None:
+    step = "MatMul;MatMul-op0;1;input_1:[8, 4];input_2:[4, 2];\nMatMul;MatMul-op0;1;input_1:[8, 2];input_2:[4, 2];\n"
+    times = "Gradients/Default/MatMul-op0;Host;20,5.0,0 40,7.0,0 \nDefault/MatMul-op0;Host;10,1.0,0 30,3.0,0 \n"
+    write_profile(tmp_path, 2 * step, times)
+    kernels = script("profile_step").read_kernels(tmp_path, 2)
+    assert [(kernel.shapes, kernel.milliseconds) for kernel in kernels] == [
+        (((8, 4), (4, 2)), 2.0),
+        (((8, 2), (4, 2)), 6.0),
+    ]
+
+
+@pytest.mark.parametrize("times", ["", "Default/Mul-op0;Host;10,1.0,0\n", "another form\n"])
+def test_a_profile_of_another_form_is_refused(script: Callable[[str], Any], tmp_path: Path, times: str) -> None:
+    write_profile(tmp_path, "MatMul;MatMul-op0;1;input_1:[8, 4];input_2:[4, 2];\n", times)
+    with pytest.raises(UserError, match="does not write what that of"):
+        script("profile_step").read_kernels(tmp_path, 1)
+
+
+@pytest.mark.slow
+def test_a_step_is_profiled_and_leaves_no_file(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    printed = run_script(
+        "profile_step.py", "--data", tiny["data"], "--model", tiny["model"], "--steps", "2", folder=folder
+    )
+    rows = {cells[1].strip(): cells for line in printed.splitlines() if len(cells := line.split("|")) > 6}
+    assert {"all products", "softmax", "clipping and AdamW", "whole step"} < set(rows)
+    assert float(rows["all products"][3]) <= float(rows["all kernels"][3])
+    assert not list(folder.iterdir())
