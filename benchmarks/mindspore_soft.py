@@ -49,8 +49,8 @@ from promptkit.data import Batcher  # noqa: E402
 set_device("CPU")
 
 import mindspore as ms  # noqa: E402
-
 from promptkit.backbones.native.loading import load_backbone  # noqa: E402
+
 from promptkit.nn import Backbone, SoftPrompt, VirtualTokens, initial_vectors  # noqa: E402
 from promptkit.prompting import Encoded, Template, Verbalizer  # noqa: E402
 from promptkit.prompting.resolved import EncodedTask, PromptTask, resolve_prompt  # noqa: E402

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from promptkit.backbones.native.config import read_config
 from safetensors import safe_open
 
 from promptkit.backbones.catalog import find_model
-from promptkit.backbones.native.config import read_config
 from promptkit.backbones.native.tokenizer import Tokenizer, load_tokenizer
 from promptkit.data import Example, Task, load_task
 from promptkit.errors import UserError

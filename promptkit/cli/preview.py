@@ -11,6 +11,7 @@ import typer
 
 from promptkit.cli.options import (
     DownloadOption,
+    EngineOption,
     MaxLengthOption,
     MirrorOption,
     ModelOption,
@@ -26,6 +27,7 @@ from promptkit.running.config import DEFAULT_MODEL, MAX_LENGTH
 if TYPE_CHECKING:
     from promptkit.prompting import Template, TokenizerFace, Verbalizer
     from promptkit.prompting.resolved import PromptTask
+    from promptkit.strategies.contract import Defaults
 
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
 _ROLES = {"field:text": "text", "field:text_b": "text_b", "mask": "mask slot", "virtual": "virtual token"}
@@ -44,13 +46,14 @@ def register(app: typer.Typer) -> None:
         model: ModelOption = DEFAULT_MODEL,
         verbalizer: VerbalizerOption = None,
         slots: SlotsOption = "same",
-        readout: ReadoutOption = "cloze",
+        readout: ReadoutOption = None,
         strategy: Annotated[
             str | None,
             typer.Option(metavar="NAME", help="Show the template as this strategy uses it, or its own ones."),
         ] = None,
         settings: SettingsOption = None,
         max_length: MaxLengthOption = MAX_LENGTH,
+        engine: EngineOption = None,
         download: DownloadOption = False,
         mirror: MirrorOption = None,
     ) -> None:
@@ -69,11 +72,15 @@ def register(app: typer.Typer) -> None:
         )
         from promptkit.data.catalog import guess_language
         from promptkit.prompting import Verbalizer, default_words
+        from promptkit.strategies.contract import Defaults
 
         language = guess_language([*config.templates, text or "", verbalizer or ""])
-        templates = _templates(config, language)
+        chosen = _strategy(config)
+        defaults = Defaults() if chosen is None else chosen.defaults
+        config = config.model_copy(update={"readout": readout or defaults.readout})
+        templates = _templates(config, chosen, defaults, language)
         words = None
-        if readout == "cloze":
+        if config.readout == "cloze":
             words = (
                 Verbalizer.parse(verbalizer)
                 if verbalizer is not None
@@ -81,28 +88,33 @@ def register(app: typer.Typer) -> None:
             )
         fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b)
         directory = _find_model(model, download, mirror)
-        tokenizer, length = _load_tokenizer(directory, max_length)
+        tokenizer, length = _load_tokenizer(directory, engine, max_length)
         for number, each in enumerate(templates):
             typer.echo("\n" if number else "", nl=False)
             _show(each, words, fields, tokenizer, config, length)
 
 
-def _templates(config: Any, language: str) -> list[Template]:
-    """Return the templates as the strategy prepares them; without any, its own for the language."""
+def _strategy(config: Any) -> Any:
+    """Return the strategy that is named, with its options, or None."""
     from promptkit.hooks import get_host
-    from promptkit.prompting import Template
-    from promptkit.strategies.contract import Defaults, parse_options
+    from promptkit.strategies.contract import parse_options
 
     if not config.strategy:
         if config.options:
             raise UserError("--set: options belong to a strategy; name one with --strategy.")
-        sources = config.templates or Defaults().templates_for(language)
-        return [Template.parse(source) for source in sources]
+        return None
     cls = get_host().strategy(config.strategy).cls
-    strategy = cls(parse_options(cls, config.options))
-    sources = config.templates or strategy.defaults.templates_for(language)
-    templates = [strategy.prepare(Template.parse(source)) for source in sources]
-    strategy.check(config.readout, templates)
+    return cls(parse_options(cls, config.options))
+
+
+def _templates(config: Any, strategy: Any, defaults: Defaults, language: str) -> list[Template]:
+    """Return the templates as the strategy prepares them; without any, its own for the language."""
+    from promptkit.prompting import Template
+
+    templates = [Template.parse(source) for source in config.templates or defaults.templates_for(language)]
+    if strategy is not None:
+        templates = [strategy.prepare(template) for template in templates]
+        strategy.check(config.readout, templates)
     return templates
 
 
@@ -118,16 +130,15 @@ def _find_model(model: str, download: bool, mirror: str | None) -> Path:
     from promptkit.backbones.catalog import find_model
     from promptkit.hooks import get_host
 
-    registry = {name: entry.locate for name, entry in get_host().models.items()}
-    return find_model(model, registry=registry, download=download, mirror=mirror)
+    return find_model(model, registry=get_host().model_finders(), download=download, mirror=mirror)
 
 
-def _load_tokenizer(directory: Path, max_length: int) -> tuple[TokenizerFace, int]:
+def _load_tokenizer(directory: Path, engine: str | None, max_length: int) -> tuple[TokenizerFace, int]:
     """Return the tokenizer and the longest row the model takes."""
-    from promptkit.backbones.engines import choose_engine
+    from promptkit.backbones.engines import describe_model
     from promptkit.hooks import get_host
 
-    files = choose_engine(directory, get_host().engine_objects()).describe(directory)
+    files = describe_model(directory, get_host().engine_objects(), engine)
     return files.tokenizer, min(max_length, files.info.max_length)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptkit.backbones.engines import choose_engine, load_backbone
+from promptkit.backbones.engines import describe_model, load_backbone
 from promptkit.errors import UserError
-from promptkit.hooks import get_host
+from promptkit.hooks import get_host, no_exit
 from promptkit.interrupts import held_interrupts
 from promptkit.strategies.contract import Strategy, parse_options
 
@@ -47,6 +47,7 @@ class OpenedPrompt:
         """
         from promptkit.prompting import Template, Verbalizer
         from promptkit.prompting.resolved import resolve_prompt
+        from promptkit.running.member import build_model, fold_model
 
         card, backbone = self.card, self.backbone
         task = resolve_prompt(
@@ -61,7 +62,8 @@ class OpenedPrompt:
             language=card["language"],
             kind=backbone.info.kind,
         )
-        return task, self.strategy.fold(self.strategy.build(backbone, task))
+        title = get_host().strategy(card["strategy"]).title
+        return task, fold_model(self.strategy, build_model(self.strategy, backbone, task, title), title)
 
     def fill(self, number: int, model: PromptedModel) -> None:
         """Load what the run learnt for a template into a model that `rebuild` returned.
@@ -77,6 +79,7 @@ class OpenedPrompt:
             raise UserError(f"'{self.path}' does not fit strategy '{self.card['strategy']}': {fault}.")
 
 
+@no_exit()
 def open_prompt(
     path: str | Path,
     *,
@@ -108,7 +111,7 @@ def open_prompt(
     wanted = model or card["model"]
     directory = find_model(
         wanted,
-        registry={name: entry.locate for name, entry in host.models.items()},
+        registry=host.model_finders(),
         download=download,
         mirror=mirror,
     )
@@ -119,7 +122,11 @@ def open_prompt(
 
 def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> Backbone:
     engines = get_host().engine_objects()
-    files = choose_engine(directory, engines, card["backbone"].get("engine")).describe(directory)
+    engine = card["backbone"]["engine"]
+    if engine is not None and engine not in engines:
+        known = ", ".join(engines) or "none"
+        raise UserError(f"'{path}' was made with engine '{engine}', which is not installed. Installed: {known}.")
+    files = describe_model(directory, engines, engine)
     wanted = card["backbone"]["fingerprint"]
     if wanted == files.old_fingerprint and card["format"] == 1:
         print(
@@ -130,6 +137,6 @@ def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> B
     elif wanted != files.fingerprint:
         raise UserError(
             f"'{path}' was made with another model than '{name}' (fingerprint {wanted}, this one has "
-            f"{files.fingerprint}: weights, config.json or tokenizer differ); give the right one with --model."
+            f"{files.fingerprint}: weights, configuration or tokenizer differ); give the right one with --model."
         )
     return load_backbone(files, engines, name)
