@@ -102,9 +102,11 @@ def open_prompt(
         raise UserError(f"run '{path}' does not exist.")
     tensors, checked_card = load_prompt(path / "prompt.safetensors" if path.is_dir() else path)
     card = checked_card.model_dump()
-    if card["format"] == 1 and any(name.endswith(".head.bias") for name in tensors) and card["readout"] == "cloze":
-        # It held the label words' biases; now a head that learns holds what is added to the model's own.
-        raise UserError(f"'{path}' holds a head of an older promptkit, which this one cannot read; run it again.")
+    if card["format"] == 1 and any(_is_of_old_model(name, card["readout"]) for name in tensors):
+        raise UserError(
+            f"'{path}' holds weights of the language model as an older promptkit named them, which this one cannot "
+            "read; run it again."
+        )
     host = get_host()
     cls = host.strategy(card["strategy"]).cls
     strategy = cls(parse_options(cls, card["options"]))
@@ -118,6 +120,12 @@ def open_prompt(
     with held_interrupts():
         set_device(device)
     return OpenedPrompt(path, card, tensors, strategy, _backbone(directory, wanted, card, path))
+
+
+def _is_of_old_model(name: str, readout: str) -> bool:
+    """Return whether a tensor of a format-1 artifact is a part of the language model, or its copied head."""
+    path = name.partition(".")[2]
+    return path.startswith("backbone.") or (path.startswith("head.") and readout == "cloze")
 
 
 def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> Backbone:

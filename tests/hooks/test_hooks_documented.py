@@ -39,10 +39,12 @@ def sample(name: str, tmp_path: Path) -> Callable[..., None]:
         def build(self, backbone: Any, task: Any) -> Any:
             raise NotImplementedError
 
+    methods = dict.fromkeys(("claims", "describe", "load"), print)
     arguments: dict[str, tuple[Any, ...]] = {
         "promptkit_register_strategies": (Thing,),
         "promptkit_register_datasets": ("thing", list),
         "promptkit_register_models": ("thing", list),
+        "promptkit_register_engines": (SimpleNamespace(name="thing", summary="A sample.", **methods),),
         "promptkit_register_metrics": ("thing", tmp_path),
     }
 
@@ -82,7 +84,7 @@ def test_the_guide_documents_no_hook_that_does_not_exist():
 
 def test_hook_names_are_found_where_they_are_declared():
     assert "promptkit_register_strategies" in HOOKS
-    assert len(HOOKS) == 5
+    assert len(HOOKS) == 6
 
 
 @pytest.mark.parametrize("file", ["promptkit_null_prompt.py", "pyproject.toml"])
