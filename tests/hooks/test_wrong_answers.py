@@ -50,7 +50,7 @@ def test_a_data_set_that_is_one_is_handed_on() -> None:
 
 @pytest.mark.parametrize("example", [("good", "p"), {"text": "good", "label": "p"}, Example(None, "p"), None])  # type: ignore
 def test_examples_that_are_none(example: Any) -> None:
-    with pytest.raises(UserError, match="data 'it', dev example 2 is no promptkit.Example with a text"):
+    with pytest.raises(UserError, match=r"data 'it', dev example 2 is no promptkit\.Example with a text"):
         Task("it", ("n", "p"), ROWS, (ROWS[0], example), ROWS)
 
 

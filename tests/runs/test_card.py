@@ -13,10 +13,10 @@ from promptkit.errors import UserError
 from promptkit.runs import load_prompt, save_artifact
 
 CARD: dict[str, Any] = {
-    "format": 1, "promptkit": "0.1.0", "strategy": "soft", "options": {"tokens": 3}, "templates": ["{text} {mask}"],
+    "format": 2, "promptkit": "0.1.0", "strategy": "soft", "options": {"tokens": 3}, "templates": ["{text} {mask}"],
     "verbalizer": "good=good; bad=bad", "readout": "cloze", "slots": "same", "labels": ["bad", "good"],
     "language": "en", "max_length": 40, "seed": 3, "clean": False, "model": "promptkit-mini",
-    "backbone": {"fingerprint": "fe", "architecture": "bert", "hidden_size": 24},
+    "backbone": {"fingerprint": "fe", "engine": "native", "architecture": "bert", "hidden_size": 24},
 }  # fmt: skip
 TENSORS = {"0.prompt.vectors": np.ones((3, 4), np.float32)}
 
@@ -39,7 +39,16 @@ def test_a_whole_one_comes_back(tmp_path: Path) -> None:
     assert np.array_equal(tensors["0.prompt.vectors"], TENSORS["0.prompt.vectors"])
 
 
-ALLOWED = [("verbalizer", None), ("clean", True), ("language", ""), ("options", {"a": [1]})]
+def test_one_of_before_engines_had_names_has_none(tmp_path: Path) -> None:
+    backbone = {"fingerprint": "fe", "architecture": "bert", "hidden_size": 24}
+    save_artifact(tmp_path / "p", TENSORS, {**CARD, "format": 1, "backbone": backbone})
+    assert load_prompt(tmp_path / "p")[1].backbone.engine is None
+
+
+ALLOWED = [
+    ("verbalizer", None), ("clean", True), ("language", ""), ("options", {"a": [1]}), ("engine", None),
+    ("engine", KeyError),
+]  # fmt: skip
 
 
 def places() -> list[tuple[str, ...]]:
@@ -81,8 +90,11 @@ def test_a_field_that_is_missing_or_of_another_type_is_named(
         ({"seed": 2**32}, ", card: seed: "),
         ({"backbone": "bert"}, ", card: backbone: "),
         ({"engine": "other"}, ", card: unknown key 'engine'"),
-        ({"format": 2, "engine": "other"}, " is a prompt artifact of format 2; this promptkit reads 1. A newer"),
-        ({"format": None}, " is a prompt artifact of format None; this promptkit reads 1."),
+        (
+            {"format": 3, "engine": "other"},
+            " is a prompt artifact of format 3; this promptkit reads 1 and 2. A newer",
+        ),
+        ({"format": None}, " is a prompt artifact of format None; this promptkit reads 1 and 2."),
         ({"format": True}, " is a prompt artifact of format True"),
         ({"format": "1"}, " is a prompt artifact of format '1'"),
     ],
