@@ -36,3 +36,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     names = sorted(known)
     listing = ", ".join(names) if names else "none"
     return UserError(f"unknown {kind} '{name}'.{did_you_mean(name, names)} Known: {listing}.")
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is in place of what was expected, for an error: `nothing`, `a list`, `an int`."""
+    if value is None:
+        return "nothing"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

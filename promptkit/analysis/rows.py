@@ -26,7 +26,8 @@ class Against:
     Attributes:
         baseline: label of the baseline's row.
         difference: test accuracy of the row less that of the baseline, as a share; its p is for this row alone.
-        p_adjusted: p after Holm's correction over all rows of the comparison that are held against a baseline.
+        p_adjusted: p after Holm's correction over all rows of the comparison that are held against a baseline and
+            learn, or do not, as this one.
         method: how p was computed, `paired bootstrap` or `exact McNemar`.
     """
 
@@ -88,6 +89,11 @@ class Row:
     def label(self) -> str:
         """What the row is called, without its shots: `soft`, `soft, tokens=20`, `majority class`."""
         return row_label(self.role, self.strategy, self.variant)
+
+    @property
+    def learns_nothing(self) -> bool:
+        """Whether neither training nor the draw could change it, as its place in the comparison says."""
+        return self.shots is None
 
     @property
     def accuracies(self) -> tuple[float, ...]:

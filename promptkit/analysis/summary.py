@@ -97,7 +97,8 @@ def summarise(comparison: StoredComparison) -> Summary:
     beats the strongest beats them all, without a correction for their number (the intersection-union test, Berger
     1982). Picking the baseline by a dev split of a few examples would choose a weak one by chance. p is from the
     paired bootstrap; if every pair compared is one run against one, from the exact McNemar test. Holm's correction
-    is over all pairs compared.
+    is over all pairs whose row learns, and apart from them over those that learn nothing: to ask an untrained model
+    in one way more does not make it less sure what a training brought.
 
     Raises:
         UserError: if a record lacks a score.
@@ -127,7 +128,11 @@ def summarise(comparison: StoredComparison) -> Summary:
 def _held_against(rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]], method: str) -> tuple[Row, ...]:
     """Return the rows with the result of their pair."""
     found = [difference(_by_seed(row), _by_seed(baseline), method) for row, baseline in pairs]
-    adjusted = holm([result.p for result in found])
+    adjusted = [0.0] * len(pairs)
+    for untrained in (False, True):
+        places = [place for place, (row, _) in enumerate(pairs) if row.learns_nothing == untrained]
+        for place, p in zip(places, holm([found[place].p for place in places]), strict=True):
+            adjusted[place] = p
     against = {
         id(row): Against(baseline.label, result, p, method)
         for (row, baseline), result, p in zip(pairs, found, adjusted, strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptkit.backbones.engines import choose_engine
+from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import Engine
 from promptkit.errors import UserError, did_you_mean, unknown
 
@@ -40,7 +40,7 @@ def list_models(registry: Registry | None = None, engines: Mapping[str, Engine] 
         if not engines:
             cards.append(ModelCard(directory.name, "", "", "no engine is installed"))
             continue
-        files = choose_engine(directory, engines).describe(directory)
+        files = describe_model(directory, engines)
         info = files.info
         shape = f"{info.layers} layers, {info.hidden_size} wide, {info.vocab_size} pieces"
         cards.append(ModelCard(directory.name, info.architecture, files.engine, shape))
@@ -68,7 +68,7 @@ def find_model(
     if re.fullmatch(r"[\w.-]+", name) and (shipped / "config.json").is_file():
         return shipped
     if name in registered:
-        return Path(registered[name]())
+        return registered[name]()
     path = Path(name).expanduser()
     if path.is_dir():
         return path

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from promptkit.backbones.face import Backbone, Engine, ModelFiles
-from promptkit.errors import UserError, unknown
+from promptkit.errors import UserError, kind_of, unknown
 
 
 def choose_engine(directory: Path, engines: Mapping[str, Engine], name: str | None = None) -> Engine:
@@ -20,7 +20,7 @@ def choose_engine(directory: Path, engines: Mapping[str, Engine], name: str | No
         name: forces an engine, whatever it claims.
 
     Raises:
-        UserError: for an unknown name, or if there is no engine at all.
+        UserError: for an unknown name, if there is no engine at all, or one fails when it is asked.
     """
     if name is not None:
         if name not in engines:
@@ -28,7 +28,33 @@ def choose_engine(directory: Path, engines: Mapping[str, Engine], name: str | No
         return engines[name]
     if not engines:
         raise UserError("no engine is installed; a plugin brings one through promptkit_register_engines.")
-    return next((engine for engine in engines.values() if engine.claims(directory)), next(iter(engines.values())))
+    return next((engine for engine in engines.values() if _claims(engine, directory)), next(iter(engines.values())))
+
+
+def _claims(engine: Engine, directory: Path) -> bool:
+    try:
+        return bool(engine.claims(directory))
+    except Exception as error:
+        # Taken for a no, it would let another engine load what may be this one's.
+        raise UserError(
+            f"engine '{engine.name}' cannot tell whether it takes '{directory}' ({type(error).__name__}: {error}); "
+            "name an engine with --engine."
+        ) from error
+
+
+def describe_model(directory: Path, engines: Mapping[str, Engine], name: str | None = None) -> ModelFiles:
+    """Return what is known of a checkpoint before it is loaded; see `choose_engine` for the arguments.
+
+    Raises:
+        UserError: as `choose_engine`; for what the engine refuses, or if it breaks its contract.
+    """
+    engine = choose_engine(directory, engines, name)
+    files = engine.describe(directory)
+    if not isinstance(files, ModelFiles):
+        raise UserError(f"engine '{engine.name}' describes '{directory}' by {kind_of(files)}, not by ModelFiles.")
+    if files.engine != engine.name:
+        raise UserError(f"engine '{engine.name}' says that engine '{files.engine}' described '{directory}'.")
+    return files
 
 
 def load_backbone(files: ModelFiles, engines: Mapping[str, Engine], source: str) -> Backbone:
@@ -40,6 +66,14 @@ def load_backbone(files: ModelFiles, engines: Mapping[str, Engine], source: str)
         source: what tables and errors call the model.
 
     Raises:
-        UserError: if the engine is not installed any more, or the weights cannot be loaded.
+        UserError: if the engine is not installed any more, the weights cannot be loaded, or the engine breaks its
+            contract: what it loads is no backbone, or learns.
     """
-    return choose_engine(files.directory, engines, files.engine).load(files, source)
+    from mindspore import nn
+
+    backbone = choose_engine(files.directory, engines, files.engine).load(files, source)
+    if not (isinstance(backbone, nn.Cell) and isinstance(backbone, Backbone)):
+        raise UserError(f"engine '{files.engine}' loads '{source}' as {kind_of(backbone)}, not as a Backbone.")
+    if backbone.trainable_params():  # type: ignore[attr-defined]  # it is a cell as well
+        raise UserError(f"engine '{files.engine}' loads '{source}' with weights that learn; they shall be frozen.")
+    return backbone

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
         from promptkit.data import list_datasets
         from promptkit.hooks import get_host
 
-        cards = list_datasets({name: entry.load for name, entry in get_host().datasets.items()})
+        cards = list_datasets(get_host().dataset_readers())
         if as_json:
             plain = [{**vars(card), "sizes": dict(card.sizes)} for card in cards]
             typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))

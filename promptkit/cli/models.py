@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         from promptkit.hooks import get_host
 
         host = get_host()
-        cards = list_models({name: entry.locate for name, entry in host.models.items()}, host.engine_objects())
+        cards = list_models(host.model_finders(), host.engine_objects())
         if as_json:
             typer.echo(json.dumps([asdict(card) for card in cards], indent=2, ensure_ascii=False))
             return

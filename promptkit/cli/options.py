@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -27,7 +27,7 @@ TemplateOption = Annotated[list[str] | None, option("templates")]
 DeviceOption = Annotated[str, option("device")]
 DownloadOption = Annotated[bool, option("download")]
 MirrorOption = Annotated[str | None, option("mirror")]
-ReadoutOption = Annotated[str, option("readout")]
+ReadoutOption = Annotated[str | None, option("readout")]
 SlotsOption = Annotated[str, option("slots")]
 VerbalizerOption = Annotated[str | None, option("verbalizer")]
 SettingsOption = Annotated[list[str] | None, option("options")]
@@ -88,8 +88,9 @@ def _parameter(name: str, unset: bool) -> inspect.Parameter:
         kind, default = list[str] | None, None
     elif setting.word:
         kind, default = str, setting.word
-    elif get_origin(kind) is Literal:
-        kind = str
+    elif any(get_origin(each) is Literal for each in (kind, *get_args(kind))):
+        # The choices are checked by `RunConfig`, which says what is near.
+        kind = str if default is not None else str | None
     if unset and kind is not bool:
         shown.help += "" if default is None else f" [{default}]"
         kind, default = kind | None, None

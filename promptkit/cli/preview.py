@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from promptkit.backbones.face import ModelFiles, Tokenizer
     from promptkit.prompting import Template, Verbalizer
     from promptkit.prompting.resolved import PromptTask
+    from promptkit.strategies.contract import Defaults
 
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
 _ROLES = {"field:text": "text", "field:text_b": "text_b", "mask": "mask slot", "virtual": "virtual token"}
@@ -45,7 +46,7 @@ def register(app: typer.Typer) -> None:
         model: ModelOption = DEFAULT_MODEL,
         verbalizer: VerbalizerOption = None,
         slots: SlotsOption = "same",
-        readout: ReadoutOption = "cloze",
+        readout: ReadoutOption = None,
         strategy: Annotated[
             str | None,
             typer.Option(metavar="NAME", help="Show the template as this strategy uses it, or its own ones."),
@@ -75,11 +76,15 @@ def register(app: typer.Typer) -> None:
         )
         from promptkit.data.catalog import guess_language
         from promptkit.prompting import Verbalizer, default_words
+        from promptkit.strategies.contract import Defaults
 
         language = guess_language([*config.templates, text or "", verbalizer or ""])
-        templates = _templates(config, language)
+        chosen = _strategy(config)
+        defaults = Defaults() if chosen is None else chosen.defaults
+        config = config.model_copy(update={"readout": readout or defaults.readout})
+        templates = _templates(config, chosen, defaults, language)
         words = None
-        if readout == "cloze":
+        if config.readout == "cloze":
             words = (
                 Verbalizer.parse(verbalizer)
                 if verbalizer is not None
@@ -94,22 +99,27 @@ def register(app: typer.Typer) -> None:
             _show(each, words, fields, files, config)
 
 
-def _templates(config: Any, language: str) -> list[Template]:
-    """Return the templates as the strategy prepares them; without any, its own for the language."""
+def _strategy(config: Any) -> Any:
+    """Return the strategy that is named, with its options, or None."""
     from promptkit.hooks import get_host
-    from promptkit.prompting import Template
-    from promptkit.strategies.contract import Defaults, parse_options
+    from promptkit.strategies.contract import parse_options
 
     if not config.strategy:
         if config.options:
             raise UserError("--set: options belong to a strategy; name one with --strategy.")
-        sources = config.templates or Defaults().templates_for(language)
-        return [Template.parse(source) for source in sources]
+        return None
     cls = get_host().strategy(config.strategy).cls
-    strategy = cls(parse_options(cls, config.options))
-    sources = config.templates or strategy.defaults.templates_for(language)
-    templates = [strategy.prepare(Template.parse(source)) for source in sources]
-    strategy.check(config.readout, templates)
+    return cls(parse_options(cls, config.options))
+
+
+def _templates(config: Any, strategy: Any, defaults: Defaults, language: str) -> list[Template]:
+    """Return the templates as the strategy prepares them; without any, its own for the language."""
+    from promptkit.prompting import Template
+
+    templates = [Template.parse(source) for source in config.templates or defaults.templates_for(language)]
+    if strategy is not None:
+        templates = [strategy.prepare(template) for template in templates]
+        strategy.check(config.readout, templates)
     return templates
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -65,8 +66,8 @@ class Baseline:
             seed=self.config.seed,
             settings=fitted.settings,
             task=task_info(task),
-            dev=scores(self.config, task, "dev", np.asarray(fitted.dev)),
-            test=scores(self.config, task, "test", np.asarray(fitted.test)),
+            dev=scores(self.config, task, "dev", np.asarray(fitted.dev), self._warn),
+            test=scores(self.config, task, "test", np.asarray(fitted.test), self._warn),
             parameters=LearntParameters(head=fitted.parameters),
             cost=Cost(
                 artifact_bytes=0,
@@ -79,6 +80,9 @@ class Baseline:
             ),
         )
         return record, truth, fitted.test
+
+    def _warn(self, message: str) -> None:
+        print(f"warning: baseline {self.place.strategy}: {message}", file=sys.stderr)
 
 
 def plan_baselines(experiment: Experiment, inputs: Inputs) -> Iterator[Baseline]:

@@ -65,6 +65,8 @@ class Task:
         known = set(self.labels)
         for split in SPLITS:
             for row, example in enumerate(self.split(split), 1):
+                if not isinstance(example, Example) or not isinstance(example.text, str):
+                    raise UserError(f"data '{self.name}', {split} example {row} is no promptkit.Example with a text.")
                 if example.label not in known:
                     raise UserError(
                         f"data '{self.name}', {split} example {row}: {unknown('label', example.label, known)}"

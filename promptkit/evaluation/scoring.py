@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def compute(
     references: Sequence[int],
     labels: Sequence[str],
     registry: Mapping[str, Path] | None = None,
-) -> dict[str, float]:
+    warn: Callable[[str], None] | None = None,
+) -> dict[str, float | None]:
     """Compute metrics of predicted classes.
 
     Args:
@@ -53,13 +54,16 @@ def compute(
         references: true class indices, (N,).
         labels: class names, (C,). A metric that is defined on strings gets these instead of the indices.
         registry: further metrics, name -> path of a metric module (those that plugins register).
+        warn: is told, in one line, of a metric that fails or gives no finite number; its value is then None. Without
+            it that is an error.
 
     Returns:
         Value name -> value, in the order of `names`. A value name that is already there, or stands for something
         else in a record (`n`, `majority`), is written `METRIC_VALUE`, and numbered if that is there too.
 
     Raises:
-        UserError: for an unknown metric, one that is for other classes, fails or gives something else than numbers.
+        UserError: without `warn`, for an unknown metric, one that is for other classes, fails or gives something else
+            than finite numbers.
         ValueError: for no examples, unequal lengths, or an index that is no class.
     """
     predicted, true = [int(index) for index in predictions], [int(index) for index in references]
@@ -67,15 +71,37 @@ def compute(
         raise ValueError(f"cannot score {len(predicted)} predictions against {len(true)} references")
     if not all(0 <= index < len(labels) for index in (*predicted, *true)):
         raise ValueError(f"class indices must lie between 0 and {len(labels) - 1}")
-    values: dict[str, float] = {}
+    values: dict[str, float | None] = {}
     for name in dict.fromkeys(names):
+        numbers, fault = _measure(name, predicted, true, labels, registry)
+        if fault is not None:
+            if warn is None:
+                raise fault
+            warn(f"{str(fault).rstrip('.')}; its value is missing")
+        for key, value in numbers.items():
+            values[_free(key, _short(name), values)] = value
+    return values
+
+
+def _measure(
+    name: str,
+    predicted: list[int],
+    true: list[int],
+    labels: Sequence[str],
+    registry: Mapping[str, Path] | None,
+) -> tuple[dict[str, float | None], UserError | None]:
+    """Return a metric's values, None for what it could not give, and what went wrong, if anything did."""
+    try:
         metric = check_metric(name, labels, registry)
         columns: tuple[list[Any], list[Any]] = (predicted, true)
         if _takes_strings(metric):
             columns = ([labels[index] for index in predicted], [labels[index] for index in true])
-        for key, value in _numbers(name, metric, *columns).items():
-            values[_free(key, _short(name), values)] = value
-    return values
+        numbers = _numbers(name, metric, *columns)
+    except UserError as error:
+        return {_short(name): None}, error
+    odd = next(((key, value) for key, value in numbers.items() if not math.isfinite(value)), None)
+    fault = UserError(f"metric '{name}' gave {odd[1]} for '{odd[0]}'") if odd else None
+    return {key: value if math.isfinite(value) else None for key, value in numbers.items()}, fault
 
 
 def check_metric(name: str, labels: Sequence[str], registry: Mapping[str, Path] | None = None) -> Any:
@@ -164,16 +190,12 @@ def _takes_strings(metric: Any) -> bool:
 def _numbers(name: str, metric: Any, predictions: list[Any], references: list[Any]) -> dict[str, float]:
     try:
         result = metric.compute(predictions=predictions, references=references)
-        numbers = {str(key): float(value) for key, value in result.items()}
+        return {str(key): float(value) for key, value in result.items()}
     except (Exception, SystemExit) as error:
         raise UserError(f"metric '{name}' failed: {_said(error)}") from error
-    for key, value in numbers.items():
-        if not math.isfinite(value):
-            raise UserError(f"metric '{name}' gave {value} for '{key}'")
-    return numbers
 
 
-def _free(key: str, metric: str, taken: Mapping[str, float]) -> str:
+def _free(key: str, metric: str, taken: Mapping[str, float | None]) -> str:
     """Return the name a value goes by: its own, else one with the metric's, else a numbered one."""
     long = f"{metric}_{key}"
     names = itertools.chain((key, long), (f"{long}_{number}" for number in itertools.count(2)))
@@ -185,4 +207,4 @@ def _short(name: str) -> str:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

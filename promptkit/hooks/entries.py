@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from promptkit.backbones.face import Engine
+from promptkit.errors import UserError, kind_of
 from promptkit.strategies.contract import Strategy, check_class
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ RESERVED: dict[str, frozenset[str]] = {
     "model": frozenset({"promptkit-mini"}),
     "metric": frozenset({"accuracy", "f1", "f1_macro", "f1_positive"}),
 }
+_ENGINE_METHODS = ("claims", "describe", "load")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -68,19 +72,54 @@ class StrategyEntry(Entry):
 
     cls: type[Strategy]
 
+    @property
+    def title(self) -> str:
+        """How errors name it and where it comes from."""
+        return f"strategy '{self.name}' ({self.origin})"
+
 
 @dataclass(frozen=True)
 class DatasetEntry(Entry):
-    """A data set; `load` reads it."""
+    """A data set; `load` is the plugin's function, `read` what it gives once that is checked."""
 
     load: Callable[[], Task]
+
+    def read(self) -> Task:
+        """Return the data set.
+
+        Raises:
+            UserError: if the function gives something else.
+        """
+        from promptkit.data.task import SPLITS, Task
+
+        task = self.load()
+        if not isinstance(task, Task):
+            raise UserError(f"data set '{self.name}' ({self.origin}) gives {kind_of(task)}, not a promptkit.Task.")
+        for split in SPLITS:
+            if not task.split(split):
+                raise UserError(f"data set '{self.name}' ({self.origin}) has no {split} examples.")
+        return task
 
 
 @dataclass(frozen=True)
 class ModelEntry(Entry):
-    """A language model; `locate` returns its checkpoint directory."""
+    """A language model; `locate` is the plugin's function, `find` the directory it gives once that is checked."""
 
     locate: Callable[[], Path]
+
+    def find(self) -> Path:
+        """Return the checkpoint directory.
+
+        Raises:
+            UserError: if the function gives something else, or there is no such directory.
+        """
+        place = self.locate()
+        who = f"model '{self.name}' ({self.origin})"
+        if not isinstance(place, str | os.PathLike):
+            raise UserError(f"{who} gives {kind_of(place)}, not the path of a directory.")
+        if not os.path.isdir(place):
+            raise UserError(f"{who} lies in '{os.fsdecode(place)}', which is no directory.")
+        return Path(os.fsdecode(place))
 
 
 @dataclass(frozen=True)
@@ -166,9 +205,15 @@ class Offer:
 
     def engine(self, engine: Engine) -> None:
         """Register an engine under its own name."""
-        if not isinstance(engine, Engine):
-            raise self._refuse(f"{engine!r} is no engine: it lacks one of name, summary, claims, describe, load")
+        if inspect.isclass(engine):
+            raise self._refuse(f"{engine.__name__} is a class; register an engine, that is {engine.__name__}()")
+        missing = [name for name in _ENGINE_METHODS if not callable(getattr(engine, name, None))]
+        if missing or not isinstance(engine, Engine):
+            lacks = ", ".join(missing) or "name or summary"
+            raise self._refuse(f"{engine!r} is no engine: it lacks {lacks}")
         self._check_name("engine", engine.name)
+        if not isinstance(engine.summary, str) or not engine.summary.strip():
+            raise self._refuse(f"engine '{engine.name}' has no summary")
         entry = EngineEntry(engine.name, self.origin, engine)
         self._add("engine", self.offered.engines, self._taken.engines, entry)
 

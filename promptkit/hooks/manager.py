@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import typer
 
     from promptkit.backbones.face import Engine
+    from promptkit.data import Task
 
 GROUP = "promptkit"
 NO_PLUGINS = "PROMPTKIT_NO_PLUGINS"
@@ -126,6 +128,18 @@ class PluginHost:
         """Engines by name, in the order in which they are asked whether they claim a checkpoint."""
         return MappingProxyType(self._registered.engines)
 
+    def dataset_readers(self) -> dict[str, Callable[[], Task]]:
+        """Return the functions that read the data sets, by name; what they give is checked."""
+        return {name: entry.read for name, entry in self.datasets.items()}
+
+    def model_finders(self) -> dict[str, Callable[[], Path]]:
+        """Return the functions that find the models' directories, by name; what they give is checked."""
+        return {name: entry.find for name, entry in self.models.items()}
+
+    def metric_paths(self) -> dict[str, Path]:
+        """Return the metric modules, by name."""
+        return {name: entry.path for name, entry in self.metrics.items()}
+
     def engine_objects(self) -> dict[str, Engine]:
         """Return the engines themselves, in the same order."""
         return {name: entry.engine for name, entry in self.engines.items()}
@@ -175,6 +189,7 @@ class PluginHost:
         yield from ((entry.cls.__module__, entry.origin) for entry in registered.strategies.values())
         yield from ((entry.load.__module__, entry.origin) for entry in registered.datasets.values())
         yield from ((entry.locate.__module__, entry.origin) for entry in registered.models.values())
+        yield from ((type(entry.engine).__module__, entry.origin) for entry in registered.engines.values())
 
     def _admit(self, candidate: Candidate) -> None:
         manager = pluggy.PluginManager(spec.PROJECT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from promptkit.analysis.against import MCNEMAR
 from promptkit.analysis.cautions import FEW_SEEDS, few_seeds, single_seeds, small_dev_splits
@@ -29,8 +29,7 @@ def shots_text(shots: Shots) -> str:
 
 def method_text(summary: Summary) -> str:
     """Return what rows are compared with and how p was computed, in full sentences."""
-    compared = len(summary.compared)
-    if not compared:
+    if not summary.compared:
         return "No row is compared with a baseline."
     names = "; ".join(
         f"{at_shots(shots)} {baseline.label}, {'the only one' if baseline.of == 1 else f'of {baseline.of}'}"
@@ -38,13 +37,23 @@ def method_text(summary: Summary) -> str:
     )
     resampled = "test examples" if summary.method == MCNEMAR else "test examples and seeds"
     p = "p by exact McNemar tests" if summary.method == MCNEMAR else "p from the same"
-    rows = "row" if compared == 1 else "rows"
     return (
         "Each row is compared with the strongest on test of the baselines with the same shots and those that learn "
         f"nothing: {names}. Who beats the strongest beats them all. Differences are in test accuracy, in points, "
         f"with the 95 % interval of a paired bootstrap over {resampled}, {RESAMPLES:,} resamples, each for its own "
-        f"row; {p}, after Holm over the {compared} {rows} compared."
+        f"row; {p}, after Holm over {_families(summary.compared)}."
     )
+
+
+def _families(rows: Sequence[Row]) -> str:
+    """Return which rows p is corrected over."""
+    untrained = sum(row.learns_nothing for row in rows)
+    if untrained in (0, len(rows)):
+        return f"the {len(rows)} {'row' if len(rows) == 1 else 'rows'} compared"
+    trained = len(rows) - untrained
+    learn, them = ("row that learns", "it") if trained == 1 else ("rows that learn", "them")
+    do = "learns" if untrained == 1 else "learn"
+    return f"the {trained} {learn}, and apart from {them} the {untrained} that {do} nothing"
 
 
 def time_text(rows: Iterable[Row]) -> str:

@@ -68,9 +68,12 @@ class RunConfig(BaseModel):
         Setting(help="Label words: 'label=word,word; label=word'.", metavar="V", page="templates.md"),
     ] = None
     readout: Annotated[
-        Literal["cloze", "head"],
-        Setting(help="Read label words at the mask, or a linear head.", metavar="cloze|head", page="templates.md"),
-    ] = "cloze"
+        Literal["cloze", "head"] | None,
+        Setting(
+            help="Read label words at the mask (cloze), or a linear head; as the strategy has it.",
+            metavar="cloze|head", page="templates.md",
+        ),
+    ] = None  # fmt: skip
     slots: Annotated[
         Literal["same", "first", "mean"],
         Setting(help="Rule for label words of several pieces.", metavar="same|first|mean", page="templates.md"),
@@ -226,4 +229,5 @@ def make_config(**values: Any) -> RunConfig:
 
 def _choices(name: str) -> tuple[str, ...]:
     field = RunConfig.model_fields.get(name)
-    return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
+    kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+    return next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from promptkit.data import Example, Rows, Task, plan_rows
-from promptkit.errors import UserError
+from promptkit.errors import UserError, kind_of
 from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
@@ -106,23 +106,17 @@ def run_member(
     """
     before = weights_digest(backbone)
     drawn = prompt.rng.bit_generator.state
-    model = strategy.build(backbone, prompt)
-    if not isinstance(model, PromptedModel):
-        raise UserError(f"{manner.plugin}: build returned {type(model).__name__}, not a promptkit.nn.PromptedModel.")
+    model = build_model(strategy, backbone, prompt, manner.plugin)
     learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
-    _check_dependence(
-        manner,
-        "" if not learns else "examples" if model.fits else "training",
-        drew=prompt.rng.bit_generator.state != drawn,
-    )
+    learns_from = "" if not learns else "examples" if model.fits else "training"
+    _check_dependence(manner, learns_from, drew=prompt.rng.bit_generator.state != drawn)
     objective = Classification(len(task.labels), manner.plugin)
     executor = Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
     work = _Work(executor, objective, prompt, task, encoded, manner, shuffle, label, checkpoint, backbone.info)
     parameters = count_parameters(model)
     result = work.with_features(fits=model.fits) if learns and model.fixed_features else work.whole(learns)
-    kept = strategy.fold(model)
-    if not isinstance(kept, PromptedModel):
-        raise UserError(f"{manner.plugin}: fold returned {type(kept).__name__}, not a promptkit.nn.PromptedModel.")
+    kept = fold_model(strategy, model, manner.plugin)
+    _check_dependence(manner, learns_from, drew=prompt.rng.bit_generator.state != drawn)
     if not result.scored:
         work.score(kept, result)
     for scores in (result.dev, result.test):
@@ -144,6 +138,34 @@ def run_member(
         positions=work.positions,
         mode=work.executor.mode,
     )
+
+
+def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plugin: str) -> PromptedModel:
+    """Return the model that a strategy builds.
+
+    Raises:
+        UserError: if it is no prompted model, or the backbone that others share is to learn.
+    """
+    model = strategy.build(backbone, prompt)
+    if not isinstance(model, PromptedModel):
+        raise UserError(f"{plugin}: build returned {kind_of(model)}, not a promptkit.nn.PromptedModel.")
+    if backbone.trainable_params():  # type: ignore[attr-defined]  # every backbone is a cell
+        raise UserError(
+            f"{plugin}: build lets the frozen backbone learn; backbone.trainable('all') returns a copy that may."
+        )
+    return model
+
+
+def fold_model(strategy: Strategy, model: PromptedModel, plugin: str) -> PromptedModel:
+    """Return the model that a strategy keeps.
+
+    Raises:
+        UserError: if it is no prompted model.
+    """
+    kept = strategy.fold(model)
+    if not isinstance(kept, PromptedModel):
+        raise UserError(f"{plugin}: fold returned {kind_of(kept)}, not a promptkit.nn.PromptedModel.")
+    return kept
 
 
 def weights_digest(backbone: Backbone) -> int:
@@ -220,7 +242,7 @@ class _Work:
         dev = self._source(self._task.dev, self._encoded.dev, self._rows)
         if learns:
             # Before any training: what is wrong with the scores must not be found only after it.
-            self._objective.check(self.executor.scores(dev))
+            self._objective.check(self.executor.scores(self._first()))
             lengths = [len(each.token_ids) for each in self._encoded.train]
             rows = plan_rows(lengths, self._manner.batch_size, self._info)
             source = self._source(self._task.train, self._encoded.train, rows)
@@ -230,6 +252,9 @@ class _Work:
     def with_features(self, *, fits: bool) -> _Outcome:
         """Train on features computed once, or fit to them, and score from them."""
         task, encoded, executor = self._task, self._encoded, self.executor
+        batch_size = self._manner.batch_size
+        first = FeatureSource(executor.features(self._first()), self._indices(task.dev[:batch_size]), batch_size)
+        self._objective.check(executor.scores_of_features(first))
         started = time.perf_counter()
         train_features = executor.features(self._source(task.train, encoded.train, self._rows))
         spent = time.perf_counter() - started
@@ -237,15 +262,10 @@ class _Work:
         dev_features = executor.features(self._source(task.dev, encoded.dev, self._rows))
         test_features = executor.features(self._source(task.test, encoded.test, self._rows))
         seconds = time.perf_counter() - started
-        batch_size = self._manner.batch_size
         source = FeatureSource(train_features, self._indices(task.train), min(batch_size, len(task.train)))
         dev = FeatureSource(dev_features, self._indices(task.dev), batch_size)
         test = FeatureSource(test_features, self._indices(task.test), batch_size)
-        if fits:
-            training = self._fit(train_features, dev_features)
-        else:
-            self._objective.check(executor.scores_of_features(dev))
-            training = self._train(source, dev, "features")
+        training = self._fit(train_features, dev_features) if fits else self._train(source, dev, "features")
         training.seconds += spent
         started = time.perf_counter()
         dev_scores, test_scores = executor.scores_of_features(dev), executor.scores_of_features(test)
@@ -275,6 +295,11 @@ class _Work:
             for n, each in enumerate(tried, 1)
         ]
         return TrainingResult(history, 0, time.perf_counter() - started, len(labels))
+
+    def _first(self) -> PackedSource:
+        """Return the first batch of dev: enough to see what scores are like."""
+        size = self._manner.batch_size
+        return self._source(self._task.dev[:size], self._encoded.dev[:size], self._rows)
 
     def _train(self, source: Any, dev: Any, kind: Any) -> TrainingResult:
         return train(

@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from promptkit.backbones.catalog import find_model
-from promptkit.backbones.engines import choose_engine
+from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task, draw_shots, load_task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.prompting import Template, Verbalizer, default_words
+from promptkit.prompting import Readout, Template, Verbalizer, default_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.config import RunConfig
-from promptkit.strategies.contract import Strategy, parse_options
+from promptkit.runs.record import RunOptions
+from promptkit.strategies.contract import Strategy, check_declared, parse_options
 from promptkit.version import __version__
 
 _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
@@ -46,7 +48,7 @@ class Inputs:
                 label_column=config.label_column,
                 encoding=config.encoding,
                 clean=config.clean,
-                registry={name: entry.load for name, entry in get_host().datasets.items()},
+                registry=get_host().dataset_readers(),
             )
         draw = (*source, config.shots, config.seed if config.shots is not None else 0)
         if draw not in self._draws:
@@ -57,10 +59,11 @@ class Inputs:
         """Return the model of a run."""
         source = (config.model, config.engine, config.download, config.mirror)
         if source not in self._models:
-            registry = {name: entry.locate for name, entry in get_host().models.items()}
-            found = find_model(config.model, registry=registry, download=config.download, mirror=config.mirror)
-            engine = choose_engine(found, get_host().engine_objects(), config.engine)
-            self._models[source] = engine.describe(found)
+            host = get_host()
+            found = find_model(
+                config.model, registry=host.model_finders(), download=config.download, mirror=config.mirror
+            )
+            self._models[source] = describe_model(found, host.engine_objects(), config.engine)
         return self._models[source]
 
 
@@ -70,30 +73,27 @@ class Plan:
 
     Attributes:
         config: what was asked for.
+        settings: the same with every default filled in: templates as they are used, label words, readout, training.
+            It is what the record and the artifact's card hold.
         strategy: with its options.
         task: the data after drawing shots.
         model: the checkpoint's files.
         verbalizer: given, or the default for the labels; None with the head readout.
         prompts: one for each template.
         contexts: for each template the demonstrations beside every text.
-        epochs, lr, weight_decay, patience, batch_size: of the training.
         plugin: how errors name the strategy and where it comes from.
         strategy_version: of the distribution that brings the strategy.
         warnings: in the order they came up.
     """
 
     config: RunConfig
+    settings: RunOptions
     strategy: Strategy
     task: Task
     model: ModelFiles
     verbalizer: Verbalizer | None
     prompts: list[PromptTask]
     contexts: list[tuple[Example, ...]]
-    epochs: int
-    lr: float
-    weight_decay: float
-    patience: int
-    batch_size: int
     plugin: str
     strategy_version: str
     warnings: list[str] = field(default_factory=list)
@@ -105,9 +105,19 @@ class Plan:
 
     @property
     def depends_on(self) -> frozenset[str]:
-        """What the numbers depend on, see `Strategy.depends_on`; a linear readout starts from random weights."""
-        drawn = {"seed"} if self.config.readout == "head" else set()
-        return self.strategy.depends_on | drawn
+        """What the numbers depend on: what the strategy declares, as far as this run makes use of it.
+
+        A linear readout starts from random weights. Without an epoch there is no training, and without that the
+        examples are seen by none but a strategy that asks for them in `context`.
+        """
+        named = set(self.strategy.depends_on)
+        if self.settings.readout == "head":
+            named.add("seed")
+        if not self.settings.epochs and "training" in named:
+            named.discard("training")
+            if type(self.strategy).context is Strategy.context:
+                named.discard("examples")
+        return frozenset(named)
 
     @property
     def stem(self) -> str:
@@ -122,18 +132,18 @@ class Plan:
         Over what the numbers depend on: versions, every setting with its default filled in, the texts and
         labels of the draw, the model's weights. Not over paths: the same data elsewhere is the same run.
         """
-        config = self.config
-        training = [self.epochs, self.lr, self.weight_decay, self.patience, self.batch_size]
+        chosen = self.settings
+        training = [chosen.epochs, chosen.lr, chosen.weight_decay, chosen.patience, chosen.batch_size]
         parts = {
             "promptkit": __version__,
             "strategy": [self.strategy.name, self.strategy_version, self.strategy.options.model_dump(mode="json")],
-            "templates": [str(template) for template in self.templates],
-            "verbalizer": None if self.verbalizer is None else str(self.verbalizer),
+            "templates": list(chosen.templates),
+            "verbalizer": chosen.verbalizer,
             # The batch size stays: it may change the last digits of a prediction.
-            "training": training if "training" in self.depends_on else [self.batch_size],
-            "config": [config.readout, config.slots, config.shots, config.seed, config.max_length, config.clean],
-            "metrics": list(config.metrics),
-            "device": [config.device, config.mode],
+            "training": training if "training" in self.depends_on else [chosen.batch_size],
+            "config": [chosen.readout, chosen.slots, chosen.shots, chosen.seed, chosen.max_length, chosen.clean],
+            "metrics": list(chosen.metrics),
+            "device": [chosen.device, chosen.mode],
             "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
             "model": [self.model.engine, self.model.fingerprint],
         }
@@ -184,40 +194,54 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
     inputs = inputs or Inputs()
     entry = get_host().strategy(config.strategy)
     strategy = entry.cls(parse_options(entry.cls, config.options))
+    if fault := check_declared(strategy):
+        raise UserError(f"{entry.title}: {fault}.")
     task = inputs.task(config)
     check_metrics(config, task)
+    readout = config.readout or strategy.defaults.readout
     sources = config.templates or strategy.defaults.templates_for(task.language)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
-    strategy.check(config.readout, templates)
+    strategy.check(readout, templates)
     model = inputs.model(config)
     verbalizer = None
-    if config.readout == "cloze":
+    if readout == "cloze":
         given = config.verbalizer
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
     contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
-    prompts = [
-        _resolve(config, task, template, number, verbalizer, model, contexts[number])
-        for number, template in enumerate(templates)
-    ]
-    defaults = strategy.defaults
-    batch_size = config.batch_size or defaults.batch_size
-    epochs = defaults.epochs_for(len(task.train), batch_size) if config.epochs is None else config.epochs
     return Plan(
         config=config,
+        settings=_settle(config, strategy, templates, verbalizer, len(task.train)),
         strategy=strategy,
         task=task,
         model=model,
         verbalizer=verbalizer,
-        prompts=prompts,
+        prompts=[
+            _resolve(config, readout, task, template, number, verbalizer, model, contexts[number])
+            for number, template in enumerate(templates)
+        ],
         contexts=contexts,
-        epochs=epochs,
-        lr=defaults.lr if config.lr is None else config.lr,
-        weight_decay=defaults.weight_decay if config.weight_decay is None else config.weight_decay,
-        patience=defaults.patience if config.patience is None else config.patience,
-        batch_size=batch_size,
-        plugin=f"strategy '{entry.name}' ({entry.origin})",
+        plugin=entry.title,
         strategy_version=entry.version,
     )
+
+
+def _settle(
+    config: RunConfig, strategy: Strategy, templates: Sequence[Template], verbalizer: Verbalizer | None, examples: int
+) -> RunOptions:
+    """Return the settings with what the strategy says put where the user said nothing; `examples` are of train."""
+    defaults = strategy.defaults
+    chosen = {name: getattr(config, name) for name in RunOptions.model_fields if name in RunConfig.model_fields}
+    for name in ("readout", "lr", "batch_size", "weight_decay", "patience"):
+        if chosen[name] is None:
+            chosen[name] = getattr(defaults, name)
+    if config.epochs is None:
+        chosen["epochs"] = defaults.epochs_for(examples, chosen["batch_size"])
+    chosen |= {
+        "templates": [str(template) for template in templates],
+        "verbalizer": None if verbalizer is None else str(verbalizer),
+        "strategy_options": strategy.options.model_dump(mode="json"),
+    }
+    return RunOptions(**chosen)
 
 
 def check_metrics(config: RunConfig, task: Task) -> None:
@@ -225,9 +249,8 @@ def check_metrics(config: RunConfig, task: Task) -> None:
     if config.metrics:
         from promptkit.evaluation import check_metric
 
-        registry = {name: entry.path for name, entry in get_host().metrics.items()}
         for name in config.metrics:
-            check_metric(name, task.labels, registry)
+            check_metric(name, task.labels, get_host().metric_paths())
 
 
 def _context(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Example, ...]:
@@ -243,6 +266,7 @@ def _context(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Ex
 
 def _resolve(
     config: RunConfig,
+    readout: Readout,
     task: Task,
     template: Template,
     number: int,
@@ -256,7 +280,7 @@ def _resolve(
             verbalizer,
             labels=task.labels,
             tokenizer=model.tokenizer,
-            readout=config.readout,
+            readout=readout,
             slots=config.slots,
             max_length=min(config.max_length, model.info.max_length),
             rng=np.random.default_rng([config.seed, 1, number]),

@@ -11,6 +11,7 @@ import numpy as np
 
 from promptkit.errors import UserError
 from promptkit.evaluation.probabilities import mean_log_softmax
+from promptkit.hooks import no_exit
 from promptkit.running.restore import open_prompt
 
 if TYPE_CHECKING:
@@ -43,16 +44,18 @@ class Predictor:
         self.labels: tuple[str, ...] = tuple(card["labels"])
         self.members = tuple(members)
 
+    @no_exit()
     def predict(self, texts: Sequence[str | Mapping[str, str]], *, batch_size: int = 32) -> list[Prediction]:
         """Return a prediction for each text.
 
         Args:
             texts: plain texts, or mappings with `text` and `text_b`.
             batch_size: texts at a time.
+
+        Raises:
+            UserError: for a single text in place of a sequence.
         """
-        if isinstance(texts, str):
-            raise UserError("predict takes a sequence of texts; put a single text into a list: [text].")
-        if not texts:
+        if not isinstance(texts, str | Mapping) and not len(texts):
             return []
         probabilities = self.probabilities(texts, batch_size=batch_size)
         return [
@@ -70,9 +73,15 @@ class Predictor:
         return np.exp(mean_log_softmax(scores))
 
     def fields(self, texts: Sequence[str | Mapping[str, str]]) -> list[dict[str, str]]:
-        """Return what the template's fields stand for in each text, cleaned if the run cleaned its data."""
+        """Return what the template's fields stand for in each text, cleaned if the run cleaned its data.
+
+        Raises:
+            UserError: for a single text in place of a sequence, whose characters would be taken for texts.
+        """
         from promptkit.data import clean_text
 
+        if isinstance(texts, str | Mapping):
+            raise UserError("texts come as a sequence; put a single one into a list: [text].")
         rows = [{"text": t} if isinstance(t, str) else dict(t) for t in texts]
         if self.card["clean"]:
             rows = [{key: clean_text(value) for key, value in row.items()} for row in rows]
@@ -100,6 +109,7 @@ class Predictor:
         return scores
 
 
+@no_exit()
 def load(
     path: str | Path,
     *,

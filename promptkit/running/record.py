@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,6 @@ from promptkit.runs import (
     Cost,
     Epoch,
     LearntParameters,
-    RunOptions,
     RunRecord,
     Scores,
     Seconds,
@@ -28,12 +28,17 @@ if TYPE_CHECKING:
     from promptkit.running.plan import Plan
 
 
-def scores(config: RunConfig, task: Task, split: Literal["dev", "test"], predictions: Any) -> Scores:
-    """Compute accuracy, macro F1 and the metrics asked for on one split."""
+def scores(
+    config: RunConfig, task: Task, split: Literal["dev", "test"], predictions: Any, warn: Callable[[str], None]
+) -> Scores:
+    """Compute accuracy, macro F1 and the metrics asked for on one split.
+
+    A metric that fails costs its own value and no more: `warn` is told.
+    """
     examples = task.split(split)
     truth = [task.label_index(example.label) for example in examples]
-    registry = {name: entry.path for name, entry in get_host().metrics.items()}
-    values = compute(["accuracy", "f1", *config.metrics], predictions.tolist(), truth, task.labels, registry)
+    names, paths = ["accuracy", "f1", *config.metrics], get_host().metric_paths()
+    values = compute(names, predictions.tolist(), truth, task.labels, paths, warn)
     return Scores(**values, n=len(examples), majority=majority_accuracy(task, split))  # type: ignore[arg-type]
 
 
@@ -55,23 +60,23 @@ def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
     """Return the artifact's card: all that prediction needs besides the tensors."""
     from promptkit.version import __version__
 
-    config, strategy, task = plan.config, plan.strategy, plan.task
+    chosen, task = plan.settings, plan.task
     return {
         "format": CARD_FORMAT,
         "promptkit": __version__,
-        "strategy": strategy.name,
-        "options": strategy.options.model_dump(mode="json"),
-        "templates": [str(template) for template in plan.templates],
-        "verbalizer": str(plan.verbalizer) if plan.verbalizer is not None else None,
-        "readout": config.readout,
-        "slots": config.slots,
+        "strategy": chosen.strategy,
+        "options": chosen.strategy_options,
+        "templates": list(chosen.templates),
+        "verbalizer": chosen.verbalizer,
+        "readout": chosen.readout,
+        "slots": chosen.slots,
         "labels": list(task.labels),
         "contexts": [[asdict(each) for each in context] for context in plan.contexts],
         "language": task.language,
-        "max_length": config.max_length,
-        "seed": config.seed,
-        "clean": config.clean,
-        "model": config.model,
+        "max_length": chosen.max_length,
+        "seed": chosen.seed,
+        "clean": chosen.clean,
+        "model": chosen.model,
         "backbone": {
             "fingerprint": backbone.fingerprint,
             "engine": plan.model.engine,
@@ -104,11 +109,12 @@ def build(
     busy = train_seconds + predict_seconds
     return RunRecord(
         command=plan.config.command,
-        options=_options(plan, device, members[0].mode),
+        options=plan.settings.model_copy(update={"device": device, "mode": members[0].mode}),
         task=task_info(task),
         backbone=BackboneInfo(
             name=plan.config.model,
             fingerprint=backbone.fingerprint,
+            engine=plan.model.engine,
             architecture=backbone.info.architecture,
             parameters=backbone.info.parameters,
         ),
@@ -143,34 +149,4 @@ def build(
             for entry in (member.training.history if member.training else [])
         ),
         warnings=tuple(plan.warnings),
-    )
-
-
-def _options(plan: Plan, device: str, mode: str) -> RunOptions:
-    config, strategy = plan.config, plan.strategy
-    return RunOptions(
-        strategy=strategy.name,
-        data=config.data,
-        model=config.model,
-        templates=tuple(str(template) for template in plan.templates),
-        verbalizer=str(plan.verbalizer) if plan.verbalizer is not None else None,
-        readout=config.readout,
-        slots=config.slots,
-        shots=config.shots,
-        seed=config.seed,
-        epochs=plan.epochs,
-        lr=plan.lr,
-        batch_size=plan.batch_size,
-        weight_decay=plan.weight_decay,
-        max_length=config.max_length,
-        device=device,
-        mode=mode,
-        patience=plan.patience,
-        clean=config.clean,
-        text_column=config.text_column,
-        text_b_column=config.text_b_column,
-        label_column=config.label_column,
-        encoding=config.encoding,
-        metrics=config.metrics,
-        strategy_options=strategy.options.model_dump(mode="json"),
     )

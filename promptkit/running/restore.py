@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptkit.backbones.engines import choose_engine, load_backbone
+from promptkit.backbones.engines import describe_model, load_backbone
 from promptkit.data import Example
 from promptkit.errors import UserError
-from promptkit.hooks import get_host
+from promptkit.hooks import get_host, no_exit
 from promptkit.interrupts import held_interrupts
 from promptkit.strategies.contract import Strategy, parse_options
 
@@ -48,6 +48,7 @@ class OpenedPrompt:
         """
         from promptkit.prompting import Template, Verbalizer
         from promptkit.prompting.resolved import resolve_prompt
+        from promptkit.running.member import build_model, fold_model
 
         card, backbone = self.card, self.backbone
         context = card["contexts"][number] if card.get("contexts") else ()
@@ -64,7 +65,8 @@ class OpenedPrompt:
             kind=backbone.info.kind,
             context=[Example(**shown) for shown in context],
         )
-        return task, self.strategy.fold(self.strategy.build(backbone, task))
+        title = get_host().strategy(card["strategy"]).title
+        return task, fold_model(self.strategy, build_model(self.strategy, backbone, task, title), title)
 
     def fill(self, number: int, model: PromptedModel) -> None:
         """Load what the run learnt for a template into a model that `rebuild` returned.
@@ -80,6 +82,7 @@ class OpenedPrompt:
             raise UserError(f"'{self.path}' does not fit strategy '{self.card['strategy']}': {fault}.")
 
 
+@no_exit()
 def open_prompt(
     path: str | Path,
     *,
@@ -102,16 +105,18 @@ def open_prompt(
         raise UserError(f"run '{path}' does not exist.")
     tensors, checked_card = load_prompt(path / "prompt.safetensors" if path.is_dir() else path)
     card = checked_card.model_dump()
-    if card["format"] == 1 and any(name.endswith(".head.bias") for name in tensors) and card["readout"] == "cloze":
-        # It held the label words' biases; now a head that learns holds what is added to the model's own.
-        raise UserError(f"'{path}' holds a head of an older promptkit, which this one cannot read; run it again.")
+    if card["format"] == 1 and any(_is_of_old_model(name, card["readout"]) for name in tensors):
+        raise UserError(
+            f"'{path}' holds weights of the language model as an older promptkit named them, which this one cannot "
+            "read; run it again."
+        )
     host = get_host()
     cls = host.strategy(card["strategy"]).cls
     strategy = cls(parse_options(cls, card["options"]))
     wanted = model or card["model"]
     directory = find_model(
         wanted,
-        registry={name: entry.locate for name, entry in host.models.items()},
+        registry=host.model_finders(),
         download=download,
         mirror=mirror,
     )
@@ -120,9 +125,19 @@ def open_prompt(
     return OpenedPrompt(path, card, tensors, strategy, _backbone(directory, wanted, card, path))
 
 
+def _is_of_old_model(name: str, readout: str) -> bool:
+    """Return whether a tensor of a format-1 artifact is a part of the language model, or its copied head."""
+    path = name.partition(".")[2]
+    return path.startswith("backbone.") or (path.startswith("head.") and readout == "cloze")
+
+
 def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> Backbone:
     engines = get_host().engine_objects()
-    files = choose_engine(directory, engines, card["backbone"].get("engine")).describe(directory)
+    engine = card["backbone"]["engine"]
+    if engine is not None and engine not in engines:
+        known = ", ".join(engines) or "none"
+        raise UserError(f"'{path}' was made with engine '{engine}', which is not installed. Installed: {known}.")
+    files = describe_model(directory, engines, engine)
     wanted = card["backbone"]["fingerprint"]
     if wanted == files.old_fingerprint and card["format"] == 1:
         print(
@@ -133,6 +148,6 @@ def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> B
     elif wanted != files.fingerprint:
         raise UserError(
             f"'{path}' was made with another model than '{name}' (fingerprint {wanted}, this one has "
-            f"{files.fingerprint}: weights, config.json or tokenizer differ); give the right one with --model."
+            f"{files.fingerprint}: weights, configuration or tokenizer differ); give the right one with --model."
         )
     return load_backbone(files, engines, name)

@@ -128,9 +128,12 @@ def _run_members(
     from promptkit.running.member import Manner, run_member
     from promptkit.training import TrainingSettings
 
+    chosen = plan.settings
     manner = Manner(
-        TrainingSettings(epochs=plan.epochs, lr=plan.lr, weight_decay=plan.weight_decay, patience=plan.patience),
-        batch_size=plan.batch_size,
+        TrainingSettings(
+            epochs=chosen.epochs, lr=chosen.lr, weight_decay=chosen.weight_decay, patience=chosen.patience
+        ),
+        batch_size=chosen.batch_size,
         mode=plan.config.mode,
         depends_on=plan.depends_on,
         plugin=plan.plugin,
@@ -168,8 +171,8 @@ def _finish(
     truth = [task.label_index(example.label) for example in task.test]
     predictions, probabilities = test.argmax(-1), np.exp(test)
     scores = {
-        "dev": record_of.scores(plan.config, task, "dev", dev.argmax(-1)),
-        "test": record_of.scores(plan.config, task, "test", predictions),
+        "dev": record_of.scores(plan.config, task, "dev", dev.argmax(-1), plan.warn),
+        "test": record_of.scores(plan.config, task, "test", predictions, plan.warn),
     }
     _warn_if_no_better(plan, predictions, truth, learnt=any(m.training for m in members))
     size = 0

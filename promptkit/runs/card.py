@@ -13,6 +13,7 @@ from promptkit.errors import UserError
 from promptkit.runs.artifact import load_artifact
 
 CARD_FORMAT = 2
+_READ = (1, CARD_FORMAT)
 # A whole number or a truth value would be cast without a word, and a double would lose digits.
 _TENSOR_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 
@@ -85,11 +86,12 @@ def load_prompt(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Card]:
     """
     tensors, values = load_artifact(path)
     written = values.get("format")
-    if written not in (1, CARD_FORMAT) or isinstance(written, bool):
+    if written not in _READ or isinstance(written, bool):
         newer = isinstance(written, int) and written > CARD_FORMAT
         hint = " A newer promptkit wrote it; update this one." if newer else ""
         raise UserError(
-            f"'{path}' is a prompt artifact of format {shortened(written)}; this promptkit reads {CARD_FORMAT}.{hint}"
+            f"'{path}' is a prompt artifact of format {shortened(written)}; this promptkit reads "
+            f"{' and '.join(map(str, _READ))}.{hint}"
         )
     card = checked(Card, values, f"'{path}', card")
     for name, tensor in tensors.items():

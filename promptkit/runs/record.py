@@ -103,10 +103,16 @@ class TaskInfo(RecordPart):
 
 
 class BackboneInfo(RecordPart):
-    """The language model; `parameters` is how many it has, learnt or not."""
+    """The language model.
+
+    Attributes:
+        engine: what loaded it; None in records from before engines had names.
+        parameters: how many it has, learnt or not.
+    """
 
     name: str
     fingerprint: str
+    engine: str | None = None
     architecture: str
     parameters: int
 

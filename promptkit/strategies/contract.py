@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promptkit.checking import field_fault
-from promptkit.errors import UserError, did_you_mean
+from promptkit.errors import UserError, did_you_mean, kind_of
 from promptkit.prompting import Readout, Template
 
 if TYPE_CHECKING:
@@ -167,8 +167,25 @@ def usual_defaults(strategy: type[Strategy]) -> Defaults:
     """Return the defaults of a strategy whose options are all left alone, for listings."""
     if isinstance(strategy.defaults, Defaults):
         return strategy.defaults
-    needed = [name for name, field in strategy.Options.model_fields.items() if field.is_required()]
-    return Defaults() if needed else strategy().defaults
+    return strategy().defaults if _has_all_defaults(strategy) else Defaults()
+
+
+def check_declared(strategy: Strategy) -> str | None:
+    """Return what is wrong with what a strategy declares under its options, or None.
+
+    `defaults` and `depends_on` may be properties, of which the class alone does not say what they give.
+    """
+    name = type(strategy).__name__
+    if not isinstance(strategy.defaults, Defaults):
+        return f"{name}.defaults is {kind_of(strategy.defaults)}, not a promptkit.Defaults"
+    depends_on: Any = strategy.depends_on
+    if not isinstance(depends_on, frozenset | set) or not depends_on <= DEPENDS_ON:
+        return f"{name}.depends_on is {depends_on!r}, not a set of {', '.join(sorted(DEPENDS_ON))}"
+    return None
+
+
+def _has_all_defaults(strategy: type[Strategy]) -> bool:
+    return not any(field.is_required() for field in strategy.Options.model_fields.values())
 
 
 def check_class(candidate: object) -> str | None:
@@ -195,9 +212,4 @@ def check_class(candidate: object) -> str | None:
         return f"{candidate.__name__}.Options is not a subclass of promptkit.StrategyOptions"
     if len(inspect.signature(candidate.build).parameters) != 3:
         return f"{candidate.__name__}.build must take (self, backbone, task)"
-    if not isinstance(candidate.defaults, Defaults | property):
-        return f"{candidate.__name__}.defaults is not a promptkit.Defaults"
-    depends_on = candidate.depends_on
-    if not isinstance(depends_on, property) and not set(depends_on) <= DEPENDS_ON:
-        return f"{candidate.__name__}.depends_on is not a subset of {', '.join(sorted(DEPENDS_ON))}"
-    return None
+    return check_declared(candidate()) if _has_all_defaults(candidate) else None

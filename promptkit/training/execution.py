@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
-from promptkit.errors import UserError
+from promptkit.errors import UserError, kind_of
 from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.nn import Inputs, PromptedModel, packed
 from promptkit.training.objective import Objective
@@ -90,8 +90,11 @@ class Executor:
         hidden = True if self._quiet else None
         with tqdm(total=source.size, desc=f"{self._label}: scoring", disable=hidden, leave=False, delay=2) as bar:
             for step in source.epoch(None):
-                values = self._call(name, step.inputs).asnumpy()
+                given = self._call(name, step.inputs)
                 real = step.index >= 0
+                if not isinstance(given, Tensor):
+                    raise UserError(f"{self._label or 'the model'} gives {kind_of(given)}, not a tensor of scores.")
+                values = given.asnumpy()
                 if values.shape[:1] != real.shape:
                     raise UserError(
                         f"{self._label or 'the model'} gives scores of shape {values.shape} for {len(real)} places."

@@ -145,3 +145,97 @@ def test_baselines_can_be_named_and_left_out(tiny: Make) -> None:
     assert [(place.role, place.strategy) for place in found.places] == [("baseline", "pet"), ("strategy", "hard")]
     assert {place.role for place in grid(tiny(strategies=["hard"], baselines=[])).places} == {"strategy"}
     assert "no baseline 'nobody'" in grid(tiny(strategies=["hard"], baselines=["nobody"])).notes[0]
+
+
+def test_what_does_not_train_but_draws_is_run_with_every_seed(tiny: Make) -> None:
+    """Without an epoch nobody sees the examples; where the vectors start is drawn all the same."""
+    own = {"epochs": 0, "options": {"init": "random"}}
+    found = grid(tiny(strategies=["soft"], strategy={"soft": own}, shots=[2, "full"], seeds=3))
+    places = [p for p in found.places if p.role == "strategy"]
+    assert [(p.shots, p.seed) for p in places] == [(None, 0), (None, 1), (None, 2)]
+    assert len({p.key for p in places}) == 3
+
+
+def test_pet_without_anything_to_tune_is_one_row(tiny: Make) -> None:
+    own = {"options": {"tune": "none"}}
+    found = grid(tiny(strategies=["pet", "soft"], strategy={"pet": own}, shots=[2, 4], seeds=3))
+    places = [(p.shots, p.seed) for p in found.places if p.strategy == "pet"]
+    assert places == [(None, 0)]
+
+
+def test_pet_without_anything_to_tune_and_a_random_head_is_run_with_every_seed(tiny: Make) -> None:
+    own = {"options": {"tune": "none"}, "readout": "head"}
+    found = grid(tiny(strategies=["pet"], strategy={"pet": own}, shots=[2, 4], seeds=2))
+    assert [(p.shots, p.seed) for p in found.places if p.strategy == "pet"] == [(None, 0), (None, 1)]
+
+
+@pytest.fixture
+def learner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Install a strategy that learns, but trains only if it is told to."""
+    from promptkit import Defaults, Strategy
+    from promptkit.hooks import StrategyEntry, get_host
+    from promptkit.hooks.entries import Origin
+
+    def install(**attributes: object) -> None:
+        usual = {"name": "learner", "summary": "Learns if it may.", "defaults": Defaults(epochs=0), "build": build}
+        entry = StrategyEntry(
+            "learner", Origin("it", "it", "0"), type("Learner", (Strategy,), {**usual, **attributes})
+        )
+        monkeypatch.setitem(get_host()._registered.strategies, "learner", entry)
+
+    def build(self: object, backbone: object, task: object) -> object:
+        from promptkit.nn import ClozePrompt
+
+        return ClozePrompt(backbone, task, head_learns=True)  # type: ignore[arg-type]
+
+    return install
+
+
+def test_epochs_count_in_the_key_whatever_their_default(tiny: Make, learner: Callable[..., None]) -> None:
+    """By default it does not train; one epoch and fifty are two runs all the same."""
+    learner()
+    variants = [{"name": f"epochs={n}", "epochs": n} for n in (0, 1, 50)]
+    places = grid(tiny(strategies=["learner"], variants=variants, shots=[2, 4], seeds=2)).places
+    rows = {name: [p for p in places if p.variant == name] for name in ("epochs=0", "epochs=1", "epochs=50")}
+    assert [(p.shots, p.seed) for p in rows["epochs=0"]] == [(None, 0), (None, 1)]
+    for name in ("epochs=1", "epochs=50"):
+        assert [(p.shots, p.seed) for p in rows[name]] == [(2, 0), (2, 1), (4, 0), (4, 1)]
+    assert len({p.key for p in places}) == len(places)
+
+
+@pytest.mark.parametrize("change", [{"epochs": 3}, {"lr": 0.5}, {"weight_decay": 0.5}, {"patience": 1}])
+def test_a_training_does_not_go_on_from_that_of_other_settings(
+    tiny: Make, tiny_reviews: Path, learner: Callable[..., None], tmp_path: Path, change: dict[str, object]
+) -> None:
+    from promptkit.runs.checkpoint import Checkpoints
+
+    learner()
+    config = tiny(strategies=["learner"], settings={"epochs": 2}).run_config("learner", None, 2, 0)
+    first, other = (make_plan(config.model_copy(update=each)) for each in ({}, change))
+    Checkpoints(tmp_path, first.key).member(0).save({"weight": 0.0}, {})
+    assert Checkpoints(tmp_path, first.key).member(0).load() is not None
+    with pytest.raises(UserError, match="holds the state of another run"):
+        Checkpoints(tmp_path, other.key)
+
+
+def test_demonstrations_depend_on_the_draw_even_without_training(tiny: Make, learner: Callable[..., None]) -> None:
+    learner(context=lambda self, examples, rng: examples[:1], depends_on=frozenset({"examples", "seed"}))
+    places = grid(tiny(strategies=["learner"], shots=[2, 4], seeds=2)).places
+    found = [(p.shots, p.seed) for p in places if p.role == "strategy"]
+    assert found == [(2, 0), (2, 1), (4, 0), (4, 1)]
+
+
+def test_a_strategy_says_how_it_is_read_and_the_user_may_say_otherwise(
+    tiny: Make, learner: Callable[..., None]
+) -> None:
+    from promptkit import Defaults
+
+    learner(defaults=Defaults(readout="head"))
+    plans = {
+        asked: make_plan(tiny(strategies=["learner"], settings=own).run_config("learner", None, 2, 0))
+        for asked, own in ((None, {}), ("head", {"readout": "head"}), ("cloze", {"readout": "cloze"}))
+    }
+    assert [plan.settings.readout for plan in plans.values()] == ["head", "head", "cloze"]
+    assert [plan.verbalizer is None for plan in plans.values()] == [True, True, False]
+    assert plans[None].key == plans["head"].key != plans["cloze"].key
+    assert "seed" in plans[None].depends_on

@@ -220,3 +220,30 @@ def test_a_metric_that_ends_the_process_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "leaving.py").write_text("raise SystemExit(0)")
     with pytest.raises(UserError, match="cannot be imported: SystemExit: 0"):
         load_metric(str(tmp_path / "leaving.py"))
+
+
+@pytest.mark.parametrize(
+    ("result", "values", "said"),
+    [
+        ("1 / 0", {"kappa": None}, "failed: ZeroDivisionError: division by zero; its value is missing"),
+        ("exec('raise SystemExit')", {"kappa": None}, "failed: SystemExit; its value is missing"),
+        ("float('nan')", {"agreement": None}, "gave nan for 'agreement'; its value is missing"),
+        ("'much'", {"kappa": None}, "could not convert string to float: 'much'; its value is missing"),
+    ],
+)
+def test_a_metric_that_fails_costs_its_own_value_where_somebody_is_told(
+    tmp_path: Path, result: str, values: dict[str, None], said: str
+) -> None:
+    told: list[str] = []
+    path = str(write_metric(tmp_path, result=result, key="agreement"))
+    found = compute(["accuracy", path, "f1"], [0, 1], [0, 1], LABELS, warn=told.append)
+    assert found == {"accuracy": 1.0, **values, "f1": 1.0}
+    (line,) = told
+    assert line.startswith(f"metric '{path}' ")
+    assert line.endswith(said)
+
+
+def test_a_metric_that_is_gone_by_the_end_of_the_training_costs_no_more() -> None:
+    told: list[str] = []
+    assert compute(["gone.py"], [0], [0], LABELS, warn=told.append) == {"gone": None}
+    assert told == ["metric 'gone.py': there is no file 'gone.py'; its value is missing"]

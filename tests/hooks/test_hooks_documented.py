@@ -40,11 +40,12 @@ def sample(name: str, tmp_path: Path) -> Callable[..., None]:
         def build(self, backbone: Any, task: Any) -> Any:
             raise NotImplementedError
 
+    methods = dict.fromkeys(("claims", "describe", "load"), print)
     arguments: dict[str, tuple[Any, ...]] = {
         "promptkit_register_strategies": (Thing,),
         "promptkit_register_datasets": ("thing", list),
         "promptkit_register_models": ("thing", list),
-        "promptkit_register_engines": (SimpleNamespace(name="thing", summary="", claims=0, describe=0, load=0),),
+        "promptkit_register_engines": (SimpleNamespace(name="thing", summary="A sample.", **methods),),
         "promptkit_register_metrics": ("thing", tmp_path),
     }
 

@@ -35,8 +35,10 @@ LEAVING = """
             from promptkit.nn import ClozePrompt
 
             class Model(ClozePrompt):
-                def construct(self, *inputs):
-                    sys.exit(0)
+                def construct(self, inputs):
+                    if Leaving.moment == "training":
+                        sys.exit(0)
+                    return super().construct(inputs)
 
             return Model(backbone, task)
 
@@ -132,3 +134,18 @@ def test_a_run_of_a_comparison_that_a_plugin_ends_has_failed_and_says_why(leavin
     (tmp_path / ORDER).write_text(make_config(strategy="leaving").model_dump_json(), encoding="utf-8")
     assert worker._run(tmp_path) == BAD_INPUT
     assert (tmp_path / FAILURE).read_text(encoding="utf-8").startswith(BLAMED)
+
+
+@pytest.mark.parametrize("moment", ["build", "fold", "training"])
+def test_prediction_is_ended_by_none_either(leaving, capfd, moment):
+    """What was well behaved when it ran may be another version by now."""
+    pytest.importorskip("mindspore")
+    leaving("never")
+    assert main([*arguments("never"), "--data", "reviews-en", "--template", "{text} it was {mask} ."]) == 0
+    capfd.readouterr()
+    get_host().strategy("leaving").cls.moment = moment
+    for command in ("predict", "inspect"):
+        assert main([command, "out", "the film is good"]) == 2
+        assert capfd.readouterr().err.startswith(f"error: {BLAMED}")
+    with pytest.raises(promptkit.UserError, match="'leaving' of leaving-dist"):
+        promptkit.load("out").predict(["the film is good"])

@@ -272,3 +272,18 @@ def test_what_the_experiment_lacks_is_said() -> None:
     comparison = fake_comparison()
     spec = {**comparison.spec, "notes": ["no zero-shot baseline: no label words are known."]}
     assert "No zero-shot baseline: no label words are known." in notes(summarise(replace(comparison, spec=spec)))
+
+
+def test_rows_that_learn_nothing_are_corrected_apart_from_those_that_learn() -> None:
+    """One way more of asking an untrained model leaves p of the trained rows as it was."""
+    from promptkit.reports.wording import method_text
+
+    alone = summarise(fake_comparison(strategies=("pet", "soft"), shots=(16,)))
+    beside = summarise(fake_comparison(strategies=("pet", "soft", "hard"), shots=(16,)))
+    for before in alone.compared:
+        assert before.against.p_adjusted == row_of(beside, before.strategy, 16).against.p_adjusted
+    untrained = row_of(beside, "hard", None).against
+    assert untrained.p_adjusted == untrained.difference.p
+    assert method_text(alone).endswith("after Holm over the 2 rows compared.")
+    ends = "after Holm over the 2 rows that learn, and apart from them the 1 that learns nothing."
+    assert method_text(beside).endswith(ends)

@@ -207,3 +207,45 @@ def test_the_record_says_how_full_the_rows_were_and_how_many_tokens_went_through
     cost = tiny_run("soft", templates=(SOFT,), epochs=1, mode="pynative").record.cost
     assert cost.tokens_per_second > 0
     assert 0.0 <= cost.padded_share < 0.5
+
+
+def test_a_metric_that_fails_does_not_throw_the_run_away(tiny_run: Run, tmp_path: Path, capsys: Any) -> None:
+    """It loads, so it passes the check before the training; what it does with answers shows only behind it."""
+    from promptkit.reports import result_table
+    from promptkit.runs import RunRecord
+
+    (tmp_path / "fails.py").write_text(
+        "import datasets, evaluate\n"
+        "class Fails(evaluate.Metric):\n"
+        "    def _info(self):\n"
+        "        kinds = {name: datasets.Value('int64') for name in ('predictions', 'references')}\n"
+        "        return evaluate.MetricInfo(\n"
+        "            description='', citation='', inputs_description='', features=datasets.Features(kinds)\n"
+        "        )\n"
+        "    def _compute(self, predictions, references):\n"
+        "        raise ValueError('pos_label=1 is not a valid label')\n",
+        encoding="utf-8",
+    )
+    settings = {"templates": (SOFT,), "epochs": 1, "mode": "pynative", "out": tmp_path / "run"}
+    result = tiny_run("soft", metrics=(str(tmp_path / "fails.py"),), **settings)
+    assert result.directory == tmp_path / "run"
+    record = RunRecord.read(tmp_path / "run")
+    assert record.test.__pydantic_extra__ == {"fails": None} == record.dev.__pydantic_extra__
+    assert record.test.accuracy is not None
+    (warning,) = [each for each in record.warnings if "metric" in each]
+    assert warning.endswith("failed: ValueError: pos_label=1 is not a valid label; its value is missing")
+    headers, _, row = result_table([record]).splitlines()
+    assert "fails" in headers
+    assert " - " in row
+
+
+@pytest.mark.parametrize("text", ["Great.", {"text": "Great."}])
+def test_a_single_text_is_not_taken_for_texts(tiny_run: Run, tmp_path: Path, text: Any) -> None:
+    """The characters of a text are no texts, nor are the keys of a mapping."""
+    tiny_run("hard", templates=(HARD,), mode="pynative", out=tmp_path / "run")
+    predictor = promptkit.load(tmp_path / "run")
+    for ask in (predictor.predict, predictor.probabilities):
+        with pytest.raises(UserError, match=r"put a single one into a list: \[text\]"):
+            ask(text)
+    assert predictor.predict([]) == []
+    assert len(predictor.predict([text])) == 1

@@ -1,0 +1,271 @@
+"""Strategies that break the contract: each is caught, in one line that names the plugin, and nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import promptkit
+from promptkit import Defaults, Strategy, StrategyOptions, UserError
+from promptkit.hooks import PluginHost, StrategyEntry, get_host, hookimpl
+from promptkit.hooks.entries import Origin
+from promptkit.strategies.contract import CONTRACT, check_class
+
+TITLE = r"strategy 'broken' \(plugin 'broke' of broke 0\)"
+Build = Callable[[Any, Any], Any]
+
+
+def biased(scores: Callable[[Any, Any], Any] | None = None, *, fixed: bool = True, learns: bool = True) -> Build:
+    """Return a `build` of a cloze prompt with a bias a class, whose scores may be others."""
+
+    def build(backbone: Any, task: Any) -> Any:
+        import numpy as np
+        from mindspore import Parameter, Tensor
+
+        from promptkit.nn import ClozePrompt
+
+        class Biased(ClozePrompt):
+            fixed_features = fixed
+
+            def __init__(self) -> None:
+                super().__init__(backbone, task)
+                self.bias = Parameter(Tensor(np.zeros(2, np.float32)), name="bias", requires_grad=learns)
+
+            def scores(self, features: Any) -> Any:
+                return super().scores(features) + self.bias if scores is None else scores(self, features)
+
+        return Biased()
+
+    return build
+
+
+def broken(build: Build | None = None, fold: Callable[[Any], Any] | None = None, **attributes: Any) -> type[Strategy]:
+    """Return a strategy that would train for long."""
+    make = build or biased()
+    usual = {"name": "broken", "summary": "Breaks the contract.", "defaults": Defaults(epochs=200, min_steps=2000)}
+    methods: dict[str, Any] = {"build": lambda self, backbone, task: make(backbone, task)}
+    if fold is not None:
+        methods["fold"] = lambda self, model: fold(model)
+    return type("Broken", (Strategy,), {**usual, **methods, **attributes})
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Strategy]], None]:
+    """Have a strategy class as if a plugin had brought it."""
+
+    def installed(cls: type[Strategy]) -> None:
+        entry = StrategyEntry("broken", Origin("broke", "broke", "0"), cls)
+        monkeypatch.setitem(get_host()._registered.strategies, "broken", entry)
+
+    return installed
+
+
+@pytest.fixture
+def run(tiny_run: Any, install: Any, tmp_path: Path) -> Any:
+    """Run a strategy class, and see that nothing is kept."""
+    pytest.importorskip("mindspore")
+
+    def run(cls: type[Strategy], **settings: Any) -> Any:
+        install(cls)
+        own = {"templates": ("{text} it was {mask} .",), "mode": "pynative", "out": tmp_path / "out"}
+        return tiny_run("broken", **{**own, **settings})
+
+    yield run
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for every training step that is taken."""
+    pytest.importorskip("mindspore")
+    from promptkit.training import Executor
+
+    taken: list[int] = []
+    step = Executor.loss_and_gradients
+
+    def counted(self: Executor, *arguments: Any, **more: Any) -> Any:
+        taken.append(1)
+        return step(self, *arguments, **more)
+
+    monkeypatch.setattr(Executor, "loss_and_gradients", counted)
+    return taken
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        (lambda model, hidden: model.head(hidden)[:, :1], r"scores of shape \(\d+, 1\), not one for each of 2"),
+        (lambda model, hidden: model.bias * 1.0, r"gives scores of shape \(2,\) for \d+ places"),
+        (lambda model, hidden: model.head(hidden).sum(-1), r"scores of shape \(\d+,\), not one for each of 2"),
+        (lambda model, hidden: model.head(hidden) + (model.bias - 1.0).log(), "no finite numbers, for 16 of 16"),
+        (lambda model, hidden: None, "gives nothing, not a tensor"),
+        (lambda model, hidden: (model.head(hidden), model.bias), "gives a tuple, not a tensor"),
+    ],
+)
+def test_bad_scores_are_found_before_a_step_is_taken(
+    run: Any, steps: list[int], fixed: bool, scores: Any, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        run(broken(biased(scores, fixed=fixed)))
+    assert not steps
+
+
+def test_bad_scores_of_what_does_not_learn_are_found_too(run: Any) -> None:
+    build = biased(lambda model, hidden: model.head(hidden) / 0.0, learns=False)
+    with pytest.raises(UserError, match=f"{TITLE} gives scores that are no finite numbers, for 16 of 16 examples"):
+        run(broken(build, defaults=Defaults()))
+
+
+def unfreezing(backbone: Any, task: Any) -> Any:
+    backbone.encoder.word.requires_grad = True
+    return biased()(backbone, task)
+
+
+def drawing(backbone: Any, task: Any) -> Any:
+    task.rng.normal()
+    return biased()(backbone, task)
+
+
+@pytest.mark.parametrize(
+    ("build", "depends_on", "said"),
+    [
+        (lambda backbone, task: None, {"training"}, "build returned nothing, not a promptkit.nn.PromptedModel"),
+        (lambda backbone, task: backbone, {"training"}, "build returned an EncoderBackbone, not"),
+        (unfreezing, {"training"}, "build lets the frozen backbone learn"),
+        (biased(), set(), "has parameters that learn, but declares that its numbers depend on nothing"),
+        (drawing, {"training"}, "draws random numbers, but declares that its numbers depend on training; its"),
+    ],
+)
+def test_a_bad_build_is_found_before_a_step_is_taken(
+    run: Any, steps: list[int], build: Build, depends_on: set[str], said: str
+) -> None:
+    with pytest.raises(UserError, match=f"{TITLE}:? .*{said}"):
+        run(broken(build, depends_on=frozenset(depends_on)))
+    assert not steps
+
+
+def overwriting(model: Any) -> Any:
+    model.backbone.encoder.word.set_data(model.backbone.encoder.word + 1e-3)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("fold", "said"),
+    [
+        (lambda model: None, "fold returned nothing, not a promptkit.nn.PromptedModel"),
+        (lambda model: model.backbone, "fold returned an EncoderBackbone, not"),
+        (overwriting, "the frozen backbone's weights were changed"),
+    ],
+)
+def test_a_bad_fold_costs_the_run_and_says_so(run: Any, fold: Any, said: str) -> None:
+    with pytest.raises(UserError, match=f"{TITLE}: {said}"):
+        run(broken(fold=fold), epochs=0)
+
+
+def test_weights_of_the_backbone_that_a_training_moves_are_noticed(run: Any) -> None:
+    """An optimiser of the plugin's own, or a hook in a cell: whoever it was, the run is not kept."""
+
+    def scores(model: Any, hidden: Any) -> Any:
+        model.backbone.encoder.word.set_data(model.backbone.encoder.word * 1.01)
+        return model.head(hidden) + model.bias
+
+    with pytest.raises(UserError, match="the frozen backbone's weights were changed"):
+        run(broken(biased(scores)), epochs=1)
+
+
+def test_a_fold_that_draws_is_noticed(run: Any) -> None:
+    kept: list[Any] = []
+
+    def build(backbone: Any, task: Any) -> Any:
+        kept.append(task.rng)
+        return biased()(backbone, task)
+
+    def fold(model: Any) -> Any:
+        kept[0].normal()
+        return model
+
+    with pytest.raises(UserError, match="draws random numbers, but declares"):
+        run(broken(build, fold, depends_on=frozenset({"training"})), epochs=0)
+
+
+@pytest.mark.parametrize("method", ["build", "fold"])
+def test_they_are_found_at_prediction_too(run: Any, install: Any, tmp_path_factory: Any, method: str) -> None:
+    out = tmp_path_factory.mktemp("good") / "out"
+    run(broken(), epochs=0, out=out)
+    install(broken(**{method: lambda *given: None}))
+    with pytest.raises(UserError, match=f"{TITLE}: {method} returned nothing"):
+        promptkit.load(out)
+
+
+def test_scores_that_become_no_numbers_after_loading_are_an_error(
+    run: Any, install: Any, tmp_path_factory: Any
+) -> None:
+    from promptkit.cli import main
+
+    out = tmp_path_factory.mktemp("good") / "out"
+    run(broken(), epochs=0, out=out)
+    install(broken(biased(lambda model, hidden: model.head(hidden) / 0.0)))
+    with pytest.raises(UserError, match="strategy 'broken' gives scores that are no finite numbers, for 1 of 1"):
+        promptkit.load(out).predict(["the film"])
+    assert main(["predict", str(out), "the film"]) == 2
+
+
+class Plain(Strategy):
+    """Fit to be taken."""
+
+    name = "plain"
+    summary = "Nothing wrong."
+
+    def build(self, backbone: Any, task: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({}, None),
+        ({"defaults": property(lambda self: Defaults(epochs=3))}, None),
+        ({"depends_on": property(lambda self: frozenset({"seed"}))}, None),
+        ({"contract": 1}, f"Plain is written for version 1 of the contract, this promptkit has {CONTRACT}"),
+        ({"contract": "2"}, "is written for version 2 of the contract"),
+        ({"defaults": {"epochs": 3}}, "Plain.defaults is a dict, not a promptkit.Defaults"),
+        ({"defaults": property(lambda self: None)}, "Plain.defaults is nothing, not a promptkit.Defaults"),
+        ({"depends_on": None}, "Plain.depends_on is None, not a set of examples, seed, training"),
+        ({"depends_on": "seed"}, "Plain.depends_on is 'seed', not a set of"),
+        ({"depends_on": frozenset({"sead"})}, "Plain.depends_on is frozenset({'sead'}), not a set of"),
+        ({"depends_on": property(lambda self: {"moon"})}, "Plain.depends_on is {'moon'}, not a set of"),
+    ],
+)
+def test_what_a_class_declares_is_checked_at_registration(attributes: dict[str, Any], said: str | None) -> None:
+    fault = check_class(type("Plain", (Plain,), attributes))
+    assert fault is None if said is None else fault is not None and said in fault
+
+
+def test_a_contract_of_another_version_is_refused_in_one_line() -> None:
+    plugin = ModuleType("old")
+
+    def promptkit_register_strategies(register: Any) -> None:
+        register(type("Old", (Plain,), {"contract": 1}))
+
+    plugin.promptkit_register_strategies = hookimpl(promptkit_register_strategies)  # type: ignore[attr-defined]
+    (refusal,) = PluginHost.from_plugins({"old": plugin}).refusals
+    assert str(refusal) == (
+        "plugin 'old' of old 0 is refused: Old is written for version 1 of the contract, this promptkit has 2"
+    )
+
+
+class Optional(StrategyOptions):
+    """One option that spoils what depends on it."""
+
+    spoil: bool = False
+
+
+def test_what_depends_on_options_is_checked_with_the_options(run: Any) -> None:
+    depends_on = property(lambda self: {"moon"} if self.options.spoil else frozenset())
+    with pytest.raises(UserError, match=f"{TITLE}: Broken.depends_on is {{'moon'}}, not a set"):
+        run(broken(Options=Optional, depends_on=depends_on), options={"spoil": True})
