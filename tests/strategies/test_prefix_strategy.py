@@ -65,7 +65,7 @@ def only_the_prefix(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     "settings",
     [
         {"templates": (TEMPLATE,)},
-        {"templates": ("{text}",), "readout": "head", "lr": 0.05},
+        {"templates": ("{text}",), "readout": "head", "lr": 0.1, "epochs": 12},
     ],
     ids=["cloze", "head"],
 )
@@ -85,10 +85,3 @@ def test_a_prefix_learns_a_separable_task_and_its_artifact_predicts_the_same(
     texts = [line.split("\t")[1] for line in (tiny_data / "test.tsv").read_text().splitlines()[1:]]
     loaded = promptkit.load(tmp_path / "run").probabilities(texts)
     assert np.abs(loaded - result.probabilities).max() < 1e-6
-
-
-def test_a_prefix_that_does_not_train_predicts_otherwise_with_another_seed(tiny_run: Run) -> None:
-    first, again, other = (tiny_run("prefix", templates=(TEMPLATE,), epochs=0, seed=seed) for seed in (0, 0, 1))
-    assert np.array_equal(first.probabilities, again.probabilities)
-    assert not np.array_equal(first.probabilities, other.probabilities)
-    assert first.record.parameters.total == 0
