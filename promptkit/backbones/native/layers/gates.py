@@ -18,7 +18,7 @@ Gate = Callable[[Any], Any]
 Slope = Callable[[Any, Any], Any]
 
 # Minimax fit of Phi(u) = sigmoid(u * p(u^2)): |u * (Phi_fit - Phi)| < 1e-7 for every u, which is float32's own
-# resolution (tests/engine/test_gates.py). The last coefficient is positive, so the argument grows for large |u|
+# resolution (tests/backbones/test_gates.py). The last coefficient is positive, so the argument grows for large |u|
 # and the sigmoid saturates as Phi does.
 _C0, _C1, _C2, _C3, _C4, _C5, _C6 = (
     1.595768537254495,
