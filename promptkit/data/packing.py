@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ Float32 = NDArray[np.float32]
 _MULTIPLE = 8  # row lengths are multiples of it, for the sake of vector units
 _LONGEST = 256  # rows longer than this are planned only where an example is
 _SAMPLE = 2048  # examples that a plan is tried on
+_FULL = 0.92  # share of the batch size that planned batches hold on average at least
 # Attention costs so much more a token the longer the row: a share of S times heads / hidden_size^2, against the
 # matrix products. Fitted to rows of 96, 128 and 256 of promptkit-mini on two cores, training steps.
 _ATTENTION = 17.0
@@ -76,7 +78,8 @@ def plan_rows(lengths: Sequence[int], batch_size: int, info: BackboneInfo | None
     """Choose the rows in which examples of these lengths are gone through fastest.
 
     Every row length is tried on a sample of the examples, packed as `Packer` packs them, and costed by its positions
-    and by what attention adds to each of them.
+    and by what attention adds to each of them. Rows whose batches come to hold noticeably fewer examples than
+    `batch_size` are not taken where there are others: they would train with another batch size than was asked for.
 
     Args:
         lengths: tokens of each example.
@@ -97,29 +100,29 @@ def plan_rows(lengths: Sequence[int], batch_size: int, info: BackboneInfo | None
     batch_size = min(batch_size, len(sizes))
     extra = _ATTENTION * info.heads / info.hidden_size**2 if info else 0.0
     shortest = -(-int(sizes.max()) // _MULTIPLE) * _MULTIPLE
-    best: tuple[float, Rows] | None = None
+    order = list(enumerate(sizes.tolist()))
+    tried: list[tuple[bool, float, Rows]] = []
     for length in range(shortest, max(shortest, _LONGEST) + 1, _MULTIPLE):
-        rows = _rows_of(sizes, batch_size, length)
-        batches = sum(1 for _ in _groups(list(enumerate(sizes.tolist())), rows, batch_size))
-        cost = batches * rows.count * length * (1.0 + extra * length)
-        if best is None or cost < best[0] * 0.999:
-            best = cost, rows
-        if batch_size == 1 or rows.count == 1:
-            break  # longer rows would only be emptier
-    assert best is not None
-    return best[1]
+        for rows in _rows_of(sizes, batch_size, length):
+            held = [sum(map(len, packed)) for packed in _groups(order, rows, batch_size)]
+            meagre = float(np.mean(held[:-1] or held)) < _FULL * batch_size
+            tried.append((meagre, len(held) * rows.count * length * (1.0 + extra * length), rows))
+            if rows.count == 1 and not meagre:
+                return min(tried, key=itemgetter(0, 1))[2]  # longer rows would only be emptier
+    return min(tried, key=itemgetter(0, 1))[2]
 
 
-def _rows_of(sizes: Int64, batch_size: int, length: int) -> Rows:
-    """Return the rows of one length for a batch of average examples, with a little room for unlucky ones."""
-    mean = float(sizes.mean())
+def _rows_of(sizes: Int64, batch_size: int, length: int) -> Iterator[Rows]:
+    """Yield the rows of one length that just hold a batch of average examples, and one row fewer and more."""
     if batch_size >= len(sizes):
         packed = list(_fill_rows(sorted((int(size), n) for n, size in enumerate(sizes)), length, len(sizes)))
-        return Rows(len(packed), length, max(map(len, packed)))
-    count = max(1, round(batch_size * mean / (0.97 * length)))
-    # A row of short examples only may hold twice the average, no more: places cost something in the last layer.
-    examples = min(-(-2 * batch_size // count), batch_size, max(1, length // int(sizes.min())))
-    return Rows(count, length, examples)
+        yield Rows(len(packed), length, max(map(len, packed)))
+        return
+    least = max(1, int(batch_size * float(sizes.mean()) / length))
+    for count in range(least, least + 3):
+        # A row of short examples only may hold twice the average, no more: places cost something in the last layer.
+        examples = min(-(-2 * batch_size // count), batch_size, max(1, length // int(sizes.min())))
+        yield Rows(count, length, examples)
 
 
 def _fill_rows(waiting: list[tuple[int, int]], length: int, examples: int) -> Iterator[list[int]]:

@@ -216,7 +216,7 @@ class Encoder:
         virtual_ids: list[int] = []
         read: list[int] = []
         for segment, ids in self._fill(kept):
-            if segment.slots:
+            if segment.slots and self._readout == "cloze":
                 read += self._layout.slots_read(len(token_ids), segment.slots)
             token_ids += ids
             virtual_ids += segment.virtual or [-1] * len(ids)

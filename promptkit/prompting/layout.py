@@ -66,10 +66,15 @@ class Layout:
         """Yield the segments of a prompt: the special tokens and the parts of the template.
 
         Raises:
-            UserError: if the template's mask slots do not come to `mask_slots`, or the words of a `{soft:"..."}` are
-                not in the vocabulary.
+            UserError: if the template's mask slots do not come to `mask_slots`, if they are several where a causal
+                model is to answer, or if the words of a `{soft:"..."}` are not in the vocabulary.
         """
         counts = iter(template.mask_counts(mask_slots))
+        if self.mask is None and mask_slots > 1:
+            raise UserError(
+                "a causal language model is read at one position, for label words of one piece; "
+                f"template '{template}' has {mask_slots} mask slots."
+            )
         virtual, marks = 0, tokenizer.marks_spaces
         yield Segment("special", self.front)
         for part, follows in zip(template.parts, template.follows_space, strict=True):
@@ -101,15 +106,15 @@ class Layout:
         return (*own, *(Segment("demonstration", ids + self.back) for ids in demonstrations))
 
     def slots_read(self, start: int, count: int) -> range:
-        """Return where the mask slots are read that `count` of stand at `start`: there, or before what comes next.
+        """Return where `count` mask slots at `start` are read: there, or before the one answer that comes next.
 
         Raises:
-            UserError: if nothing stands before the answer of a causal model, or the answer takes several positions.
+            UserError: if nothing stands before the answer of a causal model.
         """
         if self.mask is not None:
             return range(start, start + count)
-        if count != 1 or start == 0:
-            raise UserError("a causal language model is read at one position, behind at least one token.")
+        if start == 0:
+            raise UserError("a causal language model answers behind at least one token; here nothing stands before.")
         return range(start - 1, start)
 
     def head_read(self, length: int) -> int:

@@ -20,7 +20,9 @@ from promptkit.backbones.face import Backbone, Inputs
 from promptkit.nn import packed
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
-CHECKPOINTS = ["bert-odd", "bert-onehead", "bert-onelayer", "roberta-odd", "roberta-untied"]
+CHECKPOINTS = [
+    "bert-odd", "bert-onehead", "bert-onelayer", "bert-unusual", "roberta-odd", "roberta-untied", "roberta-unusual",
+]  # fmt: skip
 TOLERANCE = 1e-4
 
 
@@ -43,7 +45,7 @@ class Case:
         arrays = (
             np.pad(self.golden["input_ids"], ((0, 0), (0, more))),
             mask,
-            np.tile(np.arange(length), (count, 1)),
+            np.arange(length) * mask,
             np.full((count, length), -1),
             read[:, None],
         )

@@ -2,7 +2,7 @@
 
 Builds small odd-shaped checkpoints with random weights and runs them through PyTorch's transformers. Each
 becomes a Hugging Face checkpoint directory with a `golden.npz` in it; `lstm.npz` is the same for the prompt
-encoder of P-tuning. README.md in this folder says what the arrays are.
+encoder of P-tuning, and `wordpiece.json` has token ids. README.md in this folder says what the arrays are.
 
 Needs torch and transformers, which the project itself does not use. A checkpoint is written only if its
 numbers are finite, equal in two runs, and change when something the engine must respect changes: the mask,
@@ -16,13 +16,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from lstm import lstm_golden
+from prefixes import prefix_golden
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import (
     AutoModelForMaskedLM,
@@ -35,14 +37,10 @@ from transformers import (
     RobertaForMaskedLM,
 )
 from transformers.utils import logging
+from vocabularies import byte_level_tokenizer, wordpiece_vocabulary
+from wordpieces import write_wordpiece_golden
 
 WEIGHT_SCALE = 0.2
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WORDS = """
-great good bad terrible it was the film . , not very ! movie an boring is and this of to in plot that with but
-for actor on as story you so have one all like more no about
-""".split()  # noqa: SIM905
-BYTE_WORDS = "great good bad terrible it was film the a not very movie an plot".split()  # noqa: SIM905
 # Weights a pre-training checkpoint carries and a masked language model has no use for.
 SURPLUS = ("bert.pooler.", "cls.seq_relationship.", "bert.embeddings.position_ids")
 
@@ -59,7 +57,10 @@ class Spec:
         dtype: How the weights are stored. The goldens are always computed in float32 from the stored values.
         legacy: Write the names and extras of the first BERT files: `gamma` and `beta`, a `position_ids`
             buffer, and the tied decoder as a second copy.
+        apart: Give output rows and output bias values of their own, and the bias under its other name others again,
+            whatever the configuration says of tying.
         grad_layer: The layer whose weights' gradients are stored, or None for no weight gradients.
+        prefix: P, the keys and values in front of every layer in `golden-prefix.npz`; 0 for no such file.
         variants: Changes of the configuration that must each move the logits.
     """
 
@@ -69,7 +70,9 @@ class Spec:
     length: int
     dtype: torch.dtype = torch.float32
     legacy: bool = False
+    apart: bool = False
     grad_layer: int | None = None
+    prefix: int = 0
     variants: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -91,7 +94,7 @@ def sizes(vocabulary: int, hidden: int, layers: int, heads: int, inner: int, pos
 
 
 def specs() -> list[Spec]:
-    """The five checkpoints. Sizes share few factors, so that a swapped axis shows as a shape error."""
+    """The checkpoints. Sizes share few factors, so that a swapped axis shows as a shape error."""
     return [
         Spec(
             "bert-odd",
@@ -103,6 +106,7 @@ def specs() -> list[Spec]:
             ),
             length=17,
             grad_layer=1,
+            prefix=5,
             variants=({"hidden_act": "gelu_new"},),
         ),
         Spec(
@@ -142,6 +146,7 @@ def specs() -> list[Spec]:
             ),
             length=16,
             grad_layer=1,
+            prefix=5,
             variants=({"hidden_act": "gelu_new"},),
         ),
         Spec(
@@ -160,6 +165,35 @@ def specs() -> list[Spec]:
             dtype=torch.float16,
             variants=({"hidden_act": "gelu"},),
         ),
+        Spec(
+            "bert-unusual",
+            BertForMaskedLM,
+            BertConfig(
+                **sizes(vocabulary=73, hidden=12, layers=2, heads=2, inner=20, positions=22),
+                type_vocab_size=3,
+                pad_token_id=3,
+                hidden_act="silu",
+                tie_word_embeddings=False,
+            ),
+            length=12,
+            dtype=torch.bfloat16,
+            apart=True,
+            variants=({"hidden_act": "gelu"},),
+        ),
+        Spec(
+            "roberta-unusual",
+            RobertaForMaskedLM,
+            RobertaConfig(
+                **sizes(vocabulary=69, hidden=14, layers=1, heads=2, inner=18, positions=20),
+                type_vocab_size=3,
+                pad_token_id=4,
+                layer_norm_eps=1e-5,
+                hidden_act="gelu",
+            ),
+            length=13,
+            apart=True,
+            variants=({"hidden_act": "relu"},),
+        ),
     ]
 
 
@@ -172,11 +206,21 @@ def random_weights(spec: Spec, rng: np.random.Generator) -> dict[str, torch.Tens
         draw = WEIGHT_SCALE * rng.standard_normal(tuple(shape))
         is_gain = name.lower().endswith(("layernorm.weight", "layer_norm.weight"))
         weights[name] = torch.tensor(draw + 1.0 if is_gain else draw, dtype=spec.dtype)
-    if not tied:
+    head = output_head(spec)
+    if spec.apart:
+        size, hidden = spec.config.vocab_size, spec.config.hidden_size
+        for name, shape in {"decoder.weight": (size, hidden), "decoder.bias": (size,), "bias": (size,)}.items():
+            draw = WEIGHT_SCALE * rng.standard_normal(shape)
+            weights[f"{head}.{name}"] = torch.tensor(draw, dtype=spec.dtype)
+    elif not tied:
         # The output bias goes by two names. transformers 4 reads one, transformers 5 the other.
-        head = "cls.predictions" if spec.family == "bert" else "lm_head"
         weights[f"{head}.decoder.bias"] = weights[f"{head}.bias"].clone()
     return as_legacy(weights, spec.config) if spec.legacy else weights
+
+
+def output_head(spec: Spec) -> str:
+    """What the names of the output rows and biases begin with."""
+    return "cls.predictions" if spec.family == "bert" else "lm_head"
 
 
 def as_legacy(weights: dict[str, torch.Tensor], config: PreTrainedConfig) -> dict[str, torch.Tensor]:
@@ -198,57 +242,19 @@ def write_checkpoint(spec: Spec, folder: Path, seed: int) -> None:
     weights = random_weights(spec, np.random.default_rng(seed))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     if spec.family == "bert":
-        vocabulary = wordpiece_vocabulary(spec.config.vocab_size)
+        vocabulary = wordpiece_vocabulary(spec.config.vocab_size, spec.config.pad_token_id)
         (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     else:
-        byte_level_tokenizer(spec.config.vocab_size).save(str(folder / "tokenizer.json"))
-
-
-def wordpiece_vocabulary(size: int) -> list[str]:
-    """Special tokens, words, letters and letters that continue a word: exactly `size` pieces."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = [*LETTERS, *(f"##{letter}" for letter in LETTERS)]
-    words = WORDS[: size - len(special) - len(letters)]
-    vocabulary = special + words + letters
-    assert len(vocabulary) == len(set(vocabulary)) == size, (len(vocabulary), size)
-    return vocabulary
-
-
-def byte_level_tokenizer(size: int) -> Tokenizer:
-    """A byte-level BPE tokenizer of exactly `size` tokens, laid out as RoBERTa's: `<mask>` comes last."""
-    tokens = ["<s>", "<pad>", "</s>", "<unk>", "Ġ", ".", ",", "!", *LETTERS]
-    merges: list[tuple[str, str]] = []
-    for left, right in word_merges():
-        if len(tokens) + 1 < size and left + right not in tokens:
-            merges.append((left, right))
-            tokens.append(left + right)
-    tokens.append("<mask>")
-    assert len(tokens) == len(set(tokens)) == size, (len(tokens), size)
-
-    ids = {token: index for index, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.BPE(vocab=ids, merges=merges, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", ids["</s>"]), ("<s>", ids["<s>"]))
-    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", AddedToken("<mask>", lstrip=True)])
-    assert tokenizer.get_vocab_size() == size
-    for word in ("great", "terrible", "good", "bad"):
-        assert tokenizer.encode(f" {word}", add_special_tokens=False).tokens == [f"Ġ{word}"]
-    return tokenizer
-
-
-def word_merges() -> Iterator[tuple[str, str]]:
-    """Merges that build each word letter by letter and then join it to the space before it."""
-    for word in BYTE_WORDS:
-        yield from ((word[:end], word[end]) for end in range(1, len(word)))
-        yield "Ġ", word
+        byte_level_tokenizer(spec.config.vocab_size, spec.config.pad_token_id).save(str(folder / "tokenizer.json"))
 
 
 def make_inputs(spec: Spec, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Ids with padding on the right: a full row, one of three tokens, two between. A mask at `positions`."""
-    bert = spec.family == "bert"
-    start, end, mask, first = (2, 3, 4, 5) if bert else (0, 2, spec.config.vocab_size - 1, 4)
-    last = spec.config.vocab_size if bert else mask
+    bert, size, pad = spec.family == "bert", spec.config.vocab_size, spec.config.pad_token_id
+    if bert:
+        start, end, mask, first, last = 1 + (pad <= 1), 2 + (pad <= 2), 3 + (pad <= 3), 5, size
+    else:
+        start, end, mask, first, last = 0, 1 + (pad <= 1), size - 1, max(4, pad + 1), size - 1
     lengths = np.array([spec.length, 3, spec.length - 4, 7])
     positions = np.array([spec.length - 2, 1, 2, 5])
     rows = np.sort(rng.choice(np.arange(first, last), 2, replace=False))
@@ -257,9 +263,8 @@ def make_inputs(spec: Spec, rng: np.random.Generator) -> dict[str, np.ndarray]:
     ids[:, 0] = start
     ids[np.arange(len(ids)), lengths - 1] = end
     ids[np.arange(len(ids)), positions] = mask
-    ids[~attention] = spec.config.pad_token_id
+    ids[~attention] = pad
     steps = np.broadcast_to(np.arange(spec.length), ids.shape)
-    pad = spec.config.pad_token_id
     return {
         "input_ids": ids,
         "attention_mask": attention.astype(np.int64),
@@ -342,27 +347,14 @@ def check(folder: Path, spec: Spec, inputs: dict[str, np.ndarray], golden: dict[
     print(spec.name, {key: float(f"{value:.2g}") for key, value in found.items()})
 
 
-def lstm_golden(seed: int) -> dict[str, np.ndarray]:
-    """A bidirectional two-layer LSTM and an MLP over P = 5 vectors of width 8 (Liu et al. 2021).
-
-    The scalar whose gradients are stored is `sum(output * cotangent)`.
-    """
-    rng = np.random.default_rng(seed)
-    width, hidden, count = 8, 6, 5
-    lstm = nn.LSTM(width, hidden, num_layers=2, bidirectional=True, batch_first=True)
-    mlp = nn.Sequential(nn.Linear(2 * hidden, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, width))
-    encoder = nn.ModuleDict({"lstm": lstm, "mlp": mlp})
-    for _, weight in sorted(encoder.named_parameters()):
-        weight.data = torch.tensor(0.5 * rng.standard_normal(tuple(weight.shape)), dtype=torch.float32)
-    vectors = torch.tensor(rng.standard_normal((count, width)), dtype=torch.float32, requires_grad=True)
-    cotangent = torch.tensor(rng.standard_normal((count, width)), dtype=torch.float32)
-    states = lstm(vectors[None])[0][0]
-    output = mlp(states)
-    (output * cotangent).sum().backward()
-    golden = {"input": vectors, "lstm_output": states, "output": output, "cotangent": cotangent}
-    golden |= {"grad_input": vectors.grad, **dict(encoder.named_parameters())}
-    golden |= {f"grad::{name}": weight.grad for name, weight in encoder.named_parameters()}
-    return {name: value.detach().numpy() for name, value in golden.items()}
+def check_apart(folder: Path, spec: Spec) -> None:
+    """Raise AssertionError unless PyTorch reads the output rows and `decoder.bias`, tied or not."""
+    stored, output = load_file(folder / "model.safetensors"), load(folder).get_output_embeddings()
+    head, words = output_head(spec), f"{spec.family}.embeddings.word_embeddings.weight"
+    for ours, name in ((output.weight, "decoder.weight"), (output.bias, "decoder.bias")):
+        assert torch.equal(ours, stored[f"{head}.{name}"].float()), f"{spec.name}: {name} is not what is read"
+    assert not torch.equal(stored[f"{head}.decoder.weight"], stored[words])
+    assert not torch.equal(stored[f"{head}.decoder.bias"], stored[f"{head}.bias"])
 
 
 def main() -> None:
@@ -381,7 +373,12 @@ def main() -> None:
             inputs = make_inputs(spec, np.random.default_rng(100 + number))
             golden = run_model(folder, spec, inputs)
             check(folder, spec, inputs, golden)
+            if spec.apart:
+                check_apart(folder, spec)
             np.savez_compressed(folder / "golden.npz", **inputs, **golden)
+            if spec.prefix:
+                with_prefix = prefix_golden(partial(load, folder), inputs, spec.prefix, seed=200 + number)
+                np.savez_compressed(folder / "golden-prefix.npz", **with_prefix)
             (out / spec.name).mkdir(parents=True, exist_ok=True)
             for file in folder.iterdir():
                 shutil.copy(file, out / spec.name)
@@ -389,6 +386,7 @@ def main() -> None:
     assert all(np.isfinite(lstm[name]).all() and np.array_equal(lstm[name], again[name]) for name in lstm)
     assert all(np.abs(lstm[name]).max() > 1e-3 for name in lstm)
     np.savez_compressed(out / "lstm.npz", **lstm)
+    write_wordpiece_golden(out / "wordpiece.json")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from promptkit.backbones.face import Backbone, ModelFiles
 from promptkit.backbones.native.bert import config as bert_config
@@ -91,6 +93,11 @@ class NativeEngine:
 
         architecture, shape = _read_shape(files.directory)
         weights = read_weights(files.directory, architecture.weight_plan(shape))
+        if shape.tied and np.array_equal(weights["head.decoder"], weights["word"]):
+            del weights["head.decoder"]
+        else:
+            # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
+            shape = replace(shape, tied=False)
         return EncoderBackbone(shape, weights, files.tokenizer, source=source, fingerprint=files.fingerprint)
 
 

@@ -55,8 +55,8 @@ def weight_plan(shape: EncoderShape) -> WeightPlan:
 def encoder_plan(shape: EncoderShape, head_names: Mapping[str, str], *, head: str, classes: str) -> WeightPlan:
     """Return the plan of a BERT-shaped checkpoint, its head's names given.
 
-    Where the output rows are tied to the word embeddings, so are the output biases, and a second copy of either is
-    left unread; an untied decoder has biases of its own, which older files keep under the tied one's name.
+    The output rows are the word embeddings if they are tied and the file has no others. Where the output biases stand
+    under two names, the decoder's own are read, tied or not (transformers 5; in older files both are equal).
     """
     stem = f"{shape.architecture}."
     names: dict[str, tuple[str, ...]] = {ours: (stem + theirs,) for ours, theirs in _EMBEDDINGS.items()}
@@ -66,16 +66,12 @@ def encoder_plan(shape: EncoderShape, head_names: Mapping[str, str], *, head: st
     for ours in ("head.dense.weight", "head.dense.bias", "head.norm.weight", "head.norm.bias"):
         names[ours] = (head_names[ours],)
     bias, own_bias, decoder = (head_names[n] for n in ("head.bias", "head.decoder_bias", "head.decoder"))
-    names["head.bias"] = (bias, own_bias) if shape.tied else (own_bias, bias)
-    unread = ""
-    if shape.tied:
-        unread = f"|^{re.escape(decoder)}$"
-    else:
-        names["head.decoder"] = (decoder,)
+    names["head.bias"] = (own_bias, bias)
+    names["head.decoder"] = (decoder, *names["word"]) if shape.tied else (decoder,)
     return WeightPlan(
         names=names,
         shapes=_shapes(shape),
-        ignored=re.compile(f"{_BUFFERS}|{_OTHER_TASKS}{unread}"),
+        ignored=re.compile(f"{_BUFFERS}|{_OTHER_TASKS}"),
         head=head,
         classes=classes,
     )

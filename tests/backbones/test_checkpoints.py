@@ -1,0 +1,198 @@
+"""Checkpoints out of the ordinary: what of them is read, and what is refused in one line. Needs no MindSpore."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from models import GOLDENS
+from safetensors.numpy import load_file, save_file
+
+from promptkit.backbones.face import ModelFiles
+from promptkit.backbones.native.bert.tokenizer import load_tokenizer
+from promptkit.backbones.native.bert.weights import weight_plan
+from promptkit.backbones.native.checkpoint import Weights, read_weights
+from promptkit.backbones.native.engine import ARCHITECTURES, NativeEngine
+from promptkit.errors import UserError
+
+WORDPIECES = json.loads((GOLDENS / "wordpiece.json").read_text(encoding="utf-8"))
+EXACT_BFLOAT16 = np.float32(1 + 2**-7)  # the finest step above 1 that bfloat16 has
+
+
+def describe(directory: Path | str) -> ModelFiles:
+    return NativeEngine().describe(GOLDENS / directory)
+
+
+def read(directory: Path) -> Weights:
+    """Return the weights of a checkpoint, as its architecture plans them."""
+    raw = json.loads((directory / "config.json").read_text())
+    architecture = ARCHITECTURES[raw["model_type"]]
+    return read_weights(directory, architecture.weight_plan(architecture.read_shape(raw, "config.json")))
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A copy of the tiny BERT."""
+    return Path(shutil.copytree(GOLDENS / "bert-odd", tmp_path / "model"))
+
+
+def change_config(directory: Path, **fields: Any) -> None:
+    path = directory / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def change_weights(directory: Path, **arrays: Any) -> None:
+    """Set weights, by their names with `__` for dots; None takes one away."""
+    weights = load_file(directory / "model.safetensors")
+    weights |= {name.replace("__", "."): array for name, array in arrays.items()}
+    save_file({k: v for k, v in weights.items() if v is not None}, directory / "model.safetensors")
+
+
+@pytest.mark.parametrize("case", WORDPIECES["cases"], ids=lambda case: ",".join(map(str, case["settings"].values())))
+def test_word_pieces_are_those_of_transformers_under_every_setting(case: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDPIECES["vocabulary"]) + "\n", encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(case["settings"]))
+    tokenizer = load_tokenizer(tmp_path, len(WORDPIECES["vocabulary"]))
+    assert tokenizer.encode_many(WORDPIECES["texts"]) == case["ids"]
+
+
+def test_word_pieces_without_settings_are_lower_case_without_accents(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDPIECES["vocabulary"]) + "\n", encoding="utf-8")
+    usual = {"do_lower_case": True, "tokenize_chinese_chars": True, "strip_accents": None}
+    expected = next(case["ids"] for case in WORDPIECES["cases"] if case["settings"] == usual)
+    found = load_tokenizer(tmp_path, len(WORDPIECES["vocabulary"])).encode_many(WORDPIECES["texts"])
+    assert found == expected
+
+
+def test_a_last_line_without_an_end_is_a_piece_too(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDPIECES["vocabulary"]), encoding="utf-8")
+    assert load_tokenizer(tmp_path, 999).vocab_size == len(WORDPIECES["vocabulary"])
+
+
+@pytest.mark.parametrize(("name", "pad"), [("bert-unusual", 3), ("roberta-unusual", 4), ("roberta-odd", 1)])
+def test_the_padding_id_is_the_vocabularys(name: str, pad: int) -> None:
+    files = describe(name)
+    assert files.tokenizer.pad_id == pad
+    assert files.tokenizer.token(pad).strip("[]<>").lower() == "pad"
+
+
+def test_positions_begin_behind_an_odd_padding_id() -> None:
+    """transformers counts RoBERTa's positions from pad_token_id + 1, so that many rows are out of reach."""
+    rows = json.loads((GOLDENS / "roberta-unusual" / "config.json").read_text())["max_position_embeddings"]
+    assert describe("roberta-unusual").info.max_length == rows - 5
+
+
+def test_output_rows_and_biases_of_their_own_are_read_though_the_configuration_ties_them() -> None:
+    """As transformers 5 reads them; tests/backbones/test_parity.py compares the scores."""
+    weights, stored = (
+        read(GOLDENS / "roberta-unusual"),
+        load_file(GOLDENS / "roberta-unusual" / "model.safetensors"),
+    )
+    assert np.array_equal(weights["head.bias"], stored["lm_head.decoder.bias"])
+    assert np.array_equal(weights["head.decoder"], stored["lm_head.decoder.weight"])
+    assert not np.array_equal(weights["head.decoder"], weights["word"])
+    assert not np.array_equal(weights["head.bias"], stored["lm_head.bias"])
+
+
+@pytest.mark.parametrize("name", ["cls__predictions__bias", "cls__predictions__decoder__bias"])
+def test_an_output_bias_under_either_name_will_do(checkpoint: Path, name: str) -> None:
+    own = np.arange(97, dtype=np.float32)
+    change_weights(checkpoint, cls__predictions__bias=None, cls__predictions__decoder__bias=None)
+    change_weights(checkpoint, **{name: own})
+    assert np.array_equal(read(checkpoint)["head.bias"], own)
+
+
+def test_tied_rows_are_the_word_embeddings(checkpoint: Path) -> None:
+    weights = read(checkpoint)
+    assert np.array_equal(weights["head.decoder"], weights["word"])
+
+
+def test_bfloat16_weights_are_read_exactly(checkpoint: Path) -> None:
+    weights = load_file(checkpoint / "model.safetensors")
+    halves = {
+        name: np.full(array.shape, EXACT_BFLOAT16).view(np.uint32) >> 16
+        for name, array in weights.items()
+    }  # fmt: skip
+    offset, header, parts = 0, dict[str, Any](), list[bytes]()
+    for name, half in halves.items():
+        data = half.astype("<u2").tobytes()
+        header[name] = {"dtype": "BF16", "shape": half.shape, "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
+        parts.append(data)
+    text = json.dumps(header).encode()
+    (checkpoint / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + b"".join(parts))
+    for name, array in read(checkpoint).items():
+        assert array.dtype == np.float32
+        assert (array == EXACT_BFLOAT16).all(), name
+
+
+def test_a_decoder_is_refused(checkpoint: Path) -> None:
+    change_config(checkpoint, is_decoder=True)
+    with pytest.raises(UserError, match="is_decoder is true; a decoder's causal attention is not supported here"):
+        describe(checkpoint)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused(checkpoint: Path, value: float) -> None:
+    bias = np.zeros(24, np.float32)
+    bias[5] = value
+    change_weights(checkpoint, bert__encoder__layer__1__attention__self__key__bias=bias)
+    with pytest.raises(UserError, match=r"layer\.1\.attention\.self\.key\.bias holds values that are no finite"):
+        read(checkpoint)
+
+
+def test_a_vocabulary_with_a_line_twice_is_refused(checkpoint: Path) -> None:
+    """The second would take the first one's number away from it."""
+    lines = (checkpoint / "vocab.txt").read_text().splitlines()
+    lines[lines.index("terrible")] = "great"
+    (checkpoint / "vocab.txt").write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserError, match=r"vocab\.txt has the line 'great' twice"):
+        describe(checkpoint)
+
+
+def test_settings_of_the_wrong_type_are_refused(checkpoint: Path) -> None:
+    (checkpoint / "tokenizer_config.json").write_text('{"strip_accents": "sometimes"}')
+    with pytest.raises(UserError, match=r"tokenizer_config\.json: strip_accents"):
+        describe(checkpoint)
+
+
+def test_a_vocabulary_larger_than_the_model_is_refused(checkpoint: Path) -> None:
+    with (checkpoint / "vocab.txt").open("a") as file:
+        file.write("surplus\n")
+    with pytest.raises(UserError, match="the tokenizer has 98 entries, the model only 97 rows"):
+        describe(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"bert__embeddings__LayerNorm__weight": None}, "bert.embeddings.LayerNorm.weight missing"),
+        ({"bert__surprise__weight": np.zeros(3, np.float32)}, "bert.surprise.weight in model.safetensors that this"),
+        (
+            {"bert__embeddings__LayerNorm__bias": np.zeros(3, np.float32)},
+            r"has shape \(3,\), config.json says \(24,\)",
+        ),
+    ],
+)
+def test_weights_that_are_not_the_architectures_are_refused(
+    checkpoint: Path, arrays: dict[str, Any], reason: str
+) -> None:
+    change_weights(checkpoint, **arrays)
+    with pytest.raises(UserError, match=reason):
+        read(checkpoint)
+
+
+def test_an_untied_model_needs_rows_of_its_own(checkpoint: Path) -> None:
+    change_config(checkpoint, tie_word_embeddings=False)
+    with pytest.raises(UserError, match=r"cls\.predictions\.decoder\.weight missing"):
+        read(checkpoint)
+
+
+def test_the_plan_names_a_shape_for_every_weight() -> None:
+    raw = json.loads((GOLDENS / "bert-odd" / "config.json").read_text())
+    plan = weight_plan(ARCHITECTURES["bert"].read_shape(raw, "config.json"))
+    assert set(plan.names) == set(plan.shapes)

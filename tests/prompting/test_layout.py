@@ -1,0 +1,131 @@
+"""Where a model reads its answer: at the mask, before the answer that comes next, or at one token for a head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from promptkit.errors import UserError
+from promptkit.prompting import Encoded, Encoder, Template
+from promptkit.prompting.layout import Layout
+
+if TYPE_CHECKING:
+    from conftest import Adapter
+
+START = 101
+CAUSAL = Layout(front=(START,), back=(), mask=None, filler=0)
+BARE = Layout(front=(), back=(), mask=None, filler=0)
+
+
+def encoder(source: str, tokenizer: Adapter, layout: Layout, **settings: object) -> Encoder:
+    return Encoder(
+        Template.parse(source), tokenizer, layout=layout, **{"mask_slots": 1, "max_length": 32, **settings}
+    )
+
+
+def encode(source: str, tokenizer: Adapter, layout: Layout, text: str = "a fine film", **settings: object) -> Encoded:
+    return encoder(source, tokenizer, layout, **settings).encode_many([{"text": text}])[0]
+
+
+def test_a_masked_layout_stands_between_cls_and_sep_and_is_read_at_the_mask(mini: Adapter) -> None:
+    layout = Layout.of(mini, "masked")
+    assert layout == Layout((mini.cls_id,), (mini.sep_id,), mini.mask_id, mini.pad_id)
+    encoded = encode("{text} it was {mask}.", mini, layout)
+    assert mini.tokens(encoded.token_ids) == ["[CLS]", "a", "fine", "film", "it", "was", "[MASK]", ".", "[SEP]"]
+    assert encoded.read == (6,)
+    assert encode("{text} it was {mask}.", mini, layout, readout="head").read == (0,)
+
+
+def test_a_causal_layout_is_read_before_its_answer_which_takes_no_position(mini: Adapter) -> None:
+    encoded = encode("{text} it was {mask}", mini, CAUSAL)
+    assert mini.tokens(encoded.token_ids) == ["[CLS]", "a", "fine", "film", "it", "was"]
+    assert encoded.read == (5,)
+    assert len(encoded.virtual_ids) == 6
+
+
+def test_a_causal_layout_is_read_where_the_answer_would_come_though_text_follows(mini: Adapter) -> None:
+    encoded = encode("it was {mask}. {text}", mini, CAUSAL)
+    assert mini.tokens(encoded.token_ids) == ["[CLS]", "it", "was", ".", "a", "fine", "film"]
+    assert encoded.read == (2,)
+
+
+def test_a_causal_answer_may_follow_the_text_or_a_virtual_token(mini: Adapter) -> None:
+    assert encode("{text}{mask}", mini, CAUSAL).read == (3,)
+    assert encode("{text}{mask}", mini, CAUSAL, text="").read == (0,)
+    virtual = encode("{text}{soft:2}{mask}", mini, CAUSAL)
+    assert virtual.virtual_ids == (-1, -1, -1, -1, 0, 1)
+    assert virtual.read == (5,)
+
+
+def test_a_causal_head_reads_the_last_token_whatever_was_cut(mini: Adapter) -> None:
+    assert encode("{text} is a film", mini, CAUSAL, readout="head", mask_slots=0).read == (6,)
+    cut = encode("{text} is a film", mini, CAUSAL, "many " * 60, readout="head", mask_slots=0, max_length=10)
+    assert (len(cut.token_ids), cut.dropped, cut.read) == (10, 54, (9,))
+
+
+def test_a_cut_text_moves_the_causal_read_with_it(mini: Adapter) -> None:
+    cut = encode("{text} it was {mask}", mini, CAUSAL, "many " * 60, max_length=8)
+    assert mini.tokens(cut.token_ids)[-2:] == ["it", "was"]
+    assert (len(cut.token_ids), cut.read) == (8, (7,))
+
+
+def test_the_answer_of_a_causal_model_costs_no_room(mini: Adapter) -> None:
+    source = "{text} it was {mask}"
+    assert encoder(source, mini, CAUSAL).fixed_tokens == 3
+    assert encoder(source, mini, Layout.of(mini, "masked")).fixed_tokens == 5
+
+
+def test_a_causal_prompt_explains_itself_without_a_mask(mini: Adapter) -> None:
+    rows = encoder("{text} it was {mask}", mini, CAUSAL).explain({"text": "fine"})
+    assert rows == [("[CLS]", "special"), ("fine", "field:text"), ("it", "template"), ("was", "template")]
+
+
+def test_the_space_before_a_causal_answer_belongs_to_it(byte_level: Adapter) -> None:
+    made = encoder("{text} It was {mask}", byte_level, BARE)
+    (encoded,) = made.encode_many([{"text": "great"}])
+    assert byte_level.tokens(encoded.token_ids) == ["great", "ĠIt", "Ġwas"]
+    assert (encoded.read, made.mask_follows_space) == ((2,), True)
+
+
+@pytest.mark.parametrize("source", ["{text} it was {mask}", "{text} {mask} and {mask}", "{text} {mask:2}"])
+def test_a_causal_answer_of_several_slots_is_refused_before_any_text_is_encoded(mini: Adapter, source: str) -> None:
+    with pytest.raises(UserError, match=r"read at one position, .* has 2 mask slots"):
+        encoder(source, mini, CAUSAL, mask_slots=2)
+
+
+@pytest.mark.parametrize(("source", "text"), [("{mask} {text}", "film"), ("{text} {mask}", "")])
+def test_a_causal_answer_stands_behind_something(mini: Adapter, source: str, text: str) -> None:
+    with pytest.raises(UserError, match="here nothing stands before"):
+        encode(source, mini, BARE, text)
+    assert encode(source, mini, CAUSAL, text).read == (0,)
+
+
+def test_a_head_does_not_mind_where_the_answer_would_stand(mini: Adapter) -> None:
+    assert encode("{mask} {text}", mini, BARE, readout="head", mask_slots=0).read == (2,)
+    assert encode("{text} {mask} {mask}", mini, BARE, readout="head", mask_slots=0).read == (2,)
+
+
+def test_no_causal_tokenizer_is_laid_out_yet(mini: Adapter) -> None:
+    with pytest.raises(UserError, match="causal language models are not supported yet"):
+        Layout.of(mini, "causal")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    words=st.integers(0, 40),
+    room=st.integers(6, 30),
+    readout=st.sampled_from(["cloze", "head"]),
+    causal=st.booleans(),
+)
+def test_what_is_read_lies_within_the_prompt(
+    mini: Adapter, words: int, room: int, readout: str, causal: bool
+) -> None:
+    layout = CAUSAL if causal else Layout.of(mini, "masked")
+    encoded = encode("{text} it was {mask}", mini, layout, "many " * words, readout=readout, max_length=room)
+    assert len(encoded.token_ids) <= room
+    assert all(0 <= place < len(encoded.token_ids) for place in encoded.read)
+    expected = "was" if causal else {"cloze": "[MASK]", "head": "[CLS]"}[readout]
+    assert mini.token(encoded.token_ids[encoded.read[0]]) == expected
