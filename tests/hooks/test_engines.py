@@ -72,11 +72,11 @@ def bag(install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.Monkey
     [
         ("hard", {"templates": (HARD,), "options": {"calibrate": True}}, None),
         ("hard", {"templates": (HARD,), "verbalizer": "positive=not bad; negative=bad", "slots": "mean"}, None),
-        ("pet", {"templates": (HARD,), "lr": 0.1, "epochs": 2}, "head"),
-        ("pet", {"templates": (HARD,), "lr": 0.05, "epochs": 2, "options": {"tune": "all"}}, "backbone"),
-        ("soft", {"templates": (SOFT,), "lr": 0.3, "epochs": 2, "mode": "graph"}, "prompt"),
-        ("soft", {"templates": (SOFT,), "lr": 0.3, "epochs": 2, "readout": "head"}, "head"),
-        ("ptuning", {"templates": (SOFT,), "lr": 0.1, "epochs": 2}, "encoder"),
+        ("pet", {"templates": (HARD,), "lr": 0.1, "epochs": 6}, "head"),
+        ("pet", {"templates": (HARD,), "lr": 0.05, "epochs": 6, "options": {"tune": "all"}}, "backbone"),
+        ("soft", {"templates": (SOFT,), "lr": 0.3, "epochs": 6, "mode": "graph"}, "prompt"),
+        ("soft", {"templates": (SOFT,), "lr": 0.3, "epochs": 6, "readout": "head"}, "head"),
+        ("ptuning", {"templates": (SOFT,), "lr": 0.1, "epochs": 6}, "encoder"),
     ],
 )
 def test_every_strategy_runs_on_it_and_predicts_from_its_artifact(bag, strategy, settings, learns, capsys) -> None:

@@ -26,7 +26,7 @@ HARD = "{text} it was {mask} ."
     ("strategy", "settings", "learns"),
     [
         ("pet", {"templates": (HARD,), "epochs": 40, "lr": 0.02}, "head"),
-        ("soft", {"templates": (SOFT,), "epochs": 30, "lr": 0.3}, "prompt"),
+        ("soft", {"templates": (SOFT,), "epochs": 60, "lr": 0.3}, "prompt"),
         ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.1}, "prompt"),
         (
             "ptuning",
