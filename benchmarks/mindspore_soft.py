@@ -84,7 +84,9 @@ class TimedSource(PackedSource):
 
 def source_of(plan: Plan, encoded: Sequence[Encoded], labels: Sequence[int], rows: Rows) -> TimedSource:
     """Return the batches of a run."""
-    packer = plan.prompts[0].packer(encoded, labels, batch_size=min(plan.batch_size, len(encoded)), rows=rows)
+    packer = plan.prompts[0].packer(
+        encoded, labels, batch_size=min(plan.settings.batch_size, len(encoded)), rows=rows
+    )
     return TimedSource(packer)
 
 

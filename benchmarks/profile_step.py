@@ -272,7 +272,7 @@ def measure(settings: JobSettings, steps: int) -> list[str]:
     from promptkit.training.optimiser import ScheduledAdamW
 
     rows = plan_rows_of(plan, encoded)
-    size = min(plan.batch_size, len(encoded))
+    size = min(plan.settings.batch_size, len(encoded))
     packer: Packer = plan.prompts[0].packer(encoded, labels_of(task, "train"), batch_size=size, rows=rows)
     source = PackedSource(packer)
     rng = np.random.default_rng(0)

@@ -115,14 +115,19 @@ def training_settings(plan: Plan) -> TrainingSettings:
     """Return how the run trains."""
     from promptkit.training import TrainingSettings
 
-    return TrainingSettings(epochs=plan.epochs, lr=plan.lr, weight_decay=plan.weight_decay, patience=plan.patience)
+    return TrainingSettings(
+        epochs=plan.settings.epochs,
+        lr=plan.settings.lr,
+        weight_decay=plan.settings.weight_decay,
+        patience=plan.settings.patience,
+    )
 
 
 def plan_rows_of(plan: Plan, encoded: Sequence[Encoded]) -> Rows:
     """Return the rows of these examples, as a run plans them."""
     from promptkit.data import plan_rows
 
-    return plan_rows([len(each.token_ids) for each in encoded], plan.batch_size, plan.model.info)
+    return plan_rows([len(each.token_ids) for each in encoded], plan.settings.batch_size, plan.model.info)
 
 
 def labels_of(task: Task, split: str) -> list[int]:
@@ -161,13 +166,13 @@ def write_job(settings: JobSettings, folder: Path) -> None:
     job = {
         "checkpoint": str(plan.model.directory.resolve()),
         "label_word_ids": [words[0][0] for words in prompt.verbalizer.pieces],
-        "batch_size": plan.batch_size,
+        "batch_size": plan.settings.batch_size,
         "num_virtual": prompt.num_virtual,
-        "lr": plan.lr,
-        "weight_decay": plan.weight_decay,
+        "lr": plan.settings.lr,
+        "weight_decay": plan.settings.weight_decay,
         "max_grad_norm": training_settings(plan).clip,
         "seed": settings.seed,
-        "first_batch": orders["train"][: plan.batch_size].tolist(),
+        "first_batch": orders["train"][: plan.settings.batch_size].tolist(),
         "about": {
             **asdict(settings),
             "data": task.name,
@@ -190,7 +195,7 @@ def order_of(settings: JobSettings, plan: Plan, encoded: Sequence[Encoded]) -> A
     if settings.torch_order == "shuffled":
         return np.arange(len(encoded))
     rng = np.random.default_rng(settings.seed)
-    return by_length([len(each.token_ids) for each in encoded], plan.batch_size, rng)
+    return by_length([len(each.token_ids) for each in encoded], plan.settings.batch_size, rng)
 
 
 def by_length(lengths: Sequence[int], batch_size: int, rng: np.random.Generator) -> Any:
