@@ -26,7 +26,7 @@ from promptkit.hooks import get_host
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
-from promptkit.running.plan import Inputs, Plan, make_plan
+from promptkit.running.plan import Loader, Plan, make_plan
 
 if TYPE_CHECKING:
     from promptkit.nn import SoftPrompt
@@ -55,7 +55,7 @@ class JobSettings:
     torch_order: Order = "by-length"
 
 
-class _Read(Inputs):
+class _Read(Loader):
     """The inputs of a plan whose data was read before."""
 
     def __init__(self, task: Task) -> None:

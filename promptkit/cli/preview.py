@@ -91,9 +91,9 @@ def register(app: typer.Typer) -> None:
                 else default_words(("positive", "negative"), language)
             )
         fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b)
-        from promptkit.running.plan import Inputs
+        from promptkit.running.plan import Loader
 
-        files = Inputs().model(config)
+        files = Loader().model(config)
         for number, each in enumerate(templates):
             typer.echo("\n" if number else "", nl=False)
             _show(each, words, fields, files, config)

@@ -17,7 +17,7 @@ from promptkit.comparison.experiment import Experiment
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.running.config import RunConfig
-from promptkit.running.plan import Inputs, check_metrics
+from promptkit.running.plan import Loader, check_metrics
 from promptkit.running.record import scores, task_info
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.files import folder_name
@@ -85,7 +85,7 @@ class Baseline:
         print(f"warning: baseline {self.place.strategy}: {message}", file=sys.stderr)
 
 
-def plan_baselines(experiment: Experiment, inputs: Inputs) -> Iterator[Baseline]:
+def plan_baselines(experiment: Experiment, inputs: Loader) -> Iterator[Baseline]:
     """Yield the baselines of every draw; those that the draw does not change once.
 
     Raises:
@@ -97,7 +97,7 @@ def plan_baselines(experiment: Experiment, inputs: Inputs) -> Iterator[Baseline]
             yield _baseline(experiment, inputs, "tfidf", shots, seed)
 
 
-def _baseline(experiment: Experiment, inputs: Inputs, name: str, shots: Any, seed: int) -> Baseline:
+def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Any, seed: int) -> Baseline:
     # The baselines take no part of a strategy's settings, only the data's.
     shared = {k: v for k, v in experiment.settings.items() if k in RunConfig.model_fields and k not in _OF_PROMPTS}
     plain = experiment.model_copy(update={"settings": shared, "strategy": {}})

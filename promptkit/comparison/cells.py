@@ -9,7 +9,7 @@ from promptkit.comparison.experiment import Experiment, Variant
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
-from promptkit.running.plan import Inputs, Plan, make_plan
+from promptkit.running.plan import Loader, Plan, make_plan
 from promptkit.runs.files import folder_name
 from promptkit.runs.stored import PlannedCell, Shots
 
@@ -49,7 +49,7 @@ class Grid:
     notes: tuple[str, ...]
 
 
-def make_grid(experiment: Experiment, inputs: Inputs) -> Grid:
+def make_grid(experiment: Experiment, inputs: Loader) -> Grid:
     """Plan every cell of an experiment, so that nothing is found wrong once the first has been run.
 
     Raises:
@@ -68,7 +68,7 @@ def make_grid(experiment: Experiment, inputs: Inputs) -> Grid:
 class _Builder:
     """Collects places and cells; places of one key share a cell."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Loader) -> None:
         self._inputs = inputs
         self.places: list[PlannedCell] = []
         self.cells: dict[str, Cell] = {}

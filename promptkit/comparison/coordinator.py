@@ -17,7 +17,7 @@ from promptkit.comparison.experiment import Experiment
 from promptkit.comparison.orders import Order, Outcome, clear
 from promptkit.comparison.pools import run_here, run_on_cluster
 from promptkit.errors import UserError
-from promptkit.running.plan import Inputs
+from promptkit.running.plan import Loader
 from promptkit.runs.files import sync_folder
 from promptkit.runs.store import STORE_NAME, Store
 from promptkit.runs.stored import PlannedCell, StoredComparison, StoredRun
@@ -77,7 +77,7 @@ def compare(
     Raises:
         UserError: for bad input, before anything is run; or if another comparison is writing to the store.
     """
-    inputs = Inputs()
+    inputs = Loader()
     baselines = list(plan_baselines(experiment, inputs))
     grid = make_grid(experiment, inputs)
     # The first baseline is the majority class, on all the data.

@@ -28,7 +28,7 @@ _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said
 _CUT_SHARE = 0.05  # of the texts, above which truncation is mentioned
 
 
-class Inputs:
+class Loader:
     """The data sets and models of several plans, each read once."""
 
     def __init__(self) -> None:
@@ -180,7 +180,7 @@ class Plan:
                 print(f"warning: {message}", file=sys.stderr)
 
 
-def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
+def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
     """Resolve a configuration.
 
     Args:
@@ -191,7 +191,7 @@ def make_plan(config: RunConfig, inputs: Inputs | None = None) -> Plan:
         UserError: for anything wrong with the strategy, the data, the model's files, the template or the label
             words.
     """
-    inputs = inputs or Inputs()
+    inputs = inputs or Loader()
     entry = get_host().strategy(config.strategy)
     strategy = entry.cls(parse_options(entry.cls, config.options))
     if fault := check_declared(strategy):

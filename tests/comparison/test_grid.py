@@ -12,7 +12,7 @@ from promptkit import UserError
 from promptkit.comparison import Experiment, make_experiment
 from promptkit.comparison.baselines import plan_baselines
 from promptkit.comparison.cells import Grid, make_grid
-from promptkit.running.plan import Inputs, make_plan
+from promptkit.running.plan import Loader, make_plan
 
 Make = Callable[..., Experiment]
 
@@ -23,11 +23,11 @@ def test_a_metric_for_other_classes_is_refused_before_anything_is_measured(tmp_p
     settings = {"metrics": ["f1_positive"]}
     experiment = make_experiment(data=str(tmp_path / "three.tsv"), strategies=[], settings=settings)
     with pytest.raises(UserError, match="metric 'f1_positive' is for data of two classes; there are 3: a, b, c"):
-        list(plan_baselines(experiment, Inputs()))
+        list(plan_baselines(experiment, Loader()))
 
 
 def grid(experiment: Experiment) -> Grid:
-    return make_grid(experiment, Inputs())
+    return make_grid(experiment, Loader())
 
 
 def test_every_strategy_meets_every_draw_once(tiny: Make) -> None:
@@ -39,7 +39,7 @@ def test_every_strategy_meets_every_draw_once(tiny: Make) -> None:
 
 
 def test_the_draws_of_a_seed_are_the_same_for_every_strategy(tiny: Make) -> None:
-    inputs, experiment = Inputs(), tiny(strategies=["pet", "soft"])
+    inputs, experiment = Loader(), tiny(strategies=["pet", "soft"])
     tasks = [make_plan(experiment.run_config(s, None, 4, 1), inputs).task for s in experiment.strategies]
     assert tasks[0].fingerprint == tasks[1].fingerprint
     other = make_plan(experiment.run_config("pet", None, 4, 0), inputs).task
@@ -90,14 +90,14 @@ def test_the_key_follows_the_data_and_not_its_place(tiny: Make, tiny_reviews: Pa
 
 
 def test_the_baselines_stand_first_and_only_once_where_the_draw_does_not_matter(tiny: Make) -> None:
-    places = [b.place for b in plan_baselines(tiny(shots=[2, "full"], seeds=2), Inputs())]
+    places = [b.place for b in plan_baselines(tiny(shots=[2, "full"], seeds=2), Loader())]
     assert [(p.strategy, p.shots, p.seed) for p in places] == [
         ("majority", None, 0), ("tfidf", 2, 0), ("tfidf", 2, 1), ("tfidf", "full", 0),
     ]  # fmt: skip
 
 
 def test_the_tfidf_baseline_learns_from_the_draw(tiny: Make) -> None:
-    for baseline in plan_baselines(tiny(strategies=[], shots=[4]), Inputs()):
+    for baseline in plan_baselines(tiny(strategies=[], shots=[4]), Loader()):
         record, truth, predicted = baseline.measure()
         assert record.test.n == len(truth) == len(predicted) == 24
         assert record.task.train == (8 if baseline.place.strategy == "tfidf" else 48)
