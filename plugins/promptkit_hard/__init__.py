@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from promptkit import Strategy, StrategyOptions, Template, UserError, hookimpl
+from promptkit import Strategy, StrategyOptions, Template, hookimpl
 
 if TYPE_CHECKING:
     from promptkit import PromptTask
@@ -37,11 +37,7 @@ class Hard(Strategy):
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse virtual tokens, which nothing here would train."""
-        for template in templates:
-            if template.has_soft:
-                raise UserError(
-                    f"template '{template}' has virtual tokens, which strategy '{self.name}' does not learn."
-                )
+        self.refuse_virtual_tokens(templates)
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the frozen model, calibrated if asked for."""

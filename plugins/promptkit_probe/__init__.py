@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from promptkit import Defaults, Strategy, Template, UserError, hookimpl
+from promptkit import Defaults, Strategy, Template, hookimpl
 
 if TYPE_CHECKING:
     from promptkit import PromptTask
@@ -27,11 +27,7 @@ class Probe(Strategy):
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse virtual tokens, which nothing here would train."""
-        for template in templates:
-            if template.has_soft:
-                raise UserError(
-                    f"template '{template}' has virtual tokens, which strategy '{self.name}' does not learn."
-                )
+        self.refuse_virtual_tokens(templates)
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the frozen model with a linear layer that is still to be fitted."""

@@ -141,6 +141,18 @@ class Strategy(ABC):
     def check(self, readout: Readout, templates: Sequence[Template]) -> None:  # noqa: B027
         """Raise `UserError` for a combination this strategy cannot run. Called before anything is loaded."""
 
+    def refuse_virtual_tokens(self, templates: Sequence[Template]) -> None:
+        """Refuse templates with virtual tokens; for the `check` of a strategy that would not learn them.
+
+        Raises:
+            UserError: for the first template that has some.
+        """
+        for template in templates:
+            if template.has_soft:
+                raise UserError(
+                    f"template '{template}' has virtual tokens, which strategy '{self.name}' does not learn."
+                )
+
 
 def parse_options(strategy: type[Strategy], values: dict[str, Any]) -> StrategyOptions:
     """Build a strategy's options from `key=value` strings or Python values.
