@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,42 @@ def fast_backend(directory: Path, where: str) -> tuple[Any, bool]:
         raise UserError(f"{where}: {FAST} cannot be read ({error}).") from None
 
 
-def check_rows(tokenizer: NativeTokenizer, vocab_size: int, where: str) -> NativeTokenizer:
-    """Return the tokenizer, if the model has a row for each of its entries.
+def read_files(directory: Path, others: Sequence[str]) -> list[Path]:
+    """Return the files that a tokenizer is read from: `tokenizer.json`, or those of the others that are there."""
+    names = (FAST,) if (directory / FAST).is_file() else others
+    return [directory / name for name in names if (directory / name).is_file()]
+
+
+def read_tokenizer(
+    directory: Path,
+    vocab_size: int,
+    special: Mapping[str, str],
+    *,
+    others: Sequence[str],
+    read_others: Callable[[Path, str], Any],
+    marks_spaces: bool,
+) -> NativeTokenizer:
+    """Return the tokenizer of `tokenizer.json`, or of the files that an architecture keeps in its place.
+
+    Args:
+        directory: of the checkpoint.
+        vocab_size: rows of the model.
+        special: see `NativeTokenizer`.
+        others: names of those files; all must be there.
+        read_others: returns the backend they describe, from the directory and how errors name the model.
+        marks_spaces: whether that backend marks spaces.
 
     Raises:
-        UserError: if it has fewer.
+        UserError: if none is there, one cannot be read, or the tokenizer has more entries than the model has rows.
     """
+    where = f"model '{directory}'"
+    if (directory / FAST).is_file():
+        backend, marks = fast_backend(directory, where)
+    elif all((directory / name).is_file() for name in others):
+        backend, marks = read_others(directory, where), marks_spaces
+    else:
+        raise UserError(f"{where}: no {FAST} or {' + '.join(others)} there.")
+    tokenizer = NativeTokenizer(backend, special, marks_spaces=marks, where=where)
     if tokenizer.vocab_size > vocab_size:
         raise UserError(
             f"{where}: the tokenizer has {tokenizer.vocab_size} entries, the model only {vocab_size} rows."

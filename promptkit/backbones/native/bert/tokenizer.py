@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from promptkit.backbones.native.tokenizer import FAST, NativeTokenizer, check_rows, fast_backend
+from promptkit.backbones.native.tokenizer import NativeTokenizer, read_files, read_tokenizer
 from promptkit.checking import CheckedModel, checked, read_json_object, read_text
 from promptkit.errors import UserError
 
@@ -24,24 +24,14 @@ class Settings(CheckedModel):
 
 def tokenizer_files(directory: Path) -> list[Path]:
     """Return the files that the tokenizer is read from."""
-    names = (FAST,) if (directory / FAST).is_file() else (_VOCABULARY, _SETTINGS)
-    return [directory / name for name in names if (directory / name).is_file()]
+    return read_files(directory, (_VOCABULARY, _SETTINGS))
 
 
 def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
-    """Load `tokenizer.json`, or `vocab.txt` with the settings of `tokenizer_config.json`.
-
-    Raises:
-        UserError: if none is there, one cannot be read, or it has more entries than the model has rows.
-    """
-    where = f"model '{directory}'"
-    if (directory / FAST).is_file():
-        backend, marks = fast_backend(directory, where)
-    elif (directory / _VOCABULARY).is_file():
-        backend, marks = _wordpiece(directory, where), False
-    else:
-        raise UserError(f"{where}: no {FAST} or {_VOCABULARY} there.")
-    return check_rows(NativeTokenizer(backend, SPECIAL, marks_spaces=marks, where=where), vocab_size, where)
+    """Load `tokenizer.json`, or `vocab.txt` with the settings of `tokenizer_config.json`; see `read_tokenizer`."""
+    return read_tokenizer(
+        directory, vocab_size, SPECIAL, others=(_VOCABULARY,), read_others=_wordpiece, marks_spaces=False
+    )
 
 
 def _wordpiece(directory: Path, where: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from promptkit.backbones.native.tokenizer import FAST, NativeTokenizer, check_rows, fast_backend
+from promptkit.backbones.native.tokenizer import NativeTokenizer, read_files, read_tokenizer
 from promptkit.errors import UserError
 
 SPECIAL = {"cls": "<s>", "sep": "</s>", "pad": "<pad>", "mask": "<mask>", "unk": "<unk>"}
@@ -14,24 +14,12 @@ _PAIR = ("vocab.json", "merges.txt")
 
 def tokenizer_files(directory: Path) -> list[Path]:
     """Return the files that the tokenizer is read from."""
-    names = (FAST,) if (directory / FAST).is_file() else _PAIR
-    return [directory / name for name in names if (directory / name).is_file()]
+    return read_files(directory, _PAIR)
 
 
 def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
-    """Load the tokenizer.
-
-    Raises:
-        UserError: if none is there, one cannot be read, or it has more entries than the model has rows.
-    """
-    where = f"model '{directory}'"
-    if (directory / FAST).is_file():
-        backend, marks = fast_backend(directory, where)
-    elif all((directory / name).is_file() for name in _PAIR):
-        backend, marks = _byte_level(directory, where), True
-    else:
-        raise UserError(f"{where}: no {FAST} or {' + '.join(_PAIR)} there.")
-    return check_rows(NativeTokenizer(backend, SPECIAL, marks_spaces=marks, where=where), vocab_size, where)
+    """Load `tokenizer.json`, or `vocab.json` with `merges.txt`; see `read_tokenizer`."""
+    return read_tokenizer(directory, vocab_size, SPECIAL, others=_PAIR, read_others=_byte_level, marks_spaces=True)
 
 
 def _byte_level(directory: Path, where: str) -> Any:
