@@ -32,7 +32,14 @@ from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 from machine import peak_memory_mb  # noqa: E402
-from soft_prompt_job import build, labels_of, load_job, plan_rows_of, training_settings  # noqa: E402
+from soft_prompt_job import (  # noqa: E402
+    build,
+    labels_of,
+    load_job,
+    plan_rows_of,
+    plan_scoring_rows_of,
+    training_settings,
+)
 
 # Before anything imports MindSpore, whose warnings it turns off.
 from promptkit.backbones.device import set_device  # noqa: E402
@@ -108,7 +115,7 @@ def run(folder: Path) -> dict[str, Any]:
     model = build(plan)
     start = model.virtual_vectors().asnumpy().copy()
     train_labels, test_labels = labels_of(plan.task, "train"), labels_of(plan.task, "test")
-    rows, scored_rows = plan_rows_of(plan, encoded.train), plan_rows_of(plan, encoded.all)
+    rows, scored_rows = plan_rows_of(plan, encoded.train), plan_scoring_rows_of(plan, encoded.test)
     training = source_of(plan, encoded.train, train_labels, rows)
     prediction = source_of(plan, encoded.test, test_labels, scored_rows)
     objective = Classification(len(plan.task.labels))

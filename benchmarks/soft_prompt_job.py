@@ -124,10 +124,18 @@ def training_settings(plan: Plan) -> TrainingSettings:
 
 
 def plan_rows_of(plan: Plan, encoded: Sequence[Encoded]) -> Rows:
-    """Return the rows of these examples, as a run plans them."""
+    """Return the rows that these examples are trained in, as a run plans them."""
     from promptkit.data import plan_rows
 
     return plan_rows([len(each.token_ids) for each in encoded], plan.settings.batch_size, plan.model.info)
+
+
+def plan_scoring_rows_of(plan: Plan, *sets: Sequence[Encoded]) -> Rows:
+    """Return the rows that these sets of examples are scored in, as a run plans them."""
+    from promptkit.data import plan_scoring_rows
+
+    lengths = [[len(each.token_ids) for each in encoded] for encoded in sets]
+    return plan_scoring_rows(lengths, plan.settings.batch_size, plan.model.info)
 
 
 def labels_of(task: Task, split: str) -> list[int]:

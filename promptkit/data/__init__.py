@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from promptkit.data.catalog import list_datasets, load_task
 from promptkit.data.cleaning import clean_text
-from promptkit.data.packing import Batch, Packer, Rows, plan_rows
+from promptkit.data.packing import Batch, Packer, Rows
+from promptkit.data.planning import plan_rows, plan_scoring_rows
 from promptkit.data.splits import draw_shots
 from promptkit.data.task import Example, Task
 
@@ -19,4 +20,5 @@ __all__ = [
     "list_datasets",
     "load_task",
     "plan_rows",
+    "plan_scoring_rows",
 ]

@@ -10,25 +10,16 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promptkit.backbones.face import BackboneInfo, Inputs
+from promptkit.backbones.face import Inputs
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
-
-_MULTIPLE = 8  # row lengths are multiples of it, for the sake of vector units
-_LONGEST = 256  # rows longer than this are planned only where an example is
-_SAMPLE = 2048  # examples that a plan is tried on
-_FULL = 0.92  # share of the batch size that planned batches hold on average at least
-# Attention costs so much more a token the longer the row: a share of S times heads / hidden_size^2, against the
-# matrix products. Fitted to rows of 96, 128 and 256 of promptkit-mini on two cores, training steps.
-_ATTENTION = 17.0
 
 
 class Packable(Protocol):
@@ -74,58 +65,7 @@ class Batch:
     index: Int64
 
 
-def plan_rows(lengths: Sequence[int], batch_size: int, info: BackboneInfo | None = None) -> Rows:
-    """Choose the rows in which examples of these lengths are gone through fastest.
-
-    Every row length is tried on a sample of the examples, packed as `Packer` packs them, and costed by its positions
-    and by what attention adds to each of them. Rows whose batches come to hold noticeably fewer examples than
-    `batch_size` are not taken where there are others: they would train with another batch size than was asked for.
-
-    Args:
-        lengths: tokens of each example.
-        batch_size: examples a batch, at most.
-        info: of the model; without it attention is taken to cost nothing more.
-
-    Returns:
-        Rows that hold a batch of average examples; the longest example fits into one.
-
-    Raises:
-        ValueError: without lengths, or with one below 1.
-    """
-    if not len(lengths) or min(lengths) < 1 or batch_size < 1:
-        raise ValueError("rows are planned for examples of at least one token, and batches of at least one example")
-    sizes = np.asarray(lengths, dtype=np.int64)
-    if len(sizes) > _SAMPLE:
-        sizes = np.concatenate([np.random.default_rng(0).choice(sizes, _SAMPLE, replace=False), [sizes.max()]])
-    batch_size = min(batch_size, len(sizes))
-    extra = _ATTENTION * info.heads / info.hidden_size**2 if info else 0.0
-    shortest = -(-int(sizes.max()) // _MULTIPLE) * _MULTIPLE
-    order = list(enumerate(sizes.tolist()))
-    tried: list[tuple[bool, float, Rows]] = []
-    for length in range(shortest, max(shortest, _LONGEST) + 1, _MULTIPLE):
-        for rows in _rows_of(sizes, batch_size, length):
-            held = [sum(map(len, packed)) for packed in _groups(order, rows, batch_size)]
-            meagre = float(np.mean(held[:-1] or held)) < _FULL * batch_size
-            tried.append((meagre, len(held) * rows.count * length * (1.0 + extra * length), rows))
-            if rows.count == 1 and not meagre:
-                return min(tried, key=itemgetter(0, 1))[2]  # longer rows would only be emptier
-    return min(tried, key=itemgetter(0, 1))[2]
-
-
-def _rows_of(sizes: Int64, batch_size: int, length: int) -> Iterator[Rows]:
-    """Yield the rows of one length that just hold a batch of average examples, and one row fewer and more."""
-    if batch_size >= len(sizes):
-        packed = list(_fill_rows(sorted((int(size), n) for n, size in enumerate(sizes)), length, len(sizes)))
-        yield Rows(len(packed), length, max(map(len, packed)))
-        return
-    least = max(1, int(batch_size * float(sizes.mean()) / length))
-    for count in range(least, least + 3):
-        # A row of short examples only may hold twice the average, no more: places cost something in the last layer.
-        examples = min(-(-2 * batch_size // count), batch_size, max(1, length // int(sizes.min())))
-        yield Rows(count, length, examples)
-
-
-def _fill_rows(waiting: list[tuple[int, int]], length: int, examples: int) -> Iterator[list[int]]:
+def fill_rows(waiting: list[tuple[int, int]], length: int, examples: int) -> Iterator[list[int]]:
     """Yield rows, each filled with the longest example that is left and then with the longest that still fit.
 
     Args:
@@ -145,7 +85,7 @@ def _fill_rows(waiting: list[tuple[int, int]], length: int, examples: int) -> It
         yield row
 
 
-def _groups(order: list[tuple[int, int]], rows: Rows, batch_size: int) -> Iterator[list[list[int]]]:
+def group_rows(order: list[tuple[int, int]], rows: Rows, batch_size: int) -> Iterator[list[list[int]]]:
     """Yield batches of rows: each takes the next `batch_size` examples, and what does not fit opens the next one.
 
     Args:
@@ -158,7 +98,7 @@ def _groups(order: list[tuple[int, int]], rows: Rows, batch_size: int) -> Iterat
         taken = batch_size - len(left)
         waiting = sorted([*left, *((size, number) for number, size in order[start : start + taken])])
         start += taken
-        packed = list(islice(_fill_rows(waiting, rows.length, rows.examples), rows.count))
+        packed = list(islice(fill_rows(waiting, rows.length, rows.examples), rows.count))
         left = waiting
         yield packed
 
@@ -220,11 +160,11 @@ class Packer:
         """
         if rng is not None:
             order = [(int(n), self._lengths[int(n)]) for n in rng.permutation(self.size)]
-            for packed in _groups(order, self.rows, self.batch_size):
+            for packed in group_rows(order, self.rows, self.batch_size):
                 yield self._batch(packed)
             return
         waiting = sorted((size, number) for number, size in enumerate(self._lengths))
-        packed = list(_fill_rows(waiting, self.rows.length, self.rows.examples))
+        packed = list(fill_rows(waiting, self.rows.length, self.rows.examples))
         for start in range(0, len(packed), self.rows.count):
             yield self._batch(packed[start : start + self.rows.count])
 

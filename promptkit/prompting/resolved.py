@@ -143,11 +143,17 @@ def resolve_prompt(
 
 @dataclass(frozen=True)
 class EncodedTask:
-    """The splits of a task under one template."""
+    """The splits of a task under one template.
+
+    Attributes:
+        train, dev, test: their examples.
+        typical: tokens of examples that train and dev were drawn from; none where nothing was drawn.
+    """
 
     train: list[Encoded]
     dev: list[Encoded]
     test: list[Encoded]
+    typical: tuple[int, ...] = ()
 
     @property
     def all(self) -> list[Encoded]:
@@ -155,6 +161,8 @@ class EncodedTask:
         return [*self.train, *self.dev, *self.test]
 
 
-def encode_task(prompt: PromptTask, task: Task) -> EncodedTask:
-    """Encode every split."""
-    return EncodedTask(*(prompt.encode_examples(split) for split in (task.train, task.dev, task.test)))
+def encode_task(prompt: PromptTask, task: Task, drawn_from: Sequence[Example] = ()) -> EncodedTask:
+    """Encode every split, and take the lengths of examples that train and dev were drawn from."""
+    train, dev, test = (prompt.encode_examples(split) for split in (task.train, task.dev, task.test))
+    typical = tuple(len(each.token_ids) for each in prompt.encode_examples(drawn_from)) if drawn_from else ()
+    return EncodedTask(train, dev, test, typical)

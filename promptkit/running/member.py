@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit.data import Example, Rows, Task, plan_rows
+from promptkit.data import Example, Rows, Task, plan_rows, plan_scoring_rows
 from promptkit.errors import UserError, kind_of
 from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
 from promptkit.prompting import Encoded
@@ -222,8 +222,7 @@ class _Work:
         self._encoded, self._manner, self._shuffle = encoded, manner, shuffle
         self._label, self._checkpoint = label, checkpoint
         self._info = info
-        lengths = [len(each.token_ids) for each in encoded.all]
-        self._rows = plan_rows(lengths, manner.batch_size, self._info)
+        self._rows = self._scoring_rows()
         self._sources: list[PackedSource] = []
 
     @property
@@ -243,8 +242,8 @@ class _Work:
         if learns:
             # Before any training: what is wrong with the scores must not be found only after it.
             self._objective.check(self.executor.scores(self._first()))
-            lengths = [len(each.token_ids) for each in self._encoded.train]
-            rows = plan_rows(lengths, self._manner.batch_size, self._info)
+            typical = self._encoded.typical
+            rows = plan_rows(_lengths(self._encoded.train), self._manner.batch_size, self._info, typical=typical)
             source = self._source(self._task.train, self._encoded.train, rows)
             outcome.training = self._train(source, dev, "texts")
         return outcome
@@ -285,6 +284,16 @@ class _Work:
         outcome.test = self.executor.scores(self._source(self._task.test, self._encoded.test, self._rows))
         outcome.seconds, outcome.scored = time.perf_counter() - started, True
 
+    def _scoring_rows(self) -> Rows:
+        """Return the rows that every split is scored in; for draws of one size, seldom others."""
+        encoded = self._encoded
+        dev, test = _lengths(encoded.dev), _lengths(encoded.test)
+        longest = max(_lengths(encoded.all))
+        sets = [list(encoded.typical[: len(dev)]) or dev, test]
+        if encoded.typical:
+            longest = max(longest, *encoded.typical)
+        return plan_scoring_rows(sets, self._manner.batch_size, self._info, longest=longest)
+
     def _fit(self, train_features: Any, dev_features: Any) -> TrainingResult:
         """Let the model set its own values; what it tried on dev is listed as epochs are."""
         task, started = self._task, time.perf_counter()
@@ -315,6 +324,10 @@ class _Work:
 
     def _indices(self, examples: tuple[Example, ...]) -> list[int]:
         return [self._task.label_index(example.label) for example in examples]
+
+
+def _lengths(encoded: list[Encoded]) -> list[int]:
+    return [len(each.token_ids) for each in encoded]
 
 
 def load_tensors(model: PromptedModel, tensors: dict[str, Any]) -> str | None:

@@ -25,6 +25,7 @@ from promptkit.strategies.contract import Strategy, check_declared, parse_option
 from promptkit.version import __version__
 
 _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
+_TYPICAL = 512  # examples that rows of a K-shot draw are planned for
 _CUT_SHARE = 0.05  # of the texts, above which truncation is mentioned
 
 
@@ -38,8 +39,21 @@ class Loader:
 
     def task(self, config: RunConfig) -> Task:
         """Return the data of a run, its shots drawn."""
-        columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
-        source = (config.data, *columns, config.clean)
+        whole = self._whole(config)
+        draw = (*_source(config), config.shots, config.seed if config.shots is not None else 0)
+        if draw not in self._draws:
+            self._draws[draw] = draw_shots(whole, config.shots, config.seed)
+        return self._draws[draw]
+
+    def drawn_from(self, config: RunConfig) -> tuple[Example, ...]:
+        """Return examples such as a run's shots are drawn from, the same for every seed; none without shots."""
+        train = self._whole(config).train
+        if config.shots is None or len(train) <= _TYPICAL:
+            return () if config.shots is None else train
+        return tuple(train[int(n)] for n in np.random.default_rng(0).choice(len(train), _TYPICAL, replace=False))
+
+    def _whole(self, config: RunConfig) -> Task:
+        source = _source(config)
         if source not in self._tasks:
             self._tasks[source] = load_task(
                 config.data,
@@ -50,10 +64,7 @@ class Loader:
                 clean=config.clean,
                 registry=get_host().dataset_readers(),
             )
-        draw = (*source, config.shots, config.seed if config.shots is not None else 0)
-        if draw not in self._draws:
-            self._draws[draw] = draw_shots(self._tasks[source], config.shots, config.seed)
-        return self._draws[draw]
+        return self._tasks[source]
 
     def model(self, config: RunConfig) -> ModelFiles:
         """Return the model of a run."""
@@ -67,6 +78,12 @@ class Loader:
         return self._models[source]
 
 
+def _source(config: RunConfig) -> tuple[Any, ...]:
+    """Return the settings that say what data is read, and how."""
+    columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
+    return (config.data, *columns, config.clean)
+
+
 @dataclass
 class Plan:
     """A run with every default filled in and every prompt resolved.
@@ -77,6 +94,7 @@ class Plan:
             It is what the record and the artifact's card hold.
         strategy: with its options.
         task: the data after drawing shots.
+        drawn_from: examples of the kind that the shots are drawn from; none without shots.
         model: the checkpoint's files.
         verbalizer: given, or the default for the labels; None with the head readout.
         prompts: one for each template.
@@ -90,6 +108,7 @@ class Plan:
     settings: RunOptions
     strategy: Strategy
     task: Task
+    drawn_from: tuple[Example, ...]
     model: ModelFiles
     verbalizer: Verbalizer | None
     prompts: list[PromptTask]
@@ -155,7 +174,7 @@ class Plan:
         Raises:
             UserError: if an example lacks a field of the template.
         """
-        encoded = [encode_task(prompt, self.task) for prompt in self.prompts]
+        encoded = [encode_task(prompt, self.task, self.drawn_from) for prompt in self.prompts]
         _warn_of_text(self, encoded[0])
         return encoded
 
@@ -213,6 +232,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         settings=_settle(config, strategy, templates, verbalizer, len(task.train)),
         strategy=strategy,
         task=task,
+        drawn_from=inputs.drawn_from(config),
         model=model,
         verbalizer=verbalizer,
         prompts=[

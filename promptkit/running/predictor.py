@@ -64,8 +64,10 @@ class Predictor:
         ]
 
     def probabilities(self, texts: Sequence[str | Mapping[str, str]], *, batch_size: int = 32) -> Any:
-        """Return class probabilities, (N, C)."""
+        """Return class probabilities, (N, C); of no texts, (0, C)."""
         rows = self.fields(texts)
+        if not rows:
+            return np.zeros((0, len(self.labels)), np.float32)
         scores = [
             self.scores(number, prompt.encoder.encode_many(rows), batch_size=batch_size)
             for number, (prompt, _) in enumerate(self.members)
@@ -95,13 +97,14 @@ class Predictor:
             encoded: N prompts as its encoder makes them.
             batch_size: prompts at a time.
         """
-        from promptkit.data import plan_rows
+        from promptkit.data import plan_scoring_rows
         from promptkit.training import Classification, Executor, PackedSource
 
         prompt, model = self.members[number]
         backbone = getattr(model, "backbone", None)
         size = min(batch_size, len(encoded))
-        rows = plan_rows([len(e.token_ids) for e in encoded], size, backbone.info if backbone is not None else None)
+        info = backbone.info if backbone is not None else None
+        rows = plan_scoring_rows([[len(each.token_ids) for each in encoded]], size, info)
         mode: Literal["graph", "pynative"] = "graph" if len(encoded) >= _COMPILE_FROM else "pynative"
         source = PackedSource(prompt.packer(encoded, None, batch_size=size, rows=rows))
         scores = Executor(model, mode, _ignore, label="predict", quiet=False).scores(source)

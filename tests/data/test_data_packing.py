@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptkit.backbones.face import BackboneInfo
-from promptkit.data import Batch, Packer, Rows, plan_rows
+from promptkit.data import Batch, Packer, Rows, plan_rows, plan_scoring_rows
 
 PAD = 7
 MINI = BackboneInfo("masked", "bert", 12, 384, 12, 12, 32, 30_522, 512, 33_000_000, 42_000_000)
@@ -275,3 +275,48 @@ def test_attention_makes_long_rows_dear() -> None:
     narrow = BackboneInfo("masked", "bert", 2, 32, 16, 16, 2, 1000, 512, 100_000, 100_000)
     lengths = sentences(960)
     assert plan_rows(lengths, 32, narrow).length < plan_rows(lengths, 32).length
+
+
+def test_few_examples_take_as_many_batches_as_they_must() -> None:
+    """What is left over of three batches must not make a fourth, whatever order the examples come in."""
+    for seed in range(5):
+        lengths = sentences(96, seed)
+        rows = plan_rows(lengths, 32, MINI)
+        batches = [list(packer(lengths, rows, batch_size=32).epoch(rng(order))) for order in range(5)]
+        assert sum(map(len, batches)) <= 17
+        assert np.mean([epoch_of(lengths, rows, 32, seed=order)[0] for order in range(5)]) > 0.8
+
+
+@pytest.mark.parametrize("count", [8, 16, 32, 64, 128])
+def test_draws_of_one_size_are_trained_in_the_same_rows(count: int) -> None:
+    """So a graph that was compiled for one draw serves the next."""
+    typical = sentences(512, 99)
+    planned = [plan_rows(sentences(count, seed), 32, MINI, typical=typical) for seed in range(20)]
+    usual = max(planned, key=planned.count)
+    assert planned.count(usual) >= 19
+    for seed in range(20):
+        lengths = sentences(count, seed)
+        batches = list(packer(lengths, planned[seed], batch_size=32).epoch(rng(seed)))
+        assert count > 32 or len(batches) == 1
+
+
+def test_a_draw_that_is_not_typical_still_fits() -> None:
+    typical = [10] * 200
+    assert plan_rows([10] * 8, 8, MINI, typical=typical) == plan_rows([9] * 8, 8, MINI, typical=typical)
+    assert plan_rows([10] * 7 + [100], 8, MINI, typical=typical).length >= 100
+    rows = plan_rows([10] * 4 + [12] * 4, 8, MINI, typical=[3] * 200)
+    assert len(list(packer([10] * 4 + [12] * 4, rows).epoch(rng()))) == 1
+
+
+@pytest.mark.parametrize("counts", [[64], [100], [128, 1066], [700, 700]])
+def test_scoring_fills_its_rows(counts: list[int]) -> None:
+    sets = [sentences(count, seed) for seed, count in enumerate(counts)]
+    rows = plan_scoring_rows(sets, 32, MINI)
+    positions = sum(epoch_of(lengths, rows, 32, seed=None)[2] for lengths in sets)
+    assert sum(map(sum, sets)) / positions > 0.9
+
+
+def test_scoring_rows_hold_what_is_longer_than_all_they_were_planned_for() -> None:
+    assert plan_scoring_rows([[10, 20], []], 4, MINI, longest=30).length >= 30
+    with pytest.raises(ValueError, match="at least one set"):
+        plan_scoring_rows([[]], 4)
