@@ -37,7 +37,9 @@ def set_device(device: str) -> str:
     # What MindSpore writes about a device it cannot use is the error's own reason once more, at length.
     with _unsaid(UserError):
         try:
-            ms.set_device(chosen)
+            # Once anything has been computed, in a notebook say, MindSpore lets no device be set; nor need it be.
+            if ms.get_context("device_target") != chosen or not ms.hal.is_initialized(chosen):
+                ms.set_device(chosen)
             ms.set_context(mode=ms.PYNATIVE_MODE)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = str(error).strip().split("\n")[0].rstrip(".")

@@ -139,7 +139,8 @@ class _Work:
     def _order(self, cell: Cell, command: tuple[str, ...], shows: bool) -> Order:
         config = cell.config.model_copy(update={"command": command, "quiet": not shows})
         folder = self._folder(cell)
-        return Order(cell.key, config.model_dump_json(), str(folder), os.getcwd(), shows=shows)
+        kin = config.model_copy(update={"seed": 0}).model_dump_json()
+        return Order(cell.key, config.model_dump_json(), str(folder), os.getcwd(), kin=kin, shows=shows)
 
     def _folder(self, cell: Cell) -> Path:
         return self._store.folder.absolute() / CELLS / cell.key

@@ -1,18 +1,15 @@
-"""Carrying out a cell: start its process, start it again if it was killed, say where its result lies."""
+"""Carrying out a cell: give it to a process, to another if that was killed, say where its result lies."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from promptkit.comparison import folders
+from promptkit.comparison.keeping import Keeper
 
-LOG = "log.txt"
 _TRIES = 3
 _LOG_LINES = 15
 
@@ -26,6 +23,7 @@ class Order:
         config: its `RunConfig` as JSON.
         folder: where its state and result lie until the store has taken them.
         where: working directory, which relative paths of data and model start from.
+        kin: the same for orders that differ in nothing a compiled graph could tell, such as the seed.
         threads: of the process; 0 leaves it to MindSpore.
         shows: whether warnings and progress go to standard error, or into the folder's log.
     """
@@ -34,6 +32,7 @@ class Order:
     config: str
     folder: str
     where: str
+    kin: str = ""
     threads: int = 0
     shows: bool = False
 
@@ -55,31 +54,33 @@ class Outcome:
     bad_input: bool = False
 
 
-Started = Callable[["subprocess.Popen[bytes]"], bool]
+def carry_out(order: Order, keeper: Keeper | None = None) -> Outcome:
+    """Run a cell in a process of its own, or in one that its kin has left, and return where its result lies.
 
-
-def carry_out(order: Order, started: Started | None = None) -> Outcome:
-    """Run a cell in a process of its own and return where its result lies.
-
-    A process that was killed is started again, up to three times in all, and goes on from its last state.
+    A cell whose process was killed goes on from its last state in another, in up to three in all.
 
     Args:
         order: what to run.
-        started: is handed the process, for whoever may have to end it; it answers whether a process that was
-            killed is to be started again.
+        keeper: of the process that is left; by default none is, before or after.
     """
     folder = Path(order.folder)
     try:
         _prepare(folder, order)
     except OSError as error:
         return Outcome(order.key, "", f"cannot write to '{folder}': {error.strerror}", bad_input=True)
-    code = 0
-    for _ in range(_TRIES):
-        if (folder / folders.RESULT).is_dir():
-            break
-        code, again = _start(folder, order, started)
-        if code >= 0 or not again:
-            break
+    with contextlib.ExitStack() as stack:
+        if keeper is None:
+            keeper = Keeper()
+            stack.callback(keeper.end)
+        code = 0
+        for _ in range(_TRIES):
+            if (folder / folders.RESULT).is_dir():
+                break
+            code, again = keeper.carry_out(
+                folder, order.kin, order.where, threads=order.threads, shows=order.shows
+            )  # fmt: skip
+            if code >= 0 or not again:
+                break
     if (folder / folders.RESULT).is_dir():
         return Outcome(order.key, str(folder / folders.RESULT))
     return _failed(folder, order, code)
@@ -96,25 +97,6 @@ def _prepare(folder: Path, order: Order) -> None:
     (folder / folders.ORDER).write_text(order.config, encoding="utf-8")
 
 
-def _start(folder: Path, order: Order, started: Started | None) -> tuple[int, bool]:
-    environment = dict(os.environ)
-    if order.threads:
-        environment["OMP_NUM_THREADS"] = str(order.threads)
-    place = str(folder.resolve())
-    command = [sys.executable, "-m", "promptkit.comparison.worker", place, order.where]
-    with (folder / LOG).open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=None if order.shows else log,
-            cwd=place,
-            env=environment,
-        )
-        again = started(process) if started else True
-        return process.wait(), again
-
-
 def _failed(folder: Path, order: Order, code: int) -> Outcome:
     failure = folder / folders.FAILURE
     said = failure.read_text(encoding="utf-8") if failure.is_file() else ""
@@ -125,6 +107,10 @@ def _failed(folder: Path, order: Order, code: int) -> Outcome:
     if code < 0:
         reason = f"its process was killed {_TRIES} times (signal {-code}; is there enough memory?)"
         return Outcome(order.key, "", reason, bad_input=True)
-    log = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
+    log = (
+        (folder / folders.LOG).read_text(encoding="utf-8", errors="replace")
+        if (folder / folders.LOG).is_file()
+        else ""
+    )
     tail = "\n".join(log.splitlines()[-_LOG_LINES:])
-    return Outcome(order.key, "", f"its process ended with code {code}; see '{folder / LOG}'\n{tail}")
+    return Outcome(order.key, "", f"its process ended with code {code}; see '{folder / folders.LOG}'\n{tail}")

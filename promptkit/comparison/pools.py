@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
 import subprocess
 import threading
 from asyncio import CancelledError
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from promptkit.comparison.keeping import Keeper
 from promptkit.comparison.orders import Order, Outcome, carry_out
 from promptkit.errors import UserError
 
@@ -23,21 +25,64 @@ _RETRIES = 5
 def run_here(orders: Sequence[Order], jobs: int) -> Iterator[Outcome]:
     """Carry out orders in up to `jobs` processes at a time and yield what became of each as it ends.
 
-    When the caller stops early (Ctrl-C), the processes are ended; their states stay.
+    A process that has carried out an order goes on with the next one of its kin. When the caller stops early
+    (Ctrl-C), the processes are ended; their states stay.
     """
     if not orders:
         return
+    jobs = min(jobs, len(orders))
     threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else 0
     running = _Running()
+    waiting = _Waiting([replace(order, threads=threads) for order in orders])
+    done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        futures = [pool.submit(carry_out, replace(order, threads=threads), running.add) for order in orders]
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            for _ in range(jobs):
+                pool.submit(_work, waiting, Keeper(running.add), done.put)
+            for _ in orders:
+                outcome = done.get()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                yield outcome
         finally:
-            for future in futures:
-                future.cancel()
+            waiting.clear()
             running.end()
+
+
+def _work(waiting: _Waiting, keeper: Keeper, tell: Callable[[Outcome | BaseException], None]) -> None:
+    """Carry out what is waiting, with one process at a time."""
+    try:
+        while (order := waiting.take(keeper)) is not None:
+            tell(carry_out(order, keeper))
+    except BaseException as error:
+        tell(error)
+    finally:
+        keeper.end()
+
+
+class _Waiting:
+    """The orders that nobody has taken yet."""
+
+    def __init__(self, orders: Sequence[Order]) -> None:
+        self._lock = threading.Lock()
+        self._orders = list(orders)
+        self._kins: dict[Keeper, str] = {}
+
+    def take(self, keeper: Keeper) -> Order | None:
+        """Return the next order: one of the keeper's kin, else of a kin that no other is about, else any."""
+        with self._lock:
+            others = {kin for other, kin in self._kins.items() if other is not keeper}
+            own = self._kins.get(keeper)
+            order = min(self._orders, key=lambda it: (it.kin != own, it.kin in others), default=None)
+            if order is not None:
+                self._orders.remove(order)
+                self._kins[keeper] = order.kin
+            return order
+
+    def clear(self) -> None:
+        """Let nothing more be taken."""
+        with self._lock:
+            self._orders.clear()
 
 
 class _Running:

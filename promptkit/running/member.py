@@ -24,6 +24,7 @@ from promptkit.training import (
     Checkpoint,
     Classification,
     Executor,
+    Executors,
     FeatureSource,
     PackedSource,
     TrainingResult,
@@ -75,6 +76,7 @@ class Manner:
         plugin: how errors name the strategy and where it comes from.
         warn: takes a warning.
         quiet: no progress bars.
+        executors: those that other members, or other runs, have compiled.
     """
 
     settings: TrainingSettings
@@ -84,6 +86,7 @@ class Manner:
     plugin: str
     warn: Callable[[str], None]
     quiet: bool
+    executors: Executors
 
 
 def run_member(
@@ -111,7 +114,10 @@ def run_member(
     learns_from = "" if not learns else "examples" if model.fits else "training"
     _check_dependence(manner, learns_from, drew=prompt.rng.bit_generator.state != drawn)
     objective = Classification(len(task.labels), manner.plugin)
-    executor = Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
+    executor = manner.executors.kept_for(
+        Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
+    )
+    model = executor.model
     work = _Work(executor, objective, prompt, task, encoded, manner, shuffle, label, checkpoint, backbone.info)
     parameters = count_parameters(model)
     result = work.with_features(fits=model.fits) if learns and model.fixed_features else work.whole(learns)
@@ -128,7 +134,7 @@ def run_member(
     return MemberResult(
         dev_scores=result.dev,
         test_scores=result.test,
-        tensors={path: p.asnumpy() for path, p in kept.own_parameters().items()},
+        tensors={path: p.asnumpy().copy() for path, p in kept.own_parameters().items()},
         parameters=parameters if learns else dict.fromkeys(parameters, 0),
         training=result.training,
         predict_seconds=result.seconds,
@@ -274,10 +280,11 @@ class _Work:
         """Score dev and test with the model that is kept."""
         if kept is not self.executor.model:
             spent, manner = self.executor.compile_seconds, self._manner
-            self.executor = Executor(
+            fresh = Executor(
                 kept, self.executor.mode, manner.warn, self._objective, label=self._label, quiet=manner.quiet
             )
-            self.executor.compile_seconds = spent
+            fresh.compile_seconds = spent
+            self.executor = manner.executors.kept_for(fresh)
         started = time.perf_counter()
         outcome.dev = self.executor.scores(self._source(self._task.dev, self._encoded.dev, self._rows))
         self._objective.check(outcome.dev)

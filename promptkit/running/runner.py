@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptkit.backbones.engines import load_backbone
 from promptkit.errors import UserError
 from promptkit.evaluation.probabilities import mean_log_softmax
-from promptkit.hooks import get_host, no_exit
+from promptkit.hooks import no_exit
 from promptkit.interrupts import held_interrupts
 from promptkit.running.config import RunConfig, make_config
+from promptkit.running.memory import peak_memory_mb
 from promptkit.running.plan import Plan, make_plan
 from promptkit.running.predictor import Prediction, Predictor, load
+from promptkit.running.session import Session
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone
@@ -68,25 +67,29 @@ def run(strategy: str, **settings: Any) -> RunResult:
 
 
 @no_exit()
-def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None) -> RunResult:
+def execute(
+    config: RunConfig, *, announce: Callable[[str], None] | None = None, session: Session | None = None
+) -> RunResult:
     """Carry out a checked configuration; see `run`. Without `config.out` the run is listed in the store.
 
     Args:
         config: the settings.
+        session: what earlier runs in this process have read and compiled.
         announce: is told in two lines what is about to be run, once it is known to be possible.
     """
     from promptkit.runs import STORE_NAME, RunDirectory, Store
 
     started = time.perf_counter()
-    plan = make_plan(config)
+    session = session or Session()
+    plan = make_plan(config, session.inputs)
     if not config.save:
-        return _execute(plan, None, started, announce)
+        return _execute(plan, session, None, started, announce)
     listed = config.out is None
     if listed and os.path.exists(config.store / STORE_NAME):
         # One that is locked, damaged or of a newer version is better found before the training than after.
         Store.open(config.store).close()
     with RunDirectory.create(config.out, plan.stem, runs=config.store) as directory:
-        result = _execute(plan, directory, started, announce)
+        result = _execute(plan, session, directory, started, announce)
     if listed and result.directory is not None:
         try:
             with Store.open(config.store) as store:
@@ -97,7 +100,11 @@ def execute(config: RunConfig, *, announce: Callable[[str], None] | None = None)
 
 
 def _execute(
-    plan: Plan, directory: RunDirectory | None, started: float, announce: Callable[[str], None] | None
+    plan: Plan,
+    session: Session,
+    directory: RunDirectory | None,
+    started: float,
+    announce: Callable[[str], None] | None,
 ) -> RunResult:
     from promptkit.backbones.device import set_device
     from promptkit.runs.checkpoint import Checkpoints
@@ -113,8 +120,8 @@ def _execute(
 
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
-    backbone = load_backbone(plan.model, get_host().engine_objects(), config.model)
-    members = _run_members(plan, encoded, backbone, checkpoints)
+    backbone = session.backbone(plan.model, config.model, device)
+    members = _run_members(plan, session, encoded, backbone, checkpoints)
     dev = mean_log_softmax([member.dev_scores for member in members])
     test = mean_log_softmax([member.test_scores for member in members])
     if checkpoints is not None:
@@ -123,7 +130,7 @@ def _execute(
 
 
 def _run_members(
-    plan: Plan, encoded: list[EncodedTask], backbone: Backbone, checkpoints: Checkpoints | None
+    plan: Plan, session: Session, encoded: list[EncodedTask], backbone: Backbone, checkpoints: Checkpoints | None
 ) -> list[MemberResult]:
     from promptkit.running.member import Manner, run_member
     from promptkit.training import TrainingSettings
@@ -139,6 +146,7 @@ def _run_members(
         plugin=plan.plugin,
         warn=plan.warn,
         quiet=plan.config.quiet,
+        executors=session.executors,
     )
     results = []
     for number, prompt in enumerate(plan.prompts):
@@ -209,9 +217,3 @@ def _warn_if_no_better(plan: Plan, predictions: Any, truth: list[int], *, learnt
             f"accuracy {correct / len(truth):.3f} on test is no better than always answering the majority class "
             f"({majority:.3f}).{hint}"
         )
-
-
-def peak_memory_mb() -> float:
-    """Return the process's peak resident memory so far, in MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

@@ -50,12 +50,16 @@ class Executor:
         quiet: bool = True,
     ) -> None:
         self.model, self.mode, self._objective = model, mode, objective
-        self._label, self._quiet = label, quiet
+        self._warn, self._label, self._quiet = warn, label, quiet
         self.compile_seconds = 0.0
-        self._warn = warn
         self._seen: set[tuple[Any, ...]] = set()
         self._compiled: dict[str, Callable[..., Any]] = {}
         model.set_train(False)
+
+    def begin_as(self, other: Executor) -> None:
+        """Start over in the place of another executor, with whatever is compiled."""
+        self._warn, self._label, self._quiet = other._warn, other._label, other._quiet
+        self.compile_seconds = other.compile_seconds
 
     @property
     def objective(self) -> Objective:

@@ -50,3 +50,14 @@ def test_a_device_that_cannot_be_used_is_one_line():
     error = said(code)
     assert error.startswith(f"device '{other}' cannot be used here: ")
     assert error.count("\n") == 1
+
+
+def test_what_was_computed_before_is_in_nobodys_way():
+    """A notebook may have used MindSpore already, by which the device is settled."""
+    program = (
+        "import mindspore as ms; from mindspore import ops\n"
+        "ops.assign(ms.Parameter(ms.Tensor([1.0])), ms.Tensor([2.0]))\n"
+        "from promptkit.backbones.device import set_device; print(set_device('CPU'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "CPU\n", done.stderr

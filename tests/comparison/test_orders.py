@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from promptkit.comparison import folders, orders
+from promptkit.comparison import folders, keeping
+from promptkit.comparison.keeping import Keeper
 from promptkit.comparison.orders import Order, carry_out
+from promptkit.comparison.pools import run_here
 
 START = subprocess.Popen
 
@@ -25,21 +27,33 @@ def order(tmp_path: Path) -> Order:
 
 @pytest.fixture
 def behave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], list[int]]:
-    """Put another program in the worker's place; it finds its folder in `folder`. Returns the list of its starts."""
+    """Put another program in the worker's place; returns the list of its starts.
+
+    It finds its first folder in `folder`; `following()` says that it is done and returns the next.
+    """
     starts: list[int] = []
 
     def use(program: str) -> list[int]:
         def start(command: list[str], **options: Any) -> Any:
-            code = f"import os, signal, sys; from pathlib import Path; folder = Path(sys.argv[1]); {program}"
             starts.append(1)
-            return START([sys.executable, "-c", code, command[-2]], **options)
+            control = command[command.index("--control") + 1]
+            return START([sys.executable, "-c", f"{PREAMBLE}\n{program}", command[-2], control], **options)
 
-        monkeypatch.setattr(orders.subprocess, "Popen", start)
+        monkeypatch.setattr(keeping.subprocess, "Popen", start)
         return starts
 
     return use
 
 
+PREAMBLE = """
+import os, signal, socket, sys
+from pathlib import Path
+folder, line = Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))
+def following():
+    line.sendall(b"+")
+    said = line.recv(4096)
+    return Path(said[:-1].decode()) if said else sys.exit(0)
+"""
 FINISH = "(folder / 'result').mkdir(); (folder / 'result' / 'run.json').write_text('done')"
 
 
@@ -111,3 +125,83 @@ def test_the_worker_starts_without_a_warning(order: Order, capfd: pytest.Capture
     outcome = carry_out(replace(order, where="/nowhere/at/all", shows=True))
     assert outcome.bad_input
     assert capfd.readouterr().err == ""
+
+
+# Carries out one folder after the other; the number of the process stands in the result.
+GOES_ON = """
+while True:
+    (folder / 'result').mkdir()
+    (folder / 'result' / 'run.json').write_text(str(os.getpid()))
+    folder = following()
+"""
+
+
+def several(tmp_path: Path, *kins: str) -> list[Order]:
+    return [Order(str(n), "{}", str(tmp_path / f"cell-{n}"), os.getcwd(), kin=kin) for n, kin in enumerate(kins)]
+
+
+def processes(outcomes: list[Any]) -> list[str]:
+    """Return the process that carried out each order, in their order."""
+    assert all(outcome.result for outcome in outcomes)
+    results = sorted(outcomes, key=lambda it: it.key)
+    return [(Path(outcome.result) / "run.json").read_text() for outcome in results]
+
+
+def test_a_process_goes_on_with_its_kin_and_no_other(tmp_path: Path, behave: Callable[[str], list[int]]) -> None:
+    starts = behave(GOES_ON)
+    a, b, c, d, e = processes(list(run_here(several(tmp_path, "x", "y", "x", "y", "x"), 1)))
+    assert a == c == e != b == d
+    assert len(starts) == 2
+
+
+def test_two_at_a_time_take_a_kin_each_and_then_help_each_other(
+    tmp_path: Path, behave: Callable[[str], list[int]]
+) -> None:
+    starts = behave(GOES_ON)
+    outcomes = list(run_here(several(tmp_path, "x", "x", "y", "y"), 2))
+    assert len(set(processes(outcomes))) == len(starts)
+    assert 2 <= len(starts) <= 3
+    starts.clear()
+    outcomes = list(run_here(several(tmp_path / "more", *"xxxxxxxx"), 2))
+    assert len(set(processes(outcomes))) == len(starts) <= 2
+
+
+def test_one_that_is_killed_at_a_later_cell_loses_that_one_only(
+    tmp_path: Path, behave: Callable[[str], list[int]]
+) -> None:
+    starts = behave(
+        f"ended = folder.parent / 'ended'\n{GOES_ON}"
+        "    if not ended.exists(): ended.touch(); os.kill(os.getpid(), 9)\n"
+    )
+    a, b, c = processes(list(run_here(several(tmp_path, "x", "x", "x"), 1)))
+    assert a != b == c
+    assert len(starts) == 2
+
+
+def test_a_failure_ends_the_process_and_the_next_cell_has_a_new_one(
+    tmp_path: Path, behave: Callable[[str], list[int]]
+) -> None:
+    behave(f"if folder.name == 'cell-0': sys.exit('oops')\n{GOES_ON}")
+    first, second = sorted(run_here(several(tmp_path, "x", "x"), 1), key=lambda it: it.key)
+    assert "oops" in first.failure
+    assert second.result
+
+
+def test_whoever_stops_early_leaves_no_process(tmp_path: Path, behave: Callable[[str], list[int]]) -> None:
+    behave(GOES_ON)
+    outcomes = run_here(several(tmp_path, "x", "y"), 1)
+    pid = int((Path(next(outcomes).result) / "run.json").read_text())
+    outcomes.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_process_that_is_kept_ends_with_its_keeper(tmp_path: Path, behave: Callable[[str], list[int]]) -> None:
+    behave(GOES_ON)
+    keeper = Keeper()
+    (order,) = several(tmp_path, "x")
+    pid = int((Path(carry_out(order, keeper).result) / "run.json").read_text())
+    os.kill(pid, 0)
+    keeper.end()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

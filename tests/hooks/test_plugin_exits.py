@@ -129,10 +129,11 @@ def test_a_command_of_a_plugin_ends_as_it_likes(leaving):
 
 def test_a_run_of_a_comparison_that_a_plugin_ends_has_failed_and_says_why(leaving, tmp_path):
     from promptkit.comparison import worker
+    from promptkit.running.session import Session
 
     leaving("check")
     (tmp_path / ORDER).write_text(make_config(strategy="leaving").model_dump_json(), encoding="utf-8")
-    assert worker._run(tmp_path) == BAD_INPUT
+    assert worker._run(tmp_path, Session()) == BAD_INPUT
     assert (tmp_path / FAILURE).read_text(encoding="utf-8").startswith(BLAMED)
 
 

@@ -1,0 +1,51 @@
+"""What several runs in one process share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from promptkit.backbones.engines import load_backbone
+from promptkit.backbones.face import ModelFiles
+from promptkit.hooks import get_host
+from promptkit.running.plan import Loader
+
+if TYPE_CHECKING:
+    from promptkit.backbones.face import Backbone
+    from promptkit.training import Executors
+
+
+class Session:
+    """Data and models, each read once, and compiled graphs.
+
+    The numbers of a run are the same in a session as by itself. Its peak memory is too, but for what earlier runs of
+    the session have left behind; so sessions are for runs of one kind, such as the seeds of a cell.
+
+    Attributes:
+        inputs: the data sets and the models' files.
+    """
+
+    def __init__(self) -> None:
+        self.inputs = Loader()
+        self._backbones: dict[tuple[str, str, str], Backbone] = {}
+        self._executors: Executors | None = None
+
+    @property
+    def executors(self) -> Executors:
+        """The compiled graphs. Not before the device is set."""
+        from promptkit.training import Executors
+
+        self._executors = self._executors or Executors()
+        return self._executors
+
+    def backbone(self, files: ModelFiles, source: str, device: str) -> Backbone:
+        """Return the frozen model of a checkpoint.
+
+        Args:
+            files: the checkpoint.
+            source: what tables and errors call it.
+            device: that is set.
+        """
+        key = (files.engine, files.fingerprint, device)
+        if key not in self._backbones:
+            self._backbones[key] = load_backbone(files, get_host().engine_objects(), source)
+        return self._backbones[key]
