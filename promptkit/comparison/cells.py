@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tqdm import tqdm
+
 from promptkit.comparison.experiment import Experiment, Variant
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
@@ -49,19 +51,28 @@ class Grid:
     notes: tuple[str, ...]
 
 
-def make_grid(experiment: Experiment, inputs: Loader) -> Grid:
+def make_grid(experiment: Experiment, inputs: Loader, *, shows: bool = False) -> Grid:
     """Plan every cell of an experiment, so that nothing is found wrong once the first has been run.
+
+    Args:
+        experiment: what to compare.
+        inputs: reads its data and models.
+        shows: whether there is a progress bar on a terminal, if it takes more than two seconds.
 
     Raises:
         UserError: for anything wrong with any cell.
     """
     builder = _Builder(inputs)
     notes = [note for name in experiment.baselines for note in builder.baseline(experiment, name)]
-    for strategy in experiment.strategies:
-        for variant in experiment.variants_of(strategy):
-            for shots in experiment.shots:
-                for seed in experiment.seeds:
-                    builder.add(experiment, strategy, variant, shots, seed)
+    places = [
+        (strategy, variant, shots, seed)
+        for strategy in experiment.strategies
+        for variant in experiment.variants_of(strategy)
+        for shots in experiment.shots
+        for seed in experiment.seeds
+    ]
+    for place in tqdm(places, desc="planning", leave=False, delay=2, disable=None if shows else True):
+        builder.add(experiment, *place)
     return Grid(tuple(builder.places), tuple(builder.cells.values()), tuple(notes))
 
 

@@ -79,7 +79,7 @@ def compare(
     """
     inputs = Loader()
     baselines = list(plan_baselines(experiment, inputs))
-    grid = make_grid(experiment, inputs)
+    grid = make_grid(experiment, inputs, shows=shows)
     # The first baseline is the majority class, on all the data.
     grid = replace(grid, notes=(*grid.notes, *baselines[0].task.cautions))
     spec = {**experiment.model_dump(mode="json"), "notes": list(grid.notes)}

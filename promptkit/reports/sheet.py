@@ -144,9 +144,16 @@ def _cost(run: StoredRun) -> _Lines:
 def _history(record: RunRecord) -> list[str]:
     if not record.history:
         return []
-    columns = ("template", "epoch", "loss", "dev", "lr")
+    columns = ("template", "epoch", "loss", "dev", "dev loss", "lr")
     rows = [
-        (each.template, each.epoch, _number(each.loss), _percent(each.dev_accuracy), _number(each.lr))
+        (
+            each.template,
+            each.epoch,
+            _number(each.loss),
+            _percent(each.dev_accuracy),
+            _number(each.dev_loss),
+            _number(each.lr),
+        )
         for each in record.history
     ]
     best = "" if record.best_epoch is None else f", the best by dev is epoch {record.best_epoch}"

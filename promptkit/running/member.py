@@ -7,7 +7,6 @@ scores are averaged (Schick & Schütze 2021, section 3.3, uniform weights).
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from promptkit.data import Example, Rows, Task, plan_rows, plan_scoring_rows
-from promptkit.errors import UserError, kind_of
 from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
+from promptkit.running.guard import Guard, build_model, fold_model
 from promptkit.strategies.contract import Strategy
 from promptkit.training import (
     Checkpoint,
@@ -107,12 +106,11 @@ def run_member(
         UserError: if the strategy breaks its contract: a model that is none, scores of the wrong shape or that are no
             numbers, a frozen backbone that is not as it was, a dependence that is not declared.
     """
-    before = weights_digest(backbone)
-    drawn = prompt.rng.bit_generator.state
+    guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
     learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
     learns_from = "" if not learns else "examples" if model.fits else "training"
-    _check_dependence(manner, learns_from, drew=prompt.rng.bit_generator.state != drawn)
+    guard.check_dependence(learns_from)
     objective = Classification(len(task.labels), manner.plugin)
     executor = manner.executors.kept_for(
         Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
@@ -122,15 +120,12 @@ def run_member(
     parameters = count_parameters(model)
     result = work.with_features(fits=model.fits) if learns and model.fixed_features else work.whole(learns)
     kept = fold_model(strategy, model, manner.plugin)
-    _check_dependence(manner, learns_from, drew=prompt.rng.bit_generator.state != drawn)
+    guard.check_dependence(learns_from)
     if not result.scored:
         work.score(kept, result)
     for scores in (result.dev, result.test):
         objective.check(scores)
-    if weights_digest(backbone) != before:
-        raise UserError(
-            f"{manner.plugin}: the frozen backbone's weights were changed; every other score would be wrong."
-        )
+    guard.check_backbone()
     return MemberResult(
         dev_scores=result.dev,
         test_scores=result.test,
@@ -144,57 +139,6 @@ def run_member(
         positions=work.positions,
         mode=work.executor.mode,
     )
-
-
-def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plugin: str) -> PromptedModel:
-    """Return the model that a strategy builds.
-
-    Raises:
-        UserError: if it is no prompted model, or the backbone that others share is to learn.
-    """
-    model = strategy.build(backbone, prompt)
-    if not isinstance(model, PromptedModel):
-        raise UserError(f"{plugin}: build returned {kind_of(model)}, not a promptkit.nn.PromptedModel.")
-    if backbone.trainable_params():  # type: ignore[attr-defined]  # every backbone is a cell
-        raise UserError(
-            f"{plugin}: build lets the frozen backbone learn; backbone.trainable('all') returns a copy that may."
-        )
-    return model
-
-
-def fold_model(strategy: Strategy, model: PromptedModel, plugin: str) -> PromptedModel:
-    """Return the model that a strategy keeps.
-
-    Raises:
-        UserError: if it is no prompted model.
-    """
-    kept = strategy.fold(model)
-    if not isinstance(kept, PromptedModel):
-        raise UserError(f"{plugin}: fold returned {kind_of(kept)}, not a promptkit.nn.PromptedModel.")
-    return kept
-
-
-def weights_digest(backbone: Backbone) -> int:
-    """Return a checksum over every weight of a backbone, in order."""
-    digest = 0
-    for parameter in backbone.get_parameters():  # type: ignore[attr-defined]  # every backbone is a cell
-        digest = zlib.crc32(np.ascontiguousarray(parameter.asnumpy()).data, digest)
-    return digest
-
-
-def _check_dependence(manner: Manner, learns_from: str, *, drew: bool) -> None:
-    """Refuse a model that learns from what it does not declare to depend on, or that draws without a word."""
-    declared = ", ".join(sorted(manner.depends_on)) or "nothing"
-    if learns_from and learns_from not in manner.depends_on:
-        raise UserError(
-            f"{manner.plugin} has parameters that learn, but declares that its numbers depend on {declared}; "
-            f"its depends_on must name {learns_from}."
-        )
-    if drew and "seed" not in manner.depends_on:
-        raise UserError(
-            f"{manner.plugin} draws random numbers, but declares that its numbers depend on {declared}; "
-            "its depends_on must name seed."
-        )
 
 
 @dataclass
@@ -335,19 +279,3 @@ class _Work:
 
 def _lengths(encoded: list[Encoded]) -> list[int]:
     return [len(each.token_ids) for each in encoded]
-
-
-def load_tensors(model: PromptedModel, tensors: dict[str, Any]) -> str | None:
-    """Copy an artifact's tensors into a model; return what does not fit, or None."""
-    from mindspore import Tensor
-
-    own = model.own_parameters()
-    if set(own) != set(tensors):
-        odd = sorted(set(own) ^ set(tensors))
-        return f"it has other tensors than this model: {', '.join(odd[:3])}"
-    for path, parameter in own.items():
-        if tuple(parameter.shape) != tensors[path].shape:
-            return f"{path} has shape {tensors[path].shape}, the model {tuple(parameter.shape)}"
-    for path, parameter in own.items():
-        parameter.set_data(Tensor(tensors[path]))
-    return None

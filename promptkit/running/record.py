@@ -143,6 +143,7 @@ def build(
                 template=number,
                 loss=entry["loss"],
                 dev_accuracy=entry["dev_accuracy"],
+                dev_loss=entry["dev_loss"],
                 lr=entry["lr"],
             )
             for number, member in enumerate(members)

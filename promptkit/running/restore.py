@@ -48,7 +48,7 @@ class OpenedPrompt:
         """
         from promptkit.prompting import Template, Verbalizer
         from promptkit.prompting.resolved import resolve_prompt
-        from promptkit.running.member import build_model, fold_model
+        from promptkit.running.guard import build_model, fold_model
 
         card, backbone = self.card, self.backbone
         context = card["contexts"][number] if card.get("contexts") else ()
@@ -74,7 +74,7 @@ class OpenedPrompt:
         Raises:
             UserError: if the artifact's tensors are not those of the model.
         """
-        from promptkit.running.member import load_tensors
+        from promptkit.running.guard import load_tensors
 
         prefix = f"{number}."
         fault = load_tensors(model, {k[len(prefix) :]: v for k, v in self.tensors.items() if k.startswith(prefix)})

@@ -212,7 +212,7 @@ class Cost(RecordPart):
 
 
 class Epoch(RecordPart):
-    """One pass over the training set: mean loss, accuracy on dev after it, learning rate at its end.
+    """One pass over the training set: mean loss, accuracy and mean loss on dev after it, learning rate at its end.
 
     `template` is the number of the template, from 0, in a run with several.
     """
@@ -221,6 +221,7 @@ class Epoch(RecordPart):
     template: int = 0
     loss: float | None
     dev_accuracy: float | None = None
+    dev_loss: float | None = None
     lr: float | None = None
 
 

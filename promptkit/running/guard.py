@@ -1,0 +1,108 @@
+"""What a run asks of the model that a strategy builds; a strategy that breaks its word is named, in one line."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor
+
+from promptkit.errors import UserError, kind_of
+from promptkit.nn import Backbone, PromptedModel
+from promptkit.prompting.resolved import PromptTask
+from promptkit.strategies.contract import Strategy
+
+
+class Guard:
+    """Remembers what things were like before a model was built, and says what became of them.
+
+    What a strategy draws from NumPy's or Python's own generators goes unnoticed: MindSpore's layers draw from them
+    whenever one is made, also where nothing is left of what they drew.
+
+    Args:
+        backbone: the frozen model that others share.
+        prompt: what the strategy is told, with its source of random numbers.
+        depends_on: what the strategy declares, see `Strategy.depends_on`.
+        plugin: how errors name the strategy and where it comes from.
+    """
+
+    def __init__(self, backbone: Backbone, prompt: PromptTask, depends_on: frozenset[str], plugin: str) -> None:
+        self._backbone, self._prompt, self._depends_on, self._plugin = backbone, prompt, depends_on, plugin
+        self._weights = _digest(backbone)
+        self._drawn = prompt.rng.bit_generator.state
+
+    def check_dependence(self, learns_from: str) -> None:
+        """Refuse a model that learns from what it does not declare to depend on, or that draws without a word.
+
+        Args:
+            learns_from: `training`, `examples`, or nothing.
+        """
+        declared = ", ".join(sorted(self._depends_on)) or "nothing"
+        if learns_from and learns_from not in self._depends_on:
+            raise UserError(
+                f"{self._plugin} has parameters that learn, but declares that its numbers depend on {declared}; "
+                f"its depends_on must name {learns_from}."
+            )
+        if self._prompt.rng.bit_generator.state != self._drawn and "seed" not in self._depends_on:
+            raise UserError(
+                f"{self._plugin} draws random numbers, but declares that its numbers depend on {declared}; "
+                "its depends_on must name seed."
+            )
+
+    def check_backbone(self) -> None:
+        """Refuse a model that has changed a weight of the frozen backbone."""
+        if _digest(self._backbone) != self._weights:
+            raise UserError(
+                f"{self._plugin}: the frozen backbone's weights were changed; every other score would be wrong."
+            )
+
+
+def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plugin: str) -> PromptedModel:
+    """Return the model that a strategy builds.
+
+    Raises:
+        UserError: if it is no prompted model, or the backbone that others share is to learn.
+    """
+    model = strategy.build(backbone, prompt)
+    if not isinstance(model, PromptedModel):
+        raise UserError(f"{plugin}: build returned {kind_of(model)}, not a promptkit.nn.PromptedModel.")
+    if backbone.trainable_params():  # type: ignore[attr-defined]  # every backbone is a cell
+        raise UserError(
+            f"{plugin}: build lets the frozen backbone learn; backbone.trainable('all') returns a copy that may."
+        )
+    return model
+
+
+def fold_model(strategy: Strategy, model: PromptedModel, plugin: str) -> PromptedModel:
+    """Return the model that a strategy keeps.
+
+    Raises:
+        UserError: if it is no prompted model.
+    """
+    kept = strategy.fold(model)
+    if not isinstance(kept, PromptedModel):
+        raise UserError(f"{plugin}: fold returned {kind_of(kept)}, not a promptkit.nn.PromptedModel.")
+    return kept
+
+
+def load_tensors(model: PromptedModel, tensors: dict[str, Any]) -> str | None:
+    """Copy an artifact's tensors into a model; return what does not fit, or None."""
+    own = model.own_parameters()
+    if set(own) != set(tensors):
+        odd = sorted(set(own) ^ set(tensors))
+        return f"it has other tensors than this model: {', '.join(odd[:3])}"
+    for path, parameter in own.items():
+        if tuple(parameter.shape) != tensors[path].shape:
+            return f"{path} has shape {tensors[path].shape}, the model {tuple(parameter.shape)}"
+    for path, parameter in own.items():
+        parameter.set_data(Tensor(tensors[path]))
+    return None
+
+
+def _digest(backbone: Backbone) -> int:
+    """Return a checksum over every weight, in order."""
+    digest = 0
+    for parameter in backbone.get_parameters():  # type: ignore[attr-defined]  # every backbone is a cell
+        digest = zlib.crc32(np.ascontiguousarray(parameter.asnumpy()).data, digest)
+    return digest
