@@ -18,7 +18,7 @@ class Options(StrategyOptions):
     """Options of `soft`."""
 
     tokens: int = Field(
-        default=10,
+        default=20,
         ge=1,
         le=200,
         description="virtual tokens put in front when the template names none with {soft:N}",
@@ -35,7 +35,7 @@ class Soft(Strategy):
     name = "soft"
     summary = "soft prompt tuning: virtual tokens learn, the model is frozen"
     Options = Options
-    defaults = Defaults(epochs=4, min_steps=100, lr=1e-2, batch_size=32, patience=3)
+    defaults = Defaults(epochs=3, min_steps=100, lr=1e-2, batch_size=32, patience=3)
 
     def prepare(self, template: Template) -> Template:
         """Put `{soft:tokens}` in front of a template without virtual tokens."""

@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 ms = pytest.importorskip("mindspore")
 
 from mindspore import Tensor, ops
-from models import load
+from models import load, prompt_task
 from packs import alone, by_example, one_batch, random_texts, tokens_by_example
 
 from promptkit.data import Batch, Rows, plan_rows
 from promptkit.nn import Backbone, ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors, mix_in, packed, tensors
-from promptkit.prompting import Template, Verbalizer
-from promptkit.prompting.resolved import PromptTask, resolve_prompt
+from promptkit.prompting.resolved import PromptTask
 
 TOLERANCE = 1e-5
 WORDS = Tensor(np.array([6, 9, 14], np.int32))
@@ -173,16 +172,8 @@ PROMPTS: dict[str, tuple[str, str, Any]] = {
 
 def task_of(backbone: Backbone, prompt: str, max_length: int) -> PromptTask:
     template, verbalizer, readout = PROMPTS[prompt]
-    return resolve_prompt(
-        Template.parse(template),
-        Verbalizer.parse(verbalizer),
-        labels=("negative", "positive"),
-        tokenizer=backbone.tokenizer,
-        readout=readout,
-        slots="mean",
-        max_length=max_length,
-        rng=np.random.default_rng(0),
-    )
+    settings = {"readout": readout, "slots": "mean", "max_length": max_length}
+    return prompt_task(backbone.tokenizer, template, verbalizer, **settings)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import load
+from models import load, prompt_task
 
 pytest.importorskip("mindspore")
 
 from promptkit import nn
 from promptkit.data import plan_rows
-from promptkit.prompting import Template, Verbalizer
-from promptkit.prompting.resolved import PromptTask, resolve_prompt
+from promptkit.prompting.resolved import PromptTask
 from promptkit.training import Classification, Executor, PackedSource
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -35,16 +34,7 @@ def backbone() -> Any:
 
 @pytest.fixture
 def task(backbone: Any) -> PromptTask:
-    return resolve_prompt(
-        Template.parse("{soft:3}{text} It was {mask}."),
-        Verbalizer.parse("positive=great; negative=bad"),
-        labels=("negative", "positive"),
-        tokenizer=backbone.tokenizer,
-        readout="cloze",
-        slots="same",
-        max_length=40,
-        rng=np.random.default_rng(0),
-    )
+    return prompt_task(backbone.tokenizer, "{soft:3}{text} It was {mask}.")
 
 
 def code_that_holds(word: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import load
+from models import load, prompt_task
 
 from promptkit.nn import packed
 
@@ -16,8 +16,7 @@ pytest.importorskip("mindspore")
 from mindspore import Tensor
 
 from promptkit.backbones.device import set_device
-from promptkit.prompting import Template, Verbalizer
-from promptkit.prompting.resolved import PromptTask, resolve_prompt
+from promptkit.prompting.resolved import PromptTask
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 
@@ -30,16 +29,7 @@ def backbone(request: Any) -> Any:
 
 
 def task_of(backbone: Any, template: str) -> PromptTask:
-    return resolve_prompt(
-        Template.parse(template),
-        Verbalizer.parse("positive=great; negative=bad"),
-        labels=("negative", "positive"),
-        tokenizer=backbone.tokenizer,
-        readout="cloze",
-        slots="same",
-        max_length=40,
-        rng=np.random.default_rng(0),
-    )
+    return prompt_task(backbone.tokenizer, template)
 
 
 def test_the_mask_token_stands_in_the_field_and_is_not_read_there(backbone: Any) -> None:

@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("mindspore")
 
-from models import GOLDENS
+from models import GOLDENS, prompt_task
 
 import promptkit
 from promptkit import Example, Strategy, UserError, hookimpl
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.hooks import PluginHost
-from promptkit.prompting import Layout, Template, Verbalizer
+from promptkit.prompting import Layout, Template
 from promptkit.prompting.resolved import PromptTask, resolve_prompt
 
 SHOWN = (Example("good film", "positive"), Example("bad plot", "negative"))
@@ -43,11 +43,7 @@ def resolved(
     context: Sequence[Example], max_length: int = 40, template: str = "{text} it was {mask} ."
 ) -> PromptTask:
     files = NativeEngine().describe(GOLDENS / "bert-odd")
-    return resolve_prompt(
-        Template.parse(template), Verbalizer.parse("positive=great; negative=bad"), labels=("negative", "positive"),
-        tokenizer=files.tokenizer, readout="cloze", slots="same", max_length=max_length,
-        rng=np.random.default_rng(0), context=context,
-    )  # fmt: skip
+    return prompt_task(files.tokenizer, template, max_length=max_length, context=context)
 
 
 def pieces(task: PromptTask, text: str) -> list[str]:

@@ -11,12 +11,10 @@ import pytest
 
 pytest.importorskip("mindspore")
 
-from models import load
+from models import load, prompt_task
 
 import promptkit
 from promptkit.nn import packed, tensors
-from promptkit.prompting import Template, Verbalizer
-from promptkit.prompting.resolved import resolve_prompt
 
 HARD = "{text} it was {mask} ."
 TEXTS = ["the film is good", "a boring plot and a bad actor", "like it"]
@@ -25,10 +23,7 @@ TEXTS = ["the film is good", "a boring plot and a bad actor", "like it"]
 def probe_of(backbone: Any) -> tuple[Any, Any]:
     from promptkit_probe.model import LinearProbe
 
-    task = resolve_prompt(
-        Template.parse(HARD), Verbalizer.parse("positive=great; negative=bad"), labels=("negative", "positive"),
-        tokenizer=backbone.tokenizer, readout="cloze", slots="same", max_length=40, rng=np.random.default_rng(0),
-    )  # fmt: skip
+    task = prompt_task(backbone.tokenizer, HARD)
     return LinearProbe(backbone, task), task
 
 

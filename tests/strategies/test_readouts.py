@@ -11,12 +11,11 @@ import pytest
 pytest.importorskip("mindspore")
 
 from mindspore import Tensor
-from models import load
+from models import load, prompt_task
 
 from promptkit.backbones.device import set_device
 from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors, tensors
-from promptkit.prompting import Template, Verbalizer
-from promptkit.prompting.resolved import PromptTask, resolve_prompt
+from promptkit.prompting.resolved import PromptTask
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 LABELS = ("negative", "positive")
@@ -31,16 +30,7 @@ def backbone() -> Any:
 
 
 def task_of(backbone: Any, template: str, words: str, slots: Any = "same") -> PromptTask:
-    return resolve_prompt(
-        Template.parse(template),
-        Verbalizer.parse(words),
-        labels=LABELS,
-        tokenizer=backbone.tokenizer,
-        readout="cloze",
-        slots=slots,
-        max_length=40,
-        rng=np.random.default_rng(0),
-    )
+    return prompt_task(backbone.tokenizer, template, words, LABELS, slots=slots)
 
 
 def log_probabilities(backbone: Any, task: PromptTask) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import load
+from models import load, prompt_task
 
 pytest.importorskip("mindspore")
 
@@ -90,20 +90,9 @@ def test_a_loaded_prompt_predicts_what_the_run_predicted(
 def test_p_tuning_folds_without_a_change_and_keeps_only_vectors(tiny_run: Run, tmp_path: Path) -> None:
     from promptkit.hooks import get_host
     from promptkit.nn import count_parameters, tensors
-    from promptkit.prompting import Template, Verbalizer
-    from promptkit.prompting.resolved import resolve_prompt
 
     backbone = load(REPO / "tests" / "goldens" / "bert-odd")
-    task = resolve_prompt(
-        Template.parse(SOFT),
-        Verbalizer.parse("positive=great; negative=terrible"),
-        labels=("negative", "positive"),
-        tokenizer=backbone.tokenizer,
-        readout="cloze",
-        slots="same",
-        max_length=40,
-        rng=np.random.default_rng(0),
-    )
+    task = prompt_task(backbone.tokenizer, SOFT)
     strategy = get_host().strategy("ptuning").cls()
     model = strategy.build(backbone, task)
     folded = strategy.fold(model)
@@ -116,16 +105,10 @@ def test_p_tuning_folds_without_a_change_and_keeps_only_vectors(tiny_run: Run, t
 def test_tuning_the_whole_model_leaves_the_shared_backbone_alone() -> None:
     from promptkit.hooks import get_host
     from promptkit.nn import count_parameters
-    from promptkit.prompting import Template, Verbalizer
-    from promptkit.prompting.resolved import resolve_prompt
     from promptkit.strategies.contract import parse_options
 
     backbone = load(REPO / "tests" / "goldens" / "bert-odd")
-    task = resolve_prompt(
-        Template.parse(HARD), Verbalizer.parse("positive=great; negative=terrible"),
-        labels=("negative", "positive"), tokenizer=backbone.tokenizer, readout="cloze", slots="same",
-        max_length=40, rng=np.random.default_rng(0),
-    )  # fmt: skip
+    task = prompt_task(backbone.tokenizer, HARD)
     pet = get_host().strategy("pet").cls
     model = pet(parse_options(pet, {"tune": "all"})).build(backbone, task)
     assert count_parameters(model)["backbone"] > 10_000

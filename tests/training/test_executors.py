@@ -12,8 +12,6 @@ import pytest
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.nn import Inputs, PromptedModel, SoftPrompt, VirtualTokens
-from promptkit.prompting import Template, Verbalizer
-from promptkit.prompting.resolved import resolve_prompt
 from promptkit.training import Classification, Executor, Executors, PackedSource
 from promptkit.training.likeness import likeness
 
@@ -154,18 +152,10 @@ def test_a_circle_ends() -> None:
 
 def soft(seed: int, backbone: Any, words: str = "neg=bad; pos=good") -> tuple[SoftPrompt, PackedSource]:
     """Return a soft prompt of a seed, and some texts."""
-    rng = np.random.default_rng(seed)
-    task = resolve_prompt(
-        Template.parse("{soft:3}{text} is {mask}."),
-        Verbalizer.parse(words),
-        labels=("neg", "pos"),
-        tokenizer=backbone.tokenizer,
-        readout="cloze",
-        slots="same",
-        max_length=32,
-        rng=rng,
+    task = models.prompt_task(
+        backbone.tokenizer, "{soft:3}{text} is {mask}.", words, ("neg", "pos"), seed=seed, max_length=32
     )
-    vectors = rng.normal(size=(3, backbone.info.hidden_size)).astype(np.float32)
+    vectors = task.rng.normal(size=(3, backbone.info.hidden_size)).astype(np.float32)
     encoded = task.encoder.encode_many([{"text": text} for text in ("good film", "bad film", "a film", "bad")])
     from promptkit.data import Rows
 

@@ -1,4 +1,4 @@
-"""LayerNorm, with a gradient composed of what MindSpore's CPU kernels do well."""
+"""LayerNorm, composed in both directions of what MindSpore's CPU kernels do well."""
 
 from __future__ import annotations
 
@@ -14,8 +14,57 @@ def parameter(name: str, value: Any, learns: bool = False) -> Parameter:
     return Parameter(Tensor(np.ascontiguousarray(value, dtype=np.float32)), name=name, requires_grad=learns)
 
 
+class Norm(nn.Cell):
+    """LayerNorm over the last axis of (N, H) in parts, so that the backward pass takes up what the forward one found.
+
+    Means over H are products with constant vectors, and what is repeated over H is a product as well, so that all
+    else has operands of equal shapes: on the CPU every broadcasting operator of a graph keeps an index table of 16
+    bytes for each output element for as long as the graph lives (9 MB for 1536 x 384, measured with MindSpore 2.10),
+    and is slower besides.
+
+    Args:
+        width: H.
+        eps: added to the variance.
+    """
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.column = Tensor(np.full((width, 1), 1.0 / width, np.float32))
+        self.row = Tensor(np.ones((1, width), np.float32))
+        self.matmul = ops.MatMul()
+        self.add_bias = ops.BiasAdd()
+
+    def mean(self, x: Any) -> Any:
+        """Mean over H: (N, H) -> (N, 1)."""
+        return self.matmul(x, self.column)
+
+    def wide(self, x: Any) -> Any:
+        """(N, 1) -> (N, H)."""
+        return self.matmul(x, self.row)
+
+    def gains(self, count: Any, gain: Any) -> Any:
+        """(H,) -> (count, H)."""
+        return self.matmul(ops.ones((count, 1), ms.float32), gain.reshape(1, -1))
+
+    def normalise(self, x: Any) -> Any:
+        """(N, H) of mean 0 and variance 1 in every row, and what the rows were multiplied by, (N, 1)."""
+        centred = x - self.wide(self.mean(x))
+        inverse = ops.rsqrt(self.mean(centred * centred) + self.eps)
+        return centred * self.wide(inverse), inverse
+
+    def scale(self, normal: Any, gain: Any, bias: Any) -> Any:
+        """LayerNorm's output from its normalised input."""
+        return self.add_bias(normal * self.gains(normal.shape[0], gain), bias)
+
+    def gradient(self, normal: Any, inverse: Any, gain: Any, dy: Any) -> Any:
+        """Gradient of LayerNorm's input, (N, H), from that of its output and what `normalise` returned."""
+        d = dy * self.gains(dy.shape[0], gain)
+        return (d - self.wide(self.mean(d)) - normal * self.wide(self.mean(d * normal))) * self.wide(inverse)
+
+
 class LayerNorm(nn.Cell):
-    """LayerNorm over the last axis of (N, H), with a composed gradient (Ba et al. 2016)."""
+    """LayerNorm over the last axis of (N, H) (Ba et al. 2016), frozen or learning."""
 
     def __init__(self, weight: Any, bias: Any, eps: float, learns: bool = False) -> None:
         super().__init__()
@@ -24,60 +73,22 @@ class LayerNorm(nn.Cell):
         self.core = LayerNormCore(len(weight), eps)
 
     def construct(self, x: Any) -> Any:
-        return self.core(x, self.weight, self.bias)
-
-
-class WideMean(nn.Cell):
-    """Mean over the last axis of (N, H), repeated over that axis again: (N, H) -> (N, H).
-
-    As two products with constant vectors, so that what follows has operands of equal shapes: on the CPU every
-    broadcasting operator of a graph keeps an index table of 16 bytes for each output element for as long as
-    the graph lives (9 MB for 1536 x 384, measured with MindSpore 2.10), and is slower besides.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.column = Tensor(np.full((width, 1), 1.0 / width, np.float32))
-        self.row = Tensor(np.ones((1, width), np.float32))
-        self.matmul = ops.MatMul()
-
-    def construct(self, x: Any) -> Any:
-        return self.matmul(self.matmul(x, self.column), self.row)
-
-
-def norm_gradient(mean: Any, matmul: Any, x: Any, gain: Any, dy: Any, eps: Any) -> Any:
-    """Gradient of LayerNorm's input, and the normalised input: (N, H) each.
-
-    Args:
-        mean: a `WideMean`.
-        matmul: an `ops.MatMul`.
-        x: the input, (N, H).
-        gain: (H,).
-        dy: gradient of the output, (N, H).
-        eps: LayerNorm's epsilon.
-    """
-    centred = x - mean(x)
-    inverse = ops.rsqrt(mean(centred * centred) + eps)
-    normal = centred * inverse
-    gains = matmul(ops.ones((x.shape[0], 1), ms.float32), gain.reshape(1, -1))
-    d = dy * gains
-    return (d - mean(d) - normal * mean(d * normal)) * inverse, normal
+        return self.core(x, self.weight, self.bias)[0]
 
 
 class LayerNormCore(nn.Cell):
-    """LayerNorm as a function of input, gain and bias, all differentiable."""
+    """LayerNorm as a function of input, gain and bias, all differentiable; also returns what `bprop` needs."""
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
-        self.eps = eps
-        self.norm = ops.LayerNorm(-1, -1, eps)
-        self.mean = WideMean(width)
-        self.matmul = ops.MatMul()
+        self.norm = Norm(width, eps)
 
     def construct(self, x: Any, weight: Any, bias: Any) -> Any:
-        return self.norm(x, weight, bias)[0]
+        normal, inverse = self.norm.normalise(x)
+        return self.norm.scale(normal, weight, bias), normal, inverse
 
     def bprop(self, x: Any, weight: Any, bias: Any, out: Any, dout: Any) -> Any:
         """Gradients of input, gain and bias."""
-        dx, normal = norm_gradient(self.mean, self.matmul, x, weight, dout, self.eps)
-        return dx, (dout * normal).sum(0), dout.sum(0)
+        _, normal, inverse = out
+        dy = dout[0]
+        return self.norm.gradient(normal, inverse, weight, dy), (dy * normal).sum(0), dy.sum(0)

@@ -20,7 +20,7 @@ from mindspore import nn, ops
 
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.layers.gates import gate_of
-from promptkit.backbones.native.layers.norms import WideMean, norm_gradient, parameter
+from promptkit.backbones.native.layers.norms import Norm, parameter
 from promptkit.backbones.native.shape import EncoderShape
 
 
@@ -31,7 +31,6 @@ class LayerMath(nn.Cell):
         super().__init__()
         self.hidden, self.heads, self.width = shape.hidden_size, shape.heads, shape.head_width
         self.scale = float(shape.head_width) ** -0.5
-        self.eps = shape.layer_norm_eps
         self.gate, self.slope = gate_of(shape.activation, on_cpu=on_cpu)
         self.linear = ops.MatMul(transpose_b=True)
         self.matmul = ops.MatMul()
@@ -40,8 +39,7 @@ class LayerMath(nn.Cell):
         self.mix = ops.BatchMatMul()
         self.mix_transposed = ops.BatchMatMul(transpose_a=True)
         self.softmax = ops.Softmax(-1)
-        self.norm = ops.LayerNorm(-1, -1, shape.layer_norm_eps)
-        self.mean = WideMean(shape.hidden_size)
+        self.norm = Norm(shape.hidden_size, shape.layer_norm_eps)
 
     def split_heads(self, x: Any, rows: Any, length: Any) -> Any:
         """(rows * length, H) -> (rows, A, length, D)."""
@@ -74,16 +72,12 @@ class LayerMath(nn.Cell):
             k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
         p = self.softmax(self.scores(q, k) + bias)
         context = self.join_heads(self.mix(p, v), rows, length)
-        r1 = x + self.add_bias(self.linear(context, w_o), b_o)
-        h = self.norm(r1, g1, c1)[0]
+        n1, i1 = self.norm.normalise(x + self.add_bias(self.linear(context, w_o), b_o))
+        h = self.norm.scale(n1, g1, c1)
         u = self.add_bias(self.linear(h, w_up), b_up)
         f = self.gate(u)
-        r2 = h + self.add_bias(self.linear(u * f, w_down), b_down)
-        return self.norm(r2, g2, c2)[0], q, k, v, p, context, r1, u, f, r2
-
-    def norm_input_gradient(self, x: Any, gain: Any, dy: Any) -> Any:
-        """Gradient of LayerNorm's input."""
-        return norm_gradient(self.mean, self.matmul, x, gain, dy, self.eps)[0]
+        n2, i2 = self.norm.normalise(h + self.add_bias(self.linear(u * f, w_down), b_down))
+        return self.norm.scale(n2, g2, c2), q, k, v, p, context, n1, i1, u, f, n2, i2
 
     def backward(self, count: Any, bias: Any, weights: Any, out: Any, dy: Any) -> Any:
         """Gradients of the input, (N, H), and of the prefix's keys and values before they are summed over rows.
@@ -99,11 +93,11 @@ class LayerMath(nn.Cell):
             (N, H), and the gradients of all keys and values, (R, A, P + S, D) each.
         """
         w_qkv, _, w_o, _, g1, _, w_up, _, w_down, _, g2, _ = weights
-        _, q, k, v, p, context, r1, u, f, r2 = out
+        _, q, k, v, p, context, n1, i1, u, f, n2, i2 = out
         rows, length, keys = bias.shape[0], bias.shape[2], bias.shape[3]
-        dr2 = self.norm_input_gradient(r2, g2, dy)
+        dr2 = self.norm.gradient(n2, i2, g2, dy)
         du = self.matmul(dr2, w_down) * self.slope(u, f)
-        dr1 = self.norm_input_gradient(r1, g1, dr2 + self.matmul(du, w_up))
+        dr1 = self.norm.gradient(n1, i1, g1, dr2 + self.matmul(du, w_up))
         dcontext = self.matmul(dr1, w_o)
         # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4), a sum over D instead of S; the product
         # with ones repeats it over S.
@@ -134,12 +128,12 @@ class LayerMath(nn.Cell):
             (R * Q, H).
         """
         w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
-        h = self.hidden
+        hidden = self.hidden
         rows, count = bias.shape[0], bias.shape[2]
         length = x.shape[0] // rows
         x_read = ops.gather(x, chosen, 0)
-        q = self.add_bias(self.linear(x_read, w_qkv[:h]), b_qkv[:h])
-        k, v = ops.split(self.add_bias(self.linear(x, w_qkv[h:]), b_qkv[h:]), h, 1)
+        q = self.add_bias(self.linear(x_read, w_qkv[:hidden]), b_qkv[:hidden])
+        k, v = ops.split(self.add_bias(self.linear(x, w_qkv[hidden:]), b_qkv[hidden:]), hidden, 1)
         q = self.split_heads(q * self.scale, rows, count)
         k = self.split_heads(k, rows, length)
         v = self.split_heads(v, rows, length)
@@ -147,9 +141,10 @@ class LayerMath(nn.Cell):
             k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
         p = self.softmax(self.scores(q, k) + bias)
         context = self.join_heads(self.mix(p, v), rows, count)
-        h1 = self.norm(x_read + self.add_bias(self.linear(context, w_o), b_o), g1, c1)[0]
-        u = self.add_bias(self.linear(h1, w_up), b_up)
-        return self.norm(h1 + self.add_bias(self.linear(u * self.gate(u), w_down), b_down), g2, c2)[0]
+        h = self.norm.scale(self.norm.normalise(x_read + self.add_bias(self.linear(context, w_o), b_o))[0], g1, c1)
+        u = self.add_bias(self.linear(h, w_up), b_up)
+        r = h + self.add_bias(self.linear(u * self.gate(u), w_down), b_down)
+        return self.norm.scale(self.norm.normalise(r)[0], g2, c2)
 
 
 class LayerCore(LayerMath):
