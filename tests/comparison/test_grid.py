@@ -65,8 +65,8 @@ def test_a_random_head_depends_on_the_seed_and_is_run_with_each(tiny: Make) -> N
 
 def test_equal_settings_share_a_run_and_different_ones_do_not(tiny: Make) -> None:
     variants = [
-        {"name": "default", "options": {"tokens": 10}},
-        {"name": "ten", "options": {"tokens": 10, "init": "vocab"}},
+        {"name": "default", "options": {"tokens": 20}},
+        {"name": "same", "options": {"tokens": 20, "init": "vocab"}},
         {"name": "five", "options": {"tokens": 5}},
     ]
     found = grid(tiny(strategies=["soft"], variants=variants, seeds=1))

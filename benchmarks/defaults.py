@@ -1,0 +1,159 @@
+"""The trials by which the defaults of `soft` and `ptuning` were chosen: on dev, on two data sets, never on test.
+
+    python benchmarks/defaults.py --data PATH/TO/rt-polarity --data PATH/TO/sst2 --out ../defaults.jsonl \
+        --markdown docs/tables/defaults.md
+
+A trial trains on the first 2,000 of the shuffled training examples and is judged on 1,066 of the shuffled dev split,
+or, with 16 shots, draws from 3,000 training examples and is judged on 1,000 others. The data folder that a run gets
+holds no example of the real test split: its `test` is a part of dev, or of train. What stands in `--out` is not tried
+again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from tabulate import tabulate
+
+from promptkit import run
+from promptkit.data import Example, Task, load_task
+from promptkit.errors import UserError
+
+TRAIN, DEV, FEW_TEST, FEW_TRAIN = 2000, 1066, 1000, 3000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting on one data set.
+
+    Attributes:
+        strategy: its name.
+        data: the data set's name.
+        shots: examples a class, or None for `TRAIN` examples.
+        seed: of the draw and the start.
+        settings: of the run, where they are not the defaults.
+    """
+
+    strategy: str
+    data: str
+    shots: int | None = None
+    seed: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def trials(names: list[str]) -> Iterator[Trial]:
+    """Yield every trial: rates, then starts, lengths and passes, then rates with 16 shots."""
+    soft: list[dict[str, Any]] = [
+        *({"epochs": 4, "lr": lr, "options": {"tokens": 10}} for lr in (1e-2, 3e-2)),
+        {"epochs": 4, "lr": 1e-2, "options": {"tokens": 20}},
+        {"epochs": 3, "lr": 1e-2, "options": {"tokens": 20}},
+    ]
+    ptuning: list[dict[str, Any]] = [
+        *({"epochs": 4, "lr": lr, "options": {"tokens": 10}} for lr in (3e-4, 1e-3, 3e-3)),
+    ]
+    for name in names:
+        for strategy, all_settings in (("soft", soft), ("ptuning", ptuning)):
+            for settings in all_settings:
+                yield Trial(strategy, name, settings={**settings, "patience": 0})
+        for seed in (0, 1):
+            for lr in (1e-2, 3e-2):
+                yield Trial("soft", name, 16, seed, {"lr": lr})
+            for lr in (3e-4, 1e-3):
+                yield Trial("ptuning", name, 16, seed, {"lr": lr})
+
+
+def write(folder: Path, parts: dict[str, list[Example]]) -> Path:
+    """Write a data folder."""
+    folder.mkdir(parents=True)
+    for split, examples in parts.items():
+        rows = "".join(f"{example.label}\t{example.text}\n" for example in examples)
+        (folder / f"{split}.tsv").write_text(f"label\ttext\n{rows}", encoding="utf-8")
+    return folder
+
+
+def data_of(task: Task, folder: Path) -> dict[bool, Path]:
+    """Write what trials see of a data set: by whether they draw shots."""
+    train, dev = list(task.train), list(task.dev)
+    random.Random(5).shuffle(train)
+    few = {"train": train[FEW_TEST : FEW_TEST + FEW_TRAIN], "dev": dev[:DEV], "test": train[:FEW_TEST]}
+    random.Random(6).shuffle(dev)
+    plain = {"train": train[:TRAIN], "dev": dev[:DEV], "test": dev[:64]}
+    return {False: write(folder / "plain", plain), True: write(folder / "few", few)}
+
+
+def judge(trial: Trial, data: dict[bool, Path]) -> dict[str, Any]:
+    """Carry out a trial; return it with what came out."""
+    few = trial.shots is not None
+    folder = str(data[few])
+    result = run(trial.strategy, data=folder, shots=trial.shots, seed=trial.seed, save=False, **trial.settings)
+    record = result.record
+    picked = next((each for each in record.history if each.epoch == record.best_epoch), None)
+    accuracy = (record.test if few else record.dev).accuracy
+    return {**asdict(trial), "accuracy": accuracy, "loss": None if few or picked is None else picked.dev_loss}
+
+
+def table(found: list[dict[str, Any]], names: list[str]) -> str:
+    """Return the trials' outcomes as Markdown, seeds averaged."""
+    cells: dict[tuple[str, ...], dict[str, list[dict[str, Any]]]] = {}
+    for each in found:
+        settings = dict(each["settings"])
+        options = settings.pop("options", {})
+        settings.pop("patience", None)
+        said = ", ".join(f"{key} {value:g}" for key, value in {**options, **settings}.items())
+        shots = "2,000 examples" if each["shots"] is None else f"{each['shots']} shots"
+        cells.setdefault((each["strategy"], shots, said), {}).setdefault(each["data"], []).append(each)
+    rows = [
+        [*key, *(outcome(by_data.get(name, [])) for name in names)]
+        for key, by_data in cells.items()
+    ]  # fmt: skip
+    return str(tabulate(rows, ["strategy", "learnt from", "settings", *names], tablefmt="github")) + "\n"
+
+
+def outcome(found: list[dict[str, Any]]) -> str:
+    """Return the mean accuracy, and the loss where there is one."""
+    if not found:
+        return "-"
+    loss = "" if found[0]["loss"] is None else f", loss {mean(each['loss'] for each in found):.3f}"
+    return f"{100 * mean(each['accuracy'] for each in found):.1f}{loss}"
+
+
+def main() -> int:
+    """Carry out what is missing and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, action="append", required=True, help="a data set; give two")
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one for each trial")
+    parser.add_argument("--markdown", type=Path, help="where the table goes; printed by default")
+    arguments = parser.parse_args()
+    lines = arguments.out.read_text(encoding="utf-8").splitlines() if arguments.out.exists() else []
+    found = [json.loads(line) for line in lines]
+    names = [path.name for path in arguments.data]
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            tasks = {path.name: data_of(load_task(str(path)), Path(place) / path.name) for path in arguments.data}
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        for trial in trials(names):
+            if not any(asdict(trial).items() <= each.items() for each in found):
+                found.append(judge(trial, tasks[trial.data]))
+                with arguments.out.open("a", encoding="utf-8") as file:
+                    print(json.dumps(found[-1]), file=file)
+    text = table(found, names)
+    if arguments.markdown:
+        arguments.markdown.write_text(text, encoding="utf-8")
+    else:
+        print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
