@@ -21,6 +21,7 @@ _MULTIPLE = 8  # row lengths are multiples of it, for the sake of vector units
 _LONGEST = 256  # rows longer than this are planned only where an example is
 _SAMPLE = 2048  # examples that a plan is tried on
 _TRIALS = 16  # orders, or draws, that a plan for few examples is tried on
+_MISFITS = 1 / 16  # share of draws that need not fit into the rows planned for a single batch
 _FULL = 0.92  # share of the batch size that planned batches hold on average at least
 # Attention costs so much more a token the longer the row: a share of S times heads / hidden_size^2, against the
 # matrix products. Fitted to rows of 96, 128 and 256 of promptkit-mini on two cores, training steps.
@@ -127,6 +128,9 @@ def _train_plan(orders: list[Order], batch_size: int, info: BackboneInfo | None)
     def price(rows: Rows) -> tuple[bool, float]:
         held = [[sum(map(len, packed)) for packed in group_rows(order, rows, batch_size)] for order in orders]
         batches = float(np.mean([len(each) for each in held]))
+        if single:
+            # One that does not fit gets rows of its own, and a graph of its own with them.
+            return sum(len(each) > 1 for each in held) > _MISFITS * len(held), rows.count * rows.length
         full = float(np.mean([count for each in held for count in each[:-1] or each]))
         return full < _FULL * batch_size, batches * rows.count * rows.length
 

@@ -278,13 +278,16 @@ def test_attention_makes_long_rows_dear() -> None:
 
 
 def test_few_examples_take_as_many_batches_as_they_must() -> None:
-    """What is left over of three batches must not make a fourth, whatever order the examples come in."""
+    """What is left over of three batches seldom makes a fourth, whatever order the examples come in."""
+    batches, fills = list[int](), list[float]()
     for seed in range(5):
         lengths = sentences(96, seed)
         rows = plan_rows(lengths, 32, MINI)
-        batches = [list(packer(lengths, rows, batch_size=32).epoch(rng(order))) for order in range(5)]
-        assert sum(map(len, batches)) <= 17
-        assert np.mean([epoch_of(lengths, rows, 32, seed=order)[0] for order in range(5)]) > 0.8
+        batches += [len(list(packer(lengths, rows, batch_size=32).epoch(rng(order)))) for order in range(8)]
+        fills += [epoch_of(lengths, rows, 32, seed=order)[0] for order in range(8)]
+    assert set(batches) <= {3, 4}
+    assert batches.count(4) <= len(batches) // 8
+    assert np.mean(fills) > 0.8
 
 
 @pytest.mark.parametrize("count", [8, 16, 32, 64, 128])
