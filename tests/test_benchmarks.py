@@ -232,3 +232,14 @@ def test_a_step_is_profiled_and_leaves_no_file(tmp_path: Path, tiny: dict[str, A
     assert {"all products", "softmax", "clipping and AdamW", "whole step"} < set(rows)
     assert float(rows["all products"][3]) <= float(rows["all kernels"][3])
     assert not list(folder.iterdir())
+
+
+@pytest.mark.slow
+def test_a_kept_process_gives_the_numbers_of_one_for_each_cell(tiny: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("mindspore")
+    said = run_script(
+        "kept.py", "--strategies", "pet,soft", "--shots", "2", "--seeds", "2", "--data", tiny["data"],
+        "--model", tiny["model"], "--verbalizer", "positive=great; negative=bad", folder=tmp_path,
+    )  # fmt: skip
+    assert "Scores and predictions are the same." in said
+    assert "| kept for the next seed" in said
