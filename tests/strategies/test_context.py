@@ -95,7 +95,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made = PluginHost.from_plugins({"native": promptkit_native, "showing": Plugin()})
     assert not made.refusals
-    for module in ("promptkit.running.plan", "promptkit.running.runner", "promptkit.running.restore"):
+    for module in ("promptkit.running.plan", "promptkit.running.session", "promptkit.running.restore"):
         monkeypatch.setattr(f"{module}.get_host", lambda: made)
     monkeypatch.setattr("promptkit.running.record.get_host", lambda: made)
 
