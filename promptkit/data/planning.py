@@ -20,6 +20,7 @@ Order = list[tuple[int, int]]
 _MULTIPLE = 8  # row lengths are multiples of it, for the sake of vector units
 _LONGEST = 256  # rows longer than this are planned only where an example is
 _SAMPLE = 2048  # examples that a plan is tried on
+_CALL = 16  # positions that starting a batch takes the time of
 _TRIALS = 16  # orders, or draws, that a plan for few examples is tried on
 _MISFITS = 1 / 16  # share of draws that need not fit into the rows planned for a single batch
 _FULL = 0.92  # share of the batch size that planned batches hold on average at least
@@ -85,7 +86,7 @@ def plan_scoring_rows(
         for sizes, sample in zip(checked, sampled, strict=True):
             filled = sum(1 for _ in fill_rows(_ascending(sample), rows.length, rows.examples))
             batches += -(-round(filled * len(sizes) / len(sample)) // rows.count)
-        return False, batches * rows.count * rows.length
+        return False, batches * (rows.count * rows.length + _CALL)
 
     counts = (range(-3, 4), lambda length: batch_size * float(every.mean()) / length)
     return _cheapest(max(longest, int(every.max())), int(every.min()), batch_size, info, counts, price)
@@ -161,11 +162,12 @@ def _cheapest(
     least = -(-longest // _MULTIPLE) * _MULTIPLE
     tried: list[tuple[bool, float, int, Rows]] = []
     for length in range(least, max(least, _LONGEST) + 1, _MULTIPLE):
-        for rows in _rows_of(int(counts[1](length)), counts[0], length, batch_size, shortest):
+        about = int(counts[1](length))
+        for rows in _rows_of(about, counts[0], length, batch_size, shortest):
             meagre, positions = price(rows)
             tried.append((meagre, positions * (1.0 + extra * length), len(tried), rows))
-            if rows.count == 1 and not meagre:
-                return min(tried)[3]  # longer rows would only be emptier
+        if about <= 1 and not min(tried)[0]:
+            break  # a batch fits into one row: longer ones would only be emptier
     return min(tried)[3]
 
 
