@@ -73,8 +73,8 @@ def fake_record(seed: int = 0, shots: int | None = 16, **changes: Any) -> RunRec
     }
     backbone = {"name": "promptkit-mini", "fingerprint": "fe", "architecture": "bert", "parameters": 22_744_506}
     history = [
-        {"epoch": 1, "loss": 0.7, "dev_accuracy": 0.5, "lr": 1e-3},
-        {"epoch": 2, "loss": 0.5, "dev_accuracy": 0.625, "lr": 0.0},
+        {"epoch": 1, "loss": 0.7, "dev_accuracy": 0.5, "dev_loss": 0.6875, "lr": 1e-3},
+        {"epoch": 2, "loss": 0.5, "dev_accuracy": 0.625, "dev_loss": 0.625, "lr": 0.0},
     ]
     own = {"command": ("promptkit", "run"), "options": options, "backbone": backbone, "history": history}
     ran = {"epochs_run": 2, "best_epoch": 2, "warnings": ("the first warning", "the second")}

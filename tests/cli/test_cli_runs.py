@@ -156,7 +156,7 @@ def test_show_says_everything(call: Call, filled: Path) -> None:
         ["artifact", "15.5 KB"],
         ["train, s", "10"],
         ["history: 2 epochs, the best by dev is epoch 2"],
-        ["0", "2", "0.5", "62.5 %", "0"],
+        ["0", "2", "0.5", "62.5 %", "0.625", "0"],
         ["the second"],
     ):
         assert row in rows, row
