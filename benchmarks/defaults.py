@@ -56,9 +56,13 @@ def trials(names: list[str]) -> Iterator[Trial]:
         *({"epochs": 4, "lr": lr, "options": {"tokens": 10}} for lr in (1e-2, 3e-2)),
         {"epochs": 4, "lr": 1e-2, "options": {"tokens": 20}},
         {"epochs": 3, "lr": 1e-2, "options": {"tokens": 20}},
+        {"epochs": 5, "lr": 1e-2, "options": {"tokens": 20}},
+        {"epochs": 4, "lr": 1e-2, "options": {"tokens": 10, "init": "random"}},
     ]
     ptuning: list[dict[str, Any]] = [
         *({"epochs": 4, "lr": lr, "options": {"tokens": 10}} for lr in (3e-4, 1e-3, 3e-3)),
+        {"epochs": 4, "lr": 3e-4, "options": {"tokens": 20}},
+        {"epochs": 4, "lr": 1e-3, "options": {"tokens": 10, "init": "vocab"}},
     ]
     for name in names:
         for strategy, all_settings in (("soft", soft), ("ptuning", ptuning)):
@@ -108,7 +112,10 @@ def table(found: list[dict[str, Any]], names: list[str]) -> str:
         settings = dict(each["settings"])
         options = settings.pop("options", {})
         settings.pop("patience", None)
-        said = ", ".join(f"{key} {value:g}" for key, value in {**options, **settings}.items())
+        said = ", ".join(
+            f"{key} {value if isinstance(value, str) else format(value, 'g')}"
+            for key, value in {**options, **settings}.items()
+        )
         shots = "2,000 examples" if each["shots"] is None else f"{each['shots']} shots"
         cells.setdefault((each["strategy"], shots, said), {}).setdefault(each["data"], []).append(each)
     rows = [
