@@ -86,6 +86,9 @@ class _Walk:
 
     def _values(self, one: Any, other: Any) -> bool:
         if isinstance(one, Parameter):
+            if any(mine is one or theirs is other for mine, theirs in self.found.parameters):
+                # One model shares a parameter between two places where the other has two.
+                return False
             self.found.parameters.append((one, other))
             return (one.shape, one.dtype, one.requires_grad) == (other.shape, other.dtype, other.requires_grad)
         if isinstance(one, Tensor):

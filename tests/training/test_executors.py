@@ -47,6 +47,13 @@ class Plain:
         self.number = number
 
 
+class Holder:
+    """Something that is no cell; MindSpore lets no parameter stand in two attributes of one."""
+
+    def __init__(self, parameters: list[Parameter]) -> None:
+        self.parameters = parameters
+
+
 def double(x: int) -> int:
     return 2 * x
 
@@ -148,6 +155,14 @@ def test_a_circle_ends() -> None:
     one, other = pair(lambda: Plain(1))
     one.thing.back, other.thing.back = one, other
     assert likeness(one, other) is not None
+
+
+def test_a_parameter_in_two_places_is_not_like_two_parameters() -> None:
+    shared, again, apart = ([value(1)] * 2, [value(2)] * 2, [value(1), value(2)])
+    holding = [Model(thing=Holder(pair)) for pair in (shared, again, apart)]
+    assert likeness(holding[0], holding[1]) is not None
+    assert likeness(holding[0], holding[2]) is None
+    assert likeness(holding[2], holding[0]) is None
 
 
 def soft(seed: int, backbone: Any, words: str = "neg=bad; pos=good") -> tuple[SoftPrompt, PackedSource]:
