@@ -23,6 +23,7 @@ from promptkit.checking.fields import (
     Positive,
     Size,
     checked,
+    cut,
     field_fault,
     shortened,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Size",
     "check_encoding",
     "checked",
+    "cut",
     "decode",
     "field_fault",
     "missing",

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from promptkit.checking.fields import cut
 from promptkit.checking.files import path_shown, read_text
 from promptkit.errors import UserError
 
@@ -99,11 +100,11 @@ def parse_toml(text: str, what: str) -> dict[str, Any]:
     except RecursionError:
         raise UserError(f"{what}: not valid TOML: nested too deep.") from None
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{what}: not valid TOML: {_first_words(str(error))}.") from None
+        raise UserError(f"{what}: not valid TOML: {cut(str(error))}.") from None
     except _FaultyError as fault:
         raise UserError(f"{what}: {fault}.") from None
     except ValueError as error:
-        raise UserError(f"{what}: not valid TOML: {_first_words(str(error))}.") from None
+        raise UserError(f"{what}: not valid TOML: {cut(str(error))}.") from None
     return values
 
 
@@ -142,7 +143,3 @@ def _check(value: Any, nan: bool) -> None:
             waiting += [(each, depth + 1) for each in inner]
         elif isinstance(item, float) and not nan and not math.isfinite(item):
             raise _FaultyError(f"{item} is no finite number")
-
-
-def _first_words(message: str, most: int = 200) -> str:
-    return message if len(message) <= most else message[: most - 3] + "..."

@@ -55,7 +55,7 @@ class _Short(reprlib.Repr):
 def shortened(value: object, most: int = 80) -> str:
     """Return a value as Python writes it, short enough for a line."""
     text = " ".join(_Short().repr(value).split())
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return cut(text, most)
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def field_fault(error: ValidationError) -> FieldFault:
         reason = reason.removeprefix(prefix)
     reason = " ".join(reason.split()).removesuffix(".")
     return FieldFault(
-        place=_cut(".".join(parts), 120),
-        reason=_cut(reason, 300),
+        place=cut(".".join(parts), 120),
+        reason=cut(reason, 300),
         value=None if first["type"] == "missing" else shortened(first["input"]),
         field=parts[0] if parts else "",
         given=first["input"],
@@ -119,12 +119,13 @@ def checked(model: type[_Model], values: Mapping[str, Any], what: str) -> _Model
         known = {field.alias or name for name, field in model.model_fields.items()}
         for key in values:
             if key not in known:
-                raise UserError(f"{what}: {unknown('key', _cut(str(key), 60), known)}")
+                raise UserError(f"{what}: {unknown('key', cut(str(key), 60), known)}")
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{what}: {field_fault(error)}.") from None
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int = 200) -> str:
+    """Return the beginning of a text that may be too long for a line."""
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -50,7 +50,7 @@ class CellProcess:
         """
         try:
             if not self._given:
-                self._control.sendall(f"{folder.resolve()}\0".encode())
+                self._control.sendall(os.fsencode(folder.resolve()) + b"\0")
             self._given = False
             done = self._control.recv(1)
         except OSError:

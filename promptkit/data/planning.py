@@ -7,6 +7,7 @@ costed by its positions and by what attention adds to each of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,11 +82,16 @@ def plan_scoring_rows(
     every = np.concatenate(sampled)
     batch_size = min(batch_size, max(map(len, checked)))
 
+    @cache
+    def filled(length: int, examples: int) -> list[int]:
+        """Rows that each set fills, however many a batch has."""
+        return [
+            round(sum(1 for _ in fill_rows(_ascending(sample), length, examples)) * len(sizes) / len(sample))
+            for sizes, sample in zip(checked, sampled, strict=True)
+        ]
+
     def price(rows: Rows) -> tuple[bool, float]:
-        batches = 0
-        for sizes, sample in zip(checked, sampled, strict=True):
-            filled = sum(1 for _ in fill_rows(_ascending(sample), rows.length, rows.examples))
-            batches += -(-round(filled * len(sizes) / len(sample)) // rows.count)
+        batches = sum(-(-count // rows.count) for count in filled(rows.length, rows.examples))
         return False, batches * (rows.count * rows.length + _CALL)
 
     counts = (range(-3, 4), lambda length: batch_size * float(every.mean()) / length)

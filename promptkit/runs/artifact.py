@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit.checking import parse_json_object, path_shown
+from promptkit.checking import cut, parse_json_object, path_shown
 from promptkit.errors import UserError
 from promptkit.runs.files import write_atomically
 
@@ -59,7 +59,7 @@ def load_artifact(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in sorted(stored.keys())}
     except SafetensorError as error:
-        raise UserError(f"'{shown}' is not a whole safetensors file: {error}") from None
+        raise UserError(f"'{shown}' is not a whole safetensors file: {cut(str(error))}") from None
     except OSError as error:
         raise UserError(f"'{shown}' cannot be read: {error.strerror or error}") from None
     except (TypeError, AttributeError, ValueError) as error:

@@ -107,6 +107,16 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
         assert "is not a whole safetensors file" in refusal(path)
 
 
+def test_a_header_that_is_none_is_not_repeated_at_length(tmp_path: Path) -> None:
+    """safetensors' own message repeats what it could not read."""
+    header = f'"{"a" * 5000}"'.encode()
+    path = tmp_path / "prompt.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(UserError, match="is not a whole safetensors file") as refused:
+        load_artifact(path)
+    assert len(str(refused.value)) < 250 + len(str(path))
+
+
 def test_a_file_that_is_missing_or_has_no_card_is_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 

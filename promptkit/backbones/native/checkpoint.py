@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from promptkit.checking import cut
 from promptkit.errors import UserError
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -102,7 +103,10 @@ def _read_file(path: Path) -> dict[str, npt.NDArray[np.generic]]:
                     return _read_bfloat16(path)
                 raw[_present_name(name)] = file.get_tensor(name)
     except (SafetensorError, OSError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(f"'{path}' is not a readable safetensors file of floating-point weights ({error}).") from None
+        reason = cut(str(error))
+        raise UserError(
+            f"'{path}' is not a readable safetensors file of floating-point weights ({reason})."
+        ) from None
     return raw
 
 
