@@ -4,7 +4,8 @@
 
 The job is that of `peft.py`. Every kernel of a few compiled steps is timed by MindSpore's own profiler, whose files
 lie in a folder that is removed; what the host does between two steps is timed by hand, in steps without the profiler.
-The peak is that of a large matrix product, in the same process. Prints one table; benchmarks/README.md explains it.
+The peak is that of the quickest of matrix products of several sizes, in the same process. Prints one table;
+benchmarks/README.md explains it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from tabulate import tabulate
 from promptkit.data import Packer
 from promptkit.errors import UserError
 
-WIDE = 2048  # rows and columns of the product that the peak is taken from
+# Rows and columns of the products that the peak is taken from: which is quickest hangs on the processor's caches.
+SIZES = (384, 512, 768, 1024, 1536, 2048)
 _ALONE = {"Softmax": "softmax", "LayerNorm": "LayerNorm, forward"}
 _LAYOUT = {"Transpose", "Concat", "Split", "StridedSlice", "Reshape", "BroadcastTo", "Tile", "ExpandDims", "Cast"}
 _LOOKUPS = {"Gather", "GatherD", "GatherDGradV2", "UnsortedSegmentSum"}
@@ -196,16 +198,18 @@ def profile_kernels(run: Callable[[], None], steps: int) -> list[Kernel]:
 
 
 def peak_gflops() -> float:
-    """Return the best of ten large float32 products, compiled as the step's are."""
+    """Return the best of float32 products of several sizes, ten each, compiled as the step's are."""
     import mindspore as ms
 
-    multiply = ms.jit(ms.ops.MatMul())
-    operand = ms.Tensor(np.random.default_rng(0).normal(size=(WIDE, WIDE)).astype(np.float32))
     best = 0.0
-    for _ in range(10):
-        started = time.perf_counter()
-        multiply(operand, operand).asnumpy()
-        best = max(best, 2e-9 * WIDE**3 / (time.perf_counter() - started))
+    for size in SIZES:
+        multiply = ms.jit(ms.ops.MatMul())
+        operand = ms.Tensor(np.random.default_rng(0).normal(size=(size, size)).astype(np.float32))
+        for _ in range(11):
+            started = time.perf_counter()
+            multiply(operand, operand).asnumpy()
+            # The first one, which compiles, is slow and so never the best.
+            best = max(best, 2e-9 * size**3 / (time.perf_counter() - started))
     return best
 
 
@@ -295,9 +299,9 @@ def measure(settings: JobSettings, steps: int) -> list[str]:
     return [
         f"Step: {task.name}, {settings.model}, `{plan.prompts[0].template}`; {rows.count} rows of {rows.length}, "
         f"{examples:.1f} examples a step, {1 - source.tokens / source.positions:.1%} padding.",
-        f"Medians of {steps} steps. Peak: {peak:.0f} GFLOPS, the best of twenty products {WIDE} x {WIDE}. The step's "
-        f"products hold {gflop:.1f} GFLOP, {gflop / peak * 1e3:.0f} ms at the peak: with nothing else to do "
-        f"{examples / gflop * peak:.0f} examples/s, and as it is {examples / times.step * 1e3:.0f}.",
+        f"Medians of {steps} steps. Peak: {peak:.0f} GFLOPS, the best of square products of {SIZES[0]} to {SIZES[-1]} "
+        f"rows. The step's products hold {gflop:.1f} GFLOP, {gflop / peak * 1e3:.0f} ms at the peak: with nothing else "
+        f"to do {examples / gflop * peak:.0f} examples/s, and as it is {examples / times.step * 1e3:.0f}.",
         table(kernels, times, peak, info.hidden_size, info.head_width),
     ]
 
