@@ -299,9 +299,9 @@ def measure(settings: JobSettings, steps: int) -> list[str]:
     return [
         f"Step: {task.name}, {settings.model}, `{plan.prompts[0].template}`; {rows.count} rows of {rows.length}, "
         f"{examples:.1f} examples a step, {1 - source.tokens / source.positions:.1%} padding.",
-        f"Medians of {steps} steps. Peak: {peak:.0f} GFLOPS, the best of square products of {SIZES[0]} to {SIZES[-1]} "
-        f"rows. The step's products hold {gflop:.1f} GFLOP, {gflop / peak * 1e3:.0f} ms at the peak: with nothing else "
-        f"to do {examples / gflop * peak:.0f} examples/s, and as it is {examples / times.step * 1e3:.0f}.",
+        f"Medians of {steps} steps. Peak: {peak:.0f} GFLOPS, the best of square products, {SIZES[0]} to {SIZES[-1]} "
+        f"rows. The step's products hold {gflop:.1f} GFLOP, {gflop / peak * 1e3:.0f} ms at the peak: with no more to "
+        f"do {examples / gflop * peak:.0f} examples/s, and as it is {examples / times.step * 1e3:.0f}.",
         table(kernels, times, peak, info.hidden_size, info.head_width),
     ]
 
