@@ -149,7 +149,8 @@ class Plan:
         """16 hexadecimal digits of a SHA-256: two runs of one key on one machine give the same numbers.
 
         Over what the numbers depend on: versions, every setting with its default filled in, the texts and
-        labels of the draw, the model's weights. Not over paths: the same data elsewhere is the same run.
+        labels of the draw, the texts it was drawn from, the model's weights. Not over paths: the same data
+        elsewhere is the same run.
         """
         chosen = self.settings
         training = [chosen.epochs, chosen.lr, chosen.weight_decay, chosen.patience, chosen.batch_size]
@@ -165,6 +166,8 @@ class Plan:
             "device": [chosen.device, chosen.mode],
             "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
             "model": [self.model.engine, self.model.fingerprint],
+            # Rows are planned for them, and so is which examples meet in a batch.
+            "drawn from": [list(example.fields().items()) for example in self.drawn_from],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -12,6 +12,7 @@ from promptkit import UserError
 from promptkit.comparison import Experiment, make_experiment
 from promptkit.comparison.baselines import plan_baselines
 from promptkit.comparison.cells import Grid, make_grid
+from promptkit.data import draw_shots, load_task
 from promptkit.running.plan import Loader, make_plan
 
 Make = Callable[..., Experiment]
@@ -87,6 +88,23 @@ def test_the_key_follows_the_data_and_not_its_place(tiny: Make, tiny_reviews: Pa
     train = copy / "test.tsv"
     train.write_text(train.read_text(encoding="utf-8") + "positive\ta good film\n", encoding="utf-8")
     assert not keys(copy) & before
+
+
+def test_the_key_of_a_draw_follows_what_it_was_drawn_from(tiny: Make, tiny_reviews: Path, tmp_path: Path) -> None:
+    """Rows are planned for texts of that kind, and so batches may hold other examples."""
+    shutil.copytree(tiny_reviews, tmp_path / "data")
+
+    def keys() -> set[str]:
+        return {cell.key for cell in grid(tiny(strategies=["soft"], shots=[2], seeds=1, data=data)).cells}
+
+    data, train = str(tmp_path / "data"), tmp_path / "data" / "train.tsv"
+    before, rows = keys(), train.read_text(encoding="utf-8").splitlines()
+    drawn = draw_shots(load_task(data), 2, 0).train
+    number = next(n for n, row in enumerate(rows[1:], 1) if row.split("\t")[1] not in {each.text for each in drawn})
+    rows[number] += " film" * 9
+    train.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert draw_shots(load_task(data), 2, 0).train == drawn
+    assert not keys() & before
 
 
 def test_the_baselines_stand_first_and_only_once_where_the_draw_does_not_matter(tiny: Make) -> None:
