@@ -166,9 +166,10 @@ class Plan:
             "device": [chosen.device, chosen.mode],
             "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
             "model": [self.model.engine, self.model.fingerprint],
-            # Rows are planned for them, and so is which examples meet in a batch.
-            "drawn from": [list(example.fields().items()) for example in self.drawn_from],
         }
+        if self.drawn_from:
+            # Rows are planned for them, and so is which examples meet in a batch.
+            parts["drawn from"] = [list(example.fields().items()) for example in self.drawn_from]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def encode(self) -> list[EncodedTask]:
