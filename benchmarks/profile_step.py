@@ -302,7 +302,7 @@ def measure(settings: JobSettings, steps: int) -> list[str]:
         f"{examples:.1f} examples a step, {1 - source.tokens / source.positions:.1%} padding.",
         f"Medians of {steps} steps. Peak: {peak:.0f} GFLOPS, the best of square products, {SIZES[0]} to {SIZES[-1]} "
         f"rows, and of the step's own. Its products hold {gflop:.1f} GFLOP, {gflop / peak * 1e3:.0f} ms at the peak: "
-        f"with no more to do {examples / gflop * peak:.0f} examples/s, and as it is {examples / times.step * 1e3:.0f}.",
+        f"with no more to do {examples / gflop * peak:.0f} examples/s, as it is {examples / times.step * 1e3:.0f}.",
         table(kernels, times, peak, info.hidden_size, info.head_width),
     ]
 
