@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from promptkit.data import Example
 from promptkit.runs import (
     BaselineRecord,
     PlannedCell,
@@ -23,10 +23,8 @@ LABELS = ("negative", "positive")
 TRUTH = np.array([0, 1, 0, 1, 0, 1])
 
 
-@dataclass(frozen=True)
-class Text:
-    text: str
-    text_b: str | None = None
+def Text(text: str, text_b: str | None = None) -> Example:  # noqa: N802
+    return Example(text, "", text_b)
 
 
 def parts() -> dict[str, Any]:

@@ -47,14 +47,13 @@ class Example:
 
     Attributes:
         index: from 0, as in `predictions.tsv`.
-        text: as it was read; likewise text_b, None if the example has no second text.
+        fields: its texts by name, as they were read.
         label: the true class.
         answers: one for each row compared.
     """
 
     index: int
-    text: str
-    text_b: str | None
+    fields: dict[str, str]
     label: str
     answers: tuple[Answer, ...]
 
@@ -111,8 +110,7 @@ def disagreement(summary: Summary, limit: int = LIMIT) -> Disagreement:
     examples = tuple(
         Example(
             index=int(index),
-            text=texts[index][0],
-            text_b=texts[index][1],
+            fields=texts[index],
             label=labels[truth[index]],
             answers=tuple(
                 _answer(row, votes[place, index], labels, int(truth[index])) for place, row in enumerate(rows)
@@ -169,7 +167,7 @@ def _answer(row: Row, votes: NDArray[np.float64], labels: Sequence[str], truth: 
     return Answer(row.label, labels[best], seeds, len(row.runs), best == truth)
 
 
-def _texts(summary: Summary, truth: NDArray[np.int64], labels: Sequence[str]) -> list[tuple[str, str | None]] | None:
+def _texts(summary: Summary, truth: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str, str]] | None:
     """Return the texts of the test examples, from the first run directory that has them all."""
     expected = [labels[true] for true in truth]
     for row in summary.rows:
@@ -182,7 +180,7 @@ def _texts(summary: Summary, truth: NDArray[np.int64], labels: Sequence[str]) ->
     return None
 
 
-def _read(path: Path, expected: Sequence[str], classes: int) -> list[tuple[str, str | None]] | None:
+def _read(path: Path, expected: Sequence[str], classes: int) -> list[dict[str, str]] | None:
     """Return the texts of a `predictions.tsv`; None unless it is there and holds the expected true labels."""
     try:
         head, *lines = _lines(path)
@@ -190,12 +188,14 @@ def _read(path: Path, expected: Sequence[str], classes: int) -> list[tuple[str, 
         return None
     # index, label, predicted and a probability for each class come before the text.
     place = 3 + classes
-    if len(head) not in (place + 1, place + 2) or any(len(line) != len(head) for line in lines):
+    if len(head) <= place or any(len(line) != len(head) for line in lines):
         return None
     if [unescape(line[1]) for line in lines] != list(expected):
         return None
-    paired = len(head) == place + 2
-    return [(unescape(line[place]), unescape(line[place + 1]) if paired else None) for line in lines]
+    return [
+        {unescape(name): unescape(cell) for name, cell in zip(head[place:], line[place:], strict=True)}
+        for line in lines
+    ]
 
 
 def _lines(path: Path) -> Iterator[list[str]]:

@@ -105,7 +105,7 @@ def _attribute(path: Path, text: str, text_b: str | None, loading: dict[str, Any
     from promptkit.running.predictor import load
 
     predictor = load(path, **loading)
-    (fields,) = to_fields([Line(text, "TEXT")], text_b, predictor.card["templates"])
+    (fields,) = to_fields([Line(text, "TEXT")], text_b, predictor.field_names)
     return attribute(predictor, fields)
 
 

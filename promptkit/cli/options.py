@@ -34,6 +34,7 @@ SettingsOption = Annotated[list[str] | None, option("options")]
 MaxLengthOption = Annotated[int, option("max_length")]
 TextColumnOption = Annotated[str | None, option("text_column")]
 TextBColumnOption = Annotated[str | None, option("text_b_column")]
+FieldsOption = Annotated[str | None, option("fields")]
 StoreOption = Annotated[Path, option("store")]
 SecondTextOption = Annotated[
     str | None, typer.Option("--text-b", metavar="TEXT", help="Second text, for a template with {text_b}.")
@@ -88,6 +89,8 @@ def _parameter(name: str, unset: bool) -> inspect.Parameter:
         kind, default = list[str] | None, None
     elif setting.word:
         kind, default = str, setting.word
+    elif setting.parse:
+        kind, default = str | None, None
     elif any(get_origin(each) is Literal for each in (kind, *get_args(kind))):
         # The choices are checked by `RunConfig`, which says what is near.
         kind = str if default is not None else str | None

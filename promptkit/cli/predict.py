@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ import typer
 from promptkit.cli.options import (
     DeviceOption,
     DownloadOption,
+    FieldsOption,
     MirrorOption,
     OtherModelOption,
     SecondTextOption,
@@ -25,6 +26,7 @@ from promptkit.interrupts import keyboard_interrupts
 from promptkit.running.config import DEFAULT_STORE
 
 if TYPE_CHECKING:
+    from promptkit.data.tables import Columns, Table
     from promptkit.running.predictor import Prediction
 
 _STANDARD_INPUT = Path("standard input")
@@ -34,19 +36,10 @@ _TABLES = (".csv", ".tsv", ".jsonl")
 
 @dataclass(frozen=True)
 class Line:
-    """A text to classify.
-
-    Attributes:
-        text: as it stands; in a line, a second text may follow behind a tab.
-        place: what errors call it.
-        text_b: the second text, from a column of its own.
-        is_row: whether it comes from a table, where a tab is part of the text.
-    """
+    """A text to classify: as it stands, further fields behind tabs, and what errors call it."""
 
     text: str
     place: str
-    text_b: str | None = None
-    is_row: bool = False
 
 
 def register(app: typer.Typer) -> None:
@@ -66,12 +59,14 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option(
                 metavar="F",
-                help="A table (.csv, .tsv, .jsonl), or one text a line; with {text_b} two, separated by a tab. "
+                help="A table (.csv, .tsv, .jsonl) with a column for each field of the template, or one text a line; "
+                "of several fields, separated by tabs. "
                 "'-' is standard input.",
             ),
         ] = None,
         text_column: TextColumnOption = None,
         text_b_column: TextBColumnOption = None,
+        fields: FieldsOption = None,
         encoding: Annotated[
             str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")
         ] = None,
@@ -85,42 +80,39 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> None:
         """Print label, probability and text of every text."""
-        columns = (text_column, text_b_column)
-        lines = read_lines(text or [], text_b, file, encoding, columns)
+        from promptkit.data.tables import open_table
+
+        columns = _columns(text_column, text_b_column, fields, file)
+        table = None
+        if _is_table(file) and not text and text_b is None:
+            table = open_table(Path(file or "").expanduser(), encoding)
+        lines = read_lines(text or [], text_b, file, encoding) if table is None else []
         with keyboard_interrupts():
             from promptkit.running.predictor import load
             from promptkit.runs import resolve_run
 
             predictor = load(resolve_run(run, store), model=model, device=device, download=download, mirror=mirror)
-            rows = to_fields(lines, text_b, predictor.card["templates"])
+            names = predictor.field_names
+            rows = to_fields(lines, text_b, names) if table is None else rows_of(table, columns, names)
             predictions = predictor.predict(rows)
         for row, prediction in zip(rows, predictions, strict=True):
             typer.echo(_as_json(row, prediction) if as_json else _as_line(row, prediction))
 
 
-def read_lines(
-    texts: Sequence[str],
-    text_b: str | None,
-    file: str | None,
-    encoding: str | None,
-    columns: tuple[str | None, str | None] = (None, None),
-) -> list[Line]:
-    """Return the texts of the command line, of a file or of standard input; blank ones of files are left out.
+def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encoding: str | None) -> list[Line]:
+    """Return the texts of the command line, of a file of lines or of standard input; blank lines are left out.
 
     Args:
         texts: of the command line.
         text_b: the second text of the only one.
-        file: a table or a file of lines; `-` is standard input.
+        file: a file of lines; `-` is standard input.
         encoding: of the file.
-        columns: of a table, of the text and of the second one; None looks for a usual name.
 
     Raises:
-        UserError: if there is no text, more than one source of texts, or a column that cannot be told.
+        UserError: if there is no text, or more than one source of texts.
     """
     if texts and file:
         raise UserError("give texts or --file, not both.")
-    if columns != (None, None) and not _is_table(file):
-        raise UserError(f"--text-column and --text-b-column are for tables: a --file that ends in {_listed()}.")
     if text_b is not None and len(texts) != 1:
         raise UserError("--text-b goes with exactly one TEXT; in a file the second text stands behind a tab.")
     if texts:
@@ -128,8 +120,6 @@ def read_lines(
             if not text.strip():
                 raise UserError(f"text {number} is empty.")
         return [Line(text, f"text {number}") for number, text in enumerate(texts, 1)]
-    if file is not None and _is_table(file):
-        return _rows_of(Path(file).expanduser(), encoding, columns)
     return _lines_of(file or "-", encoding, asked=file is not None)
 
 
@@ -141,17 +131,51 @@ def _listed() -> str:
     return f"{', '.join(_TABLES[:-1])} or {_TABLES[-1]}"
 
 
-def _rows_of(path: Path, encoding: str | None, columns: tuple[str | None, str | None]) -> list[Line]:
-    from promptkit.data.tables import Columns, read_texts
+def _columns(text: str | None, text_b: str | None, fields: str | None, file: str | None) -> Columns:
+    """Return the columns that options name, which only a table has."""
+    from promptkit.data.tables import Columns, parse_fields
 
-    rows = read_texts(path, Columns(text=columns[0], text_b=columns[1]), encoding)
-    filled = [row for row in rows if row.text]
+    try:
+        columns = Columns(text=text, text_b=text_b, fields=parse_fields(fields) if fields else ())
+    except ValueError as error:
+        raise UserError(f"--fields: {error}.") from None
+    if columns != Columns() and not _is_table(file):
+        raise UserError(
+            f"--text-column, --text-b-column and --fields are for tables: a --file that ends in {_listed()}."
+        )
+    return columns
+
+
+def rows_of(table: Table, columns: Columns, names: Sequence[str]) -> list[dict[str, str]]:
+    """Return the template's fields for each row of a table; rows in which they are empty are left out.
+
+    Args:
+        table: as it was opened.
+        columns: that hold the fields; those not given go by the field's name.
+        names: of the template's fields.
+
+    Raises:
+        UserError: for a field that the table has no column for, or the template no use.
+    """
+    from promptkit.data.task import holds_text
+
+    given = {entry.partition("=")[0].strip(): entry for entry in columns.fields}
+    for name in given:
+        if name not in names:
+            raise UserError(f"--fields: the run's template has no {{{name}}}, but {_braced(names)}.")
+    rows = table.texts(replace(columns, fields=tuple(given.get(name, name) for name in names)))
+    filled = [dict(row.fields) for row in rows if holds_text(row.fields)]
     if not filled:
-        raise UserError(f"'{path}' holds no text.")
+        raise UserError(f"'{table.path}' holds no text.")
     if len(filled) < len(rows):
         count = len(rows) - len(filled)
         typer.echo(f"warning: {count} {'row' if count == 1 else 'rows'} left out: the text is empty", err=True)
-    return [Line(row.text, f"{path}, line {row.line}", row.text_b, is_row=True) for row in filled]
+    return filled
+
+
+def _braced(names: Sequence[str]) -> str:
+    braced = [f"{{{name}}}" for name in names]
+    return " and ".join([", ".join(braced[:-1]), braced[-1]]) if len(braced) > 1 else braced[0]
 
 
 def _lines_of(file: str, encoding: str | None, *, asked: bool) -> list[Line]:
@@ -176,48 +200,43 @@ def _lines_of(file: str, encoding: str | None, *, asked: bool) -> list[Line]:
     return lines
 
 
-def to_fields(lines: Sequence[Line], text_b: str | None, templates: Sequence[str]) -> list[dict[str, str]]:
+def to_fields(lines: Sequence[Line], text_b: str | None, names: Sequence[str]) -> list[dict[str, str]]:
     """Return the template's fields for each line.
 
-    Raises:
-        UserError: if the templates take a second text and a line has none, or the other way round.
-    """
-    from promptkit.prompting import Template
+    Args:
+        lines: the texts.
+        text_b: the second text of the only line.
+        names: of the template's fields, in the order in which a line has them.
 
-    pairs = any("text_b" in Template.parse(source).fields for source in templates)
+    Raises:
+        UserError: if a line has not one text for each field.
+    """
     if text_b is not None:
-        if not pairs:
+        if "text_b" not in names:
             raise UserError("--text-b: the run's template has no {text_b}.")
         return [{"text": line.text, "text_b": text_b} for line in lines]
-    if not pairs:
-        return [{"text": line.text.strip()} for line in lines]
+    if len(names) == 1:
+        return [{names[0]: line.text.strip()} for line in lines]
     rows = []
     for line in lines:
-        if line.is_row:
-            if line.text_b is None:
-                raise UserError(
-                    f"{line.place}: the run's template has {{text_b}}, and the table no such column; name one with "
-                    "--text-b-column."
-                )
-            rows.append({"text": line.text, "text_b": line.text_b})
-            continue
-        columns = line.text.split("\t")
-        if len(columns) != 2:
+        texts = line.text.split("\t")
+        if len(texts) != len(names):
+            pair = " or --text-b," if tuple(names) == ("text", "text_b") else ""
             raise UserError(
-                f"{line.place}: the run's template has {{text_b}}: give two texts separated by a tab "
-                f"(or --text-b), not {len(columns)}."
+                f"{line.place}: the run's template has {_braced(names)}: give {len(names)} texts in this order, "
+                f"separated by tabs,{pair} or a table with these columns, not {len(texts)}."
             )
-        rows.append({"text": columns[0].strip(), "text_b": columns[1].strip()})
+        rows.append(dict(zip(names, (text.strip() for text in texts), strict=True)))
     return rows
 
 
-def _as_json(row: dict[str, str], prediction: Prediction) -> str:
+def _as_json(row: Mapping[str, str], prediction: Prediction) -> str:
     from promptkit.runs.predictions import json_line
 
     return json_line({**row, "label": prediction.label, "probabilities": prediction.probabilities})
 
 
-def _as_line(row: dict[str, str], prediction: Prediction) -> str:
+def _as_line(row: Mapping[str, str], prediction: Prediction) -> str:
     from promptkit.runs.predictions import escape
 
     chance = f"{prediction.probabilities[prediction.label]:.4f}"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from promptkit.strategies.contract import Defaults
 
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
-_ROLES = {"field:text": "text", "field:text_b": "text_b", "mask": "mask slot", "virtual": "virtual token"}
+_ROLES = {"mask": "mask slot", "virtual": "virtual token"}
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +43,10 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option(metavar="TEXT", help="What stands for {text}; a sample by default.")
         ] = None,
         text_b: Annotated[str | None, typer.Option(metavar="TEXT", help="What stands for {text_b}.")] = None,
+        field: Annotated[
+            list[str] | None,
+            typer.Option("--field", metavar="NAME=TEXT", help="What stands for {NAME}. May be repeated."),
+        ] = None,
         model: ModelOption = DEFAULT_MODEL,
         verbalizer: VerbalizerOption = None,
         slots: SlotsOption = "same",
@@ -90,7 +94,7 @@ def register(app: typer.Typer) -> None:
                 if verbalizer is not None
                 else default_words(("positive", "negative"), language)
             )
-        fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b)
+        fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b, field or [])
         from promptkit.running.plan import Loader
 
         files = Loader().model(config)
@@ -123,12 +127,26 @@ def _templates(config: Any, strategy: Any, defaults: Defaults, language: str) ->
     return templates
 
 
-def _fields(templates: list[Template], text: str, text_b: str | None) -> dict[str, str]:
-    if text_b is None:
-        return {"text": text}
-    if not any("text_b" in template.fields for template in templates):
+def _fields(templates: list[Template], text: str, text_b: str | None, pairs: list[str]) -> dict[str, str]:
+    """Return what stands for each field."""
+    from promptkit.prompting.template import fields_of, guess_slot
+
+    used = fields_of(str(template) for template in templates)
+    if text_b is not None and "text_b" not in used:
         raise UserError("--text-b: the template has no {text_b}.")
-    return {"text": text, "text_b": text_b}
+    fields = {"text": text} if text_b is None else {"text": text, "text_b": text_b}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or name.strip() not in used:
+            fault = f"the template has no {{{name.strip()}}}." if equals else f"write NAME=TEXT, not '{pair}'."
+            raise UserError(f"--field: {fault}")
+        fields[name.strip()] = value
+    for name in used:
+        if name not in fields:
+            flag = "--text-b TEXT" if name == "text_b" else f"--field {name}=TEXT"
+            near = guess_slot(name) if name != "text_b" else ""
+            raise UserError(f"the template uses {{{name}}}: say what stands there with {flag}.{near}")
+    return fields
 
 
 def _show(
@@ -169,7 +187,7 @@ def tokens_table(prompt: PromptTask, fields: Mapping[str, str]) -> str:
     """Return the tokens in order with their roles, and their counts."""
     from tabulate import tabulate
 
-    rows = [(piece, _ROLES.get(role, role)) for piece, role in prompt.encoder.explain(fields)]
+    rows = [(piece, _ROLES.get(role, role.removeprefix("field:"))) for piece, role in prompt.encoder.explain(fields)]
     # The token comes last: Chinese characters are two columns wide, and would shift what follows.
     table = tabulate(
         [(place, role, piece) for place, (piece, role) in enumerate(rows)],
@@ -182,7 +200,7 @@ def tokens_table(prompt: PromptTask, fields: Mapping[str, str]) -> str:
     lines = [table, "", f"{len(rows)} tokens of at most {prompt.encoder.max_length}: {listed}"]
     encoded = prompt.encoder.encode_many([fields])[0]
     if encoded.dropped:
-        lines.append(f"cut off: {encoded.dropped} tokens of the text")
+        lines.append(f"cut off: {encoded.dropped} tokens of {', '.join(encoded.cut)}")
     if unknown := encoded.unknown + prompt.encoder.template_unknown:
         lines.append(f"not in the model's vocabulary: {unknown} of these tokens")
     return "\n".join(lines)

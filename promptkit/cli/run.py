@@ -41,5 +41,16 @@ def _what_next(result: RunResult) -> str:
     place = os.path.relpath(result.directory)
     # A path full of `..` is harder to read than the whole one.
     place = str(result.directory) if place.startswith("..") else place
-    pair = " --text-b 'SECOND TEXT'" if any("{text_b}" in t for t in result.record.options.templates) else ""
-    return f"run:     {place}\npredict: promptkit predict {shlex.quote(place)} 'TEXT'{pair}"
+    return (
+        f"run:     {place}\npredict: promptkit predict {shlex.quote(place)} {_texts(result.record.options.templates)}"
+    )
+
+
+def _texts(templates: tuple[str, ...]) -> str:
+    """Return how a prompt is given its texts."""
+    from promptkit.prompting.template import fields_of
+
+    fields = fields_of(templates)
+    if len(fields) == 1:
+        return "'TEXT'"
+    return "'TEXT' --text-b 'SECOND TEXT'" if fields == ("text", "text_b") else "--file TABLE.csv"

@@ -151,7 +151,7 @@ def _tfidf(task: Task) -> _Fitted:
 
 
 def _texts(examples: Sequence[Example]) -> list[str]:
-    return [example.text if example.text_b is None else f"{example.text}\n{example.text_b}" for example in examples]
+    return [example.joined for example in examples]
 
 
 def _library_version() -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from promptkit.checking import checked, path_shown, read_toml, user_path
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config, setting_of
+from promptkit.running.plan import named_fields
 
 PRESETS = Path(__file__).parent / "presets"
 # Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison.
@@ -130,7 +131,30 @@ def make_experiment(source: str = "experiment", **values: Any) -> Experiment:
         values["variants"] = [_variant(it) for it in values["variants"]]
     experiment = checked(Experiment, values, source)
     _check(experiment, source)
-    return experiment
+    return _with_fields(experiment)
+
+
+def _with_fields(experiment: Experiment) -> Experiment:
+    """Return the experiment with the fields that its templates use named, so that every cell reads the same data."""
+    several = [
+        experiment.settings,
+        *experiment.strategy.values(),
+        *(variant.settings for variant in experiment.variants),
+    ]
+    templates = [it for settings in several for it in _strings(settings.get("templates", ()))]
+    try:
+        fields = named_fields(templates)
+    except UserError:
+        # Refused with the cell that the template belongs to.
+        return experiment
+    if experiment.settings.get("fields") or not fields:
+        return experiment
+    return experiment.model_copy(update={"settings": {**experiment.settings, "fields": list(fields)}})
+
+
+def _strings(value: Any) -> list[str]:
+    # What is no text is refused with the cell that it belongs to.
+    return [it for it in value if isinstance(it, str)] if isinstance(value, list | tuple) else []
 
 
 def read_experiment(reference: str, **overrides: Any) -> Experiment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,6 +44,7 @@ def load_task(
     text_column: str | None = None,
     text_b_column: str | None = None,
     label_column: str | None = None,
+    fields: Sequence[str] = (),
     encoding: str | None = None,
     clean: bool = False,
     name: str | None = None,
@@ -56,6 +57,8 @@ def load_task(
         text_column: column of the text; by default the card's, else a usual name.
         text_b_column: column of the second text of a pair.
         label_column: column of the label; by default the card's, else a usual name.
+        fields: the fields to read, each `NAME` or `NAME=COLUMN`; by default the card's, else `text`, and `text_b`
+            where it is there.
         encoding: of the files; by default UTF-8 (see `read_folder` for `*.pos` and `*.neg`).
         clean: apply `clean_text` to every text.
         name: what to call the task.
@@ -65,12 +68,13 @@ def load_task(
         UserError: for an unknown name or anything that cannot be read, in one line.
     """
     registered = registry or {}
-    columns = Columns(text=text_column, text_b=text_b_column, label=label_column)
+    columns = Columns(text=text_column, text_b=text_b_column, label=label_column, fields=tuple(fields))
     embedded = _embedded()
     if str(data) in embedded:
         task = make_task(read_folder(embedded[str(data)], columns, encoding), name=name)
     elif str(data) in registered:
-        if columns != Columns() or encoding:
+        # Fields are for templates to ask for; whether they are there is seen there.
+        if replace(columns, fields=()) != Columns() or encoding:
             raise UserError(f"data set '{data}' comes from a plugin: columns and encoding are for files.")
         task = registered[str(data)]()
         task = replace(task, name=name) if name else task
@@ -129,7 +133,7 @@ def _load_path(
     else:
         raw = read_table(path, columns, encoding)
     language = raw.info.language or guess_language(
-        example.text for examples in raw.splits.values() for example in examples[:500]
+        example.joined for examples in raw.splits.values() for example in examples[:500]
     )
     return make_task(raw, name=name, language=language)
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
 
-from promptkit.data.task import SPLITS, Example, Task
+from promptkit.data.task import SPLITS, Example, Task, holds_text
 
 MAX_TOKENS = 51
 
@@ -47,10 +47,9 @@ def clean_task(task: Task) -> Task:
         nonlocal dropped
         kept = []
         for example in examples:
-            text = clean_text(example.text)
-            text_b = None if example.text_b is None else clean_text(example.text_b)
-            if text:
-                kept.append(replace(example, text=text, text_b=text_b))
+            fields = {name: clean_text(text) for name, text in example.fields().items()}
+            if holds_text(fields):
+                kept.append(Example.of(fields, example.label))
             else:
                 dropped += 1
         return tuple(kept)

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from promptkit.data.task import SPLITS, Example, Task
 
-Key = tuple[str, str | None]
+Key = tuple[str | None, ...]
 
 
 def text_key(example: Example) -> Key:
     """Return what two examples share if their texts differ in white space and letter case at most."""
-    return _folded(example.text), None if example.text_b is None else _folded(example.text_b)
+    second = None if example.text_b is None else _folded(example.text_b)
+    return _folded(example.text), second, *(part for name, text in example.others for part in (name, _folded(text)))
 
 
 def note_doubles(task: Task) -> Task:
@@ -59,7 +60,7 @@ def _of(count: int, whole: int) -> str:
 
 def _shown(example: Example, most: int = 40) -> str:
     """Return the text in quotes, in one line and cut."""
-    text = " ".join(example.text.split())
+    text = " ".join(example.joined.split())
     return f"'{text if len(text) <= most else text[: most - 3] + '...'}'"
 
 

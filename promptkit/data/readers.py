@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from promptkit.checking import check_encoding, checked, decode, missing, read_bytes, read_json_object
-from promptkit.data.tables import FORMATS, Columns, Rows, read_rows
+from promptkit.data.tables import FORMATS, Columns, Rows, parse_fields, read_rows
 from promptkit.data.task import Example
 from promptkit.errors import UserError
 
@@ -37,6 +38,7 @@ class DatasetInfo(BaseModel):
         text: the text column.
         text_b: the column of the second text of a pair.
         label: the label column.
+        fields: the fields to read, each `NAME` or `NAME=COLUMN`.
         labels: the classes, in the order their indices go by.
         licence: SPDX name.
     """
@@ -49,6 +51,7 @@ class DatasetInfo(BaseModel):
     text: str | None = None
     text_b: str | None = None
     label: str | None = None
+    fields: Annotated[tuple[str, ...], BeforeValidator(parse_fields)] = ()
     labels: tuple[str, ...] | None = None
     licence: str = ""
 
@@ -108,6 +111,7 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
         text=wanted.text or info.text,
         text_b=wanted.text_b or info.text_b,
         label=wanted.label or info.label,
+        fields=wanted.fields or info.fields,
     )
     return _read_groups(info.name or path.resolve().name, grouped, wanted, encoding, info)
 

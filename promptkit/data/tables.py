@@ -5,28 +5,36 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from promptkit.checking import parse_json_object, read_text
-from promptkit.data.task import Example
+from promptkit.data.task import FIELD_NAME, Example, holds_text
 from promptkit.errors import UserError, did_you_mean, unknown
 
-TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment")
-TEXT_B_COLUMNS = ("text_b",)
-LABEL_COLUMNS = ("label", "sentiment", "class", "category", "polarity")
+# Usual names, then those of GLUE, SNLI and the Microsoft paraphrase corpus.
+TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "sentence1", "premise", "question1", "#1 string")
+TEXT_B_COLUMNS = ("text_b", "sentence2", "hypothesis", "question2", "#2 string")
+_LISTED = 5  # usual names that an error lists
+LABEL_COLUMNS = ("label", "sentiment", "class", "category", "polarity", "gold_label", "quality")
 
 Row = tuple[int, list[str]]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns to read; None looks for a usual name."""
+    """Names of the columns to read.
+
+    Attributes:
+        text, text_b, label: of those fields and the label; None looks for a usual name.
+        fields: to read, as `parse_fields` returns them; without any `text`, and `text_b` where it is there.
+    """
 
     text: str | None = None
     text_b: str | None = None
     label: str | None = None
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,26 @@ class Rows:
 
 @dataclass(frozen=True)
 class PlainText:
-    """A text of a table without its label; `line` is where its row begins, from 1."""
+    """The fields of a row without its label; `line` is where the row begins, from 1."""
 
     line: int
-    text: str
-    text_b: str | None = None
+    fields: Mapping[str, str]
+
+
+def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return fields, each `NAME` or `NAME=COLUMN`, of a list or of a text in which commas separate them.
+
+    Raises:
+        ValueError: for what is no name of a field, or is there twice.
+    """
+    entries = [part.strip() for part in (value.split(",") if isinstance(value, str) else value)]
+    names = [entry.partition("=")[0].strip() for entry in entries]
+    for name in names:
+        if not FIELD_NAME.fullmatch(name) or name in ("mask", "soft"):
+            raise ValueError(f"'{name}' is no name of a field; write NAME or NAME=COLUMN, separated by commas")
+        if names.count(name) > 1:
+            raise ValueError(f"the field '{name}' is there twice")
+    return tuple(entries)
 
 
 def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows:
@@ -57,22 +80,17 @@ def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows
     Raises:
         UserError: naming the file and, where there is one, the line.
     """
-    header, rows = _open(path, encoding)
-    column_text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
-    column_label = _column(path, "label", header, columns.label, LABEL_COLUMNS)
-    column_text_b = _second_column(path, header, columns)
+    table = open_table(path, encoding)
+    places = _places(path, table.header, columns)
+    column_label = _column(path, "label", table.header, columns.label, LABEL_COLUMNS)
     examples, dropped = [], 0
-    for line, cells in rows:
+    for line, cells in table.rows:
         label = cells[column_label].strip()
         if not label:
             raise UserError(f"{path}, line {line}: the label is empty.")
-        example = Example(
-            text=cells[column_text].strip(),
-            label=label,
-            text_b=None if column_text_b is None else cells[column_text_b].strip(),
-        )
-        if example.text:
-            examples.append(example)
+        fields = {name: cells[place].strip() for name, place in places.items()}
+        if holds_text(fields):
+            examples.append(Example.of(fields, label))
         else:
             dropped += 1
     if not examples:
@@ -80,23 +98,33 @@ def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows
     return Rows(tuple(examples), dropped)
 
 
-def read_texts(path: Path, columns: Columns, encoding: str | None = None) -> tuple[PlainText, ...]:
-    """Read the texts of one table, empty ones too; no column of labels is looked for.
+@dataclass(frozen=True)
+class Table:
+    """A table that was opened: its header, and its rows as they are read."""
+
+    path: Path
+    header: list[str]
+    rows: Iterator[Row]
+
+    def texts(self, columns: Columns) -> tuple[PlainText, ...]:
+        """Return the texts of every row, empty ones too; no column of labels is looked for.
+
+        Raises:
+            UserError: naming the file and, where there is one, the line.
+        """
+        places = _places(self.path, self.header, columns)
+        return tuple(
+            PlainText(line, {name: cells[place].strip() for name, place in places.items()})
+            for line, cells in self.rows
+        )
+
+
+def open_table(path: Path, encoding: str | None = None) -> Table:
+    """Open a table; what is wrong with one of its rows is found when that row is read.
 
     Raises:
-        UserError: naming the file and, where there is one, the line.
+        UserError: if it is no table, or has no header or the same column twice.
     """
-    header, rows = _open(path, encoding)
-    text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
-    text_b = _second_column(path, header, columns)
-    return tuple(
-        PlainText(line, cells[text].strip(), None if text_b is None else cells[text_b].strip())
-        for line, cells in rows
-    )
-
-
-def _open(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row]]:
-    """Return the header and the rows of a table."""
     if path.suffix.lower() not in FORMATS:
         raise unknown("data format", path.suffix or path.name, FORMATS)
     header, rows = FORMATS[path.suffix.lower()](read_text(path, encoding), path)
@@ -104,18 +132,32 @@ def _open(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row]]:
         # Columns without a name, as spreadsheets leave them behind the last one, cannot be asked for.
         if name and header.count(name) > 1:
             raise UserError(f"{path}: the column '{_short(name)}' is there {_times(header.count(name))}.")
-    return header, rows
+    return Table(path, header, rows)
 
 
 def _times(count: int) -> str:
     return "twice" if count == 2 else f"{count} times"
 
 
-def _second_column(path: Path, header: Sequence[str], columns: Columns) -> int | None:
-    """Return the place of the second text; None where none is asked for and none is there."""
-    if columns.text_b is None and not any(name.lower() in TEXT_B_COLUMNS for name in header):
-        return None
-    return _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)
+def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
+    """Return the place of each field's column."""
+    if columns.fields:
+        return {entry.partition("=")[0].strip(): _field(path, entry, header, columns) for entry in columns.fields}
+    places = {"text": _column(path, "text", header, columns.text, TEXT_COLUMNS)}
+    if columns.text_b is not None or any(name.lower() in TEXT_B_COLUMNS for name in header):
+        places["text_b"] = _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)
+    return places
+
+
+def _field(path: Path, entry: str, header: Sequence[str], columns: Columns) -> int:
+    """Return the place of a field's column: the one it names, else the one of its own name, in any case."""
+    name, _, column = (part.strip() for part in entry.partition("="))
+    if not column and name == "text":
+        return _column(path, "text", header, columns.text, TEXT_COLUMNS)
+    if not column and name == "text_b":
+        return _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)
+    alike = [there for there in header if there.lower() == (column or name).lower()]
+    return _column(path, f"{{{name}}}", header, alike[0] if len(alike) == 1 else column or name, ())
 
 
 def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usual: Sequence[str]) -> int:
@@ -135,7 +177,7 @@ def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usua
         if places:
             return places[0]
     hint = _other_separator(path, header) or "Name the one to use."
-    raise UserError(f"{path}: no {kind} column ({', '.join(usual)}). Columns there are: {there}. {hint}")
+    raise UserError(f"{path}: no {kind} column ({', '.join(usual[:_LISTED])}). Columns there are: {there}. {hint}")
 
 
 def _other_separator(path: Path, header: Sequence[str]) -> str:

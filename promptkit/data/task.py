@@ -4,28 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from promptkit.errors import UserError, unknown
 
 SPLITS = ("train", "dev", "test")
+FIELD_NAME = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled text, or a pair of texts under one label."""
+    """One labelled text, a pair of texts, or any named fields under one label.
+
+    Attributes:
+        text: the field of that name; empty where there are others and none of that name.
+        label: the class name.
+        text_b: the field of that name, None where there is none.
+        others: fields of other names with their texts, in the order of the columns.
+    """
 
     text: str
     label: str
     text_b: str | None = None
+    others: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str], label: str) -> Example:
+        """Return the example of named fields, e.g. `{"question": "Who?", "a": "I", "b": "You"}`."""
+        others = tuple((name, text) for name, text in fields.items() if name not in ("text", "text_b"))
+        return cls(fields.get("text", ""), label, fields.get("text_b"), others)
 
     def fields(self) -> dict[str, str]:
-        """Return what a template's `{text}` and `{text_b}` stand for; a field the data lacks is left out."""
-        if self.text_b is None:
-            return {"text": self.text}
-        return {"text": self.text, "text_b": self.text_b}
+        """Return what the fields of a template stand for, by name; a field the data lacks is left out."""
+        own = {} if self.others and not self.text else {"text": self.text}
+        if self.text_b is not None:
+            own["text_b"] = self.text_b
+        return {**own, **dict(self.others)}
+
+    @property
+    def joined(self) -> str:
+        """All fields in one text, each on a line of its own."""
+        return "\n".join(self.fields().values())
+
+
+def holds_text(fields: Mapping[str, str]) -> bool:
+    """Return whether an example is worth having: its text is not empty, or without one any of its fields."""
+    return bool(fields["text"]) if "text" in fields else any(fields.values())
 
 
 @dataclass(frozen=True)
@@ -84,11 +112,18 @@ class Task:
         return splits[name]
 
     @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields that every example has, in the order of the first one's."""
+        examples = [example for split in SPLITS for example in self.split(split)]
+        shared = set.intersection(*(set(example.fields()) for example in examples)) if examples else set()
+        return tuple(name for name in examples[0].fields() if name in shared) if examples else ()
+
+    @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the SHA-256 over every split's texts and labels, in order."""
         digest = hashlib.sha256()
         for split in SPLITS:
-            rows = [(example.text, example.text_b, example.label) for example in self.split(split)]
+            rows = [(example.text, example.text_b, example.label, *example.others) for example in self.split(split)]
             # JSON, for plain concatenation could not tell ("ab", "c") from ("a", "bc").
             digest.update(json.dumps([split, rows]).encode())
         return digest.hexdigest()[:16]

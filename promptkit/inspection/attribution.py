@@ -26,7 +26,7 @@ class Piece:
 
     Attributes:
         text: the piece as the tokenizer writes it; `[V0]` for a virtual token.
-        role: `template`, `field:text`, `field:text_b`, `special`, `mask` or `virtual`.
+        role: `template`, `field:NAME`, `special`, `mask` or `virtual`.
         change: what the piece changes: the log-odds of the predicted class with it minus those without it. Positive
             speaks for the prediction. None where nothing was taken out: special tokens, mask slots, virtual tokens.
     """
@@ -85,7 +85,7 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
 
     Args:
         predictor: from `promptkit.load`.
-        text: a text, or a mapping with `text` and `text_b`.
+        text: a text, or a mapping from the template's fields to texts.
 
     Raises:
         UserError: if the template has a field that is not given.

@@ -29,6 +29,7 @@ class Encoded:
         dropped: field tokens that were cut off.
         unknown: unknown pieces among the field tokens kept.
         field_tokens: field tokens kept.
+        cut: the fields that were cut, each once, in the order of the template.
     """
 
     token_ids: tuple[int, ...]
@@ -37,6 +38,7 @@ class Encoded:
     dropped: int
     unknown: int
     field_tokens: int
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ class Encoder:
             segment.ids.count(tokenizer.unk_id) for segment in self._segments if segment.role == "template"
         )
         self._room = max_length - self.fixed_tokens
-        fields = len(template.fields)
+        self._names = [segment.field for segment in self._segments if segment.field]
+        fields = len(self._names)
         if self._room < fields:
             raise UserError(
                 f"template '{template}' takes {self.fixed_tokens} of at most {max_length} tokens, which "
@@ -230,6 +233,7 @@ class Encoder:
             dropped=sum(map(len, pieces)) - field_tokens,
             unknown=sum(ids.count(self.tokenizer.unk_id) for ids in kept),
             field_tokens=field_tokens,
+            cut=tuple(dict.fromkeys(self._names[n] for n, part in enumerate(kept) if len(part) < len(pieces[n]))),
         )
 
 

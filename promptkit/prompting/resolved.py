@@ -117,7 +117,7 @@ def resolve_prompt(
         if not template.has_mask:
             raise UserError(
                 f"template '{template}' has no {{mask}}: the cloze readout predicts a label word there. "
-                "Add {mask}, or choose --readout head."
+                f"Add {{mask}}, or choose --readout head.{f' {template.foreign}' if template.foreign else ''}"
             )
         if verbalizer is None:
             raise UserError(

@@ -2,7 +2,7 @@
 
 A template is literal text with slots in braces:
 
-    {text}, {text_b}    the fields of an example
+    {text}, {question}  the fields of an example, by the names its data has for them
     {text:first}        the first half of a field; the second is {text:second}
     {mask}              mask slots, as many as the label words need
     {mask:2}            exactly two mask slots
@@ -15,17 +15,22 @@ The scanner reads it left to right, once; nothing is ever evaluated.
 
 from __future__ import annotations
 
+import re
 import typing
 from dataclasses import dataclass, field
 
+from promptkit.data.task import FIELD_NAME
 from promptkit.errors import UserError, did_you_mean
 
-FIELDS = ("text", "text_b")
-SLOTS = (*FIELDS, "mask", "soft")
+OWN = ("mask", "soft")
+"""Slots that are no fields."""
 HALVES = ("first", "second")
 MAX_COUNT = 512
 Half = typing.Literal["first", "second"]
 _QUOTES = ("'", '"')
+# As other tools write slots: a pair of brackets is text here, and a mask token in a text is text as well.
+_FOREIGN = re.compile(r"\[\s*(x|x1|x2|text|sentence|s1|s2|z|mask)\s*\]|<\s*(mask|text|sentence|x)\s*>", re.IGNORECASE)
+_HINTS = {"x": "text", "x1": "text", "s1": "text", "x2": "text_b", "s2": "text_b", "z": "mask"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Literal:
 
 @dataclass(frozen=True)
 class Field:
-    """The place of an example's `text` or `text_b`, or of one half of it."""
+    """The place of a field of an example, such as `text`, or of one half of it."""
 
     name: str
     column: int
@@ -84,8 +89,11 @@ class Template:
         parts = _Scanner(self.source).scan()
         object.__setattr__(self, "parts", parts)
         if not self.fields:
-            slots = " or ".join(f"{{{name}}}" for name in FIELDS)
-            raise UserError(f"template '{self.source}' has no field: write {slots} where the text shall stand.")
+            hint = f" {foreign}" if (foreign := foreign_slots(self.source)) else ""
+            raise UserError(
+                f"template '{self.source}' has no field: write {{text}}, or the name of another column in braces, "
+                f"where the text shall stand.{hint}"
+            )
 
     @classmethod
     def parse(cls, source: str) -> Template:
@@ -102,6 +110,11 @@ class Template:
         A half goes by the name of its field, so `{text:first} {mask} {text:second}` has ("text", "text").
         """
         return tuple(part.name for part in self.parts if isinstance(part, Field))
+
+    @property
+    def foreign(self) -> str:
+        """A sentence on slots that are written as other tools write them, or nothing; see `foreign_slots`."""
+        return foreign_slots("".join(part.text for part in self.parts if isinstance(part, Literal)))
 
     @property
     def has_mask(self) -> bool:
@@ -148,7 +161,8 @@ class Template:
         open_masks = sum(mask.count is None for mask in masks)
         counted = sum(mask.count or 0 for mask in masks)
         if needed and not masks:
-            raise UserError(f"template '{self.source}' has no {{mask}}, and the label words are read at one.")
+            hint = f" {self.foreign}" if self.foreign else ""
+            raise UserError(f"template '{self.source}' has no {{mask}}, and the label words are read at one.{hint}")
         share = max(needed - counted, 1) if open_masks == 1 else 1
         total = counted + share * open_masks
         if needed and total != needed:
@@ -165,6 +179,26 @@ class Template:
     def with_soft_prefix(self, count: int) -> Template:
         """Return this template with `count` virtual tokens put in front (Lester et al. 2021)."""
         return Template(f"{{soft:{count}}}{self.source}")
+
+
+def foreign_slots(text: str) -> str:
+    """Return a sentence that says how `[x]`, `[mask]` or `<mask>` in a template are written here, or nothing."""
+    found = {match[0]: (match[1] or match[2]).lower() for match in _FOREIGN.finditer(text)}
+    if not found:
+        return ""
+    meant = ", ".join(f"{{{_HINTS.get(name, name)}}} for {written}" for written, name in found.items())
+    return f"Slots are written in braces: {meant}."
+
+
+def fields_of(sources: typing.Iterable[str]) -> tuple[str, ...]:
+    """Return the fields that templates use, each once: `text` and `text_b` first, the others as they come."""
+    used = dict.fromkeys(name for source in sources for name in Template.parse(source).fields)
+    return tuple(sorted(used, key=lambda name: ("text", "text_b", name).index(name)))
+
+
+def fill_in_fields(source: str, fields: typing.Sequence[str]) -> str:
+    """Return a template with every field of the data, in order, where it says `{text}`; for one that nobody wrote."""
+    return re.sub(r"(?<!\{)\{text\}(?!\})", " ".join(f"{{{name}}}" for name in fields), source)
 
 
 class _Scanner:
@@ -203,12 +237,11 @@ class _Scanner:
         start = self.at
         self.at += 1
         _, name = self._until(":{}")
-        known = ", ".join(f"{{{slot}}}" for slot in SLOTS)
         if not name:
-            raise self._error(start, f"expected a slot: {known}. Write '{{{{' for a literal brace.")
-        if name not in SLOTS:
-            fault = f"unknown slot '{{{name}}}'.{_suggest(name)}"
-            raise self._error(start, f"{fault} Slots: {known}. Write '{{{{' for a literal brace.")
+            raise self._error(start, "expected a slot: {text}, {mask} and the like. Write '{{' for a literal brace.")
+        if name not in OWN and (name.casefold() in OWN or not FIELD_NAME.fullmatch(name)):
+            near = guess_slot(name) or " A field is a word: letters, digits and '_', no digit first."
+            raise self._error(start, f"unknown slot '{{{name}}}'.{near} Write '{{{{' for a literal brace.")
         argument: int | str | None = None
         if self.source.startswith(":", self.at):
             self.at += 1
@@ -241,15 +274,15 @@ class _Scanner:
         self._skip_blanks()
         if self.source.startswith(_QUOTES, self.at):
             if name != "soft":
-                takes = "'first' or 'second'" if name in FIELDS else "a count"
-                raise self._error(self.at, f"{{{name}}} takes {takes}, not words.")
+                takes = "a count" if name in OWN else "'first' or 'second'"
+                raise self._error(self.at, f"{{{name}}} takes {takes}, not words.{self._other(name)}")
             return self._quoted()
         at, written = self._until("{}")
-        return self._half(name, at, written) if name in FIELDS else self._count(name, at, written)
+        return self._count(name, at, written) if name in OWN else self._half(name, at, written)
 
     def _half(self, name: str, at: int, written: str) -> str:
         if written not in HALVES:
-            near = did_you_mean(written.casefold(), HALVES)
+            near = did_you_mean(written.casefold(), HALVES) or self._other(name)
             raise self._error(at, f"expected 'first' or 'second' after '{name}:', got '{written[:20]}'.{near}")
         return written
 
@@ -287,10 +320,16 @@ class _Scanner:
             self.at += 1
 
     @staticmethod
+    def _other(name: str) -> str:
+        """Return a guess at the slot that was meant by a field with a count or words, which only slots take."""
+        return "" if name in (*OWN, "text", "text_b") else guess_slot(name)
+
+    @staticmethod
     def _error(at: int, message: str) -> UserError:
         return UserError(f"template, column {at + 1}: {message}")
 
 
-def _suggest(name: str) -> str:
-    near = did_you_mean(name.casefold(), SLOTS)
+def guess_slot(name: str, known: typing.Iterable[str] = ()) -> str:
+    """Return ` Did you mean '{x}'?` for the nearest of the known fields and of the slots, or an empty string."""
+    near = did_you_mean(name.casefold(), (*known, *OWN))
     return near.replace("'", "'{", 1).replace("'?", "}'?") if near else ""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from promptkit.checking import field_fault
+from promptkit.data.tables import parse_fields
 from promptkit.errors import UserError, did_you_mean
 from promptkit.running.settings import Setting, parse_settings, parse_shots
 
@@ -151,6 +152,14 @@ class RunConfig(BaseModel):
     label_column: Annotated[str | None, Setting(help="Column of the label.", metavar="NAME", scope="comparison")] = (
         None
     )
+    fields: Annotated[
+        tuple[str, ...],
+        BeforeValidator(parse_fields),
+        Setting(
+            help="Columns that templates may use, as NAME or NAME=COLUMN; those that the template names by default.",
+            metavar="A,B,...", scope="comparison", parse=lambda value: value or (), page="data.md",
+        ),
+    ] = ()  # fmt: skip
     encoding: Annotated[
         str | None,
         Setting(help="Encoding of the data files, if not UTF-8.", metavar="NAME", scope="comparison"),

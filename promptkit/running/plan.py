@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Readout, Template, Verbalizer, default_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
+from promptkit.prompting.template import fields_of, fill_in_fields, guess_slot
 from promptkit.running.config import RunConfig
 from promptkit.runs.record import RunOptions
 from promptkit.strategies.contract import Strategy, check_declared, parse_options
@@ -60,6 +62,7 @@ class Loader:
                 text_column=config.text_column,
                 text_b_column=config.text_b_column,
                 label_column=config.label_column,
+                fields=config.fields or named_fields(config.templates),
                 encoding=config.encoding,
                 clean=config.clean,
                 registry=get_host().dataset_readers(),
@@ -81,7 +84,16 @@ class Loader:
 def _source(config: RunConfig) -> tuple[Any, ...]:
     """Return the settings that say what data is read, and how."""
     columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
-    return (config.data, *columns, config.clean)
+    return (config.data, *columns, config.fields or named_fields(config.templates), config.clean)
+
+
+def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that templates use, where there are others than `text` and `text_b`; else none.
+
+    Without any the data's own are read: a second text may matter to what uses no template.
+    """
+    fields = fields_of(templates)
+    return fields if set(fields) - {"text", "text_b"} else ()
 
 
 @dataclass
@@ -222,8 +234,10 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
     task = inputs.task(config)
     check_metrics(config, task)
     readout = config.readout or strategy.defaults.readout
-    sources = config.templates or strategy.defaults.templates_for(task.language)
+    sources = config.templates or default_templates(strategy, task)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
+    for template in templates:
+        _check_fields(template, task)
     strategy.check(readout, templates)
     model = inputs.model(config)
     verbalizer = None
@@ -247,6 +261,12 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         plugin=entry.title,
         strategy_version=entry.version,
     )
+
+
+def default_templates(strategy: Strategy, task: Task) -> tuple[str, ...]:
+    """Return the templates of a run for which none was given; they show every field that the data has."""
+    own = strategy.defaults.templates_for(task.language)
+    return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
 
 
 def _settle(
@@ -288,6 +308,16 @@ def _context(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Ex
     return context
 
 
+def _check_fields(template: Template, task: Task) -> None:
+    """Say what the data lacks at once, and not after hours of a comparison's other cells."""
+    for name in template.fields:
+        if name not in task.fields:
+            raise UserError(
+                f"the template uses {{{name}}}, but data '{task.name}' has only: {', '.join(task.fields)}."
+                f"{guess_slot(name, task.fields)}"
+            )
+
+
 def _resolve(
     config: RunConfig,
     readout: Readout,
@@ -299,7 +329,7 @@ def _resolve(
     context: tuple[Example, ...],
 ) -> PromptTask:
     try:
-        prompt = resolve_prompt(
+        return resolve_prompt(
             template,
             verbalizer,
             labels=task.labels,
@@ -318,15 +348,14 @@ def _resolve(
             hint = f"the data's language is '{task.language}', and model '{config.model}' does not know it"
             raise UserError(f"{error} {hint[0].upper()}{hint[1:]}: name another with --model.") from None
         raise
-    # One example now: what the data lacks is said at once, and not after hours of a comparison's other cells.
-    prompt.encode_examples(task.test[:1])
-    return prompt
 
 
 def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
     for caution in plan.task.cautions:
         plan.warn(caution)
     for prompt in plan.prompts:
+        if prompt.template.foreign:
+            plan.warn(f"template '{prompt.template}': {prompt.template.foreign}")
         if prompt.encoder.template_unknown:
             plan.warn(
                 f"template '{prompt.template}': {prompt.encoder.template_unknown} of its pieces are unknown to "
@@ -348,4 +377,7 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
             f"is it made for this language ('{plan.task.language}')?"
         )
     if cut > _CUT_SHARE * len(rows):
-        plan.warn(f"{cut / len(rows):.0%} of the texts were cut to --max-length {plan.config.max_length}")
+        counts = Counter(name for row in rows for name in row.cut)
+        which = ", ".join(f"{{{name}}} {count / len(rows):.0%}" for name, count in counts.most_common())
+        several = f" ({which})" if len(set(plan.prompts[0].template.fields)) > 1 else ""
+        plan.warn(f"{cut / len(rows):.0%} of the texts were cut to --max-length {plan.config.max_length}{several}")

@@ -44,12 +44,19 @@ class Predictor:
         self.labels: tuple[str, ...] = tuple(card["labels"])
         self.members = tuple(members)
 
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The fields that the run's templates use, `text` and `text_b` first."""
+        from promptkit.prompting.template import fields_of
+
+        return fields_of(self.card["templates"])
+
     @no_exit()
     def predict(self, texts: Sequence[str | Mapping[str, str]], *, batch_size: int = 32) -> list[Prediction]:
         """Return a prediction for each text.
 
         Args:
-            texts: plain texts, or mappings with `text` and `text_b`.
+            texts: plain texts, for a template with a single field; or mappings from the template's fields to texts.
             batch_size: texts at a time.
 
         Raises:
@@ -84,7 +91,7 @@ class Predictor:
 
         if isinstance(texts, str | Mapping):
             raise UserError("texts come as a sequence; put a single one into a list: [text].")
-        rows = [{"text": t} if isinstance(t, str) else dict(t) for t in texts]
+        rows = [{self.field_names[0]: t} if isinstance(t, str) else dict(t) for t in texts]
         if self.card["clean"]:
             rows = [{key: clean_text(value) for key, value in row.items()} for row in rows]
         return rows

@@ -63,7 +63,7 @@ class OpenedPrompt:
             rng=np.random.default_rng([card["seed"], 1, number]),
             language=card["language"],
             kind=backbone.info.kind,
-            context=[Example(**shown) for shown in context],
+            context=[Example(**{**shown, "others": tuple(map(tuple, shown.get("others", ())))}) for shown in context],
         )
         title = get_host().strategy(card["strategy"]).title
         return task, fold_model(self.strategy, build_model(self.strategy, backbone, task, title), title)

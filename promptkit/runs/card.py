@@ -37,6 +37,7 @@ class ShownCard(CheckedModel):
     text: str
     text_b: str | None
     label: Name
+    others: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
 
 
 class Card(CheckedModel):

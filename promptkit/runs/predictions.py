@@ -27,13 +27,8 @@ _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 class TextExample(Protocol):
     """What is written of an example."""
 
-    @property
-    def text(self) -> str:
-        """The text."""
-
-    @property
-    def text_b(self) -> str | None:
-        """The second text, if there is one."""
+    def fields(self) -> dict[str, str]:
+        """Return its texts by name."""
 
 
 def write_predictions(
@@ -44,7 +39,7 @@ def write_predictions(
     probabilities: np.ndarray[Any, Any],
     examples: Sequence[TextExample],
 ) -> None:
-    r"""Write `index label predicted p_LABEL ... text [text_b]`, with a header, UTF-8, separated by tabs.
+    r"""Write `index label predicted p_LABEL ... text [text_b] ...`, with a header, UTF-8, separated by tabs.
 
     Backslash, tab and line ends in labels and texts are written `\\`, `\t`, `\n`, `\r`, other line breaks as
     `\uXXXX`; `unescape` undoes it.
@@ -63,16 +58,18 @@ def write_predictions(
     size = len(examples)
     if not len(references) == len(predictions) == size or probabilities.shape != (size, len(labels)):
         raise ValueError("references, predictions, probabilities and examples do not match")
-    pairs = any(example.text_b is not None for example in examples)
-    header = ["index", "label", "predicted", *(f"p_{label}" for label in labels), "text"]
+    texts = [example.fields() for example in examples]
+    # A field that some examples lack is empty there.
+    names = list(dict.fromkeys(name for fields in texts for name in fields))
+    header = ["index", "label", "predicted", *(f"p_{label}" for label in labels), *names]
     # A lone surrogate (JSON can bring one) must not lose the whole file.
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as stream:
-        stream.write(_line([*header, "text_b"] if pairs else header))
-        for index, example in enumerate(examples):
+        stream.write(_line(header))
+        for index, fields in enumerate(texts):
             true = labels[references[index]] if references[index] >= 0 else ""
             chances = [f"{chance:.6f}" for chance in probabilities[index].tolist()]
-            row = [str(index), true, labels[predictions[index]], *chances, example.text]
-            stream.write(_line([*row, example.text_b or ""] if pairs else row))
+            row = [str(index), true, labels[predictions[index]], *chances]
+            stream.write(_line([*row, *(fields.get(name, "") for name in names)]))
 
 
 def read_predictions(path: Path, labels: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -59,6 +59,7 @@ class RunOptions(RecordPart):
         templates: as they were used, after the strategy prepared them.
         verbalizer: its source, or None with `readout` head and no label words.
         shots: K examples a class, None for all.
+        fields: the fields that were read, each `NAME` or `NAME=COLUMN`, if they were named.
         mode: graph or pynative.
         strategy_options: the strategy's own options, as JSON values.
     """
@@ -84,6 +85,7 @@ class RunOptions(RecordPart):
     text_column: str | None = None
     text_b_column: str | None = None
     label_column: str | None = None
+    fields: tuple[str, ...] = ()
     encoding: str | None = None
     metrics: tuple[str, ...] = ()
     strategy_options: dict[str, Any] = Field(default_factory=dict)

@@ -266,6 +266,8 @@ def test_an_artifact_that_is_none(refused, finished, tmp_path):
         (["good", "--device", "TPU"], "unknown device 'TPU'"),
         (["good", "--model", "nothing"], "unknown model 'nothing'"),
         (["good", "--text-column", "x"], "are for tables: a --file that ends in .csv, .tsv or .jsonl"),
+        (["--file", "x.csv", "--fields", "1"], "--fields: '1' is no name of a field; write NAME or NAME=COLUMN"),
+        (["--file", "x.txt", "--fields", "text"], "are for tables: a --file that ends in .csv, .tsv or .jsonl"),
         (["--file", "x.txt", "--text-b-column", "x"], "are for tables: a --file that ends in .csv, .tsv or .jsonl"),
     ],
 )
@@ -283,6 +285,8 @@ def test_wrong_predictions(refused, finished, arguments, message):
         ),
         ("one,two\na,b\n", ["--text-column", "tow"], "no text column 'tow'. Did you mean 'two'?"),
         ("one,two\na,b\n", ["--text-column", "one", "--text-b-column", "x"], "no second text column 'x'"),
+        ("one,two\na,b\n", ["--fields", "q=one"], "--fields: the run's template has no {q}, but {text}."),
+        ("one,two\na,b\n", ["--fields", "text=tow"], "no {text} column 'tow'. Did you mean 'two'?"),
         ("text\n\n", [], "holds no text"),
         ("text\na,b\n", [], "line 2: too many columns, 2 where the header has 1"),
     ],
@@ -301,13 +305,20 @@ def test_wrong_files_of_texts(refused, finished, tmp_path, content, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--template", "{text} {maks}"], "column 8: unknown slot '{maks}'. Did you mean '{mask}'?"),
+        (
+            ["--template", "{text} {maks}"],
+            "the template uses {maks}: say what stands there with --field maks=TEXT. Did you mean '{mask}'?",
+        ),
         (["--template", "{text}"], "has no {mask}"),
         (["--template", "{mask}"], "has no field"),
         (["--model", "nothing"], "unknown model 'nothing'"),
         (["--strategy", "sfot"], "Did you mean 'soft'?"),
         (["--set", "tokens=3"], "name one with --strategy"),
         (["--text-b", "x"], "the template has no {text_b}"),
+        (["--field", "q=x"], "--field: the template has no {q}."),
+        (["--field", "q"], "--field: write NAME=TEXT, not 'q'."),
+        (["--template", "{q} {mask}"], "the template uses {q}: say what stands there with --field q=TEXT."),
+        (["--template", "[x] It was [mask]"], "Slots are written in braces: {text} for [x], {mask} for [mask]."),
         (["--readout", "haed"], "Did you mean 'head'?"),
     ],
 )

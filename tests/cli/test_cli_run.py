@@ -177,7 +177,7 @@ def test_predict_with_pairs_of_texts(call, model, tmp_path, place):
     named = call("predict", "run", "--file", tmp_path / "pairs.csv", "--text-column", "q", "--text-b-column", "text")
     assert [line.split("\t")[2:] for line in named.out.splitlines()] == [["bad", "good film"]]
     (tmp_path / "pairs.csv").write_text("text\ngood film\tthe plot\n", encoding="utf-8")
-    assert "name one with --text-b-column" in call("predict", "run", "--file", tmp_path / "pairs.csv").err
+    assert "no second text column (text_b" in call("predict", "run", "--file", tmp_path / "pairs.csv").err
 
 
 def test_a_model_elsewhere_is_named(call, finished, model, tmp_path):

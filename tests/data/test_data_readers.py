@@ -10,7 +10,7 @@ import pytest
 
 from promptkit.data import Example, load_task
 from promptkit.data.readers import read_folder, read_table
-from promptkit.data.tables import Columns, PlainText, read_texts
+from promptkit.data.tables import Columns, PlainText, open_table
 from promptkit.errors import UserError
 
 GOOD = "label\ttext\npos\tfine\nneg\tdull\n"
@@ -294,8 +294,11 @@ def test_columns_without_a_name_may_be_several(write):
 
 def test_texts_are_read_without_labels_each_with_its_line(write):
     path = write("a.csv", 'id,review,text_b\n7,"two\nlines",second\n8,,\n')
-    assert read_texts(path, Columns()) == (PlainText(2, "two\nlines", "second"), PlainText(4, "", ""))
-    assert read_texts(path, Columns(text="id", text_b="review"))[1] == PlainText(4, "8", "")
+    assert open_table(path).texts(Columns()) == (
+        PlainText(2, {"text": "two\nlines", "text_b": "second"}),
+        PlainText(4, {"text": "", "text_b": ""}),
+    )
+    assert open_table(path).texts(Columns(text="id", text_b="review"))[1] == PlainText(4, {"text": "8", "text_b": ""})
 
 
 def test_a_named_column_of_another_separator_gets_the_hint_and_not_a_near_name(write):
@@ -372,7 +375,7 @@ BAD_FOLDERS = {
     ),
     "a misspelt key": (
         {"a.csv": GOOD, "dataset.json": '{"lable": "x"}'},
-        "{folder}/dataset.json: unknown key 'lable'. Did you mean 'label'? Known: label, labels, language, "
+        "{folder}/dataset.json: unknown key 'lable'. Did you mean 'label'? Known: fields, label, labels, language, "
         "licence, name, summary, text, text_b.",
     ),
     "a value of the wrong type": (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from promptkit.errors import UserError
 from promptkit.prompting import Template
-from promptkit.prompting.template import MAX_COUNT, Field, Literal, Mask, Soft
+from promptkit.prompting.template import MAX_COUNT, Field, Literal, Mask, Soft, fill_in_fields
 
 
 def test_every_kind_of_slot_is_read_with_its_column() -> None:
@@ -60,12 +60,11 @@ def test_any_source_is_a_template_or_a_user_error(source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "column", "said"),
     [
-        (
-            "hello {txt}",
-            7,
-            "unknown slot '{txt}'. Did you mean '{text}'? Slots: {text}, {text_b}, {mask}, {soft}.",
-        ),
-        ("{text} {MASK}", 8, "Did you mean '{mask}'?"),
+        ("hello {a b}", 7, "unknown slot '{a b}'. A field is a word: letters, digits and '_', no digit first."),
+        ("hello {1}", 7, "unknown slot '{1}'. A field is a word"),
+        ("{text} {MASK}", 8, "unknown slot '{MASK}'. Did you mean '{mask}'?"),
+        ("{text} {sof:3}", 13, "expected 'first' or 'second' after 'sof:', got '3'. Did you mean '{soft}'?"),
+        ('{text} {sft:"a"}', 13, "{sft} takes 'first' or 'second', not words. Did you mean '{soft}'?"),
         ("{text} {mask", 13, "expected ':' or '}' to end the slot that begins at column 8"),
         ("{text} {mask:2", 15, "expected '}' to end the slot that begins at column 8"),
         ("{text} {", 8, "expected a slot"),
@@ -100,7 +99,7 @@ def test_a_fault_is_shown_at_its_column(source: str, column: int, said: str) -> 
 
 @pytest.mark.parametrize("source", ["", "It was {mask}.", "{soft:2}{mask}", "{{text}}"])
 def test_a_template_without_a_field_is_refused(source: str) -> None:
-    with pytest.raises(UserError, match=r"has no field: write \{text\} or \{text_b\}"):
+    with pytest.raises(UserError, match=r"has no field: write \{text\}, or the name of another"):
         Template.parse(source)
 
 
@@ -120,6 +119,39 @@ def test_templates_are_equal_and_hash_by_source() -> None:
 
 def test_fields_are_listed_in_order_and_repeatedly() -> None:
     assert Template.parse("{text_b}{text}{mask}{text}").fields == ("text_b", "text", "text")
+
+
+@pytest.mark.parametrize("name", ["question", "a", "_x", "b2", "问题", "entity_1", "texts"])
+def test_any_word_is_the_name_of_a_field(name: str) -> None:
+    template = Template.parse(f"{{{name}}} {{ {name} : second }} {{mask}}")
+    assert template.fields == (name, name)
+    assert template.parts[2] == Field(name, len(name) + 4, "second")
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("[x] It was [mask].", "{text} for [x], {mask} for [mask]."),
+        ("<text> is <mask>", "{text} for <text>, {mask} for <mask>."),
+        ("[X1] ? [MASK] , [X2]", "{text} for [X1], {mask} for [MASK], {text_b} for [X2]."),
+    ],
+)
+def test_slots_in_brackets_are_told_that_braces_are_meant(source: str, hint: str) -> None:
+    with pytest.raises(UserError, match="has no field") as caught:
+        Template.parse(source)
+    assert str(caught.value).endswith(f"Slots are written in braces: {hint}")
+
+
+def test_a_mask_in_brackets_is_told_that_braces_are_meant() -> None:
+    with pytest.raises(UserError, match=r"has no \{mask\}.*Slots are written in braces: \{mask\} for <mask>\.$"):
+        Template.parse("{text} It was <mask>.").mask_slots(1)
+    assert Template.parse("{text} [MASK] {mask}").foreign == "Slots are written in braces: {mask} for [MASK]."
+    assert Template.parse("{text} [sic] <b> {mask} {text_b}").foreign == ""
+
+
+def test_fields_are_filled_in_where_a_template_says_text() -> None:
+    assert fill_in_fields("{text} It was {mask}.", ("q", "a")) == "{q} {a} It was {mask}."
+    assert fill_in_fields("{{text}} {text:first}", ("q", "a")) == "{{text}} {text:first}"
 
 
 @pytest.mark.parametrize(

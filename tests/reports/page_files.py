@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from promptkit.data import Example
 from promptkit.runs import write_predictions
 from promptkit.runs.stored import StoredComparison
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@dataclass(frozen=True)
-class Text:
-    text: str
-    text_b: str | None = None
+def Text(text: str, text_b: str | None = None) -> Example:  # noqa: N802
+    return Example(text, "", text_b)
 
 
 def write_texts(comparison: StoredComparison, texts: Sequence[str], second: Sequence[str] | None = None) -> None:

@@ -44,7 +44,7 @@ def test_the_most_disagreement_is_where_each_prompt_is_sure_and_they_differ(tmp_
     assert [example.index for example in found.examples] == [1, 3, 0]
     assert (found.total, found.of, found.lack) == (3, 5, None)
     first = found.examples[0]
-    assert (first.text, first.text_b, first.label) == ("b", None, "negative")
+    assert (first.fields, first.label) == ({"text": "b"}, "negative")
     assert [(a.name, a.predicted, a.seeds, a.of, a.right) for a in first.answers] == [
         ("soft", "positive", 3, 3, False),
         ("pet", "negative", 3, 3, True),
@@ -70,8 +70,8 @@ def test_texts_come_back_as_they_were(tmp_path: Path) -> None:
     found = disagreement(summarise(comparison), limit=60)
     assert len(found.examples) > 10
     for example in found.examples:
-        assert example.text == ODD[example.index % len(ODD)]
-        assert example.text_b == ["second\ttext", "zwei"][example.index % 2]
+        assert example.fields["text"] == ODD[example.index % len(ODD)]
+        assert example.fields["text_b"] == ["second\ttext", "zwei"][example.index % 2]
 
 
 @pytest.mark.parametrize("shots", [(16,), (16, "full")])
@@ -104,7 +104,7 @@ def test_one_directory_that_is_left_is_enough(tmp_path: Path) -> None:
     folders = sorted(tmp_path.iterdir())
     for folder in folders[:-1]:
         shutil.rmtree(folder)
-    assert disagreement(summarise(comparison)).examples[0].text == "here"
+    assert disagreement(summarise(comparison)).examples[0].fields["text"] == "here"
 
 
 @pytest.mark.parametrize(

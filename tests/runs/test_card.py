@@ -16,7 +16,7 @@ CARD: dict[str, Any] = {
     "format": 2, "promptkit": "0.1.0", "strategy": "soft", "options": {"tokens": 3}, "templates": ["{text} {mask}"],
     "verbalizer": "good=good; bad=bad", "readout": "cloze", "slots": "same", "labels": ["bad", "good"],
     "language": "en", "max_length": 40, "seed": 3, "clean": False, "model": "promptkit-mini",
-    "contexts": [[{"text": "fine", "text_b": None, "label": "good"}]],
+    "contexts": [[{"text": "fine", "text_b": None, "label": "good", "others": [["q", "Who?"]]}]],
     "backbone": {"fingerprint": "fe", "engine": "native", "architecture": "bert", "hidden_size": 24},
 }  # fmt: skip
 TENSORS = {"0.prompt.vectors": np.ones((3, 4), np.float32)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.runs import read_predictions, write_predictions
 from promptkit.runs.predictions import escape, json_line, unescape
 
 
-@dataclass(frozen=True)
-class Text:
-    text: str
-    text_b: str | None = None
+def Text(text: str, text_b: str | None = None) -> Example:  # noqa: N802
+    return Example(text, "", text_b)
 
 
 def test_golden_file(tmp_path: Path) -> None:
