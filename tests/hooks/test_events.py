@@ -18,7 +18,7 @@ from promptkit import EpochInfo, RunInfo, RunOutcome, UserError
 from promptkit.hooks import get_host
 from promptkit.runs import RunRecord, Store
 
-BERT = Path(__file__).resolve().parents[1] / "goldens" / "bert-odd"
+BERT = Path(__file__).resolve().parents[1] / "goldens" / "bert-onelayer"
 LISTENER = """
     from promptkit import hookimpl
 
@@ -112,7 +112,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working directory with a small data set of the words that the tiny model knows."""
     monkeypatch.chdir(tmp_path)
     words = {"positive": ("good", "great"), "negative": ("bad", "terrible")}
-    lines = [f"the film was {word} {n * 'very '}\t{label}" for label in words for word in words[label] for n in range(9)]
+    rows = [(label, word, "it " * n) for label in words for word in words[label] for n in range(6)]
+    lines = [f"the film was {more}{word}\t{label}" for label, word, more in rows]
     Path("reviews.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")
 
 
