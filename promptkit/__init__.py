@@ -14,7 +14,7 @@ from promptkit.version import __version__
 if TYPE_CHECKING:
     from promptkit.data import Batch, Example, Task, load_task
     from promptkit.errors import UserError
-    from promptkit.hooks import hookimpl
+    from promptkit.hooks import EpochInfo, RunInfo, RunOutcome, hookimpl
     from promptkit.prompting import Template, Verbalizer
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Batch": "promptkit.data",
     "Defaults": "promptkit.strategies.contract",
+    "EpochInfo": "promptkit.hooks",
     "Example": "promptkit.data",
     "Prediction": "promptkit.running.runner",
     "Predictor": "promptkit.running.runner",
     "PromptTask": "promptkit.prompting.resolved",
     "RunConfig": "promptkit.running.runner",
+    "RunInfo": "promptkit.hooks",
+    "RunOutcome": "promptkit.hooks",
     "RunResult": "promptkit.running.runner",
     "Strategy": "promptkit.strategies.contract",
     "StrategyOptions": "promptkit.strategies.contract",
@@ -42,9 +45,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Batch", "Defaults", "Example", "Prediction", "Predictor", "PromptTask", "RunConfig", "RunResult", "Strategy",
-    "StrategyOptions", "Task", "Template", "UserError", "Verbalizer", "__version__", "hookimpl", "load",
-    "load_task", "run",
+    "Batch", "Defaults", "EpochInfo", "Example", "Prediction", "Predictor", "PromptTask", "RunConfig", "RunInfo",
+    "RunOutcome", "RunResult", "Strategy", "StrategyOptions", "Task", "Template", "UserError", "Verbalizer",
+    "__version__", "hookimpl", "load", "load_task", "run",
 ]  # fmt: skip
 
 

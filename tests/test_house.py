@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "backbones": {"checking", "errors"},
     "strategies": {"checking", "errors", "backbones", "data", "prompting"},
     "nn": {"backbones", "strategies"},
-    "hooks": {"errors", "version", "backbones", "strategies", "data"},
+    "hooks": {"errors", "version", "backbones", "strategies", "data", "runs"},
     "training": {"errors", "interrupts", "data", "evaluation", "nn"},
     "evaluation": {"checking", "errors", "data"},
     "runs": {"checking", "errors", "version", "data"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -106,6 +107,7 @@ class _Work:
         self._store, self._grid, self._announce = store, grid, announce
         self.failures: dict[str, str] = {}
         self.bugs: list[str] = []
+        self._warned: set[str] = set()
 
     def missing(self) -> list[Cell]:
         """Return the cells that the store does not have, after taking in those it only lacks the row of."""
@@ -134,7 +136,15 @@ class _Work:
             for number, outcome in enumerate(outcomes, 1):
                 cell = by_key[outcome.key]
                 said = self._take(cell, outcome)
+                self._warn(outcome.warnings)
                 self._announce(f"[{number}/{len(cells)}] {cell.title}: {said}")
+
+    def _warn(self, warnings: tuple[str, ...]) -> None:
+        """Say each warning once: a plugin that fails for one run mostly fails for all."""
+        for warning in warnings:
+            if warning not in self._warned:
+                print(f"warning: {warning}", file=sys.stderr)
+        self._warned.update(warnings)
 
     def _order(self, cell: Cell, command: tuple[str, ...], shows: bool) -> Order:
         config = cell.config.model_copy(update={"command": command, "quiet": not shows})

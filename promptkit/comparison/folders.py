@@ -7,4 +7,5 @@ run it twice, and say so before every cell.
 from __future__ import annotations
 
 ORDER, RESULT, STATE, FAILURE, LOCK, LOG = "order.json", "result", "state", "failure.txt", "lock", "log.txt"
+WARNINGS = "warnings.txt"
 BAD_INPUT, DISK = 2, 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptkit.comparison import folders
@@ -46,12 +46,15 @@ class Outcome:
         result: the whole run directory, on a disk that this machine sees; empty if there is none.
         failure: one line for bad input; a log with its traceback for a bug.
         bad_input: whether it is the user's to mend.
+        warnings: what was said of plugins that failed when they were told of the run, a line each; none where it was
+            shown at once.
     """
 
     key: str
     result: str
     failure: str = ""
     bad_input: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def carry_out(order: Order, keeper: Keeper | None = None) -> Outcome:
@@ -81,9 +84,10 @@ def carry_out(order: Order, keeper: Keeper | None = None) -> Outcome:
             )  # fmt: skip
             if code >= 0 or not again:
                 break
+    warnings = tuple(_text(folder / folders.WARNINGS).splitlines())
     if (folder / folders.RESULT).is_dir():
-        return Outcome(order.key, str(folder / folders.RESULT))
-    return _failed(folder, order, code)
+        return Outcome(order.key, str(folder / folders.RESULT), warnings=warnings)
+    return replace(_failed(folder, order, code), warnings=warnings)
 
 
 def clear(folder: Path) -> None:
@@ -93,13 +97,13 @@ def clear(folder: Path) -> None:
 
 def _prepare(folder: Path, order: Order) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / folders.FAILURE).unlink(missing_ok=True)
+    for name in (folders.FAILURE, folders.WARNINGS):
+        (folder / name).unlink(missing_ok=True)
     (folder / folders.ORDER).write_text(order.config, encoding="utf-8")
 
 
 def _failed(folder: Path, order: Order, code: int) -> Outcome:
-    failure = folder / folders.FAILURE
-    said = failure.read_text(encoding="utf-8") if failure.is_file() else ""
+    said = _text(folder / folders.FAILURE)
     if code == folders.DISK:
         return Outcome(order.key, "", said or "no space is left on the disk.", bad_input=True)
     if code == folders.BAD_INPUT and said:
@@ -107,10 +111,9 @@ def _failed(folder: Path, order: Order, code: int) -> Outcome:
     if code < 0:
         reason = f"its process was killed {_TRIES} times (signal {-code}; is there enough memory?)"
         return Outcome(order.key, "", reason, bad_input=True)
-    log = (
-        (folder / folders.LOG).read_text(encoding="utf-8", errors="replace")
-        if (folder / folders.LOG).is_file()
-        else ""
-    )
-    tail = "\n".join(log.splitlines()[-_LOG_LINES:])
+    tail = "\n".join(_text(folder / folders.LOG).splitlines()[-_LOG_LINES:])
     return Outcome(order.key, "", f"its process ended with code {code}; see '{folder / folders.LOG}'\n{tail}")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import re
+import signal
 import subprocess
 import threading
+import time
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,23 +19,26 @@ from typing import Any
 from promptkit.comparison.keeping import Keeper
 from promptkit.comparison.orders import Order, Outcome, carry_out
 from promptkit.errors import UserError
+from promptkit.hooks import get_host
 
 _ADDRESS = re.compile(r"(\w+://)?[^/\s]+:[0-9]+/?|inproc://\S+")
 _CONNECT_SECONDS = 10
 _RETRIES = 5
+_LAST_WORDS_SECONDS = 10.0
 
 
 def run_here(orders: Sequence[Order], jobs: int) -> Iterator[Outcome]:
     """Carry out orders in up to `jobs` processes at a time and yield what became of each as it ends.
 
     A process that has carried out an order goes on with the next one of its kin. When the caller stops early
-    (Ctrl-C), the processes are ended; their states stay.
+    (Ctrl-C), the processes are ended; their states stay. Where a plugin waits to hear how runs end, they are first
+    interrupted and have some seconds to tell it.
     """
     if not orders:
         return
     jobs = min(jobs, len(orders))
     threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else 0
-    running = _Running()
+    running = _Running(_LAST_WORDS_SECONDS if get_host().listens("promptkit_run_ended") else 0.0)
     waiting = _Waiting([replace(order, threads=threads) for order in orders])
     done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
     with ThreadPoolExecutor(max_workers=jobs) as pool:
@@ -86,12 +92,17 @@ class _Waiting:
 
 
 class _Running:
-    """The processes that were started, to end them all."""
+    """The processes that were started, to end them all.
 
-    def __init__(self) -> None:
+    Args:
+        patience: seconds that they have to end by themselves once they are interrupted; 0 kills them at once.
+    """
+
+    def __init__(self, patience: float) -> None:
         self._lock = threading.Lock()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._ended = False
+        self._patience = patience
 
     def add(self, process: subprocess.Popen[bytes]) -> bool:
         """Note a process; return whether it may be started again if it is killed."""
@@ -106,8 +117,22 @@ class _Running:
         """Kill what runs: states and results are written so that a kill cannot tear them."""
         with self._lock:
             self._ended = True
-            for process in self._processes:
+            running = [process for process in self._processes if process.poll() is None]
+        try:
+            if self._patience:
+                for process in running:
+                    process.send_signal(signal.SIGINT)
+                _wait(running, self._patience)
+        finally:
+            for process in running:
                 process.kill()
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, until - time.monotonic()))
 
 
 def run_on_cluster(orders: Sequence[Order], address: str) -> Iterator[Outcome]:

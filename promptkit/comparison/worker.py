@@ -2,10 +2,11 @@
 
 A process for the cells of one kin, so that its peak memory is theirs, MindSpore's memory is given back, and a cell
 that is killed takes no other with it, but what was compiled. The folder holds the order (`order.json`), and then
-the training state, a log, and either `result/` (a whole run directory) or `failure.txt` (one line). The process is
-started in its first folder, and goes to WHERE only once Python has looked for modules: a file `evaluate.py` beside
-the user's data must not become a module. With a control socket it answers there with one byte when a cell is done,
-and reads the next folder, ended by a zero byte. After a failure it ends: who knows what it left behind.
+the training state, a log, and either `result/` (a whole run directory) or `failure.txt` (one line); `warnings.txt`
+has a line for each plugin that failed when it was told of a run. The process is started in its first folder, and
+goes to WHERE only once Python has looked for modules: a file `evaluate.py` beside the user's data must not become a
+module. With a control socket it answers there with one byte when a cell is done, and reads the next folder, ended by
+a zero byte. After a failure it ends: who knows what it left behind.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptkit.comparison.folders import BAD_INPUT, DISK, FAILURE, LOCK, LOG, ORDER, RESULT, STATE
+from promptkit.comparison.folders import BAD_INPUT, DISK, FAILURE, LOCK, LOG, ORDER, RESULT, STATE, WARNINGS
+from promptkit.interrupts import keyboard_interrupts
 
 if TYPE_CHECKING:
     from promptkit.running.session import Session
@@ -42,12 +44,18 @@ def main(folder: Path, where: Path, *, control: int | None = None, shows: bool =
         0 is success, 2 bad input, 3 a full disk; a bug leaves its traceback.
     """
     parent = os.getppid()
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    # The comparison interrupts it where a plugin waits to hear of the run's end; MindSpore must not hear that first.
+    with keyboard_interrupts():
+        threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+        return _serve(folder, where, control, shows)
+
+
+def _serve(folder: Path, where: Path, control: int | None, shows: bool) -> int:
     from promptkit.running.session import Session
 
     session, line = Session(), None if control is None else socket.socket(fileno=control)
     while True:
-        code = _carry_out(folder, where, session)
+        code = _carry_out(folder, where, session, shows)
         if code or line is None:
             return code
         _write_to(Path(os.devnull), shows)
@@ -58,7 +66,7 @@ def main(folder: Path, where: Path, *, control: int | None = None, shows: bool =
         _write_to(folder / LOG, shows)
 
 
-def _carry_out(folder: Path, where: Path, session: Session) -> int:
+def _carry_out(folder: Path, where: Path, session: Session, shows: bool) -> int:
     with (folder / LOCK).open("w") as lock:
         # Another worker may still be about its last breath here; two must not write one state.
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -69,7 +77,12 @@ def _carry_out(folder: Path, where: Path, session: Session) -> int:
         except OSError as error:
             (folder / FAILURE).write_text(f"cannot start in '{where}': {error.strerror}", encoding="utf-8")
             return BAD_INPUT
-        return _run(folder, session)
+        try:
+            return _run(folder, session)
+        finally:
+            if session.warned and not shows:
+                with contextlib.suppress(OSError):
+                    (folder / WARNINGS).write_text("\n".join(session.warned), encoding="utf-8")
 
 
 def _next(line: socket.socket) -> Path | None:

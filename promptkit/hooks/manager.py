@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -174,6 +174,32 @@ class PluginHost:
             if manager.hook.promptkit_register_commands.get_hookimpls():
                 with self._refusing(origin):
                     add_commands(app, functools.partial(_call, manager, "promptkit_register_commands"))
+
+    def listens(self, hook: str) -> bool:
+        """Return whether any plugin implements a hook."""
+        return any(getattr(manager.hook, hook).get_hookimpls() for manager in self._managers.values())
+
+    def tell(self, hook: str, *, but: Collection[Origin] = (), **arguments: object) -> dict[Origin, str]:
+        """Call a hook that tells plugins of something; one that raises disturbs nobody.
+
+        Args:
+            hook: its name.
+            but: plugins that are left out.
+            **arguments: of the hook.
+
+        Returns:
+            Those that raised, and what it was in one line.
+        """
+        faults = {}
+        for origin, manager in self._managers.items():
+            if origin in but or not getattr(manager.hook, hook).get_hookimpls():
+                continue
+            try:
+                with contextlib.redirect_stdout(sys.stderr):
+                    _call(manager, hook, **arguments)
+            except Fault as fault:
+                faults[origin] = f"{origin}: {fault}"
+        return faults
 
     def report_refusals(self) -> None:
         """Write the refusals to standard error, one line each and each only once."""

@@ -1,7 +1,8 @@
 """The hooks a plugin can implement: what promptkit asks of it, and what it is handed to answer.
 
-Every hook hands the plugin one thing to register with. A hook is called once, when the plugin is loaded;
-`promptkit_register_commands` is called when the command line starts. docs/plugins.md explains each of them.
+The hooks that begin with `promptkit_register_` hand the plugin one thing to register with. Each is called once, when
+the plugin is loaded; `promptkit_register_commands` is called when the command line starts. The others tell it what
+becomes of a run. docs/hooks.md explains each of them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
     from promptkit.backbones.face import Engine
     from promptkit.data import Task
+    from promptkit.hooks.events import EpochInfo, RunInfo, RunOutcome
     from promptkit.strategies.contract import Strategy
 
 PROJECT = "promptkit"
-HOOK_PREFIX = "promptkit_register_"
+HOOK_PREFIX = "promptkit_"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -84,6 +86,35 @@ def promptkit_register_commands(app: typer.Typer) -> None:
     Args:
         app: an empty `typer.Typer`. What is added to it becomes part of `promptkit`; it cannot replace a
             command that exists and takes no callback of its own.
+    """
+
+
+@hookspec
+def promptkit_run_started(run: RunInfo) -> None:
+    """Hear of a run that begins: its settings are checked and its data is read, nothing is trained yet.
+
+    Args:
+        run: what is run; see `promptkit.RunInfo`.
+    """
+
+
+@hookspec
+def promptkit_epoch_ended(run: RunInfo, epoch: EpochInfo) -> None:
+    """Hear of a pass over the training set that is done. A strategy that takes no passes has none.
+
+    Args:
+        run: the same object as at the start.
+        epoch: its number, losses and scores; see `promptkit.EpochInfo`.
+    """
+
+
+@hookspec
+def promptkit_run_ended(run: RunInfo, outcome: RunOutcome) -> None:
+    """Hear of a run that has ended, once its directory is in place and its row is in the store.
+
+    Args:
+        run: the same object as at the start.
+        outcome: whether it finished, failed or was interrupted, and its record; see `promptkit.RunOutcome`.
     """
 
 

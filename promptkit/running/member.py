@@ -25,6 +25,7 @@ from promptkit.training import (
     Executor,
     Executors,
     FeatureSource,
+    OnEpoch,
     PackedSource,
     TrainingResult,
     TrainingSettings,
@@ -76,6 +77,7 @@ class Manner:
         warn: takes a warning.
         quiet: no progress bars.
         executors: those that other members, or other runs, have compiled.
+        on_epoch: is told of every pass over the training set.
     """
 
     settings: TrainingSettings
@@ -86,6 +88,7 @@ class Manner:
     warn: Callable[[str], None]
     quiet: bool
     executors: Executors
+    on_epoch: OnEpoch | None = None
 
 
 def run_member(
@@ -265,6 +268,7 @@ class _Work:
         return train(
             self.executor, source, dev, self._indices(self._task.dev), self._manner.settings,
             self._shuffle, kind=kind, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
+            on_epoch=self._manner.on_epoch,
         )  # fmt: skip
 
     def _source(self, examples: tuple[Example, ...], encoded: list[Encoded], rows: Rows) -> PackedSource:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.hooks import no_exit
 from promptkit.interrupts import held_interrupts
 from promptkit.running.config import RunConfig, make_config
+from promptkit.running.events import RunEvents
 from promptkit.running.memory import peak_memory_mb
 from promptkit.running.plan import Plan, make_plan
 from promptkit.running.predictor import Prediction, Predictor, load
@@ -77,19 +79,29 @@ def execute(
         session: what earlier runs in this process have read and compiled.
         announce: is told in two lines what is about to be run, once it is known to be possible.
     """
-    from promptkit.runs import STORE_NAME, RunDirectory, Store
-
     started = time.perf_counter()
     session = session or Session()
     plan = make_plan(config, session.inputs)
+    with RunEvents(plan, session.warned) as events:
+        result = _execute_and_store(plan, session, started, announce, events)
+        events.finished(result.record, result.directory)
+    return result
+
+
+def _execute_and_store(
+    plan: Plan, session: Session, started: float, announce: Callable[[str], None] | None, events: RunEvents
+) -> RunResult:
+    from promptkit.runs import STORE_NAME, RunDirectory, Store
+
+    config = plan.config
     if not config.save:
-        return _execute(plan, session, None, started, announce)
+        return _execute(plan, session, None, started, announce, events)
     listed = config.out is None
     if listed and os.path.exists(config.store / STORE_NAME):
         # One that is locked, damaged or of a newer version is better found before the training than after.
         Store.open(config.store).close()
     with RunDirectory.create(config.out, plan.stem, runs=config.store) as directory:
-        result = _execute(plan, session, directory, started, announce)
+        result = _execute(plan, session, directory, started, announce, events)
     if listed and result.directory is not None:
         try:
             with Store.open(config.store) as store:
@@ -105,6 +117,7 @@ def _execute(
     directory: RunDirectory | None,
     started: float,
     announce: Callable[[str], None] | None,
+    events: RunEvents,
 ) -> RunResult:
     from promptkit.backbones.device import set_device
     from promptkit.runs.checkpoint import Checkpoints
@@ -114,6 +127,7 @@ def _execute(
     encoded = plan.encode()
     if announce:
         announce(plan.describe())
+    events.started(resumed=checkpoints is not None and checkpoints.earlier_seconds > 0)
     with held_interrupts():
         device = set_device(config.device)
     import mindspore as ms
@@ -121,16 +135,22 @@ def _execute(
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
     backbone = session.backbone(plan.model, config.model, device)
-    members = _run_members(plan, session, encoded, backbone, checkpoints)
+    members = _run_members(plan, session, encoded, backbone, checkpoints, events)
     dev = mean_log_softmax([member.dev_scores for member in members])
     test = mean_log_softmax([member.test_scores for member in members])
+    started += events.seconds
     if checkpoints is not None:
         started -= checkpoints.earlier_seconds
     return _finish(plan, backbone, device, members, dev, test, directory, started)
 
 
 def _run_members(
-    plan: Plan, session: Session, encoded: list[EncodedTask], backbone: Backbone, checkpoints: Checkpoints | None
+    plan: Plan,
+    session: Session,
+    encoded: list[EncodedTask],
+    backbone: Backbone,
+    checkpoints: Checkpoints | None,
+    events: RunEvents,
 ) -> list[MemberResult]:
     from promptkit.running.member import Manner, run_member
     from promptkit.training import TrainingSettings
@@ -153,7 +173,8 @@ def _run_members(
         several = f" {number + 1}/{len(plan.prompts)}" if len(plan.prompts) > 1 else ""
         results.append(
             run_member(
-                plan.strategy, backbone, prompt, plan.task, encoded[number], manner,
+                plan.strategy, backbone, prompt, plan.task, encoded[number],
+                replace(manner, on_epoch=partial(events.epoch_ended, number)),
                 shuffle=np.random.default_rng([plan.config.seed, 2, number]),
                 label=plan.strategy.name + several,
                 checkpoint=None if checkpoints is None else checkpoints.member(number),

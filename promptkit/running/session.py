@@ -22,10 +22,12 @@ class Session:
 
     Attributes:
         inputs: the data sets and the models' files.
+        warned: what was said of plugins that failed when they were told of a run, a line each.
     """
 
     def __init__(self) -> None:
         self.inputs = Loader()
+        self.warned: list[str] = []
         self._backbones: dict[tuple[str, str, str], Backbone] = {}
         self._executors: Executors | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -20,6 +21,9 @@ from promptkit.training.sources import BatchSource
 Kind = Literal["texts", "features"]
 DEV_STEPS = 10
 """Steps between two scorings of dev, where an epoch has fewer."""
+OnEpoch = Callable[[dict[str, Any]], None]
+"""Is handed what a pass gave: epoch, its mean loss, dev_accuracy and dev_loss (None where dev was not scored), lr at
+its end, and the seconds of the training steps so far."""
 
 
 class Checkpoint(Protocol):
@@ -66,6 +70,7 @@ def train(
     label: str = "",
     quiet: bool = False,
     checkpoint: Checkpoint | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> TrainingResult:
     """Train what requires gradient in the executor's model and leave it with its best epoch's values.
 
@@ -85,11 +90,12 @@ def train(
         checkpoint: where the state is saved from time to time, and gone on from: weights, moments, schedule,
             the generator, the place in the epoch, the best epoch so far. A training that was killed and went
             on ends with the same numbers as one that was not.
+        on_epoch: is told of every pass, see `OnEpoch`.
 
     Raises:
         UserError: if the loss is no longer a number.
     """
-    training = _Training(executor, source, dev, np.asarray(dev_labels), settings, rng, kind, checkpoint)
+    training = _Training(executor, source, dev, np.asarray(dev_labels), settings, rng, kind, checkpoint, on_epoch)
     total = settings.epochs * source.size
     with tqdm(total=total, desc=label, unit="text", disable=True if quiet else None, leave=False) as bar:
         return training.run(bar)
@@ -108,10 +114,12 @@ class _Training:
         rng: np.random.Generator,
         kind: Kind,
         checkpoint: Checkpoint | None,
+        on_epoch: OnEpoch | None,
     ) -> None:
         self._executor, self._source, self._settings = executor, source, settings
         self._dev, self._dev_labels = dev, dev_labels
         self._rng, self._kind, self._checkpoint = rng, kind, checkpoint
+        self._on_epoch = on_epoch
         self._weights = list(executor.model.trainable_params())
         self._optimiser = ScheduledAdamW(self._weights, settings, settings.epochs * source.size)
         self._picked = Selection(self._weights, dev.size)
@@ -129,8 +137,11 @@ class _Training:
         while not self._done:
             self._pass(bar)
             last = self._epoch >= self._settings.epochs
-            if last or self._epoch % self._every == 0:
+            scored = last or self._epoch % self._every == 0
+            if scored:
                 self._score_dev()
+            self._tell(scored)
+            if scored:
                 self._losses = []
             stopped = bool(self._settings.patience) and self._picked.stale >= self._settings.patience
             self._done = stopped or last
@@ -178,6 +189,21 @@ class _Training:
         entry = {"epoch": self._epoch, "loss": float(np.mean(self._losses)), "dev_accuracy": accuracy}
         self._result.history.append({**entry, "dev_loss": dev_loss, "lr": self._optimiser.rate})
         self._picked.offer(self._epoch, accuracy, dev_loss)
+
+    def _tell(self, scored: bool) -> None:
+        """Tell of the pass that was just taken."""
+        if self._on_epoch is None:
+            return
+        dev = self._result.history[-1] if scored else dict.fromkeys(("dev_accuracy", "dev_loss"))
+        told = {
+            "epoch": self._epoch,
+            "loss": float(np.mean(self._losses[-self._taken :])),
+            "dev_accuracy": dev["dev_accuracy"],
+            "dev_loss": dev["dev_loss"],
+            "lr": self._optimiser.rate,
+            "seconds": self._result.seconds,
+        }
+        self._on_epoch(told)
 
     def _save(self) -> None:
         if self._checkpoint is None:
