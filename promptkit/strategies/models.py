@@ -290,7 +290,7 @@ def deep_prompt(
         backbone: the language model.
         task: the resolved prompt.
         tokens: P.
-        layers: K, how many of the last layers get a prefix; 0 for all (Liu et al. 2022, section 5.2).
+        layers: K, how many of the last layers get a prefix; 0 for all (Liu et al. 2022, section 4.4).
         init: where keys and values start, see `initial_prefix`.
         width: of the network that computes them while they learn; 0 for none, so that they learn themselves.
 
