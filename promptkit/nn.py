@@ -15,16 +15,19 @@ from promptkit.strategies.models import (
     SoftPrompt,
     Trial,
     count_parameters,
+    deep_prompt,
     mix_in,
     packed,
     part_of,
     tensors,
 )
+from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, initial_prefix
 from promptkit.strategies.readouts import ClozeReadout, LinearReadout, readout
-from promptkit.strategies.virtual import LayerPrefix, VirtualTokens, initial_vectors, word_vectors
+from promptkit.strategies.virtual import VirtualTokens, initial_vectors, word_vectors
 
 __all__ = [
     "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Inputs", "LayerPrefix", "LinearReadout",
-    "PrefixPrompt", "PromptedModel", "SoftPrompt", "Trial", "VirtualTokens", "count_parameters", "initial_vectors",
-    "mix_in", "packed", "part_of", "readout", "tensors", "word_vectors",
+    "PrefixEncoder", "PrefixPrompt", "PromptedModel", "SoftPrompt", "Trial", "VirtualTokens", "count_parameters",
+    "deep_prompt", "initial_prefix", "initial_vectors", "mix_in", "packed", "part_of", "readout", "tensors",
+    "word_vectors",
 ]  # fmt: skip

@@ -51,12 +51,6 @@ class PTuning(Strategy):
 
         return build(backbone, task, self.options)
 
-    def fold(self, model: PromptedModel) -> PromptedModel:
-        """Return the same prompt with the encoder's output vectors in place of the encoder."""
-        from promptkit_ptuning.model import fold
-
-        return fold(model)
-
 
 @hookimpl
 def promptkit_register_strategies(register: Callable[[type[Strategy]], None]) -> None:

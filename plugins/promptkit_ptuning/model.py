@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit import PromptTask
-from promptkit.nn import Backbone, PromptedModel, SoftPrompt, VirtualTokens, initial_vectors
+from promptkit.nn import Backbone, SoftPrompt, initial_vectors
 
 if TYPE_CHECKING:
     from promptkit_ptuning import Options
@@ -57,23 +57,8 @@ class PromptEncoder(nn.Cell):
         return self.linear(x, self.down_weight) + self.down_bias
 
 
-class EncodedPrompt(SoftPrompt):
-    """A soft prompt that knows its task, so that it can be folded."""
-
-    def __init__(self, backbone: Backbone, task: PromptTask, encoder: PromptEncoder) -> None:
-        super().__init__(backbone, task, encoder=encoder)
-        self.task = task
-
-
-def build(backbone: Backbone, task: PromptTask, options: Options) -> EncodedPrompt:
+def build(backbone: Backbone, task: PromptTask, options: Options) -> SoftPrompt:
     """Return the prompted model with a fresh encoder."""
     inputs = initial_vectors(backbone, task, options.init)
     width = options.lstm_hidden or backbone.info.hidden_size // 2
-    return EncodedPrompt(backbone, task, PromptEncoder(inputs, width, options.lstm_layers, task.rng))
-
-
-def fold(model: PromptedModel) -> SoftPrompt:
-    """Return a soft prompt with the encoder's present outputs; the head is shared."""
-    assert isinstance(model, EncodedPrompt)
-    vectors = model.encoder().asnumpy()
-    return SoftPrompt(model.backbone, model.task, prompt=VirtualTokens(vectors), head=model.head)
+    return SoftPrompt(backbone, task, encoder=PromptEncoder(inputs, width, options.lstm_layers, task.rng))

@@ -137,10 +137,24 @@ class Backbone(Protocol):
         Args:
             embeddings: (R, S, H), word embeddings with virtual tokens in their places; positions are added here.
             inputs: where examples stand and are read; its token ids are not looked at.
-            prefix: (L, 2, A_kv, P, D), keys and values of every layer that every position may attend to, or None.
+            prefix: (K, 2, A_kv, P, D), keys and values that every position may attend to in the last K of the L
+                layers; the layers before them see none. Or None.
 
         Returns:
             Last hidden states at the positions read, (R * E, M, H), ready for `logits`.
+        """
+        ...
+
+    def keys_and_values(self, ids: Any) -> Any:
+        """What the attention of every layer computes for a text that stands alone; as a prefix it is that text.
+
+        Called outside of graphs, when a model is built.
+
+        Args:
+            ids: (P,) int32 vocabulary ids; its positions are counted from 0.
+
+        Returns:
+            (L, 2, A_kv, P, D), keys first.
         """
         ...
 

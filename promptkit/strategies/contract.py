@@ -131,12 +131,13 @@ class Strategy(ABC):
         return ()
 
     def fold(self, model: PromptedModel) -> PromptedModel:
-        """Return the model to keep for prediction once training is over; by default the same one.
+        """Return the model to keep for prediction once training is over; by default `model.folded()`.
 
+        That is the same model, but for a `SoftPrompt` or a `PrefixPrompt` whose encoder is no longer needed.
         What is folded must give the same scores as the model it came from. The folded model's own tensors
         are the artifact. When a run is loaded, `fold(build(...))` gives the shape the artifact is read into.
         """
-        return model
+        return model.folded()
 
     def check(self, readout: Readout, templates: Sequence[Template]) -> None:  # noqa: B027
         """Raise `UserError` for a combination this strategy cannot run. Called before anything is loaded."""

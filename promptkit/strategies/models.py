@@ -17,7 +17,9 @@ from mindspore import Parameter, Tensor, nn, ops
 from promptkit.backbones.face import Backbone, Inputs
 from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
+from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, PrefixStart, initial_prefix
 from promptkit.strategies.readouts import readout
+from promptkit.strategies.virtual import VirtualTokens
 
 PARTS = ("prompt", "encoder", "head", "backbone")
 
@@ -95,6 +97,10 @@ class PromptedModel(nn.Cell):
             (R * E, C) unnormalised log-probabilities of the classes, row by row.
         """
         return self.scores(self.features(inputs))
+
+    def folded(self) -> PromptedModel:
+        """Return the model to keep for prediction, if a smaller one gives the same scores; by default this one."""
+        return self
 
     def own_parameters(self) -> dict[str, Parameter]:
         """What prediction needs besides the frozen backbone: everything outside it, and what learns in it.
@@ -193,9 +199,17 @@ class SoftPrompt(PromptedModel):
         self.encoded = encoder is not None
         if encoder is not None:
             self.encoder: Any = encoder
+            self.task = task
         else:
             self.prompt: Any = prompt
         self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
+
+    def folded(self) -> SoftPrompt:
+        """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""
+        if not self.encoded:
+            return self
+        vectors = VirtualTokens(self.virtual_vectors().asnumpy())
+        return SoftPrompt(self.backbone, self.task, prompt=vectors, head=self.head)
 
     def virtual_vectors(self) -> Any:
         """The virtual tokens' vectors, (P, H)."""
@@ -211,25 +225,91 @@ class SoftPrompt(PromptedModel):
 
 
 class PrefixPrompt(PromptedModel):
-    """A template read by a model whose every layer also attends to learnt keys and values (Li & Liang 2021).
+    """A template read by a model whose layers also attend to learnt keys and values (Li & Liang 2021).
+
+    Keys and values come from a cell that takes nothing and returns (K, 2, A_kv, P, D), those of the last K layers.
 
     Args:
         backbone: the language model.
         task: the resolved prompt. The cloze readout stays frozen, the head readout learns.
-        prompt: a cell that takes nothing and returns (L, 2, A_kv, P, D), counted as `prompt`.
+        prompt: the keys and values themselves, counted as `prompt`.
+        encoder: or a cell that computes them, counted as `encoder`.
         head: the readout of another model, to share it; a new one by default.
     """
 
-    def __init__(self, backbone: Backbone, task: PromptTask, *, prompt: nn.Cell, head: nn.Cell | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        task: PromptTask,
+        *,
+        prompt: nn.Cell | None = None,
+        encoder: nn.Cell | None = None,
+        head: nn.Cell | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.prompt = prompt
+        self.encoded = encoder is not None
+        if encoder is not None:
+            self.encoder: Any = encoder
+            self.task = task
+        else:
+            self.prompt: Any = prompt
         self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
+
+    def folded(self) -> PrefixPrompt:
+        """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""
+        if not self.encoded:
+            return self
+        prefix = LayerPrefix(self.keys_and_values().asnumpy())
+        return PrefixPrompt(self.backbone, self.task, prompt=prefix, head=self.head)
+
+    def keys_and_values(self) -> Any:
+        """The prefix, (K, 2, A_kv, P, D)."""
+        if self.encoded:
+            return self.encoder()
+        return self.prompt()
 
     def construct(self, inputs: Inputs) -> Any:
         """Class scores, (N, C); see `PromptedModel.construct`."""
         words = self.backbone.embed(inputs["token_ids"])
-        return self.head(self.backbone.run(words, inputs, self.prompt()))
+        return self.head(self.backbone.run(words, inputs, self.keys_and_values()))
+
+
+def deep_prompt(
+    backbone: Backbone,
+    task: PromptTask,
+    *,
+    tokens: int,
+    layers: int = 0,
+    init: PrefixStart = "random",
+    width: int = 0,
+) -> PrefixPrompt:
+    """Return the model that prefix tuning and P-tuning v2 train: a fresh prefix before a frozen model.
+
+    Args:
+        backbone: the language model.
+        task: the resolved prompt.
+        tokens: P.
+        layers: K, how many of the last layers get a prefix; 0 for all (Liu et al. 2022, section 4.4).
+        init: where keys and values start, see `initial_prefix`.
+        width: of the network that computes them while they learn; 0 for none, so that they learn themselves.
+
+    Raises:
+        UserError: for more layers than the model has, for a network that should start from activations, and for
+            what `initial_prefix` or the backbone refuses.
+    """
+    info = backbone.info
+    if layers > info.layers or not info.layers:
+        raise UserError(
+            f"a prefix for {layers or 'all'} layers: model '{backbone.source}' has {info.layers or 'none'}."
+        )
+    depth = layers or info.layers
+    if width and init != "random":
+        raise UserError("a prefix that a network computes cannot start from activations; leave one of the two.")
+    if width:
+        shape = (depth, 2, info.kv_heads, tokens, info.head_width)
+        return PrefixPrompt(backbone, task, encoder=PrefixEncoder(shape, width, task.rng))
+    return PrefixPrompt(backbone, task, prompt=LayerPrefix(initial_prefix(backbone, task, init, tokens, depth)))
 
 
 def mix_in(words: Any, vectors: Any, virtual_ids: Any) -> Any:

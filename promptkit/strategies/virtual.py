@@ -1,4 +1,4 @@
-"""Virtual tokens and layer prefixes: what they are, and where they start."""
+"""Virtual tokens: what they are, and where they start."""
 
 from __future__ import annotations
 
@@ -23,24 +23,6 @@ class VirtualTokens(nn.Cell):
     def construct(self) -> Any:
         """Return the vectors, (P, H)."""
         return self.vectors
-
-
-class LayerPrefix(nn.Cell):
-    """P trainable keys and values in every layer (Li & Liang 2021; Liu et al. 2022).
-
-    Args:
-        values: (L, 2, A_kv, P, D), keys first.
-        learns: whether they do.
-    """
-
-    def __init__(self, values: Any, *, learns: bool = True) -> None:
-        super().__init__()
-        value = Tensor(np.ascontiguousarray(values, dtype=np.float32))
-        self.values = Parameter(value, name="values", requires_grad=learns)
-
-    def construct(self) -> Any:
-        """Return keys and values, (L, 2, A_kv, P, D)."""
-        return self.values
 
 
 def word_vectors(backbone: Backbone, ids: Sequence[int]) -> Any:
@@ -69,7 +51,7 @@ def initial_vectors(backbone: Backbone, task: PromptTask, how: str) -> Any:
 
 def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
     if how == "text":
-        words = [piece for group in _label_pieces(task) for piece in group]
+        words = [piece for group in label_pieces(task) for piece in group]
         return [words[i % len(words)] for i in range(count)]
     tokenizer = task.tokenizer
     special = {tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, tokenizer.unk_id}
@@ -79,7 +61,7 @@ def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
     return [pool[int(i)] for i in drawn]
 
 
-def _label_pieces(task: PromptTask) -> list[tuple[int, ...]]:
+def label_pieces(task: PromptTask) -> list[tuple[int, ...]]:
     if task.verbalizer is not None:
         return [word for words in task.verbalizer.pieces for word in words]
     return [tuple(task.tokenizer.encode(label)) for label in task.labels]

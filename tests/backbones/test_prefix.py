@@ -114,30 +114,46 @@ def test_padding_behind_a_prefix_changes_nothing(case: Case) -> None:
     assert case.agrees(by_prefix, "grad_prefix")
 
 
-def own_keys_and_values(backbone: Any, ids: list[int]) -> Any:
-    """Return the keys and values that every layer has for one text, (L, 2, A, S, D)."""
-    encoder, count = backbone.encoder, len(ids)
-    x = encoder.norm(backbone.embed(Tensor(np.array(ids, np.int32))) + encoder.position[:count])
-    bias, found = ops.zeros((1, backbone.info.heads, count, count)), []
-    for layer in encoder.layers:
-        x, _, keys, values, *_ = layer.core.forward(x, bias, None, layer.own())
-        found.append(ops.stack((keys[0], values[0])))
-    return ops.stack(found)
+IDS = [7, 30, 12, 44, 9]
+
+
+def one_text() -> Inputs:
+    """Return a batch of one text, `IDS`."""
+    (text,) = random_texts(np.random.default_rng(0), [len(IDS)], vocabulary=50)
+    batch = alone([text])
+    batch.inputs["token_ids"][:] = IDS
+    return tensors(batch.inputs)
 
 
 def test_a_prefix_that_repeats_the_text_has_no_effect(case: Case) -> None:
-    """Attention to everything twice is attention to everything once, in every layer."""
-    ids = [7, 30, 12, 44, 9]
-    (text,) = random_texts(np.random.default_rng(0), [len(ids)], vocabulary=50)
-    batch = alone([text])
-    batch.inputs["token_ids"][:] = ids
-    inputs = tensors(batch.inputs)
+    """Attention to everything twice is attention to everything once, in every layer: so these are the model's own."""
+    inputs = one_text()
     embeddings = case.backbone.embed(inputs["token_ids"])
     plain = case.backbone.run(embeddings, inputs).asnumpy()
-    repeated = own_keys_and_values(case.backbone, ids)
+    repeated = case.backbone.keys_and_values(Tensor(np.array(IDS, np.int32)))
     assert np.abs(case.backbone.run(embeddings, inputs, repeated).asnumpy() - plain).max() < 1e-5
     louder = repeated * Tensor([1.0, 2.0]).reshape(1, 2, 1, 1, 1)
     assert np.abs(case.backbone.run(embeddings, inputs, louder).asnumpy() - plain).max() > 1e-2
+
+
+def test_layers_before_those_with_a_prefix_see_none(case: Case) -> None:
+    """Behind a prefix of the last K layers they compute what a prefix without effect leaves them to compute."""
+    inputs, layers = one_text(), case.backbone.info.layers
+    embeddings = case.backbone.embed(inputs["token_ids"])
+    repeated = case.backbone.keys_and_values(Tensor(np.array(IDS, np.int32)))
+
+    def state(embeddings: Any, prefix: Any) -> Any:
+        return case.backbone.run(embeddings, inputs, prefix).sum()
+
+    gradients = ms.grad(state, (0, 1))
+    for depth in range(1, layers):
+        whole = ops.concat((repeated[: layers - depth], case.prefix[layers - depth :]))
+        found, expected = (case.backbone.run(embeddings, inputs, p).asnumpy() for p in (whole[-depth:], whole))
+        assert np.abs(found - expected).max() < 1e-5
+        _, by_prefix = gradients(embeddings, whole[-depth:])
+        _, by_whole = gradients(embeddings, whole)
+        assert np.abs(by_prefix.asnumpy() - by_whole.asnumpy()[-depth:]).max() < 1e-4
+        assert np.abs(expected - case.backbone.run(embeddings, inputs, case.prefix).asnumpy()).max() > 1e-3
 
 
 def test_every_position_of_the_prefix_is_looked_at_in_any_order(case: Case) -> None:

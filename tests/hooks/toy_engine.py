@@ -94,6 +94,9 @@ def make_bag(files: ModelFiles, source: str, vectors: Any, bias: Any, learns: st
             mean = ops.bmm(same, embeddings) / same.sum(-1, keepdims=True)
             return mean.reshape(rows * examples, slots, embeddings.shape[2])
 
+        def keys_and_values(self, ids: Any) -> Any:
+            raise UserError("a bag of words has no keys and values.")
+
         def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
             scores = ops.matmul(hidden, ops.transpose(self.vectors, (1, 0))) + self.bias
             if normalised:

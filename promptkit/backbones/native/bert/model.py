@@ -75,14 +75,27 @@ class Encoder(nn.Cell):
         bias = block_bias(inputs["segment_ids"])
         read_bias = ops.gather(bias.reshape(rows * length, length), chosen, 0)
         read_bias = read_bias.reshape(rows, examples * slots, length)
+        plain = for_heads(bias, self.heads)
+        first, wide = len(self.layers), plain
         if prefix is not None:
-            bias, read_bias = over_prefix(bias, prefix.shape[3]), over_prefix(read_bias, prefix.shape[3])
-        bias, read_bias = for_heads(bias, self.heads), for_heads(read_bias, self.heads)
-        last = len(self.layers) - 1
+            first = first - prefix.shape[0]
+            wide, read_bias = over_prefix(bias, prefix.shape[3]), over_prefix(read_bias, prefix.shape[3])
+            wide = for_heads(wide, self.heads)
+        read_bias = for_heads(read_bias, self.heads)
         for number, layer in enumerate(self.layers[:-1]):
-            x = layer(x, bias) if prefix is None else layer(x, bias, prefix[number])
-        own = None if prefix is None else prefix[last]
+            x = layer(x, plain) if number < first else layer(x, wide, prefix[number - first])
+        own = None if prefix is None else prefix[-1]
         return self.layers[-1].at(x, read_bias, chosen, own).reshape(rows * examples, slots, hidden)
+
+    def keys_and_values(self, embeddings: Any) -> Any:
+        """See `Backbone.keys_and_values`; embeddings (P, H)."""
+        count = embeddings.shape[0]
+        x = self.norm(embeddings + self.position[:count])
+        bias, found = ops.zeros((1, self.heads, count, count), ms.float32), []
+        for layer in self.layers:
+            x, _, keys, values, *_ = layer.core.forward(x, bias, None, layer.own())
+            found.append(ops.stack((keys[0], values[0])))
+        return ops.stack(found)
 
 
 class EncoderBackbone(nn.Cell):
@@ -125,6 +138,10 @@ class EncoderBackbone(nn.Cell):
     def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None) -> Any:
         """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
         return self.encoder(embeddings, inputs, prefix)
+
+    def keys_and_values(self, ids: Any) -> Any:
+        """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`."""
+        return self.encoder.keys_and_values(self.embed(ids))
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""

@@ -1,0 +1,63 @@
+"""`prefix`: prefix tuning (Li & Liang 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from promptkit import Defaults, Strategy, StrategyOptions, Template, hookimpl
+
+if TYPE_CHECKING:
+    from promptkit import PromptTask
+    from promptkit.nn import Backbone, PromptedModel
+
+
+class Options(StrategyOptions):
+    """Options of `prefix`."""
+
+    tokens: int = Field(default=32, ge=1, le=200, description="length of the prefix")
+    layers: int = Field(default=0, ge=0, le=200, description="how many of the last layers have a prefix; 0 for all")
+    init: Literal["random", "activations"] = Field(
+        default="random",
+        description="where keys and values start: random, or what the model computes for the task's words",
+    )
+    reparametrise: bool = Field(default=False, description="a network computes keys and values while they learn")
+    width: int = Field(
+        default=512, ge=1, le=4096, description="width of that network's embeddings and of its hidden layer"
+    )
+
+
+class Prefix(Strategy):
+    """Keys and values in front of the layers learn; the model is frozen."""
+
+    name = "prefix"
+    summary = "prefix tuning: keys and values in front of every layer learn, the model is frozen"
+    Options = Options
+
+    @property
+    def defaults(self) -> Defaults:  # type: ignore[override]
+        """A network wants smaller steps than the keys and values themselves."""
+        lr = 1e-3 if self.options.reparametrise else 3e-2
+        return Defaults(epochs=5, min_steps=100, lr=lr, batch_size=32, patience=3)
+
+    def check(self, readout: str, templates: Sequence[Template]) -> None:
+        """Refuse virtual tokens in the template, which nothing here would train."""
+        self.refuse_virtual_tokens(templates)
+
+    def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
+        """Return the prompted model with a fresh prefix."""
+        from promptkit.nn import deep_prompt
+
+        options = self.options
+        width = options.width if options.reparametrise else 0
+        return deep_prompt(
+            backbone, task, tokens=options.tokens, layers=options.layers, init=options.init, width=width
+        )
+
+
+@hookimpl
+def promptkit_register_strategies(register: Callable[[type[Strategy]], None]) -> None:
+    """Register `prefix`."""
+    register(Prefix)

@@ -1,0 +1,66 @@
+"""`ptuning-v2`: deep prompt tuning with a classification head (Liu et al. 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from promptkit import Defaults, Strategy, StrategyOptions, Template, hookimpl
+
+if TYPE_CHECKING:
+    from promptkit import PromptTask
+    from promptkit.nn import Backbone, PromptedModel
+
+
+class Options(StrategyOptions):
+    """Options of `ptuning-v2`."""
+
+    tokens: int = Field(default=32, ge=1, le=200, description="length of the prompt")
+    layers: int = Field(default=0, ge=0, le=200, description="how many of the last layers have a prompt; 0 for all")
+    init: Literal["random", "activations"] = Field(
+        default="random",
+        description="where keys and values start: random, or what the model computes for the task's words",
+    )
+    reparametrise: bool = Field(default=False, description="a network computes the prompt while it learns")
+    width: int = Field(
+        default=512, ge=1, le=4096, description="width of that network's embeddings and of its hidden layer"
+    )
+
+
+class PTuningV2(Strategy):
+    """A prompt in every layer learns, and a linear layer on the first token; the model is frozen."""
+
+    name = "ptuning-v2"
+    summary = "P-tuning v2: a prompt in every layer and a head on the first token learn, the model is frozen"
+    Options = Options
+
+    @property
+    def defaults(self) -> Defaults:  # type: ignore[override]
+        """The text alone and a linear head; a network wants smaller steps than the prompt itself."""
+        lr = 1e-3 if self.options.reparametrise else 1e-2
+        return Defaults(
+            epochs=5, min_steps=100, lr=lr, batch_size=32, patience=3,
+            templates=(("en", ("{text}",)),), readout="head",
+        )  # fmt: skip
+
+    def check(self, readout: str, templates: Sequence[Template]) -> None:
+        """Refuse virtual tokens in the template: here they stand in the layers."""
+        self.refuse_virtual_tokens(templates)
+
+    def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
+        """Return the prompted model with a fresh prompt."""
+        from promptkit.nn import deep_prompt
+
+        options = self.options
+        width = options.width if options.reparametrise else 0
+        return deep_prompt(
+            backbone, task, tokens=options.tokens, layers=options.layers, init=options.init, width=width
+        )
+
+
+@hookimpl
+def promptkit_register_strategies(register: Callable[[type[Strategy]], None]) -> None:
+    """Register `ptuning-v2`."""
+    register(PTuningV2)

@@ -1,0 +1,119 @@
+"""Keys and values in front of the layers: what they are, what may compute them, and where they start.
+
+Dimensions: K layers with a prefix, of L; P prefix positions, A_kv heads of keys and values, D head width.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from promptkit.backbones.face import Backbone
+from promptkit.errors import UserError
+from promptkit.prompting.resolved import PromptTask
+from promptkit.strategies.virtual import label_pieces
+
+PrefixStart = Literal["random", "activations"]
+_KEYS, _VALUES = 0.5, 0.02  # standard deviations at a random start
+
+
+class LayerPrefix(nn.Cell):
+    """P trainable keys and values in every layer, or in the last K (Li & Liang 2021; Liu et al. 2022).
+
+    Args:
+        values: (K, 2, A_kv, P, D), keys first.
+        learns: whether they do.
+    """
+
+    def __init__(self, values: Any, *, learns: bool = True) -> None:
+        super().__init__()
+        value = Tensor(np.ascontiguousarray(values, dtype=np.float32))
+        self.values = Parameter(value, name="values", requires_grad=learns)
+
+    def construct(self) -> Any:
+        """Return keys and values, (K, 2, A_kv, P, D)."""
+        return self.values
+
+
+class PrefixEncoder(nn.Cell):
+    """P embeddings -> linear, tanh, linear -> keys and values (Li & Liang 2021, section 4.3).
+
+    Position i of all layers is W_2 tanh(W_1 e_i + a_1) + a_2. The embeddings start from N(0, 1), the linear layers
+    evenly from -1/sqrt(n) to 1/sqrt(n) with n their inputs, as in the authors' code.
+
+    Args:
+        shape: what comes out, (K, 2, A_kv, P, D).
+        width: of the embeddings and of the hidden layer.
+        rng: source of the starting weights.
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int, int], width: int, rng: np.random.Generator) -> None:
+        super().__init__()
+        depth, both, heads, count, head_width = shape
+        self.shape, self.flat = shape, (count, depth * both * heads, head_width)
+
+        def drawn(name: str, *size: int) -> Parameter:
+            bound = width**-0.5
+            return Parameter(Tensor(rng.uniform(-bound, bound, size).astype(np.float32)), name=name)
+
+        embeddings = rng.normal(0.0, 1.0, (count, width)).astype(np.float32)
+        self.embeddings = Parameter(Tensor(embeddings), name="embeddings")
+        self.up_weight, self.up_bias = drawn("up_weight", width, width), drawn("up_bias", width)
+        out = depth * both * heads * head_width
+        self.down_weight, self.down_bias = drawn("down_weight", out, width), drawn("down_bias", out)
+        self.linear = ops.MatMul(transpose_b=True)
+
+    def construct(self) -> Any:
+        """Return keys and values, (K, 2, A_kv, P, D)."""
+        u = self.linear(self.embeddings, self.up_weight) + self.up_bias
+        # tanh by way of the sigmoid, whose CPU kernel is the exact one (see backbones/native/layers/gates.py).
+        x = self.linear(2.0 * ops.sigmoid(2.0 * u) - 1.0, self.down_weight) + self.down_bias
+        # Two steps with three axes, for a transpose of five is slow.
+        return ops.transpose(x.reshape(self.flat), (1, 0, 2)).reshape(self.shape)
+
+
+def initial_prefix(backbone: Backbone, task: PromptTask, how: PrefixStart, tokens: int, layers: int) -> Any:
+    """Return starting keys and values of the last K layers, (K, 2, A_kv, P, D) float32 NumPy.
+
+    `random`: keys from N(0, 0.5), values from N(0, 0.02), mean and standard deviation. `activations`: what the frozen
+    model computes for words of the task (Li & Liang 2021, section 7.4): the template's with each label word in turn
+    filled in, and again from the first, P pieces in all.
+
+    Args:
+        backbone: the language model.
+        task: the resolved prompt.
+        how: see above.
+        tokens: P.
+        layers: K.
+
+    Raises:
+        UserError: if the model takes no text of P pieces, or cannot say what its keys and values are.
+    """
+    info = backbone.info
+    if how == "random":
+        spread = np.array([_KEYS, _VALUES]).reshape(1, 2, 1, 1, 1)
+        drawn = task.rng.normal(0.0, 1.0, (layers, 2, info.kv_heads, tokens, info.head_width))
+        return (spread * drawn).astype(np.float32)
+    if tokens + 2 > info.max_length:
+        raise UserError(f"a prefix of {tokens} words: model '{backbone.source}' takes {info.max_length - 2} at most.")
+    ids = [task.tokenizer.cls_id, *task_words(task, tokens), task.tokenizer.sep_id]
+    found = backbone.keys_and_values(Tensor(np.asarray(ids, np.int32))).asnumpy()
+    return np.array(found[info.layers - layers :, :, :, 1:-1], np.float32)
+
+
+def task_words(task: PromptTask, count: int) -> list[int]:
+    """Return the pieces of the template's own words, each label word in turn at the mask, `count` in all."""
+    inputs = task.encode([[]]).inputs
+    ids, virtual = inputs["token_ids"][0].tolist(), inputs["virtual_ids"][0].tolist()
+    slots = set(inputs["read"][0, 0].tolist()) if task.readout == "cloze" else {len(ids)}
+    special = {task.tokenizer.cls_id, task.tokenizer.sep_id, task.tokenizer.pad_id}
+    words: list[int] = []
+    for label_word in label_pieces(task):
+        for place, piece in enumerate([*ids, None]):
+            if place in slots:
+                words += label_word if place == min(slots) else ()
+            elif piece not in special and piece is not None and virtual[place] < 0:
+                words.append(piece)
+    return [words[number % len(words)] for number in range(count)]

@@ -1,0 +1,183 @@
+"""`prefix` and `ptuning-v2`: keys and values in the layers, where they start, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from models import load, prompt_task
+
+pytest.importorskip("mindspore")
+
+from mindspore import Tensor
+
+import promptkit
+from promptkit import UserError
+from promptkit.hooks import get_host
+from promptkit.nn import PrefixEncoder, count_parameters, deep_prompt, initial_prefix, tensors
+from promptkit.strategies.contract import parse_options
+from promptkit.strategies.prefixes import task_words
+
+Run = Callable[..., Any]
+TEMPLATE = "{text} it was {mask} ."
+TEXTS = ["the film is good", "bad"]
+L, A, D, H = 3, 3, 8, 24  # of the tiny BERT
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Any:
+    return load("bert-odd")
+
+
+def built(backbone: Any, strategy: str, task: Any, **options: Any) -> tuple[Any, Any]:
+    """Return a built-in strategy, and the model it builds."""
+    cls = get_host().strategy(strategy).cls
+    made = cls(parse_options(cls, options))
+    return made, made.build(backbone, task)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "counts", "shape"),
+    [
+        (
+            "prefix",
+            {"templates": (TEMPLATE,), "epochs": 30, "lr": 0.3, "options": {"tokens": 4, "layers": 2}},
+            {"prompt": 2 * 2 * A * 4 * D, "encoder": 0, "head": 0},
+            (2, 2, A, 4, D),
+        ),
+        (
+            "ptuning-v2",
+            {"epochs": 12, "lr": 0.03, "options": {"tokens": 4, "reparametrise": True, "width": 6}},
+            {"prompt": 0, "encoder": 4 * 6 + (6 + 1) * 6 + (6 + 1) * L * 2 * H, "head": 2 * H + 2},
+            (L, 2, A, 4, D),
+        ),
+    ],
+)
+def test_it_learns_a_separable_task_and_its_artifact_predicts_the_same(
+    tiny_run: Run, tiny_data: Path, tmp_path: Path, strategy: str, settings: Any, counts: Any, shape: Any
+) -> None:
+    result = tiny_run(strategy, patience=0, out=tmp_path / "run", **settings)
+    record = result.record
+    losses = [epoch.loss for epoch in record.history]
+    assert min(losses) < 0.6 * losses[0]
+    assert record.test.accuracy > record.test.majority + 0.3
+    assert record.parameters.model_dump(include=counts.keys()) == counts
+    assert record.parameters.backbone == 0
+    assert record.options.mode == "graph"
+    assert record.options.readout == ("head" if strategy == "ptuning-v2" else "cloze")
+
+    from promptkit.runs import load_artifact
+
+    kept, _ = load_artifact(tmp_path / "run" / "prompt.safetensors")
+    assert kept["0.prompt.values"].shape == shape
+    assert not [name for name in kept if "encoder" in name]
+    texts = [line.split("\t")[1] for line in (tiny_data / "test.tsv").read_text().splitlines()[1:]]
+    loaded = promptkit.load(tmp_path / "run").probabilities(texts)
+    assert np.abs(loaded - result.probabilities).max() < 1e-6
+
+
+@pytest.mark.parametrize(("strategy", "readout"), [("prefix", "cloze"), ("ptuning-v2", "head")])
+def test_a_folded_network_gives_the_same_scores_and_leaves_keys_and_values(
+    backbone: Any, strategy: str, readout: str
+) -> None:
+    task = prompt_task(backbone.tokenizer, TEMPLATE, readout=readout)
+    made, model = built(backbone, strategy, task, tokens=5, layers=2, reparametrise=True, width=7)
+    folded = made.fold(model)
+    batch = tensors(task.encode(TEXTS).inputs)
+    assert np.array_equal(model(batch).asnumpy(), folded(batch).asnumpy())
+    assert count_parameters(model)["encoder"] > count_parameters(model)["prompt"] == 0
+    head = {"head.weight": (2, H), "head.bias": (2,)} if readout == "head" else {}
+    shapes = {path: tuple(p.shape) for path, p in folded.own_parameters().items()}
+    assert shapes == {"prompt.values": (2, 2, A, 5, D), **head}
+    assert made.fold(folded) is folded
+
+
+def test_the_network_is_that_of_the_paper() -> None:
+    """W_2 tanh(W_1 e_i + a_1) + a_2 for each position, laid out as layers, keys and values, heads."""
+    shape, width = (2, 2, 3, 4, 5), 6
+    encoder = PrefixEncoder(shape, width, np.random.default_rng(0))
+    e, w1, a1, w2, a2 = (
+        getattr(encoder, name).asnumpy().astype(np.float64)
+        for name in ("embeddings", "up_weight", "up_bias", "down_weight", "down_bias")
+    )
+    found = encoder().asnumpy()
+    assert found.shape == shape
+    assert np.abs(e).max() > 1.5
+    assert width**-0.5 * 0.9 < np.abs(w2).max() <= width**-0.5
+    for position in range(4):
+        expected = (w2 @ np.tanh(w1 @ e[position] + a1) + a2).reshape(2, 2, 3, 5)
+        assert np.abs(found[:, :, :, position] - expected).max() < 1e-6
+
+
+def test_a_random_start_is_small_in_the_values_and_repeats(backbone: Any) -> None:
+    one, again, other = (
+        initial_prefix(backbone, prompt_task(backbone.tokenizer, seed=seed), "random", 40, L) for seed in (0, 0, 1)
+    )
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert one.shape == (L, 2, A, 40, D)
+    assert one[:, 0].std() == pytest.approx(0.5, rel=0.05)
+    assert one[:, 1].std() == pytest.approx(0.02, rel=0.05)
+
+
+def test_the_words_of_a_task_are_its_templates_with_the_label_words(backbone: Any) -> None:
+    def words(count: int, *args: Any, **settings: Any) -> list[str]:
+        task = prompt_task(backbone.tokenizer, *args, **settings)
+        return [backbone.tokenizer.token(piece) for piece in task_words(task, count)]
+
+    assert words(10) == ["it", "was", "bad", ".", "it", "was", "great", ".", "it", "was"]
+    several = "positive=very good; negative=not good"
+    assert words(8, TEMPLATE, several) == ["it", "was", "not", "good", ".", "it", "was", "very"]
+    assert words(3, "{text} {mask}") == ["bad", "great", "bad"]
+    assert words(5, "{text} film", readout="head", labels=("bad", "good")) == ["film", "bad", "film", "good", "film"]
+
+
+def test_a_start_from_activations_is_what_the_model_computes_for_these_words(backbone: Any) -> None:
+    """The keys and values of `[CLS] it was bad . [SEP]`, of the last layers; the first layer's worked out by hand."""
+    tokenizer = backbone.tokenizer
+    found = initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, L)
+    ids = [tokenizer.cls_id, *tokenizer.encode("it was bad ."), tokenizer.sep_id]
+    own = backbone.keys_and_values(Tensor(np.array(ids, np.int32))).asnumpy()
+    assert np.array_equal(found, own[:, :, :, 1:-1])
+    assert np.array_equal(initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, 1), found[-1:])
+
+    encoder, layer = backbone.encoder, backbone.encoder.layers[0]
+    x = encoder.word.asnumpy()[ids] + encoder.position.asnumpy()[: len(ids)]
+    x = x.astype(np.float64) - x.mean(-1, keepdims=True)
+    x /= np.sqrt((x**2).mean(-1, keepdims=True) + encoder.norm.core.norm.eps)
+    x = x * encoder.norm.weight.asnumpy() + encoder.norm.bias.asnumpy()
+    for which in (0, 1):
+        rows = slice((which + 1) * H, (which + 2) * H)
+        y = x @ layer.qkv_weight.asnumpy()[rows].T + layer.qkv_bias.asnumpy()[rows]
+        expected = y.reshape(len(ids), A, D).transpose(1, 0, 2)[:, 1:-1]
+        assert np.abs(found[0, which] - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"layers": 4}, "a prefix for 4 layers: model 'bert-odd' has 3"),
+        ({"init": "activations", "reparametrise": True}, "cannot start from activations"),
+        ({"init": "activations", "tokens": 200}, r"a prefix of 200 words: model 'bert-odd' takes \d+ at most"),
+    ],
+)
+def test_what_cannot_be_is_one_line(backbone: Any, options: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        built(backbone, "prefix", prompt_task(backbone.tokenizer), **options)
+
+
+@pytest.mark.parametrize("strategy", ["prefix", "ptuning-v2"])
+def test_virtual_tokens_in_the_template_are_refused(tiny_run: Run, strategy: str) -> None:
+    with pytest.raises(UserError, match="virtual tokens"):
+        tiny_run(strategy, templates=("{soft:3}{text} {mask}",))
+
+
+def test_a_prefix_starts_where_its_options_say(backbone: Any) -> None:
+    task = prompt_task(backbone.tokenizer)
+    _, model = built(backbone, "prefix", task, init="activations", tokens=4, layers=1)
+    assert np.array_equal(model.keys_and_values().asnumpy(), initial_prefix(backbone, task, "activations", 4, 1))
+    whole = deep_prompt(backbone, task, tokens=4)
+    assert whole.keys_and_values().shape == (L, 2, A, 4, D)
