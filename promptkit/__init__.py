@@ -19,18 +19,22 @@ if TYPE_CHECKING:
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
     from promptkit.strategies.contract import Defaults, Strategy, StrategyOptions
+    from promptkit.strategies.rounds import Lesson, Round, Student
 
 _HOMES = {
     "Batch": "promptkit.data",
     "Defaults": "promptkit.strategies.contract",
     "Example": "promptkit.data",
+    "Lesson": "promptkit.strategies.rounds",
     "Prediction": "promptkit.running.runner",
     "Predictor": "promptkit.running.runner",
     "PromptTask": "promptkit.prompting.resolved",
     "RunConfig": "promptkit.running.runner",
     "RunResult": "promptkit.running.runner",
+    "Round": "promptkit.strategies.rounds",
     "Strategy": "promptkit.strategies.contract",
     "StrategyOptions": "promptkit.strategies.contract",
+    "Student": "promptkit.strategies.rounds",
     "Task": "promptkit.data",
     "Template": "promptkit.prompting",
     "UserError": "promptkit.errors",
@@ -42,9 +46,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Batch", "Defaults", "Example", "Prediction", "Predictor", "PromptTask", "RunConfig", "RunResult", "Strategy",
-    "StrategyOptions", "Task", "Template", "UserError", "Verbalizer", "__version__", "hookimpl", "load",
-    "load_task", "run",
+    "Batch", "Defaults", "Example", "Lesson", "Prediction", "Predictor", "PromptTask", "Round", "RunConfig",
+    "RunResult", "Strategy", "StrategyOptions", "Student", "Task", "Template", "UserError", "Verbalizer",
+    "__version__", "hookimpl", "load", "load_task", "run",
 ]  # fmt: skip
 
 
