@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
     from promptkit.strategies.contract import Defaults, Strategy, StrategyOptions
+    from promptkit.strategies.rounds import Lesson, Round, Student
 
 _HOMES = {
     "Batch": "promptkit.data",
     "Defaults": "promptkit.strategies.contract",
     "EpochInfo": "promptkit.hooks",
     "Example": "promptkit.data",
+    "Lesson": "promptkit.strategies.rounds",
     "Prediction": "promptkit.running.runner",
     "Predictor": "promptkit.running.runner",
     "PromptTask": "promptkit.prompting.resolved",
@@ -32,8 +34,10 @@ _HOMES = {
     "RunInfo": "promptkit.hooks",
     "RunOutcome": "promptkit.hooks",
     "RunResult": "promptkit.running.runner",
+    "Round": "promptkit.strategies.rounds",
     "Strategy": "promptkit.strategies.contract",
     "StrategyOptions": "promptkit.strategies.contract",
+    "Student": "promptkit.strategies.rounds",
     "Task": "promptkit.data",
     "Template": "promptkit.prompting",
     "UserError": "promptkit.errors",
@@ -45,8 +49,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Batch", "Defaults", "EpochInfo", "Example", "Prediction", "Predictor", "PromptTask", "RunConfig", "RunInfo",
-    "RunOutcome", "RunResult", "Strategy", "StrategyOptions", "Task", "Template", "UserError", "Verbalizer",
+    "Batch", "Defaults", "EpochInfo", "Example", "Lesson", "Prediction", "Predictor", "PromptTask", "Round",
+    "RunConfig", "RunInfo", "RunOutcome", "RunResult", "Strategy", "StrategyOptions", "Student", "Task", "Template", "UserError",
+    "Verbalizer",
     "__version__", "hookimpl", "load", "load_task", "run",
 ]  # fmt: skip
 

@@ -12,12 +12,16 @@ Quantity = Literal["dev_accuracy", "loss"]
 
 
 def curves(row: Row, quantity: Quantity) -> list[dict[int, float]]:
-    """Return epoch -> value for every run that has one; over several templates the mean, NaN where unknown."""
+    """Return epoch -> value for every run that has one; over several templates the mean, NaN where unknown.
+
+    Of a run of several rounds it is the last one, whose models answer.
+    """
     found = []
     for run in row.runs:
         history = run.record.history if isinstance(run.record, RunRecord) else ()
         values: dict[int, list[float]] = {}
-        for epoch in history:
+        last = max((epoch.round for epoch in history), default=0)
+        for epoch in (each for each in history if each.round == last):
             value = getattr(epoch, quantity)
             values.setdefault(epoch.epoch, []).append(math.nan if value is None else value)
         curve = {epoch: sum(several) / len(several) for epoch, several in values.items()}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from promptkit.data.catalog import list_datasets, load_task
 from promptkit.data.cleaning import clean_text
-from promptkit.data.packing import Batch, Packer, Rows
+from promptkit.data.packing import Batch, Packer, Rows, as_targets
 from promptkit.data.planning import plan_rows, plan_scoring_rows
 from promptkit.data.splits import draw_shots
 from promptkit.data.task import Example, Task
+from promptkit.data.unlabelled import unlabelled_texts
 
 __all__ = [
     "Batch",
@@ -15,10 +16,12 @@ __all__ = [
     "Packer",
     "Rows",
     "Task",
+    "as_targets",
     "clean_text",
     "draw_shots",
     "list_datasets",
     "load_task",
     "plan_rows",
     "plan_scoring_rows",
+    "unlabelled_texts",
 ]

@@ -55,7 +55,8 @@ def clean_task(task: Task) -> Task:
         return tuple(kept)
 
     train, dev, test = (cleaned(task.split(split)) for split in SPLITS)
+    unlabelled = cleaned(task.unlabelled)
     notes = [*task.notes, f"texts cleaned: lower case, letters only, at most {MAX_TOKENS} tokens"]
     if dropped:
         notes.append(f"{dropped} {'text' if dropped == 1 else 'texts'} dropped: nothing left after cleaning")
-    return replace(task, train=train, dev=dev, test=test, notes=tuple(notes))
+    return replace(task, train=train, dev=dev, test=test, notes=tuple(notes), unlabelled=unlabelled)

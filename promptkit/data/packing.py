@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,15 +54,21 @@ class Batch:
 
     Attributes:
         inputs: what a prompted model takes, as arrays.
-        labels: (N,) int32 class indices, 0 where there is no example or no label.
+        labels: (N,) int32 class indices, or (N, C) float32 probabilities; 0 where there is no example or no label.
         weights: (N,) float32, 1 for an example, 0 for an empty place.
         index: (N,) int64, number of the example in the data set, -1 for an empty place.
     """
 
     inputs: Inputs
-    labels: Int32
+    labels: Int32 | Float32
     weights: Float32
     index: Int64
+
+
+def as_targets(labels: Sequence[int] | NDArray[Any]) -> Int32 | Float32:
+    """Return class indices (N,) as int32, probabilities of the classes (N, C) as float32."""
+    targets = np.asarray(labels)
+    return targets.astype(np.float32) if targets.ndim == 2 else targets.astype(np.int32)
 
 
 def fill_rows(waiting: list[tuple[int, int]], length: int, examples: int) -> Iterator[list[int]]:
@@ -108,7 +114,7 @@ class Packer:
 
     Args:
         encoded: the examples, all with the same number of positions to read.
-        labels: class index of each, or None where nobody knows.
+        labels: class index of each, (N,), or the probabilities of its classes, (N, C); None where nobody knows.
         batch_size: examples a batch, at most; fewer where their tokens do not fit into its rows.
         rows: the shape of a batch, e.g. from `plan_rows`.
         pad_id: the token id of padding.
@@ -125,7 +131,7 @@ class Packer:
     def __init__(
         self,
         encoded: Sequence[Packable],
-        labels: Sequence[int] | None,
+        labels: Sequence[int] | Float32 | None,
         *,
         batch_size: int,
         rows: Rows,
@@ -146,7 +152,7 @@ class Packer:
         self.size = len(encoded)
         self.batch_size, self.rows = batch_size, rows
         self._slots, self._pad_id = slots.pop(), pad_id
-        self._labels = np.zeros(self.size, np.int32) if labels is None else np.asarray(labels, np.int32)
+        self._labels = as_targets(np.zeros(self.size) if labels is None else labels)
         self._starts = np.concatenate([[0], np.cumsum(self._lengths)])
         self._token_ids = np.concatenate([np.asarray(e.token_ids, np.int32) for e in encoded])
         self._virtual_ids = np.concatenate([np.asarray(e.virtual_ids, np.int32) for e in encoded])
@@ -190,6 +196,8 @@ class Packer:
                 at += size
         index = index.reshape(-1)
         real = index >= 0
+        labels = self._labels[index]
+        labels[~real] = 0
         return Batch(
             inputs={
                 "token_ids": token_ids,
@@ -198,7 +206,7 @@ class Packer:
                 "virtual_ids": virtual_ids,
                 "read": read,
             },
-            labels=np.where(real, self._labels[index], 0).astype(np.int32),
+            labels=labels,
             weights=real.astype(np.float32),
             index=index,
         )

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from promptkit.checking import check_encoding, checked, decode, missing, read_bytes, read_json_object
-from promptkit.data.tables import FORMATS, Columns, Rows, parse_fields, read_rows
-from promptkit.data.task import Example
+from promptkit.data.tables import FORMATS, Columns, Rows, open_table, parse_fields, read_rows
+from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError
 
 CARD = "dataset.json"
@@ -26,6 +26,7 @@ SPLIT_NAMES = {
     "val": "dev",
     "test": "test",
 }
+UNLABELLED_NAMES = {"unlabelled": "unlabelled", "unlabeled": "unlabelled"}
 
 
 class DatasetInfo(BaseModel):
@@ -65,19 +66,22 @@ class RawData:
         splits: `train`, `dev`, `test` as far as there are such files; `all` for data in one piece.
         info: the card; an empty one where there is none.
         dropped: how many examples had an empty text and were left out.
+        unlabelled: texts without labels, each with an empty one.
     """
 
     name: str
     splits: Mapping[str, tuple[Example, ...]]
     info: DatasetInfo = field(default_factory=DatasetInfo)
     dropped: int = 0
+    unlabelled: tuple[Example, ...] = ()
 
 
 def read_folder(path: Path, columns: Columns | None = None, encoding: str | None = None) -> RawData:
     """Read a folder: tables named after their splits, or `*.pos` and `*.neg` files, or one single table.
 
     A split's file is `train`, `dev` (or `valid`, `validation`, `val`) or `test`, alone or behind a name
-    (`reviews_train.tsv`). A `dataset.json` may name columns, labels and language.
+    (`reviews_train.tsv`). A table `unlabelled` beside them holds texts without labels. A `dataset.json` may name
+    columns, labels and language.
 
     Args:
         path: the folder.
@@ -93,6 +97,8 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
     files = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
     polar = [file for file in files if file.suffix.lower() in POLARITIES]
     tables = [file for file in files if file.suffix.lower() in FORMATS]
+    unlabelled = [file for file in tables if _split_of(file, UNLABELLED_NAMES)]
+    tables = [file for file in tables if file not in unlabelled]
     by_split = [file for file in tables if _split_of(file)]
     if by_split:
         grouped = _group(path, by_split)
@@ -113,7 +119,9 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
         label=wanted.label or info.label,
         fields=wanted.fields or info.fields,
     )
-    return _read_groups(info.name or path.resolve().name, grouped, wanted, encoding, info)
+    raw = _read_groups(info.name or path.resolve().name, grouped, wanted, encoding, info)
+    hidden = _group(path, unlabelled, UNLABELLED_NAMES)
+    return replace(raw, unlabelled=_read_unlabelled(hidden.get("unlabelled", ()), wanted, encoding))
 
 
 def read_table(path: Path, columns: Columns | None = None, encoding: str | None = None) -> RawData:
@@ -149,6 +157,12 @@ def _read_groups(
     return RawData(name=name, splits=splits, info=info, dropped=dropped)
 
 
+def _read_unlabelled(files: Sequence[Path], columns: Columns, encoding: str | None) -> tuple[Example, ...]:
+    """Read texts of which no label is read, even where there is a column of them; empty ones are left out."""
+    rows = [row for file in files for row in open_table(file, encoding).texts(columns)]
+    return tuple(Example.of(row.fields, "") for row in rows if holds_text(row.fields))
+
+
 def _read_polar(path: Path, encoding: str | None) -> Rows:
     """Read one text a line, all of the class that the file is named after."""
     content = read_bytes(path)
@@ -175,17 +189,17 @@ def _decode_line(line: bytes) -> str:
     return line.decode("latin-1")
 
 
-def _split_of(path: Path) -> str | None:
+def _split_of(path: Path, names: Mapping[str, str] = SPLIT_NAMES) -> str | None:
     """Return the split that a file is named after."""
     match = re.search(r"(?:^|[-_.])([a-z]+)$", path.stem.lower())
-    return SPLIT_NAMES.get(match.group(1)) if match else None
+    return names.get(match.group(1)) if match else None
 
 
-def _group(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+def _group(folder: Path, files: Sequence[Path], names: Mapping[str, str] = SPLIT_NAMES) -> dict[str, list[Path]]:
     """Give each split its one file."""
     grouped: dict[str, list[Path]] = {}
     for file in files:
-        split = _split_of(file)
+        split = _split_of(file, names)
         assert split is not None
         if split in grouped:
             raise UserError(

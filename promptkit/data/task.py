@@ -66,6 +66,7 @@ class Task:
         train: examples a strategy may learn from.
         dev: examples that training stops by and candidates are chosen by.
         test: examples that only the final figure comes from.
+        unlabelled: further texts, whose label is empty; for strategies that learn from texts without labels.
         language: ISO 639-1 code of the texts, which default templates and label words go by.
         notes: what was done to the data on the way in and the user should know, a sentence each.
         cautions: what is a reason to doubt figures on this data, a sentence each; a run warns of them.
@@ -82,6 +83,7 @@ class Task:
     language: str = "en"
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    unlabelled: tuple[Example, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse labels that no classifier could use."""
@@ -99,6 +101,9 @@ class Task:
                     raise UserError(
                         f"data '{self.name}', {split} example {row}: {unknown('label', example.label, known)}"
                     )
+        for row, example in enumerate(self.unlabelled, 1):
+            if not isinstance(example, Example) or not isinstance(example.text, str):
+                raise UserError(f"data '{self.name}', unlabelled text {row} is no promptkit.Example with a text.")
 
     def split(self, name: str) -> tuple[Example, ...]:
         """Return the examples of `train`, `dev` or `test`.

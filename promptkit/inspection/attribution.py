@@ -96,7 +96,7 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
         predictor.scores(number, encoded, batch_size=min(len(encoded), _TOGETHER))
         for number, (encoded, _) in enumerate(rows)
     ]
-    mean = np.exp(mean_log_softmax([each[:1] for each in scores])[0])
+    mean = np.exp(mean_log_softmax([each[:1] for each in scores], predictor.card.get("weights") or None)[0])
     winner = int(mean.argmax())
     templates = []
     for number, ((encoded, places), each) in enumerate(zip(rows, scores, strict=True)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -83,9 +83,9 @@ class PromptTask:
         return self.encoder.encode_many([example.fields() for example in examples])
 
     def packer(
-        self, encoded: Sequence[Encoded], labels: Sequence[int] | None, *, batch_size: int, rows: Rows
+        self, encoded: Sequence[Encoded], labels: Sequence[int] | Any | None, *, batch_size: int, rows: Rows
     ) -> Packer:
-        """Return the batches of encoded examples."""
+        """Return the batches of encoded examples; for `labels` see `Packer`."""
         return Packer(encoded, labels, batch_size=batch_size, rows=rows, pad_id=self.tokenizer.pad_id)
 
 
@@ -148,21 +148,25 @@ class EncodedTask:
     Attributes:
         train, dev, test: their examples.
         typical: tokens of examples that train and dev were drawn from; none where nothing was drawn.
+        unlabelled: texts without labels; none where the strategy asks for none.
     """
 
     train: list[Encoded]
     dev: list[Encoded]
     test: list[Encoded]
     typical: tuple[int, ...] = ()
+    unlabelled: tuple[Encoded, ...] = ()
 
     @property
     def all(self) -> list[Encoded]:
         """Every example."""
-        return [*self.train, *self.dev, *self.test]
+        return [*self.train, *self.dev, *self.test, *self.unlabelled]
 
 
-def encode_task(prompt: PromptTask, task: Task, drawn_from: Sequence[Example] = ()) -> EncodedTask:
-    """Encode every split, and take the lengths of examples that train and dev were drawn from."""
+def encode_task(
+    prompt: PromptTask, task: Task, drawn_from: Sequence[Example] = (), unlabelled: Sequence[Example] = ()
+) -> EncodedTask:
+    """Encode every split and the texts without labels; take the lengths of examples that train was drawn from."""
     train, dev, test = (prompt.encode_examples(split) for split in (task.train, task.dev, task.test))
     typical = tuple(len(each.token_ids) for each in prompt.encode_examples(drawn_from)) if drawn_from else ()
-    return EncodedTask(train, dev, test, typical)
+    return EncodedTask(train, dev, test, typical, tuple(prompt.encode_examples(unlabelled)))

@@ -144,9 +144,11 @@ def _cost(run: StoredRun) -> _Lines:
 def _history(record: RunRecord) -> list[str]:
     if not record.history:
         return []
-    columns = ("template", "epoch", "loss", "dev", "dev loss", "lr")
+    several = max(each.round for each in record.history) > 0
+    columns = (*(["round"] if several else []), "template", "epoch", "loss", "dev", "dev loss", "lr")
     rows = [
         (
+            *([each.round] if several else []),
             each.template,
             each.epoch,
             _number(each.loss),

@@ -71,9 +71,9 @@ class RunEvents:
         )
         self._tell("promptkit_run_started", run=self._run)
 
-    def epoch_ended(self, template: int, told: Mapping[str, Any]) -> None:
+    def epoch_ended(self, turn: int, template: int, told: Mapping[str, Any]) -> None:
         """Say that a pass over the training set is done; see `promptkit.training.OnEpoch`."""
-        epoch = EpochInfo(template=template, **told)
+        epoch = EpochInfo(round=turn, template=template, **told)
         self._tell("promptkit_epoch_ended", but=self._faulty, run=self._run, epoch=epoch)
 
     def finished(self, record: RunRecord, directory: Path | None) -> None:

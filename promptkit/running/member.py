@@ -1,19 +1,20 @@
-"""One template of a run: build the model, check it, train it, score dev and test.
+"""One model of a run: build it, check it, train it, score dev and test.
 
 A run with several templates has several members, trained one after the other on the same data; their class
-scores are averaged (Schick & Schütze 2021, section 3.3, uniform weights).
+scores are averaged (Schick & Schütze 2021, section 3.3). In a run of several rounds those of all rounds but the last
+score texts without labels, and of dev and test nothing but what picks their epoch: dev.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from promptkit.data import Example, Rows, Task, plan_rows, plan_scoring_rows
+from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows
 from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
@@ -27,6 +28,7 @@ from promptkit.training import (
     FeatureSource,
     OnEpoch,
     PackedSource,
+    SoftClassification,
     TrainingResult,
     TrainingSettings,
     train,
@@ -36,15 +38,19 @@ from promptkit.training.execution import Mode
 
 @dataclass
 class MemberResult:
-    """What one template gave.
+    """What one model gave.
 
     Attributes:
-        dev_scores, test_scores: (N, C) class scores.
-        tensors: the artifact's tensors by attribute path.
+        dev_scores, test_scores: (N, C) class scores; None in a round that is not the last.
+        unlabelled_scores: (U, C) class scores of the texts without labels; None in the last round.
+        accuracy_before: of the training examples, before anything was learnt; None where nobody asked.
+        tensors: the artifact's tensors by attribute path; none in a round that is not the last.
         parameters: learnt parameters by part.
         training: None if nothing was trained.
         predict_seconds: for dev and test, compilation included.
         predicted: how many examples that was.
+        teach_seconds: for what only training needs beside its steps: texts without labels, the accuracy before, and
+            dev in a round that is not the last.
         compile_seconds: first calls of every shape.
         tokens: of the texts that went through the language model, each as often as it did.
         positions: those tokens and the padding beside them.
@@ -53,11 +59,14 @@ class MemberResult:
 
     dev_scores: Any
     test_scores: Any
+    unlabelled_scores: Any
+    accuracy_before: float | None
     tensors: dict[str, Any]
     parameters: dict[str, int]
     training: TrainingResult | None
     predict_seconds: float
     predicted: int
+    teach_seconds: float
     compile_seconds: float
     tokens: int
     positions: int
@@ -78,6 +87,8 @@ class Manner:
         quiet: no progress bars.
         executors: those that other members, or other runs, have compiled.
         on_epoch: is told of every pass over the training set.
+        last: whether this is the last round, whose models answer and are kept.
+        weigh: whether the accuracy before training is asked for.
     """
 
     settings: TrainingSettings
@@ -89,6 +100,8 @@ class Manner:
     quiet: bool
     executors: Executors
     on_epoch: OnEpoch | None = None
+    last: bool = True
+    weigh: bool = False
 
 
 def run_member(
@@ -101,9 +114,23 @@ def run_member(
     *,
     shuffle: np.random.Generator,
     label: str,
+    targets: Any = None,
     checkpoint: Checkpoint | None = None,
 ) -> MemberResult:
-    """Train and score one template; see `MemberResult`.
+    """Train and score one model; see `MemberResult`.
+
+    Args:
+        strategy: builds it.
+        backbone: the frozen model.
+        prompt: its template.
+        task: the data.
+        encoded: the data under the template, and what the model learns from as `train`. The last round has `test`,
+            every other `unlabelled`.
+        manner: see `Manner`.
+        shuffle: shuffles the batches.
+        label: what progress bars call it.
+        targets: of what it learns from, class indices (N,) or soft labels (N, C); those of the task's own by default.
+        checkpoint: keeps the state of the training.
 
     Raises:
         UserError: if the strategy breaks its contract: a model that is none, scores of the wrong shape or that are no
@@ -114,29 +141,37 @@ def run_member(
     learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
     learns_from = "" if not learns else "examples" if model.fits else "training"
     guard.check_dependence(learns_from)
-    objective = Classification(len(task.labels), manner.plugin)
+    targets = np.array([task.label_index(e.label) for e in task.train]) if targets is None else np.asarray(targets)
+    kind = SoftClassification if targets.ndim == 2 else Classification
+    objective = kind(len(task.labels), manner.plugin)
     executor = manner.executors.kept_for(
         Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
     )
     model = executor.model
-    work = _Work(executor, objective, prompt, task, encoded, manner, shuffle, label, checkpoint, backbone.info)
+    work = _Work(
+        executor, objective, prompt, task, encoded, targets, manner, shuffle, label, checkpoint, backbone.info
+    )
     parameters = count_parameters(model)
     result = work.with_features(fits=model.fits) if learns and model.fixed_features else work.whole(learns)
     kept = fold_model(strategy, model, manner.plugin)
     guard.check_dependence(learns_from)
     if not result.scored:
         work.score(kept, result)
-    for scores in (result.dev, result.test):
+    for scores in (result.dev, result.test) if manner.last else (result.unlabelled,):
         objective.check(scores)
     guard.check_backbone()
+    own = kept.own_parameters() if manner.last else {}
     return MemberResult(
         dev_scores=result.dev,
         test_scores=result.test,
-        tensors={path: p.asnumpy().copy() for path, p in kept.own_parameters().items()},
+        unlabelled_scores=result.unlabelled,
+        accuracy_before=result.accuracy_before,
+        tensors={path: p.asnumpy().copy() for path, p in own.items()},
         parameters=parameters if learns else dict.fromkeys(parameters, 0),
         training=result.training,
         predict_seconds=result.seconds,
-        predicted=len(task.dev) + len(task.test),
+        predicted=len(task.dev) + len(task.test) if manner.last else 0,
+        teach_seconds=result.taught,
         compile_seconds=work.executor.compile_seconds,
         tokens=work.tokens,
         positions=work.positions,
@@ -146,12 +181,15 @@ def run_member(
 
 @dataclass
 class _Outcome:
-    """Scores of the splits and what they cost; `scored` is False until both are there."""
+    """Scores and what they cost, see `MemberResult`; `scored` is False until they are there."""
 
     training: TrainingResult | None = None
     dev: Any = None
     test: Any = None
+    unlabelled: Any = None
+    accuracy_before: float | None = None
     seconds: float = 0.0
+    taught: float = 0.0
     scored: bool = False
 
 
@@ -165,14 +203,16 @@ class _Work:
         prompt: PromptTask,
         task: Task,
         encoded: EncodedTask,
+        targets: Any,
         manner: Manner,
         shuffle: np.random.Generator,
         label: str,
         checkpoint: Checkpoint | None,
         info: BackboneInfo,
     ) -> None:
-        self.executor, self._objective, self._prompt, self._task = executor, objective, prompt, task
-        self._encoded, self._manner, self._shuffle = encoded, manner, shuffle
+        self.executor, self._objective, self._prompt = executor, objective, prompt
+        self._encoded, self._targets, self._manner, self._shuffle = encoded, targets, manner, shuffle
+        self._dev_labels = [task.label_index(example.label) for example in task.dev]
         self._label, self._checkpoint = label, checkpoint
         self._info = info
         self._rows = self._scoring_rows()
@@ -191,40 +231,55 @@ class _Work:
     def whole(self, learns: bool) -> _Outcome:
         """Train the whole model, if it learns."""
         outcome = _Outcome()
-        dev = self._source(self._task.dev, self._encoded.dev, self._rows)
+        dev = self._source(self._encoded.dev, self._rows, self._dev_labels)
+        if self._manner.weigh:
+            started = time.perf_counter()
+            scores = self.executor.scores(self._source(self._encoded.train, self._rows))
+            outcome.accuracy_before = self._accuracy(scores)
+            outcome.taught += time.perf_counter() - started
         if learns:
             # Before any training: what is wrong with the scores must not be found only after it.
             self._objective.check(self.executor.scores(self._first()))
             typical = self._encoded.typical
             rows = plan_rows(_lengths(self._encoded.train), self._manner.batch_size, self._info, typical=typical)
-            source = self._source(self._task.train, self._encoded.train, rows)
+            source = self._source(self._encoded.train, rows, self._targets)
             outcome.training = self._train(source, dev, "texts")
         return outcome
 
     def with_features(self, *, fits: bool) -> _Outcome:
         """Train on features computed once, or fit to them, and score from them."""
-        task, encoded, executor = self._task, self._encoded, self.executor
+        encoded, executor, outcome = self._encoded, self.executor, _Outcome(scored=True)
         batch_size = self._manner.batch_size
-        first = FeatureSource(executor.features(self._first()), self._indices(task.dev[:batch_size]), batch_size)
-        self._objective.check(executor.scores_of_features(first))
+        self._objective.check(executor.scores_of_features(self._frozen(executor.features(self._first()))))
         started = time.perf_counter()
-        train_features = executor.features(self._source(task.train, encoded.train, self._rows))
+        train_features = executor.features(self._source(encoded.train, self._rows))
         spent = time.perf_counter() - started
+        if self._manner.weigh:
+            started = time.perf_counter()
+            outcome.accuracy_before = self._accuracy(executor.scores_of_features(self._frozen(train_features)))
+            outcome.taught = time.perf_counter() - started
         started = time.perf_counter()
-        dev_features = executor.features(self._source(task.dev, encoded.dev, self._rows))
-        test_features = executor.features(self._source(task.test, encoded.test, self._rows))
+        dev = self._frozen(executor.features(self._source(encoded.dev, self._rows)))
+        later = encoded.test if self._manner.last else encoded.unlabelled
+        others = self._frozen(executor.features(self._source(later, self._rows)))
         seconds = time.perf_counter() - started
-        source = FeatureSource(train_features, self._indices(task.train), min(batch_size, len(task.train)))
-        dev = FeatureSource(dev_features, self._indices(task.dev), batch_size)
-        test = FeatureSource(test_features, self._indices(task.test), batch_size)
-        training = self._fit(train_features, dev_features) if fits else self._train(source, dev, "features")
-        training.seconds += spent
+        source = FeatureSource(train_features, self._targets, min(batch_size, len(train_features)))
+        if fits:
+            outcome.training = self._fit(train_features, dev.features)
+        else:
+            outcome.training = self._train(source, dev, "features")
+        outcome.training.seconds += spent
         started = time.perf_counter()
-        dev_scores, test_scores = executor.scores_of_features(dev), executor.scores_of_features(test)
-        return _Outcome(training, dev_scores, test_scores, seconds + time.perf_counter() - started, scored=True)
+        if self._manner.last:
+            outcome.dev, outcome.test = executor.scores_of_features(dev), executor.scores_of_features(others)
+            outcome.seconds = seconds + time.perf_counter() - started
+        else:
+            outcome.unlabelled = executor.scores_of_features(others)
+            outcome.taught += seconds + time.perf_counter() - started
+        return outcome
 
     def score(self, kept: PromptedModel, outcome: _Outcome) -> None:
-        """Score dev and test with the model that is kept."""
+        """Score dev and test, or the texts without labels, with the model that is kept."""
         if kept is not self.executor.model:
             spent, manner = self.executor.compile_seconds, self._manner
             fresh = Executor(
@@ -233,15 +288,19 @@ class _Work:
             fresh.compile_seconds = spent
             self.executor = manner.executors.kept_for(fresh)
         started = time.perf_counter()
-        outcome.dev = self.executor.scores(self._source(self._task.dev, self._encoded.dev, self._rows))
+        if not self._manner.last:
+            outcome.unlabelled = self.executor.scores(self._source(self._encoded.unlabelled, self._rows))
+            outcome.taught += time.perf_counter() - started
+            return
+        outcome.dev = self.executor.scores(self._source(self._encoded.dev, self._rows))
         self._objective.check(outcome.dev)
-        outcome.test = self.executor.scores(self._source(self._task.test, self._encoded.test, self._rows))
-        outcome.seconds, outcome.scored = time.perf_counter() - started, True
+        outcome.test = self.executor.scores(self._source(self._encoded.test, self._rows))
+        outcome.seconds = time.perf_counter() - started
 
     def _scoring_rows(self) -> Rows:
-        """Return the rows that every split is scored in; for draws of one size, seldom others."""
+        """Return the rows that everything is scored in; for draws of one size, seldom others."""
         encoded = self._encoded
-        dev, test = _lengths(encoded.dev), _lengths(encoded.test)
+        dev, test = _lengths(encoded.dev), _lengths(encoded.test or encoded.unlabelled)
         longest = max(_lengths(encoded.all))
         sets = [list(encoded.typical[: len(dev)]) or dev, test]
         if encoded.typical:
@@ -250,8 +309,7 @@ class _Work:
 
     def _fit(self, train_features: Any, dev_features: Any) -> TrainingResult:
         """Let the model set its own values; what it tried on dev is listed as epochs are."""
-        task, started = self._task, time.perf_counter()
-        labels, dev_labels = np.array(self._indices(task.train)), np.array(self._indices(task.dev))
+        started, labels, dev_labels = time.perf_counter(), self._targets, np.array(self._dev_labels)
         tried = self.executor.model.fit(train_features, labels, dev_features, dev_labels)
         history = [
             {"epoch": n, "loss": None, "dev_accuracy": each.dev_accuracy, "dev_loss": each.dev_loss, "lr": None}
@@ -261,25 +319,28 @@ class _Work:
 
     def _first(self) -> PackedSource:
         """Return the first batch of dev: enough to see what scores are like."""
-        size = self._manner.batch_size
-        return self._source(self._task.dev[:size], self._encoded.dev[:size], self._rows)
+        return self._source(self._encoded.dev[: self._manner.batch_size], self._rows)
 
     def _train(self, source: Any, dev: Any, kind: Any) -> TrainingResult:
         return train(
-            self.executor, source, dev, self._indices(self._task.dev), self._manner.settings,
+            self.executor, source, dev, self._dev_labels, self._manner.settings,
             self._shuffle, kind=kind, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
             on_epoch=self._manner.on_epoch,
         )  # fmt: skip
 
-    def _source(self, examples: tuple[Example, ...], encoded: list[Encoded], rows: Rows) -> PackedSource:
+    def _source(self, encoded: Sequence[Encoded], rows: Rows, targets: Any = None) -> PackedSource:
         batch_size = min(self._manner.batch_size, len(encoded))
-        packer = self._prompt.packer(encoded, self._indices(examples), batch_size=batch_size, rows=rows)
+        packer = self._prompt.packer(encoded, targets, batch_size=batch_size, rows=rows)
         self._sources.append(PackedSource(packer))
         return self._sources[-1]
 
-    def _indices(self, examples: tuple[Example, ...]) -> list[int]:
-        return [self._task.label_index(example.label) for example in examples]
+    def _frozen(self, features: Any) -> FeatureSource:
+        """Return features to score."""
+        return FeatureSource(features, np.zeros(len(features)), self._manner.batch_size)
+
+    def _accuracy(self, scores: Any) -> float:
+        return self._objective.judge(scores, self._targets)[0]
 
 
-def _lengths(encoded: list[Encoded]) -> list[int]:
+def _lengths(encoded: Sequence[Encoded]) -> list[int]:
     return [len(each.token_ids) for each in encoded]

@@ -15,7 +15,7 @@ import numpy as np
 from promptkit.backbones.catalog import find_model
 from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import ModelFiles
-from promptkit.data import Example, Task, draw_shots, load_task
+from promptkit.data import Example, Task, draw_shots, load_task, unlabelled_texts
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Readout, Template, Verbalizer, default_words
@@ -23,7 +23,7 @@ from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, r
 from promptkit.prompting.template import fields_of, fill_in_fields, guess_slot
 from promptkit.running.config import RunConfig
 from promptkit.runs.record import RunOptions
-from promptkit.strategies.contract import Strategy, check_declared, parse_options
+from promptkit.strategies.contract import Defaults, Strategy, check_declared, parse_options
 from promptkit.version import __version__
 
 _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
@@ -53,6 +53,10 @@ class Loader:
         if config.shots is None or len(train) <= _TYPICAL:
             return () if config.shots is None else train
         return tuple(train[int(n)] for n in np.random.default_rng(0).choice(len(train), _TYPICAL, replace=False))
+
+    def unlabelled(self, config: RunConfig, most: int) -> tuple[Example, ...]:
+        """Return the texts without labels of a run, so many at most."""
+        return unlabelled_texts(self._whole(config), self.task(config), most, config.seed)
 
     def _whole(self, config: RunConfig) -> Task:
         source = _source(config)
@@ -96,6 +100,15 @@ def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
     return fields if set(fields) - {"text", "text_b"} else ()
 
 
+@dataclass(frozen=True)
+class PlannedStudent:
+    """The one model that learns in the last round, see `promptkit.Student`; its prompt resolved."""
+
+    strategy: Strategy
+    prompt: PromptTask
+    training: Defaults
+
+
 @dataclass
 class Plan:
     """A run with every default filled in and every prompt resolved.
@@ -113,6 +126,8 @@ class Plan:
         contexts: for each template the demonstrations beside every text.
         plugin: how errors name the strategy and where it comes from.
         strategy_version: of the distribution that brings the strategy.
+        unlabelled: texts without labels that a strategy of several rounds learns from.
+        student: the one model of the last round, where the strategy has one.
         warnings: in the order they came up.
     """
 
@@ -127,6 +142,8 @@ class Plan:
     contexts: list[tuple[Example, ...]]
     plugin: str
     strategy_version: str
+    unlabelled: tuple[Example, ...] = ()
+    student: PlannedStudent | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -139,14 +156,14 @@ class Plan:
         """What the numbers depend on: what the strategy declares, as far as this run makes use of it.
 
         A linear readout starts from random weights. Without an epoch there is no training, and without that the
-        examples are seen by none but a strategy that asks for them in `context`.
+        examples are seen by none but a strategy that asks for them in `context`, in rounds or to weigh its templates.
         """
         named = set(self.strategy.depends_on)
         if self.settings.readout == "head":
             named.add("seed")
-        if not self.settings.epochs and "training" in named:
+        if not self.settings.epochs and "training" in named and self.strategy.rounds == 1:
             named.discard("training")
-            if type(self.strategy).context is Strategy.context:
+            if type(self.strategy).context is Strategy.context and self.strategy.weights == "uniform":
                 named.discard("examples")
         return frozenset(named)
 
@@ -182,15 +199,18 @@ class Plan:
         if self.drawn_from:
             # Rows are planned for them, and so is which examples meet in a batch.
             parts["drawn from"] = [list(example.fields().items()) for example in self.drawn_from]
+        if self.unlabelled:
+            parts["unlabelled"] = [list(example.fields().items()) for example in self.unlabelled]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def encode(self) -> list[EncodedTask]:
-        """Return the data under each template, and warn of what the tokenizer made of it.
+        """Return the data under each template, and last the student's, and warn of what the tokenizer made of it.
 
         Raises:
             UserError: if an example lacks a field of the template.
         """
-        encoded = [encode_task(prompt, self.task, self.drawn_from) for prompt in self.prompts]
+        prompts = [*self.prompts, *([self.student.prompt] if self.student else [])]
+        encoded = [encode_task(prompt, self.task, self.drawn_from, self.unlabelled) for prompt in prompts]
         _warn_of_text(self, encoded[0])
         return encoded
 
@@ -198,6 +218,7 @@ class Plan:
         """Return in two lines what is about to be run."""
         task, config = self.task, self.config
         sizes = f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test)} test"
+        sizes += f", {len(self.unlabelled)} without labels" if self.unlabelled else ""
         shots = "" if config.shots is None else f", {config.shots} shots"
         labels = ", ".join(task.labels)
         templates = " | ".join(str(template) for template in self.templates)
@@ -245,6 +266,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         given = config.verbalizer
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
     contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
+    unlabelled = _unlabelled(config, strategy, inputs)
     return Plan(
         config=config,
         settings=_settle(config, strategy, templates, verbalizer, len(task.train)),
@@ -260,6 +282,8 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         contexts=contexts,
         plugin=entry.title,
         strategy_version=entry.version,
+        unlabelled=unlabelled,
+        student=_student(config, strategy, task, templates, verbalizer, model),
     )
 
 
@@ -267,6 +291,36 @@ def default_templates(strategy: Strategy, task: Task) -> tuple[str, ...]:
     """Return the templates of a run for which none was given; they show every field that the data has."""
     own = strategy.defaults.templates_for(task.language)
     return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
+
+
+def _unlabelled(config: RunConfig, strategy: Strategy, inputs: Loader) -> tuple[Example, ...]:
+    """Return the texts without labels that a strategy of several rounds learns from."""
+    if strategy.rounds == 1:
+        return ()
+    found = inputs.unlabelled(config, strategy.unlabelled)
+    if not found:
+        raise UserError(
+            f"strategy '{strategy.name}' learns from texts without labels here, and data '{config.data}' has none: "
+            "draw with --shots, which leaves the rest of train, or put a table 'unlabelled' beside train and test."
+        )
+    return found
+
+
+def _student(
+    config: RunConfig,
+    strategy: Strategy,
+    task: Task,
+    templates: tuple[Template, ...],
+    verbalizer: Verbalizer | None,
+    model: ModelFiles,
+) -> PlannedStudent | None:
+    found = strategy.student(templates) if strategy.rounds > 1 else None
+    if found is None:
+        return None
+    found.strategy.check(found.readout, (found.template,))
+    words = verbalizer if found.readout == "cloze" else None
+    prompt = _resolve(config, found.readout, task, found.template, 0, words, model, ())
+    return PlannedStudent(found.strategy, prompt, found.training)
 
 
 def _settle(

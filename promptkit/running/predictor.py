@@ -79,7 +79,7 @@ class Predictor:
             self.scores(number, prompt.encoder.encode_many(rows), batch_size=batch_size)
             for number, (prompt, _) in enumerate(self.members)
         ]
-        return np.exp(mean_log_softmax(scores))
+        return np.exp(mean_log_softmax(scores, self.card.get("weights") or None))
 
     def fields(self, texts: Sequence[str | Mapping[str, str]]) -> list[dict[str, str]]:
         """Return what the template's fields stand for in each text, cleaned if the run cleaned its data.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,12 +56,12 @@ def task_info(task: Task) -> TaskInfo:
     )
 
 
-def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
-    """Return the artifact's card: all that prediction needs besides the tensors."""
+def card(plan: Plan, backbone: Backbone, weights: Sequence[float] | None = None) -> dict[str, Any]:
+    """Return the artifact's card: all that prediction needs besides the tensors; with a student, of him alone."""
     from promptkit.version import __version__
 
     chosen, task = plan.settings, plan.task
-    return {
+    found: dict[str, Any] = {
         "format": CARD_FORMAT,
         "promptkit": __version__,
         "strategy": chosen.strategy,
@@ -84,12 +84,25 @@ def card(plan: Plan, backbone: Backbone) -> dict[str, Any]:
             "hidden_size": backbone.info.hidden_size,
         },
     }
+    if weights is not None:
+        found["weights"] = list(weights)
+    if plan.student:
+        prompt, strategy = plan.student.prompt, plan.student.strategy
+        found |= {
+            "strategy": strategy.name,
+            "options": strategy.options.model_dump(mode="json"),
+            "templates": [str(prompt.template)],
+            "verbalizer": chosen.verbalizer if prompt.readout == "cloze" else None,
+            "readout": prompt.readout,
+            "contexts": [[]],
+        }
+    return found
 
 
 def build(
     plan: Plan,
     backbone: Backbone,
-    members: list[MemberResult],
+    rounds: Sequence[Sequence[MemberResult]],
     split_scores: dict[str, Scores],
     *,
     device: str,
@@ -97,11 +110,13 @@ def build(
     seconds: float,
     peak_memory_mb: float,
 ) -> RunRecord:
-    """Return the run's record."""
-    task = plan.task
+    """Return the run's record: what was learnt, and what it cost, over the models of all rounds."""
+    task, members = plan.task, [member for each in rounds for member in each]
     trained = [member.training for member in members if member.training is not None]
+    last = [member.training for member in rounds[-1] if member.training is not None]
     learnt = {part: sum(m.parameters[part] for m in members) for part in members[0].parameters}
-    train_seconds = sum(t.seconds for t in trained)
+    step_seconds = sum(t.seconds for t in trained)
+    train_seconds = step_seconds + sum(m.teach_seconds for m in members)
     predict_seconds = sum(m.predict_seconds for m in members)
     seen = sum(t.examples for t in trained)
     predicted = sum(m.predicted for m in members)
@@ -110,7 +125,7 @@ def build(
     return RunRecord(
         command=plan.config.command,
         options=plan.settings.model_copy(update={"device": device, "mode": members[0].mode}),
-        task=task_info(task),
+        task=task_info(task).model_copy(update={"unlabelled": len(plan.unlabelled)}),
         backbone=BackboneInfo(
             name=plan.config.model,
             fingerprint=backbone.fingerprint,
@@ -129,24 +144,26 @@ def build(
                 compile=round(sum(m.compile_seconds for m in members), 3),
                 predict=round(predict_seconds, 3),
             ),
-            train_examples_per_second=round(seen / train_seconds, 2) if train_seconds else None,
+            train_examples_per_second=round(seen / step_seconds, 2) if step_seconds else None,
             predict_examples_per_second=round(predicted / predict_seconds, 2) if predict_seconds else None,
             tokens_per_second=round(tokens / busy, 1) if busy else None,
             padded_share=round(1.0 - tokens / positions, 4) if positions else None,
             peak_memory_mb=round(peak_memory_mb, 1),
         ),
         epochs_run=max((t.epochs for t in trained), default=0),
-        best_epoch=(trained[0].best_epoch or None) if len(trained) == 1 else None,
+        best_epoch=(last[0].best_epoch or None) if len(last) == 1 else None,
         history=tuple(
             Epoch(
                 epoch=int(entry["epoch"]),
                 template=number,
+                round=turn,
                 loss=entry["loss"],
                 dev_accuracy=entry["dev_accuracy"],
                 dev_loss=entry["dev_loss"],
                 lr=entry["lr"],
             )
-            for number, member in enumerate(members)
+            for turn, each in enumerate(rounds)
+            for number, member in enumerate(each)
             for entry in (member.training.history if member.training else [])
         ),
         warnings=tuple(plan.warnings),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +24,8 @@ from promptkit.running.session import Session
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone
-    from promptkit.prompting.resolved import EncodedTask
-    from promptkit.running.member import MemberResult
+    from promptkit.running.rounds import Trained
     from promptkit.runs import RunDirectory, RunRecord
-    from promptkit.runs.checkpoint import Checkpoints
 
 __all__ = ["Prediction", "Predictor", "RunConfig", "RunResult", "execute", "load", "run"]
 
@@ -132,82 +129,43 @@ def _execute(
         device = set_device(config.device)
     import mindspore as ms
 
+    from promptkit.running.rounds import run_rounds
+
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
     backbone = session.backbone(plan.model, config.model, device)
-    members = _run_members(plan, session, encoded, backbone, checkpoints, events)
-    dev = mean_log_softmax([member.dev_scores for member in members])
-    test = mean_log_softmax([member.test_scores for member in members])
+    trained = run_rounds(plan, session, encoded, backbone, checkpoints, events)
     started += events.seconds
     if checkpoints is not None:
         started -= checkpoints.earlier_seconds
-    return _finish(plan, backbone, device, members, dev, test, directory, started)
-
-
-def _run_members(
-    plan: Plan,
-    session: Session,
-    encoded: list[EncodedTask],
-    backbone: Backbone,
-    checkpoints: Checkpoints | None,
-    events: RunEvents,
-) -> list[MemberResult]:
-    from promptkit.running.member import Manner, run_member
-    from promptkit.training import TrainingSettings
-
-    chosen = plan.settings
-    manner = Manner(
-        TrainingSettings(
-            epochs=chosen.epochs, lr=chosen.lr, weight_decay=chosen.weight_decay, patience=chosen.patience
-        ),
-        batch_size=chosen.batch_size,
-        mode=plan.config.mode,
-        depends_on=plan.depends_on,
-        plugin=plan.plugin,
-        warn=plan.warn,
-        quiet=plan.config.quiet,
-        executors=session.executors,
-    )
-    results = []
-    for number, prompt in enumerate(plan.prompts):
-        several = f" {number + 1}/{len(plan.prompts)}" if len(plan.prompts) > 1 else ""
-        results.append(
-            run_member(
-                plan.strategy, backbone, prompt, plan.task, encoded[number],
-                replace(manner, on_epoch=partial(events.epoch_ended, number)),
-                shuffle=np.random.default_rng([plan.config.seed, 2, number]),
-                label=plan.strategy.name + several,
-                checkpoint=None if checkpoints is None else checkpoints.member(number),
-            )
-        )  # fmt: skip
-    return results
+    return _finish(plan, backbone, device, trained, directory, started)
 
 
 def _finish(
     plan: Plan,
     backbone: Backbone,
     device: str,
-    members: list[MemberResult],
-    dev: Any,
-    test: Any,
+    trained: Trained,
     directory: RunDirectory | None,
     started: float,
 ) -> RunResult:
     from promptkit.running import record as record_of
     from promptkit.runs import save_artifact, write_predictions
 
-    task = plan.task
+    task, members, weights = plan.task, trained.members, trained.weights
+    dev = mean_log_softmax([member.dev_scores for member in members], weights)
+    test = mean_log_softmax([member.test_scores for member in members], weights)
     truth = [task.label_index(example.label) for example in task.test]
     predictions, probabilities = test.argmax(-1), np.exp(test)
     scores = {
         "dev": record_of.scores(plan.config, task, "dev", dev.argmax(-1), plan.warn),
         "test": record_of.scores(plan.config, task, "test", predictions, plan.warn),
     }
-    _warn_if_no_better(plan, predictions, truth, learnt=any(m.training for m in members))
+    _warn_if_no_better(plan, predictions, truth, learnt=any(m.training for each in trained.rounds for m in each))
     size = 0
     if directory is not None:
         tensors = {f"{i}.{path}": value for i, member in enumerate(members) for path, value in member.tensors.items()}
-        size = save_artifact(directory.file("prompt.safetensors"), tensors, record_of.card(plan, backbone))
+        size = save_artifact(directory.file("prompt.safetensors"), tensors, record_of.card(plan, backbone, weights))
         write_predictions(
             directory.file("predictions.tsv"),
             task.labels,
@@ -217,7 +175,7 @@ def _finish(
             task.test,
         )
     record = record_of.build(
-        plan, backbone, members, scores, device=device, artifact_bytes=size,
+        plan, backbone, trained.rounds, scores, device=device, artifact_bytes=size,
         seconds=time.perf_counter() - started, peak_memory_mb=peak_memory_mb(),
     )  # fmt: skip
     place = None

@@ -52,6 +52,7 @@ class Card(CheckedModel):
         verbalizer: its source, or None with readout `head` and no label words.
         readout, slots, labels, language, max_length, seed, clean, model: of the run.
         contexts: for each template its demonstrations.
+        weights: of the templates where their scores are averaged; none where they are equal.
         backbone: what the model has to be.
     """
 
@@ -67,6 +68,7 @@ class Card(CheckedModel):
     slots: Literal["same", "first", "mean"]
     labels: list[Name] = Field(min_length=2)
     contexts: list[list[ShownCard]] = Field(default_factory=list)
+    weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=list)
     language: str
     max_length: Size
     seed: Annotated[int, Field(ge=0, lt=2**32)]

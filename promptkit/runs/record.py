@@ -92,7 +92,10 @@ class RunOptions(RecordPart):
 
 
 class TaskInfo(RecordPart):
-    """The data that was used, after drawing shots; `train`, `dev`, `test` are numbers of examples."""
+    """The data that was used, after drawing shots; `train`, `dev`, `test` are numbers of examples.
+
+    `unlabelled` is the number of texts without labels that were learnt from.
+    """
 
     name: str
     fingerprint: str
@@ -102,6 +105,7 @@ class TaskInfo(RecordPart):
     dev: int
     test: int
     notes: tuple[str, ...] = ()
+    unlabelled: int = 0
 
 
 class BackboneInfo(RecordPart):
@@ -216,11 +220,12 @@ class Cost(RecordPart):
 class Epoch(RecordPart):
     """One pass over the training set: mean loss, accuracy and mean loss on dev after it, learning rate at its end.
 
-    `template` is the number of the template, from 0, in a run with several.
+    `template` is the number of the template, from 0, in a run with several, and `round` that of the round.
     """
 
     epoch: int
     template: int = 0
+    round: int = 0
     loss: float | None
     dev_accuracy: float | None = None
     dev_loss: float | None = None

@@ -13,7 +13,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from promptkit.data import Example
     from promptkit.prompting.resolved import PromptTask
     from promptkit.strategies.models import PromptedModel
+    from promptkit.strategies.rounds import Lesson, Round, Student
 
 CONTRACT = 2
 """The contract's version. It is raised when a strategy that was right before may no longer be."""
@@ -95,6 +96,10 @@ class Strategy(ABC):
             `self.options`. `training`: epochs, rate and their like; `examples`: the training examples, and so the
             draw; `seed`: what `build` or training draws at random. What it does not depend on, a comparison does not
             vary; promptkit refuses a model that learns although nothing is said to depend on training.
+        weights: how the scores of several templates are combined: `uniform`, or `accuracy`: each by its accuracy on
+            the training examples before it learns (Schick & Schütze 2021, section 3.3).
+        rounds: how often models are trained, the next time on what `teach` says; see `promptkit.strategies.rounds`.
+        unlabelled: with several rounds, the texts without labels that are wanted, at most.
     """
 
     name: ClassVar[str]
@@ -103,6 +108,9 @@ class Strategy(ABC):
     Options: ClassVar[type[StrategyOptions]] = StrategyOptions
     defaults: Defaults = Defaults()
     depends_on: frozenset[str] = DEPENDS_ON
+    weights: Literal["uniform", "accuracy"] = "uniform"
+    rounds: int = 1
+    unlabelled: int = 0
 
     def __init__(self, options: StrategyOptions | None = None) -> None:
         self.options: Any = self.Options() if options is None else options
@@ -129,6 +137,21 @@ class Strategy(ABC):
             rng: draws them.
         """
         return ()
+
+    def student(self, templates: Sequence[Template]) -> Student | None:
+        """Return the one model that learns in the last round; by default each template has one there too.
+
+        Args:
+            templates: of the run, as `prepare` gave them.
+        """
+        return None
+
+    def teach(self, ended: Round) -> Sequence[Lesson]:
+        """Return what each model of the coming round learns from, in the order of the templates; one for a student.
+
+        Called after every round but the last. Every model starts anew.
+        """
+        raise NotImplementedError
 
     def fold(self, model: PromptedModel) -> PromptedModel:
         """Return the model to keep for prediction once training is over; by default `model.folded()`.
@@ -194,6 +217,14 @@ def check_declared(strategy: Strategy) -> str | None:
     depends_on: Any = strategy.depends_on
     if not isinstance(depends_on, frozenset | set) or not depends_on <= DEPENDS_ON:
         return f"{name}.depends_on is {depends_on!r}, not a set of {', '.join(sorted(DEPENDS_ON))}"
+    if strategy.weights not in ("uniform", "accuracy"):
+        return f"{name}.weights is {strategy.weights!r}, not 'uniform' or 'accuracy'"
+    if not isinstance(strategy.rounds, int) or strategy.rounds < 1:
+        return f"{name}.rounds is {strategy.rounds!r}, not a number of rounds"
+    if strategy.rounds > 1 and (not isinstance(strategy.unlabelled, int) or strategy.unlabelled < 1):
+        return f"{name}.unlabelled is {strategy.unlabelled!r}, and {strategy.rounds} rounds need texts without labels"
+    if strategy.rounds > 1 and type(strategy).teach is Strategy.teach:
+        return f"{name} has {strategy.rounds} rounds and no teach"
     return None
 
 

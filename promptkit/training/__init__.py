@@ -5,11 +5,11 @@ from __future__ import annotations
 from promptkit.training.execution import Executor
 from promptkit.training.executors import Executors
 from promptkit.training.loop import Checkpoint, OnEpoch, TrainingResult, train
-from promptkit.training.objective import Classification, Objective
+from promptkit.training.objective import Classification, Objective, SoftClassification
 from promptkit.training.optimiser import TrainingSettings
 from promptkit.training.sources import BatchSource, FeatureSource, PackedSource
 
 __all__ = [
     "BatchSource", "Checkpoint", "Classification", "Executor", "Executors", "FeatureSource", "Objective",
-    "OnEpoch", "PackedSource", "TrainingResult", "TrainingSettings", "train",
+    "OnEpoch", "PackedSource", "SoftClassification", "TrainingResult", "TrainingSettings", "train",
 ]  # fmt: skip

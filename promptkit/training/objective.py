@@ -1,4 +1,4 @@
-"""What a training aims at: targets, the loss, and what scores become. Classification is the only one so far.
+"""What a training aims at: targets, the loss, and what scores become. Classification, by classes or by soft labels.
 
 N places of a batch, C classes.
 """
@@ -21,7 +21,7 @@ class Objective(Protocol):
     """
 
     def loss(self, scores: Any, labels: Any, weights: Any) -> Any:
-        """Return the weighted mean loss of a batch, a scalar tensor."""
+        """Return the weighted mean loss of a batch, a scalar tensor; `labels` are as the source hands them out."""
         ...
 
     def check(self, scores: Any) -> None:
@@ -71,3 +71,16 @@ class Classification:
         labels = np.asarray(labels)
         loss = -log_softmax(scores)[np.arange(len(labels)), labels].mean()
         return float((scores.argmax(-1) == labels).mean()), float(loss)
+
+
+class SoftClassification(Classification):
+    """Learns from a distribution over the C classes of each example; dev is judged by classes, as ever."""
+
+    def loss(self, scores: Any, labels: Any, weights: Any) -> Any:
+        """Mean over the real places of -sum_c labels[c] log softmax(scores)[c]: (N, C), (N, C), (N,) -> scalar.
+
+        The cross entropy of Hinton et al. (2015), section 2, with the student at temperature 1, as in Schick &
+        Schütze (2021), section 3.3.
+        """
+        per_place = (ops.log_softmax(scores, -1) * labels).sum(-1)
+        return -(per_place * weights).sum() / weights.sum()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from promptkit.data import Packer
+from promptkit.data import Packer, as_targets
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Step:
 
     Attributes:
         inputs: the model's inputs, arrays.
-        labels: (N,) int32.
+        labels: (N,) int32 class indices, or (N, C) float32 probabilities.
         weights: (N,) float32, 0 for places without an example.
         index: (N,) number of the example in the data set, -1 for places without one.
     """
@@ -70,15 +70,16 @@ class FeatureSource:
 
     Args:
         features: (N, ...) float32.
-        labels: (N,) class indices.
+        labels: (N,) class indices, or (N, C) probabilities.
         batch_size: B.
 
     Attributes:
+        features: as given.
         size, steps: see `BatchSource`.
     """
 
     def __init__(self, features: Any, labels: Any, batch_size: int) -> None:
-        self._features, self._labels = features, np.asarray(labels, np.int32)
+        self.features, self._labels = features, as_targets(labels)
         self.size, self._batch_size = len(features), batch_size
         self.steps = -(-self.size // batch_size)
 
@@ -91,4 +92,4 @@ class FeatureSource:
             weights = np.concatenate([np.ones(len(rows)), np.zeros(fill)]).astype(np.float32)
             index = np.concatenate([rows, np.full(fill, -1)])
             rows = np.concatenate([rows, np.repeat(rows[:1], fill)])
-            yield Step((self._features[rows],), self._labels[rows], weights, index)
+            yield Step((self.features[rows],), self._labels[rows], weights, index)

@@ -1,0 +1,203 @@
+"""The models of a run, trained round after round; most strategies have one round, of a model for each template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from promptkit.data import Example
+from promptkit.errors import UserError
+from promptkit.evaluation.probabilities import log_softmax
+from promptkit.nn import Backbone
+from promptkit.prompting.resolved import EncodedTask, PromptTask
+from promptkit.running.events import RunEvents
+from promptkit.running.member import Manner, MemberResult, run_member
+from promptkit.running.plan import Plan
+from promptkit.running.session import Session
+from promptkit.runs.checkpoint import Checkpoints
+from promptkit.strategies.contract import Strategy
+from promptkit.strategies.rounds import Lesson, Round
+from promptkit.training import TrainingSettings
+
+_SUMS_TO_ONE = 1e-4
+
+
+@dataclass(frozen=True)
+class Trained:
+    """All models of a run.
+
+    Attributes:
+        rounds: for each round its models.
+        weights: of the last round's models where their scores are averaged; None weighs them equally.
+    """
+
+    rounds: list[list[MemberResult]]
+    weights: list[float] | None
+
+    @property
+    def members(self) -> list[MemberResult]:
+        """The models that answer and are kept."""
+        return self.rounds[-1]
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """What one model of a round is made of."""
+
+    strategy: Strategy
+    prompt: PromptTask
+    encoded: EncodedTask
+    settings: TrainingSettings
+    targets: Any = None
+
+
+def run_rounds(
+    plan: Plan,
+    session: Session,
+    encoded: list[EncodedTask],
+    backbone: Backbone,
+    checkpoints: Checkpoints | None,
+    events: RunEvents,
+) -> Trained:
+    """Train and score the models of every round.
+
+    Raises:
+        UserError: if a model or a lesson breaks the contract, see `run_member` and `Strategy.teach`.
+    """
+    rounds: list[list[MemberResult]] = []
+    lessons: Sequence[Lesson] = ()
+    weights: list[float] | None = None
+    for number in range(plan.strategy.rounds):
+        last = number == plan.strategy.rounds - 1
+        weigh = number == 0 and plan.strategy.weights == "accuracy"
+        learners = _learners(plan, encoded, lessons, number)
+        manner = _manner(plan, session, last=last, weigh=weigh)
+        members = []
+        for place, learner in enumerate(learners):
+            members.append(
+                run_member(
+                    learner.strategy, backbone, learner.prompt, plan.task, learner.encoded,
+                    replace(manner, settings=learner.settings, on_epoch=partial(events.epoch_ended, number, place)),
+                    shuffle=np.random.default_rng([plan.config.seed, 2, place, *([number] if number else [])]),
+                    label=_label(plan, number, place, len(learners)),
+                    targets=learner.targets,
+                    checkpoint=None if checkpoints is None else checkpoints.member(sum(map(len, rounds)) + place),
+                )
+            )  # fmt: skip
+        rounds.append(members)
+        if weigh:
+            weights = _by_accuracy(members)
+        if not last:
+            lessons = _taught(plan, members, weights, number + 1)
+    return Trained(rounds, None if plan.student else weights)
+
+
+def _learners(plan: Plan, encoded: list[EncodedTask], lessons: Sequence[Lesson], number: int) -> list[_Learner]:
+    """Return what the models of a round are made of; in the first they learn from the draw.
+
+    Nothing of test is in the hands of models that do not answer.
+    """
+    chosen, last = plan.settings, number == plan.strategy.rounds - 1
+    learners = [
+        _Learner(
+            plan.strategy,
+            prompt if not number else replace(prompt, rng=np.random.default_rng([chosen.seed, 1, place])),
+            encoded[place],
+            TrainingSettings(
+                epochs=chosen.epochs, lr=chosen.lr, weight_decay=chosen.weight_decay, patience=chosen.patience
+            ),
+        )
+        for place, prompt in enumerate(plan.prompts)
+    ]
+    if last and plan.student:
+        own, examples = plan.student.training, len(lessons[0].examples)
+        learners = [
+            _Learner(
+                plan.student.strategy,
+                plan.student.prompt,
+                encoded[-1],
+                TrainingSettings(
+                    epochs=own.epochs_for(examples, chosen.batch_size), lr=own.lr,
+                    weight_decay=own.weight_decay, patience=own.patience,
+                ),
+            )
+        ]  # fmt: skip
+    if number:
+        learners = [_with_lesson(each, lesson) for each, lesson in zip(learners, lessons, strict=True)]
+    if plan.strategy.rounds > 1:
+        unneeded: dict[str, Any] = {"unlabelled": ()} if last else {"test": []}
+        learners = [replace(each, encoded=replace(each.encoded, **unneeded)) for each in learners]
+    return learners
+
+
+def _with_lesson(learner: _Learner, lesson: Lesson) -> _Learner:
+    train = learner.prompt.encode_examples(lesson.examples)
+    return replace(learner, encoded=replace(learner.encoded, train=train), targets=lesson.targets)
+
+
+def _manner(plan: Plan, session: Session, *, last: bool, weigh: bool) -> Manner:
+    return Manner(
+        settings=TrainingSettings(epochs=0, lr=plan.settings.lr),
+        batch_size=plan.settings.batch_size,
+        mode=plan.config.mode,
+        depends_on=plan.depends_on,
+        plugin=plan.plugin,
+        warn=plan.warn,
+        quiet=plan.config.quiet,
+        executors=session.executors,
+        last=last,
+        weigh=weigh,
+    )
+
+
+def _label(plan: Plan, number: int, place: int, learners: int) -> str:
+    turn = f" round {number + 1}/{plan.strategy.rounds}" if plan.strategy.rounds > 1 else ""
+    several = f" {place + 1}/{learners}" if learners > 1 else ""
+    return plan.strategy.name + turn + several
+
+
+def _by_accuracy(members: list[MemberResult]) -> list[float]:
+    """Return the members' weights: their accuracies before training, or equal ones where all of these are 0."""
+    found = [member.accuracy_before or 0.0 for member in members]
+    return found if any(found) else [1.0] * len(found)
+
+
+def _taught(plan: Plan, members: list[MemberResult], weights: list[float] | None, number: int) -> list[Lesson]:
+    """Ask the strategy what the models of the coming round learn from, and check the answer."""
+    task = plan.task
+    ended = Round(
+        number=number,
+        train=task.train,
+        labels=np.array([task.label_index(example.label) for example in task.train]),
+        texts=plan.unlabelled,
+        scores=np.stack([log_softmax(member.unlabelled_scores) for member in members]),
+        weights=np.ones(len(members)) if weights is None else np.asarray(weights),
+        rng=np.random.default_rng([plan.config.seed, 5, number]),
+        warn=plan.warn,
+    )
+    lessons = list(plan.strategy.teach(ended))
+    last = number == plan.strategy.rounds - 1
+    wanted = 1 if last and plan.student else len(plan.prompts)
+    if len(lessons) != wanted or not all(isinstance(lesson, Lesson) for lesson in lessons):
+        raise UserError(f"{plan.plugin}: teach must return {wanted} promptkit.Lesson for round {number}.")
+    for lesson in lessons:
+        if fault := _fault(lesson, len(task.labels)):
+            raise UserError(f"{plan.plugin}: a lesson of round {number} {fault}.")
+    return lessons
+
+
+def _fault(lesson: Lesson, classes: int) -> str | None:
+    """Return what is wrong with a lesson, or None."""
+    targets, count = np.asarray(lesson.targets), len(lesson.examples)
+    if not count or not all(isinstance(example, Example) for example in lesson.examples):
+        return "has no examples, or others than promptkit.Example"
+    if targets.shape == (count,) and np.issubdtype(targets.dtype, np.integer):
+        return None if ((targets >= 0) & (targets < classes)).all() else "has targets that are no class indices"
+    if targets.shape == (count, classes) and np.issubdtype(targets.dtype, np.floating):
+        fine = (targets >= 0).all() and np.abs(targets.sum(-1) - 1.0).max() < _SUMS_TO_ONE
+        return None if fine else "has soft labels that are no probabilities"
+    return f"has targets of shape {targets.shape} and type {targets.dtype} for {count} examples of {classes} classes"
