@@ -50,9 +50,8 @@ _HOMES = {
 
 __all__ = [
     "Batch", "Defaults", "EpochInfo", "Example", "Lesson", "Prediction", "Predictor", "PromptTask", "Round",
-    "RunConfig", "RunInfo", "RunOutcome", "RunResult", "Strategy", "StrategyOptions", "Student", "Task", "Template", "UserError",
-    "Verbalizer",
-    "__version__", "hookimpl", "load", "load_task", "run",
+    "RunConfig", "RunInfo", "RunOutcome", "RunResult", "Strategy", "StrategyOptions", "Student", "Task", "Template",
+    "UserError", "Verbalizer", "__version__", "hookimpl", "load", "load_task", "run",
 ]  # fmt: skip
 
 
