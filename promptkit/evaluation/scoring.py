@@ -33,6 +33,7 @@ BUILT_IN_METRICS: Mapping[str, Path] = types.MappingProxyType(
         "f1_positive": _METRICS / "f1_positive" / "f1_positive.py",
     }
 )
+_OF_CLASS = "f1:"
 _TWO_CLASSES = frozenset({"f1_positive"})
 # What a record's scores hold besides metrics.
 _NO_METRICS = frozenset({"n", "majority"})
@@ -49,7 +50,8 @@ def compute(
     """Compute metrics of predicted classes.
 
     Args:
-        names: metrics, as `load_metric` takes them; one that is there twice counts once.
+        names: metrics, as `load_metric` takes them, or `f1:LABEL` for the F1 of one class; one that is there twice
+            counts once.
         predictions: predicted class indices, (N,).
         references: true class indices, (N,).
         labels: class names, (C,). A metric that is defined on strings gets these instead of the indices.
@@ -93,6 +95,8 @@ def _measure(
     """Return a metric's values, None for what it could not give, and what went wrong, if anything did."""
     try:
         metric = check_metric(name, labels, registry)
+        if metric is None:
+            return {name: _class_f1(predicted, true, labels.index(name.removeprefix(_OF_CLASS)))}, None
         columns: tuple[list[Any], list[Any]] = (predicted, true)
         if _takes_strings(metric):
             columns = ([labels[index] for index in predicted], [labels[index] for index in true])
@@ -105,11 +109,16 @@ def _measure(
 
 
 def check_metric(name: str, labels: Sequence[str], registry: Mapping[str, Path] | None = None) -> Any:
-    """Return a metric as `load_metric` does, if it can be computed for these classes.
+    """Return a metric as `load_metric` does, if it can be computed for these classes; None for `f1:LABEL`.
 
     Raises:
-        UserError: as `load_metric`; or if the metric is for two classes and there are others.
+        UserError: as `load_metric`; if the metric is for two classes and there are others, or for a class that there
+            is not.
     """
+    if name.startswith(_OF_CLASS):
+        if name.removeprefix(_OF_CLASS) not in labels:
+            raise UserError(f"metric '{name}': {unknown('label', name.removeprefix(_OF_CLASS), labels)}")
+        return None
     if name in _TWO_CLASSES and len(labels) != 2:
         raise UserError(f"metric '{name}' is for data of two classes; there are {len(labels)}: {', '.join(labels)}.")
     return load_metric(name, registry)
@@ -135,7 +144,14 @@ def load_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
     path = user_path(name)
     if path.suffix == ".py" or os.path.isdir(path):
         return _from_file(name, path / f"{path.resolve().name}.py" if os.path.isdir(path) else path)
-    raise unknown("metric", name, [*known, "PATH.py", "hub:NAME"])
+    raise unknown("metric", name, [*known, "f1:LABEL", "PATH.py", "hub:NAME"])
+
+
+def _class_f1(predicted: Sequence[int], true: Sequence[int], index: int) -> float:
+    """Return the F1 of one class: 2 TP / (2 TP + FP + FN); 0 where it is neither predicted nor there."""
+    both = sum(p == t == index for p, t in zip(predicted, true, strict=True))
+    either = list(predicted).count(index) + list(true).count(index)
+    return 2 * both / either if either else 0.0
 
 
 def _from_file(name: str, path: Path) -> Any:
@@ -203,6 +219,8 @@ def _free(key: str, metric: str, taken: Mapping[str, float | None]) -> str:
 
 
 def _short(name: str) -> str:
+    if name.startswith(_OF_CLASS):
+        return name
     return Path(name.removeprefix(_HUB)).stem
 
 

@@ -49,6 +49,7 @@ def test_chnsenticorp_drops_and_counts_its_empty_review(shared):
 def test_mrpc_pairs_are_read_by_column_names(shared):
     columns = Columns(text="#1 String", text_b="#2 String", label="Quality")
     read = read_folder(shared("mrpc"), columns)
+    assert read_folder(shared("mrpc")).splits == read.splits
     assert set(read.splits) == {"train", "test"}
     assert len(read.splits["test"]) == 1725
     first = read.splits["test"][0]

@@ -51,6 +51,37 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_f1_of_one_class_is_that_of_scikit_learn(size: int) -> None:
+    rng = np.random.default_rng(size)
+    true, guess = rng.integers(0, 3, size).tolist(), rng.integers(0, 3, size).tolist()
+    values = compute([f"f1:{label}" for label in LABELS], guess, true, LABELS)
+    expected = sklearn.metrics.f1_score(true, guess, average=None, labels=[0, 1, 2], zero_division=0)
+    assert list(values) == ["f1:bad", "f1:good", "f1:mixed"]
+    assert list(values.values()) == pytest.approx(expected.tolist(), abs=1e-12)
+
+
+def test_f1_of_always_yes_on_mrpc_is_what_glue_reports() -> None:
+    """1,147 of the 1,725 test pairs are paraphrases: 66.5 % and an F1 of 79.9."""
+    true = [1] * 1147 + [0] * 578
+    values = compute(["accuracy", "f1:1", "f1_positive"], [1] * 1725, true, ("0", "1"))
+    assert values == {
+        "accuracy": pytest.approx(0.6649275),
+        "f1:1": pytest.approx(2 * 1147 / (1147 + 1725)),
+        "f1_positive": pytest.approx(values["f1:1"]),
+    }
+    assert round(100 * values["f1:1"], 1) == 79.9
+
+
+def test_f1_of_a_class_that_is_none() -> None:
+    said = "^metric 'f1:goood': unknown label 'goood'. Did you mean 'good'. Known: bad, good, mixed"
+    with pytest.raises(UserError, match=said):
+        check_metric("f1:goood", LABELS)
+    warned: list[str] = []
+    assert compute(["f1:goood"], [0], [0], LABELS, warn=warned.append) == {"f1:goood": None}
+    assert "unknown label 'goood'" in warned[0]
+
+
 @pytest.mark.parametrize("name", sorted(BUILT_IN_METRICS))
 def test_golden_numbers_of_the_docstring(name: str) -> None:
     module = sys.modules[type(load_metric(name)).__module__]
