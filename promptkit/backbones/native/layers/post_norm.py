@@ -60,8 +60,17 @@ class LayerMath(nn.Cell):
         a, b, c, d, e, f, g, h, i, j, k, m = weights
         return z(a), z(b), z(c), z(d), z(e), z(f), z(g), z(h), z(i), z(j), z(k), z(m)
 
-    def forward(self, x: Any, bias: Any, prefix: Any, weights: Any) -> Any:
-        """The output and all that the backward pass needs; prefix (2, A, P, D) or None."""
+    def forward(self, x: Any, bias: Any, prefix: Any, weights: Any, left: Any = None) -> Any:
+        """The output and all that the backward pass needs.
+
+        Args:
+            x: (N, H).
+            bias: (R, A, S, P + S).
+            prefix: (2, A, P, D) or None.
+            weights: the layer's twelve.
+            left: what dropout leaves, as factors: of attention probabilities, like `bias`, and of the outputs of
+                attention and feed-forward, (N, H) each; or None. The backward pass below does not know of it.
+        """
         w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
         rows, length = bias.shape[0], bias.shape[2]
         q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
@@ -71,12 +80,20 @@ class LayerMath(nn.Cell):
         if prefix is not None:
             k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
         p = self.softmax(self.scores(q, k) + bias)
+        if left is not None:
+            p = p * left[0]
         context = self.join_heads(self.mix(p, v), rows, length)
-        n1, i1 = self.norm.normalise(x + self.add_bias(self.linear(context, w_o), b_o))
+        attended = self.add_bias(self.linear(context, w_o), b_o)
+        if left is not None:
+            attended = attended * left[1]
+        n1, i1 = self.norm.normalise(x + attended)
         h = self.norm.scale(n1, g1, c1)
         u = self.add_bias(self.linear(h, w_up), b_up)
         f = self.gate(u)
-        n2, i2 = self.norm.normalise(h + self.add_bias(self.linear(u * f, w_down), b_down))
+        fed = self.add_bias(self.linear(u * f, w_down), b_down)
+        if left is not None:
+            fed = fed * left[2]
+        n2, i2 = self.norm.normalise(h + fed)
         return self.norm.scale(n2, g2, c2), q, k, v, p, context, n1, i1, u, f, n2, i2
 
     def backward(self, count: Any, bias: Any, weights: Any, out: Any, dy: Any) -> Any:
@@ -114,7 +131,7 @@ class LayerMath(nn.Cell):
         own_k, own_v = self.join_heads(own_k, rows, length), self.join_heads(own_v, rows, length)
         return dr1 + self.matmul(ops.concat((dq, own_k, own_v), 1), w_qkv), dk, dv
 
-    def pooled(self, x: Any, bias: Any, chosen: Any, prefix: Any, weights: Any) -> Any:
+    def pooled(self, x: Any, bias: Any, chosen: Any, prefix: Any, weights: Any, left: Any = None) -> Any:
         """The layer's output at chosen rows only: keys and values of all N rows, the rest at R * Q rows.
 
         Args:
@@ -123,6 +140,7 @@ class LayerMath(nn.Cell):
             chosen: (R * Q,), row numbers in x.
             prefix: (2, A, P, D) or None.
             weights: as `forward` takes them.
+            left: as `forward` takes it, for R * Q rows in place of N.
 
         Returns:
             (R * Q, H).
@@ -140,11 +158,18 @@ class LayerMath(nn.Cell):
         if prefix is not None:
             k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
         p = self.softmax(self.scores(q, k) + bias)
+        if left is not None:
+            p = p * left[0]
         context = self.join_heads(self.mix(p, v), rows, count)
-        h = self.norm.scale(self.norm.normalise(x_read + self.add_bias(self.linear(context, w_o), b_o))[0], g1, c1)
+        attended = self.add_bias(self.linear(context, w_o), b_o)
+        if left is not None:
+            attended = attended * left[1]
+        h = self.norm.scale(self.norm.normalise(x_read + attended)[0], g1, c1)
         u = self.add_bias(self.linear(h, w_up), b_up)
-        r = h + self.add_bias(self.linear(u * self.gate(u), w_down), b_down)
-        return self.norm.scale(self.norm.normalise(r)[0], g2, c2)
+        fed = self.add_bias(self.linear(u * self.gate(u), w_down), b_down)
+        if left is not None:
+            fed = fed * left[2]
+        return self.norm.scale(self.norm.normalise(h + fed)[0], g2, c2)
 
 
 class LayerCore(LayerMath):
@@ -215,14 +240,14 @@ class EncoderLayer(nn.Cell):
             self.down_weight, self.down_bias, self.output_norm_weight, self.output_norm_bias,
         )  # fmt: skip
 
-    def construct(self, x: Any, bias: Any, prefix: Any = None) -> Any:
-        """(N, H) -> (N, H), over bias (R, A, S, P + S) and prefix (2, A, P, D) or None."""
-        if self.learns:
-            return self.core.forward(x, bias, prefix, self.own())[0]
+    def construct(self, x: Any, bias: Any, prefix: Any = None, left: Any = None) -> Any:
+        """(N, H) -> (N, H); see `LayerMath.forward`."""
+        if self.learns or left is not None:
+            return self.core.forward(x, bias, prefix, self.own(), left)[0]
         if prefix is None:
             return self.core(x, bias, self.own())[0]
         return self.prefixed(x, bias, prefix, self.own())[0]
 
-    def at(self, x: Any, bias: Any, chosen: Any, prefix: Any = None) -> Any:
+    def at(self, x: Any, bias: Any, chosen: Any, prefix: Any = None, left: Any = None) -> Any:
         """Output at the chosen rows only, (R * Q, H)."""
-        return self.core.pooled(x, bias, chosen, prefix, self.own())
+        return self.core.pooled(x, bias, chosen, prefix, self.own(), left)
