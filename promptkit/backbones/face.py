@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 __all__ = ["Backbone", "BackboneInfo", "Dropout", "Engine", "Inputs", "Kind", "ModelFiles", "Part", "Tokenizer"]
 
 Kind = Literal["masked", "causal"]
-Part = Literal["all", "head"]
+Part = Literal["all", "head", "biases"]
 
 
 class Inputs(TypedDict):
@@ -195,7 +195,8 @@ class Backbone(Protocol):
         """Return a copy in which a part learns; this one stays frozen.
 
         `all` is every weight; `head` what stands between hidden states and the vocabulary's rows, if there is
-        anything. What does not learn may be shared with this one.
+        anything; `biases` every vector that `run` adds to states, of embeddings and layers (Ben Zaken et al. 2022).
+        What does not learn may be shared with this one.
         """
         ...
 

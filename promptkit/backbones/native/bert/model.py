@@ -59,6 +59,10 @@ class Encoder(nn.Cell):
             self.decoder = parameter("decoder", weights["head.decoder"], learns)
         self.heads = shape.heads
 
+    def biases(self) -> list[Any]:
+        """All that is added to a state on its way: those of the embeddings' LayerNorm and of the layers."""
+        return [self.norm.bias, *(bias for layer in self.layers for bias in layer.biases())]
+
     def output_table(self) -> Any:
         """The rows that score vocabulary entries, (V, H)."""
         return self.decoder if self.untied else self.word
@@ -147,7 +151,10 @@ class EncoderBackbone(nn.Cell):
         self.source, self.fingerprint, self.learns = source, fingerprint, learns
         self._shape, self._weights = shape, weights
         self.encoder = encoder or Encoder(shape, weights, learns=learns == "all", on_cpu=on_cpu)
-        self.transform = Transform(shape, weights, learns=learns is not None, on_cpu=on_cpu)
+        if learns == "biases":
+            for bias in self.encoder.biases():
+                bias.requires_grad = True
+        self.transform = Transform(shape, weights, learns=learns in ("all", "head"), on_cpu=on_cpu)
         self.linear = ops.MatMul(transpose_b=True)
 
     def embed(self, ids: Any) -> Any:
@@ -178,7 +185,7 @@ class EncoderBackbone(nn.Cell):
         return scores.reshape(count, slots, scores.shape[1])
 
     def trainable(self, part: Part) -> EncoderBackbone:
-        """Return a copy in which all weights learn, or those of the head, sharing the rest with this one."""
+        """Return a copy in which a part learns; that of the head shares the rest with this one."""
         return EncoderBackbone(
             self._shape,
             self._weights,
