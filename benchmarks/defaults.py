@@ -1,4 +1,4 @@
-"""The trials by which the defaults of `soft` and `ptuning` were chosen: on dev, on two data sets, never on test.
+"""The trials by which defaults of what learns by steps are chosen: on dev, on two data sets, never on test.
 
     python benchmarks/defaults.py --data PATH/TO/rt-polarity --data PATH/TO/sst2 --out ../defaults.jsonl \
         --markdown docs/tables/defaults.md
@@ -16,7 +16,7 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -50,29 +50,53 @@ class Trial:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def trials(names: list[str]) -> Iterator[Trial]:
-    """Yield every trial: rates, then starts, lengths and passes, then rates with 16 shots."""
-    soft: list[dict[str, Any]] = [
-        *({"epochs": 4, "lr": lr, "options": {"tokens": 10}} for lr in (1e-2, 3e-2)),
-        {"epochs": 4, "lr": 1e-2, "options": {"tokens": 20}},
-        {"epochs": 3, "lr": 1e-2, "options": {"tokens": 20}},
-        {"epochs": 5, "lr": 1e-2, "options": {"tokens": 20}},
-        {"epochs": 4, "lr": 1e-2, "options": {"tokens": 10, "init": "random"}},
-    ]
-    ptuning: list[dict[str, Any]] = [
-        *({"epochs": 4, "lr": lr, "options": {"tokens": 10}} for lr in (3e-4, 1e-3, 3e-3)),
-        {"epochs": 4, "lr": 3e-4, "options": {"tokens": 20}},
-        {"epochs": 4, "lr": 1e-3, "options": {"tokens": 10, "init": "vocab"}},
-    ]
+SOFT: tuple[dict[str, Any], ...] = (
+    *({"epochs": 4, "lr": lr, "options": {"tokens": 10}} for lr in (1e-2, 3e-2)),
+    {"epochs": 4, "lr": 1e-2, "options": {"tokens": 20}},
+    {"epochs": 3, "lr": 1e-2, "options": {"tokens": 20}},
+    {"epochs": 5, "lr": 1e-2, "options": {"tokens": 20}},
+    {"epochs": 4, "lr": 1e-2, "options": {"tokens": 10, "init": "random"}},
+)
+PTUNING: tuple[dict[str, Any], ...] = (
+    *({"epochs": 4, "lr": lr, "options": {"tokens": 10}} for lr in (3e-4, 1e-3, 3e-3)),
+    {"epochs": 4, "lr": 3e-4, "options": {"tokens": 20}},
+    {"epochs": 4, "lr": 1e-3, "options": {"tokens": 10, "init": "vocab"}},
+)
+PREFIX: tuple[dict[str, Any], ...] = (
+    *({"epochs": 5, "lr": lr, "options": {"tokens": 32}} for lr in (1e-2, 3e-2)),
+    {"epochs": 5, "lr": 3e-2, "options": {"tokens": 32, "init": "activations"}},
+    {"epochs": 5, "lr": 3e-2, "options": {"tokens": 32, "layers": 3}},
+    *({"epochs": 5, "lr": lr, "options": {"tokens": 32, "reparametrise": True}} for lr in (3e-4, 1e-3)),
+)
+PTUNING_V2: tuple[dict[str, Any], ...] = tuple(
+    {"epochs": 5, "lr": lr, "options": {"tokens": 32}} for lr in (3e-3, 1e-2, 3e-2)
+)
+BITFIT: tuple[dict[str, Any], ...] = tuple({"epochs": 5, "lr": lr} for lr in (3e-4, 1e-3, 3e-3))
+FINETUNE: tuple[dict[str, Any], ...] = (
+    *({"epochs": 3, "lr": lr} for lr in (2e-5, 5e-5)),
+    {"epochs": 2, "lr": 5e-5},
+)
+WHOLE = {
+    "soft": SOFT, "ptuning": PTUNING, "prefix": PREFIX, "ptuning-v2": PTUNING_V2, "bitfit": BITFIT, "finetune": FINETUNE,
+}  # fmt: skip
+"""Settings to try on `TRAIN` examples: rates, then starts, lengths and passes."""
+FEW = {
+    "soft": (1e-2, 3e-2), "ptuning": (3e-4, 1e-3), "prefix": (1e-2, 3e-2), "ptuning-v2": (1e-2, 3e-2),
+    "bitfit": (1e-3, 3e-3), "finetune": (2e-5, 5e-5),
+}  # fmt: skip
+"""Rates to try with 16 shots."""
+
+
+def trials(names: list[str], strategies: Collection[str] = tuple(WHOLE)) -> Iterator[Trial]:
+    """Yield every trial of some strategies on some data sets."""
     for name in names:
-        for strategy, all_settings in (("soft", soft), ("ptuning", ptuning)):
-            for settings in all_settings:
+        for strategy in strategies:
+            for settings in WHOLE[strategy]:
                 yield Trial(strategy, name, settings={**settings, "patience": 0})
         for seed in (0, 1):
-            for lr in (1e-2, 3e-2):
-                yield Trial("soft", name, 16, seed, {"lr": lr})
-            for lr in (3e-4, 1e-3):
-                yield Trial("ptuning", name, 16, seed, {"lr": lr})
+            for strategy in strategies:
+                for lr in FEW[strategy]:
+                    yield Trial(strategy, name, 16, seed, {"lr": lr})
 
 
 def write(folder: Path, parts: dict[str, list[Example]]) -> Path:
@@ -137,6 +161,7 @@ def main() -> int:
     """Carry out what is missing and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", required=True, help="a data set; give two")
+    parser.add_argument("--strategy", choices=tuple(WHOLE), action="append", help="only these; all by default")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one for each trial")
     parser.add_argument("--markdown", type=Path, help="where the table goes; printed by default")
     arguments = parser.parse_args()
@@ -149,7 +174,7 @@ def main() -> int:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        for trial in trials(names):
+        for trial in trials(names, arguments.strategy or tuple(WHOLE)):
             if not any(asdict(trial).items() <= each.items() for each in found):
                 found.append(judge(trial, tasks[trial.data]))
                 with arguments.out.open("a", encoding="utf-8") as file:

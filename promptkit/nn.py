@@ -6,7 +6,8 @@ attention heads, D head width, V vocabulary, P virtual tokens, C classes.
 
 from __future__ import annotations
 
-from promptkit.backbones.face import Backbone, BackboneInfo, Inputs
+from promptkit.backbones.face import Backbone, BackboneInfo, Dropout, Inputs
+from promptkit.strategies.dropout import kept, kept_within
 from promptkit.strategies.models import (
     PARTS,
     ClozePrompt,
@@ -26,8 +27,8 @@ from promptkit.strategies.readouts import ClozeReadout, LinearReadout, readout
 from promptkit.strategies.virtual import VirtualTokens, initial_vectors, word_vectors
 
 __all__ = [
-    "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Inputs", "LayerPrefix", "LinearReadout",
-    "PrefixEncoder", "PrefixPrompt", "PromptedModel", "SoftPrompt", "Trial", "VirtualTokens", "count_parameters",
-    "deep_prompt", "initial_prefix", "initial_vectors", "mix_in", "packed", "part_of", "readout", "tensors",
-    "word_vectors",
+    "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Dropout", "Inputs", "LayerPrefix",
+    "LinearReadout", "PrefixEncoder", "PrefixPrompt", "PromptedModel", "SoftPrompt", "Trial", "VirtualTokens",
+    "count_parameters", "deep_prompt", "initial_prefix", "initial_vectors", "kept", "kept_within", "mix_in", "packed",
+    "part_of", "readout", "tensors", "word_vectors",
 ]  # fmt: skip

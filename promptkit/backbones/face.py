@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
-__all__ = ["Backbone", "BackboneInfo", "Engine", "Inputs", "Kind", "ModelFiles", "Part", "Tokenizer"]
+__all__ = ["Backbone", "BackboneInfo", "Dropout", "Engine", "Inputs", "Kind", "ModelFiles", "Part", "Tokenizer"]
 
 Kind = Literal["masked", "causal"]
-Part = Literal["all", "head"]
+Part = Literal["all", "head", "biases"]
 
 
 class Inputs(TypedDict):
@@ -37,6 +37,25 @@ class Inputs(TypedDict):
     position_ids: Any
     virtual_ids: Any
     read: Any
+
+
+class Dropout(TypedDict):
+    """What dropout keeps in one training step (Srivastava et al. 2014), where Devlin et al. 2019 have it.
+
+    Drawn outside of the graph, so that a seed repeats a run on every device; what is kept is multiplied by
+    1 / (1 - rate).
+
+    Keys:
+        hidden: (2 L + 1, R * S, H) bool: behind the embeddings, and in every layer behind attention and feed-forward,
+            before each is added to its input.
+        attention: (L, R, A, S, P + S) bool: attention probabilities. In the last layer an engine that computes only
+            the E * M positions read of each row may take the first E * M of the S for them.
+        rate: the share that is dropped, a number from 0 to 1.
+    """
+
+    hidden: Any
+    attention: Any
+    rate: float
 
 
 @dataclass(frozen=True)
@@ -131,7 +150,7 @@ class Backbone(Protocol):
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
         ...
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None) -> Any:
+    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
         """Run the layers.
 
         Args:
@@ -139,6 +158,7 @@ class Backbone(Protocol):
             inputs: where examples stand and are read; its token ids are not looked at.
             prefix: (K, 2, A_kv, P, D), keys and values that every position may attend to in the last K of the L
                 layers; the layers before them see none. Or None.
+            dropout: what is kept in this training step, or None for all.
 
         Returns:
             Last hidden states at the positions read, (R * E, M, H), ready for `logits`.
@@ -175,7 +195,8 @@ class Backbone(Protocol):
         """Return a copy in which a part learns; this one stays frozen.
 
         `all` is every weight; `head` what stands between hidden states and the vocabulary's rows, if there is
-        anything. What does not learn may be shared with this one.
+        anything; `biases` every vector that `run` adds to states, of embeddings and layers (Ben Zaken et al. 2022).
+        What does not learn may be shared with this one.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""`promptkit inspect`: the virtual tokens of a run, or what its prediction for a text hangs on."""
+"""`promptkit inspect`: what a run has learnt, or what its prediction for a text hangs on."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
         mirror: MirrorOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        """Show the words near virtual tokens, or the pieces of a text that a prediction hangs on."""
+        """Show what a run has learnt, or the pieces of a text that a prediction hangs on."""
         from promptkit.runs import resolve_run
 
         _check(text, text_b, nearest, plot)
@@ -74,6 +74,8 @@ def register(app: typer.Typer) -> None:
                 from promptkit.inspection import inspect_prompt
 
                 report = inspect_prompt(path, nearest=_NEAREST if nearest is None else nearest, **loading)
+                if plot is not None and not report.templates:
+                    raise UserError("--plot draws virtual tokens among words, and this run has none.")
                 _answer(report, as_json)
                 _write_report(report, plot, html, as_json)
             else:

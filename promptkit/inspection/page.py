@@ -8,7 +8,15 @@ from typing import Any
 
 from promptkit.inspection.attribution import Attribution, Piece
 from promptkit.inspection.report import PromptReport
-from promptkit.inspection.text import METHOD, cosine_text, distance_text, movement_text, short_name
+from promptkit.inspection.text import (
+    METHOD,
+    cosine_text,
+    distance_text,
+    movement_text,
+    prefix_text,
+    short_name,
+    size_texts,
+)
 
 _TEMPLATE = "page.html"
 # The darkest shade still leaves black text with a contrast of more than 7 to 1.
@@ -25,13 +33,15 @@ class _Shaded:
 
 
 def report_page(report: PromptReport) -> str:
-    """Return the page of a run's virtual tokens: the tables first, then the picture."""
+    """Return the page of what a run learnt: the tables first, then the picture, where there are virtual tokens."""
     from markupsafe import Markup
 
     from promptkit.inspection.picture import draw
 
     # The SVG is made here, and every text in it was escaped on the way in.
-    return _render(kind="report", title="Virtual tokens", report=report, picture=Markup(draw(report)))
+    picture = Markup(draw(report)) if report.templates else None
+    title = "Virtual tokens" if report.templates else "Prefix"
+    return _render(kind="report", title=title, report=report, picture=picture)
 
 
 def attribution_page(found: Attribution, run: str) -> str:
@@ -74,6 +84,7 @@ def _render(**values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"distance": distance_text, "cosine": cosine_text, "movement": movement_text, "short": short_name}
+    filters: dict[str, Any] = {"sizes": size_texts, "prefix": prefix_text}
+    filters |= {"distance": distance_text, "cosine": cosine_text, "movement": movement_text, "short": short_name}
     environment.filters.update(filters)
     return str(environment.get_template(_TEMPLATE).render(**values))

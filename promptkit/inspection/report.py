@@ -1,4 +1,4 @@
-"""The virtual tokens of a run: their nearest words, how far they moved, and where they lie."""
+"""What a run has learnt: virtual tokens with their nearest words, how far they moved and where they lie; prefixes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from promptkit.errors import UserError
 from promptkit.inspection.movement import Movement, movement
+from promptkit.inspection.prefixes import PrefixOfLayers, describe_prefix, prefix_of
 from promptkit.inspection.vectors import Neighbour, nearest_words, principal_components, similarity, word_rows
 from promptkit.running.restore import OpenedPrompt, open_prompt
 
@@ -93,7 +94,8 @@ class PromptReport:
         strategy, model: of the run.
         words: how many words of the vocabulary were looked through.
         median_norm: the median norm of their embeddings, for scale.
-        templates: one for each template of the run.
+        templates: one for each template of the run that has virtual tokens.
+        prefixes: one for each that has keys and values in the layers.
         caution: how far nearest words can be trusted.
     """
 
@@ -103,6 +105,7 @@ class PromptReport:
     words: int
     median_norm: float
     templates: tuple[VirtualPrompt, ...]
+    prefixes: tuple[PrefixOfLayers, ...] = ()
     caution: str = CAUTION
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,7 +125,7 @@ def inspect_prompt(
     download: bool = False,
     mirror: str | None = None,
 ) -> PromptReport:
-    """Describe the virtual tokens of a run.
+    """Describe the virtual tokens of a run, and the keys and values that it puts into the layers.
 
     Nearest neighbours by cosine are those of Lester et al. (2021, section 7). Where the tokens started is not kept
     in an artifact; the strategy builds it again from the run's seed, with which the global generators of MindSpore
@@ -137,7 +140,7 @@ def inspect_prompt(
         mirror: as for `promptkit.load`.
 
     Raises:
-        UserError: if the run has no virtual tokens, or cannot be loaded.
+        UserError: if the run has neither, or cannot be loaded.
     """
     if not 1 <= nearest <= MAX_NEAREST:
         raise UserError(f"the number of nearest words must be from 1 to {MAX_NEAREST}, got {nearest}.")
@@ -148,9 +151,11 @@ def inspect_prompt(
     rows = word_rows(tokenizer)
     table = np.asarray(word_vectors(opened.backbone, range(opened.backbone.info.vocab_size)), np.float32)
     median = float(np.median(np.linalg.norm(table[rows], axis=-1)))
-    found = []
+    found, prefixes = [], []
     for number, source in enumerate(opened.card["templates"]):
-        task, initial, vectors = _vectors(opened, number)
+        task, (initial, prefix_before), (vectors, prefix) = _learnt(opened, number)
+        if prefix is not None and prefix_before is not None:
+            prefixes.append(describe_prefix(opened.backbone, task, source, prefix, prefix_before))
         if vectors is None or initial is None:
             continue
         near = nearest_words(vectors, table, rows, tokenizer, nearest)
@@ -158,7 +163,7 @@ def inspect_prompt(
         marks, shares = _picture(task, tokens, vectors, initial, table)
         went = _movement(tokens, initial, median)
         found.append(VirtualPrompt(source, tokens, vectors, initial, marks, shares, went))
-    if not found:
+    if not (found or prefixes):
         raise UserError(
             f"run '{path}' has no virtual tokens; give a TEXT, and see which of its pieces the prediction hangs on: "
             f"promptkit inspect {path} 'TEXT'"
@@ -170,22 +175,24 @@ def inspect_prompt(
         words=len(rows),
         median_norm=median,
         templates=tuple(found),
+        prefixes=tuple(prefixes),
     )
 
 
-def _vectors(
-    opened: OpenedPrompt, number: int
-) -> tuple[PromptTask, NDArray[np.float32] | None, NDArray[np.float32] | None]:
-    """Return a template's task and its virtual tokens before and after training, None where it has none."""
+_Learnt = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
+
+
+def _learnt(opened: OpenedPrompt, number: int) -> tuple[PromptTask, _Learnt, _Learnt]:
+    """Return a template's task, and its virtual tokens and prefix before and after training, None for none."""
     import mindspore as ms
 
     # A run does so too, for strategies that draw from MindSpore's own generators.
     ms.set_seed(opened.card["seed"])
     task, model = opened.rebuild(number)
     width = opened.backbone.info.hidden_size
-    initial = _virtual_vectors(model, width)
+    before = _virtual_vectors(model, width), prefix_of(model)
     opened.fill(number, model)
-    return task, initial, _virtual_vectors(model, width)
+    return task, before, (_virtual_vectors(model, width), prefix_of(model))
 
 
 def _virtual_vectors(model: PromptedModel, width: int) -> NDArray[np.float32] | None:

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from promptkit.inspection.attribution import Attribution, TemplateAttribution
 from promptkit.inspection.movement import Movement
+from promptkit.inspection.prefixes import PrefixOfLayers, Size
 from promptkit.inspection.report import PromptReport, VirtualPrompt
 from promptkit.runs import ARTIFACT_NAME
 
@@ -22,13 +23,40 @@ METHOD = (
 
 
 def report_text(report: PromptReport) -> str:
-    """Return the virtual tokens of a run as tables."""
-    head = fill(
-        f"{report.strategy} on {short_name(report.model)}; nearest among {report.words:,} words of the vocabulary, "
-        f"whose median norm is {report.median_norm:.2f}",
-        _WIDTH,
+    """Return the virtual tokens and the prefixes of a run as tables."""
+    head = f"{report.strategy} on {short_name(report.model)}"
+    if report.templates:
+        head += (
+            f"; nearest among {report.words:,} words of the vocabulary, whose median norm is {report.median_norm:.2f}"
+        )
+    parts = [fill(head, _WIDTH), *map(_prompt_text, report.templates), *map(_prefix_text, report.prefixes)]
+    return "\n\n".join([*parts, fill(report.caution, _WIDTH)] if report.templates else parts)
+
+
+def prefix_text(prefix: PrefixOfLayers) -> str:
+    """Return what a prefix is, in words."""
+    first, last = prefix.layers[0].layer, prefix.layers[-1].layer
+    where = f"layer {last}" if first == last else f"layers {first} to {last}"
+    still = " It did not move: all of it is where it started." if prefix.still else ""
+    return (
+        f"A prefix of length {prefix.length}: keys and values for {prefix.heads} heads in {where} of "
+        f"{prefix.of_layers}. Norms and moves are means over heads and positions.{still}"
     )
-    return "\n\n".join([head, *map(_prompt_text, report.templates), fill(report.caution, _WIDTH)])
+
+
+def _prefix_text(prefix: PrefixOfLayers) -> str:
+    table = _table(
+        [(str(each.layer), *size_texts(each.keys), *size_texts(each.values)) for each in prefix.layers],
+        ("layer", "key norm", "model's own", "moved", "value norm", "model's own", "moved"),
+        ("right",) * 7,
+    )
+    return f"template: {prefix.template}\n\n{fill(prefix_text(prefix), _WIDTH)}\n\n{table}"
+
+
+def size_texts(size: Size) -> tuple[str, str, str]:
+    """Return norm, the model's own norm and the move as they stand in a table."""
+    own = "-" if size.own_norm is None else distance_text(size.own_norm)
+    return distance_text(size.norm), own, distance_text(size.moved)
 
 
 def _prompt_text(prompt: VirtualPrompt) -> str:

@@ -55,8 +55,9 @@ class PromptedModel(nn.Cell):
         fixed_features: set it to True if nothing learns before `scores`; the host then computes `features`
             once for every example instead of once for every epoch.
         fits: set it to True, and `fixed_features` as well, if `fit` finds the values that are learnt, and not steps.
-        keeps_graph: set it to False if `construct` draws random numbers. Otherwise its compiled graph may serve the
-            next model that differs from it in nothing but parameters' values, as those of two seeds do.
+        keeps_graph: set it to False if `construct` draws random numbers, which is better done in `noise`. Otherwise
+            its compiled graph may serve the next model that differs from it in nothing but parameters' values, as
+            those of two seeds do.
     """
 
     fixed_features = False
@@ -97,6 +98,25 @@ class PromptedModel(nn.Cell):
             (R * E, C) unnormalised log-probabilities of the classes, row by row.
         """
         return self.scores(self.features(inputs))
+
+    def noise(self, inputs: Inputs, rng: np.random.Generator) -> tuple[Any, ...]:
+        """Return what a training step draws at random, e.g. what dropout keeps; by default nothing.
+
+        It is drawn here, outside of the graph, so that a seed repeats a run and a training that goes on after a kill
+        draws the same. Whoever draws something writes `learning` as well.
+
+        Args:
+            inputs: of the step, NumPy arrays.
+            rng: of this step alone.
+
+        Returns:
+            NumPy arrays whose shapes follow from those of `inputs`.
+        """
+        return ()
+
+    def learning(self, inputs: Inputs, *noise: Any) -> Any:
+        """Return class scores in a training step for which `noise` drew something; see `construct`."""
+        raise NotImplementedError
 
     def folded(self) -> PromptedModel:
         """Return the model to keep for prediction, if a smaller one gives the same scores; by default this one."""

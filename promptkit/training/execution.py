@@ -84,10 +84,20 @@ class Executor:
         """Return the class scores of every example from its features, (N, C) float32."""
         return self._collect("scores", source)
 
-    def loss_and_gradients(self, step: Step, *, from_features: bool) -> tuple[Any, tuple[Any, ...]]:
-        """Return the objective's loss of a batch and its gradients by trainable parameter."""
-        name = "learn_features" if from_features else "learn"
-        return self._call(name, (*step.inputs, step.labels, step.weights))  # type: ignore[no-any-return]
+    def loss_and_gradients(
+        self, step: Step, *, from_features: bool, rng: np.random.Generator | None = None
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Return the objective's loss of a batch and its gradients by trainable parameter.
+
+        Args:
+            step: the batch.
+            from_features: whether it holds features.
+            rng: draws what the model asks for in a training step; without it, nothing is drawn.
+        """
+        if from_features:
+            return self._call("learn_features", (*step.inputs, step.labels, step.weights))  # type: ignore[no-any-return]
+        noise = () if rng is None else self.model.noise(packed(*step.inputs), rng)
+        return self._call("learn", (*step.inputs, step.labels, step.weights, *noise))  # type: ignore[no-any-return]
 
     def _collect(self, name: str, source: BatchSource) -> Any:
         result: Any = None
@@ -164,7 +174,10 @@ class Executor:
         objective = self.objective
 
         def loss(*arrays: Any) -> Any:
-            return objective.loss(model(packed(*arrays[:fields])), arrays[fields], arrays[fields + 1])
+            inputs = packed(*arrays[:fields])
+            noise = arrays[fields + 2 :]
+            given = model.learning(inputs, *noise) if noise else model(inputs)
+            return objective.loss(given, arrays[fields], arrays[fields + 1])
 
         def loss_of_features(*arrays: Any) -> Any:
             return objective.loss(model.scores(arrays[0]), arrays[1], arrays[2])

@@ -83,7 +83,7 @@ def train(
         dev: dev batches.
         dev_labels: (N_dev,) class indices.
         settings: see `TrainingSettings`.
-        rng: shuffles the batches.
+        rng: shuffles the batches; from its seed comes what a model draws in a step (`PromptedModel.noise`).
         kind: whether the batches hold texts or precomputed features.
         label: what the progress bar calls the run.
         quiet: no progress bar.
@@ -128,6 +128,7 @@ class _Training:
         self._every = max(1, round(DEV_STEPS / source.steps))
         self._epoch, self._taken, self._losses = 1, 0, list[float]()
         self._order = rng.bit_generator.state
+        self._noise = [int(word) for word in rng.bit_generator.seed_seq.generate_state(4)]  # type: ignore[attr-defined]
         self._done = False
 
     def run(self, bar: Any) -> TrainingResult:
@@ -164,7 +165,11 @@ class _Training:
             bar.update(examples)
             if number < taken:
                 continue
-            loss, gradients = self._executor.loss_and_gradients(step, from_features=self._kind == "features")
+            # Of the step and not of those before it: a training that goes on draws the same.
+            drawn = np.random.default_rng([*self._noise, self._epoch, number])
+            loss, gradients = self._executor.loss_and_gradients(
+                step, from_features=self._kind == "features", rng=drawn
+            )
             self._optimiser.step(gradients, examples)
             self._taken += 1
             self._losses.append(float(loss.asnumpy()))

@@ -106,6 +106,19 @@ def test_weights_that_learn_behind_a_prefix_have_pytorchs_gradients(case: Case) 
         assert case.agrees(part, f"grad::{name}"), name
 
 
+def test_biases_that_learn_alone_behind_a_prefix_have_the_gradients_of_the_whole(case: Case) -> None:
+    """By hand, against automatic differentiation of a model in which everything learns."""
+    found = []
+    for part in ("biases", "all"):
+        backbone = case.backbone.trainable(part)
+        weights = dict(backbone.parameters_and_names())  # type: ignore[attr-defined]
+        biases = [weights[f"encoder.layers.0.{name}_bias"] for name in ("qkv", "output", "up", "output_norm")]
+        found.append(case.gradients(backbone, case.inputs(), graph=False, weights=biases)[1][1])
+    for one, other in zip(*found, strict=True):
+        assert np.abs(one.asnumpy() - other.asnumpy()).max() < 1e-5
+        assert np.abs(other.asnumpy()).max() > 1e-3
+
+
 def test_padding_behind_a_prefix_changes_nothing(case: Case) -> None:
     value, (by_embedding, by_prefix) = case.gradients(case.backbone, case.inputs(more=5), graph=False)
     assert case.agrees(value, "loss")

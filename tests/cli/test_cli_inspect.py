@@ -36,6 +36,12 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("hard"), "hard", *templates)
 
 
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a prefix."""
+    return make_run(tmp_path_factory.mktemp("prefix"), "prefix", "--set", "tokens=3", "--set", "layers=1")
+
+
 def refused(call, *arguments):
     answer = call("inspect", *arguments)
     assert (answer.code, answer.out) == (2, "")
@@ -139,3 +145,13 @@ def test_without_virtual_tokens_and_without_a_text(call, hard):
 def test_what_does_not_go_together_is_refused(call, soft, place, arguments, message):
     assert message in refused(call, soft, *arguments)
     assert not list(place.iterdir())
+
+
+def test_a_prefix_is_shown_by_layers_and_not_drawn(call, prefix, tmp_path):
+    answer = call("inspect", prefix)
+    assert (answer.code, answer.err) == (0, "")
+    assert "A prefix of length 3: keys and values for 3 heads in layer 3 of 3." in answer.out
+    assert [line.split()[0] for line in answer.out.splitlines() if line.strip()[:1].isdigit()] == ["3"]
+    assert call("inspect", prefix, "--json").code == 0
+    said = refused(call, prefix, "--plot", str(tmp_path / "a.svg"))
+    assert "--plot draws virtual tokens among words, and this run has none" in said

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from dropouts import dropout_golden
 from lstm import lstm_golden
 from prefixes import prefix_golden
 from safetensors.torch import load_file, save_file
@@ -55,12 +56,12 @@ class Spec:
         config: Its configuration.
         length: S, the padded length of the inputs.
         dtype: How the weights are stored. The goldens are always computed in float32 from the stored values.
-        legacy: Write the names and extras of the first BERT files: `gamma` and `beta`, a `position_ids`
-            buffer, and the tied decoder as a second copy.
+        legacy: Write names and extras of the first BERT files: `gamma`, `beta`, `position_ids`, the decoder twice.
         apart: Give output rows and output bias values of their own, and the bias under its other name others again,
             whatever the configuration says of tying.
         grad_layer: The layer whose weights' gradients are stored, or None for no weight gradients.
         prefix: P, the keys and values in front of every layer in `golden-prefix.npz`; 0 for no such file.
+        dropout: The rate of the training step in `golden-dropout.npz`; 0 for no such file.
         variants: Changes of the configuration that must each move the logits.
     """
 
@@ -73,6 +74,7 @@ class Spec:
     apart: bool = False
     grad_layer: int | None = None
     prefix: int = 0
+    dropout: float = 0.0
     variants: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -107,6 +109,7 @@ def specs() -> list[Spec]:
             length=17,
             grad_layer=1,
             prefix=5,
+            dropout=0.2,
             variants=({"hidden_act": "gelu_new"},),
         ),
         Spec(
@@ -376,6 +379,9 @@ def main() -> None:
             if spec.apart:
                 check_apart(folder, spec)
             np.savez_compressed(folder / "golden.npz", **inputs, **golden)
+            if spec.dropout:
+                step = dropout_golden(partial(load, folder), inputs, spec.dropout, seed=300 + number)
+                np.savez_compressed(folder / "golden-dropout.npz", **step)
             if spec.prefix:
                 with_prefix = prefix_golden(partial(load, folder), inputs, spec.prefix, seed=200 + number)
                 np.savez_compressed(folder / "golden-prefix.npz", **with_prefix)

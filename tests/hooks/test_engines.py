@@ -77,6 +77,7 @@ def bag(install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.Monkey
         ("soft", {"templates": (SOFT,), "lr": 0.3, "epochs": 6, "mode": "graph"}, "prompt"),
         ("soft", {"templates": (SOFT,), "lr": 0.3, "epochs": 6, "readout": "head"}, "head"),
         ("ptuning", {"templates": (SOFT,), "lr": 0.1, "epochs": 6}, "encoder"),
+        ("finetune", {"templates": (HARD,), "lr": 0.05, "epochs": 6, "options": {"dropout": 0.0}}, "backbone"),
     ],
 )
 def test_every_strategy_runs_on_it_and_predicts_from_its_artifact(bag, strategy, settings, learns, capsys) -> None:
@@ -122,6 +123,21 @@ def test_what_its_backbone_refuses_is_one_line(bag, install) -> None:
     )
     with pytest.raises(UserError, match="a bag of words takes no prefix"):
         promptkit.run("prefixed", **{**bag, "templates": (HARD,)})
+    assert not bag["out"].exists()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "said"),
+    [
+        ("prefix", "a prefix for all layers: model 'bag' has none"),
+        ("finetune", "a bag of words takes no dropout"),
+        ("bitfit", "model 'bag' has no biases that could learn"),
+    ],
+)
+def test_what_a_built_in_strategy_cannot_do_on_it_is_one_line(bag, strategy: str, said: str) -> None:
+    pytest.importorskip("mindspore")
+    with pytest.raises(UserError, match=said):
+        promptkit.run(strategy, **{**bag, "templates": (HARD,)})
     assert not bag["out"].exists()
 
 

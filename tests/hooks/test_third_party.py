@@ -67,7 +67,9 @@ def test_a_third_partys_plugin_is_installed_found_run_and_removed(tmp_path):
     environment = Environment(tmp_path / "venv")
     environment.install(ROOT)
     built_in = environment.strategies()
-    assert set(built_in) == {"hard", "probe", "pet", "soft", "ptuning", "prefix", "ptuning-v2"}
+    assert set(built_in) == {
+        "hard", "probe", "pet", "soft", "ptuning", "prefix", "ptuning-v2", "bitfit", "finetune",
+    }  # fmt: skip
     assert str(environment.folder) in environment.python("import promptkit; print(promptkit.__file__)")
 
     environment.install(EXAMPLE)

@@ -84,9 +84,9 @@ def make_bag(files: ModelFiles, source: str, vectors: Any, bias: Any, learns: st
         def embed(self, ids: Any) -> Any:
             return ops.gather(self.vectors, ids, 0)
 
-        def run(self, embeddings: Any, inputs: Any, prefix: Any = None) -> Any:
-            if prefix is not None:
-                raise UserError("a bag of words takes no prefix.")
+        def run(self, embeddings: Any, inputs: Any, prefix: Any = None, dropout: Any = None) -> Any:
+            if prefix is not None or dropout is not None:
+                raise UserError(f"a bag of words takes no {'prefix' if dropout is None else 'dropout'}.")
             rows, examples, slots = inputs["read"].shape
             segments = inputs["segment_ids"]
             own = ops.gather_elements(segments, 1, inputs["read"].reshape(rows, examples * slots))

@@ -12,12 +12,14 @@ import pytest
 pytest.importorskip("mindspore")
 
 from mindspore import Parameter, Tensor, ops
+from packs import random_texts
 
 from promptkit import UserError
 from promptkit.backbones.device import set_device
+from promptkit.data import Packer, Rows
 from promptkit.nn import PromptedModel
 from promptkit.runs.checkpoint import Checkpoints
-from promptkit.training import Classification, Executor, FeatureSource, TrainingSettings, train
+from promptkit.training import Classification, Executor, FeatureSource, PackedSource, TrainingSettings, train
 
 set_device("CPU")
 SETTINGS = TrainingSettings(epochs=3, lr=0.1, weight_decay=0.01)
@@ -71,6 +73,35 @@ def learn(checkpoint: Any = None, settings: TrainingSettings = SETTINGS) -> tupl
     return result, [model.weight.asnumpy(), model.bias.asnumpy()]
 
 
+class Noisy(PromptedModel):
+    """Scores by the word that is read; a training step adds what was drawn for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = Parameter(Tensor(np.zeros((20, 2), np.float32)), name="table")
+
+    def construct(self, inputs: Any) -> Any:
+        words = ops.gather_elements(inputs["token_ids"], 1, inputs["read"][:, :, 0])
+        return ops.gather(self.table, words.reshape(-1), 0)
+
+    def noise(self, inputs: Any, rng: np.random.Generator) -> tuple[Any, ...]:
+        return (rng.normal(size=(inputs["read"][:, :, 0].size, 2)).astype(np.float32),)
+
+    def learning(self, inputs: Any, noise: Any) -> Any:  # type: ignore[override]
+        return self(inputs) + noise
+
+
+def learn_with_noise(checkpoint: Any = None, seed: int = 7) -> tuple[Any, list[Any]]:
+    texts = random_texts(np.random.default_rng(0), [5] * 24, vocabulary=20)
+    packer = Packer(texts, [number % 2 for number in range(24)], batch_size=8, rows=Rows(4, 10, 2), pad_id=0)
+    model, source = Noisy(), PackedSource(packer)
+    result = train(
+        Executor(model, "pynative", print, Classification(2)), source, source, np.arange(24) % 2,
+        TrainingSettings(epochs=2, lr=0.1), np.random.default_rng(seed), quiet=True, checkpoint=checkpoint,
+    )  # fmt: skip
+    return result, [model.table.asnumpy()]
+
+
 def assert_same(ours: tuple[Any, list[Any]], theirs: tuple[Any, list[Any]]) -> None:
     assert ours[0].history == theirs[0].history
     assert (ours[0].best_epoch, ours[0].examples) == (theirs[0].best_epoch, theirs[0].examples)
@@ -97,6 +128,17 @@ def test_killed_after_every_step_it_ends_in_the_same_numbers(tmp_path: Path) -> 
         with pytest.raises(KilledError):
             learn(Dying(state(), 1))
     assert_same(learn(state()), learn())
+
+
+def test_what_a_step_draws_is_drawn_again_after_a_kill_and_hangs_on_the_seed(tmp_path: Path) -> None:
+    whole = learn_with_noise()
+    state = states(tmp_path)
+    for after in (1, 3):
+        with pytest.raises(KilledError):
+            learn_with_noise(Dying(state(), after))
+    assert_same(learn_with_noise(state()), whole)
+    losses = [entry["loss"] for entry in whole[0].history]
+    assert losses != [entry["loss"] for entry in learn_with_noise(seed=8)[0].history]
 
 
 def test_early_stopping_is_the_same_after_a_kill(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn, ops
 
-from promptkit.backbones.face import Inputs, Part, Tokenizer
+from promptkit.backbones.face import Dropout, Inputs, Part, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.layers.gates import gate_of
-from promptkit.backbones.native.layers.masking import block_bias, for_heads, over_prefix
+from promptkit.backbones.native.layers.masking import block_bias, for_heads, left_by_dropout, over_prefix
 from promptkit.backbones.native.layers.norms import LayerNorm, parameter
 from promptkit.backbones.native.layers.post_norm import EncoderLayer
 from promptkit.backbones.native.shape import EncoderShape
@@ -59,16 +59,22 @@ class Encoder(nn.Cell):
             self.decoder = parameter("decoder", weights["head.decoder"], learns)
         self.heads = shape.heads
 
+    def biases(self) -> list[Any]:
+        """All that is added to a state on its way: those of the embeddings' LayerNorm and of the layers."""
+        return [self.norm.bias, *(bias for layer in self.layers for bias in layer.biases())]
+
     def output_table(self) -> Any:
         """The rows that score vocabulary entries, (V, H)."""
         return self.decoder if self.untied else self.word
 
-    def construct(self, embeddings: Any, inputs: Inputs, prefix: Any) -> Any:
+    def construct(self, embeddings: Any, inputs: Inputs, prefix: Any, dropout: Any) -> Any:
         """See `Backbone.run`."""
         rows, length, hidden = embeddings.shape
         examples, slots = inputs["read"].shape[1], inputs["read"].shape[2]
         places = ops.gather(self.position, inputs["position_ids"].reshape(-1), 0)
         x = self.norm(embeddings.reshape(rows * length, hidden) + places)
+        if dropout is not None:
+            x = x * left_by_dropout(dropout["hidden"][0], dropout["rate"])
         chosen = inputs["read"].reshape(rows, examples * slots)
         firsts = ops.arange(0, rows * length, length).astype(ms.int32)
         chosen = (chosen + firsts.reshape(rows, 1)).reshape(-1)
@@ -83,9 +89,26 @@ class Encoder(nn.Cell):
             wide = for_heads(wide, self.heads)
         read_bias = for_heads(read_bias, self.heads)
         for number, layer in enumerate(self.layers[:-1]):
-            x = layer(x, plain) if number < first else layer(x, wide, prefix[number - first])
-        own = None if prefix is None else prefix[-1]
-        return self.layers[-1].at(x, read_bias, chosen, own).reshape(rows * examples, slots, hidden)
+            left = self.left(dropout, number)
+            x = layer(x, plain, None, left) if number < first else layer(x, wide, prefix[number - first], left)
+        own, left = None, self.left(dropout, len(self.layers) - 1)
+        if prefix is not None:
+            own = prefix[-1]
+        if left is not None:
+            places, attended, fed = left
+            left = places[:, :, : examples * slots], ops.gather(attended, chosen, 0), ops.gather(fed, chosen, 0)
+        return self.layers[-1].at(x, read_bias, chosen, own, left).reshape(rows * examples, slots, hidden)
+
+    def left(self, dropout: Any, number: Any) -> Any:
+        """What a layer multiplies by: attention probabilities, and the outputs of attention and feed-forward."""
+        if dropout is None:
+            return None
+        hidden, rate = dropout["hidden"], dropout["rate"]
+        return (
+            left_by_dropout(dropout["attention"][number], rate),
+            left_by_dropout(hidden[2 * number + 1], rate),
+            left_by_dropout(hidden[2 * number + 2], rate),
+        )
 
     def keys_and_values(self, embeddings: Any) -> Any:
         """See `Backbone.keys_and_values`; embeddings (P, H)."""
@@ -128,16 +151,19 @@ class EncoderBackbone(nn.Cell):
         self.source, self.fingerprint, self.learns = source, fingerprint, learns
         self._shape, self._weights = shape, weights
         self.encoder = encoder or Encoder(shape, weights, learns=learns == "all", on_cpu=on_cpu)
-        self.transform = Transform(shape, weights, learns=learns is not None, on_cpu=on_cpu)
+        if learns == "biases":
+            for bias in self.encoder.biases():
+                bias.requires_grad = True
+        self.transform = Transform(shape, weights, learns=learns in ("all", "head"), on_cpu=on_cpu)
         self.linear = ops.MatMul(transpose_b=True)
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
         return ops.gather(self.encoder.word, ids, 0)
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None) -> Any:
+    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
         """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
-        return self.encoder(embeddings, inputs, prefix)
+        return self.encoder(embeddings, inputs, prefix, dropout)
 
     def keys_and_values(self, ids: Any) -> Any:
         """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`."""
@@ -159,7 +185,7 @@ class EncoderBackbone(nn.Cell):
         return scores.reshape(count, slots, scores.shape[1])
 
     def trainable(self, part: Part) -> EncoderBackbone:
-        """Return a copy in which all weights learn, or those of the head, sharing the rest with this one."""
+        """Return a copy in which a part learns; that of the head shares the rest with this one."""
         return EncoderBackbone(
             self._shape,
             self._weights,

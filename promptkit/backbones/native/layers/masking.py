@@ -1,4 +1,4 @@
-"""What is added to attention scores so that packed examples do not see each other."""
+"""What is added to attention scores so that packed examples do not see each other; and what dropout leaves."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def over_prefix(bias: Any, count: Any) -> Any:
     """Let every position attend to `count` prefix positions in front: (R, Q, S) -> (R, Q, count + S)."""
     rows, queries, _ = bias.shape
     return ops.concat((ops.zeros((rows, queries, count), ms.float32), bias), 2)
+
+
+def left_by_dropout(keep: Any, rate: Any) -> Any:
+    """What to multiply by: 1 / (1 - rate) where `keep` is true and 0 elsewhere (Srivastava et al. 2014)."""
+    return keep.astype(ms.float32) * (1.0 / (1.0 - rate))
 
 
 def for_heads(bias: Any, heads: Any) -> Any:

@@ -2,9 +2,9 @@
 
 MindSpore differentiates such a layer correctly but, on the CPU, slowly: gradients that meet are summed by a slow
 kernel, LayerNorm's gradient takes many times its forward pass, and sums over the last axis of a four-dimensional
-tensor are slow. A frozen layer needs only the gradients of its input and of its prefix, and those are short enough
-to write down. `LayerMath` holds both directions; a layer whose weights learn is left to automatic differentiation of
-the same forward pass.
+tensor are slow. A frozen layer needs only the gradients of its input and of its prefix, and of its biases if these
+learn; those are short enough to write down. `LayerMath` holds both directions; a layer whose weights learn is left to
+automatic differentiation of the same forward pass.
 
 Vaswani et al. 2017 (attention), Devlin et al. 2019 (the layer), Li & Liang 2021 (the prefix). Dimensions: R rows, S
 positions, P prefix positions, H hidden, A heads, D = H / A, F feed-forward; N = R * S.
@@ -54,14 +54,33 @@ class LayerMath(nn.Cell):
         heads, count, width = prefix.shape
         return ops.concat((ops.broadcast_to(prefix.expand_dims(0), (rows, heads, count, width)), own), 2)
 
-    def nothing(self, weights: Any) -> Any:
-        """Zeros for the gradients that nobody asks for; the graph drops them."""
-        z = ops.zeros_like
-        a, b, c, d, e, f, g, h, i, j, k, m = weights
-        return z(a), z(b), z(c), z(d), z(e), z(f), z(g), z(h), z(i), z(j), z(k), z(m)
+    def by_weights(self, weights: Any, within: Any, dy: Any) -> Any:
+        """Gradients of the biases, and zeros for the other weights; the graph drops what nobody asks for.
 
-    def forward(self, x: Any, bias: Any, prefix: Any, weights: Any) -> Any:
-        """The output and all that the backward pass needs; prefix (2, A, P, D) or None."""
+        Args:
+            weights: as `forward` takes them.
+            within: as `backward` returns it.
+            dy: gradient of the output, (N, H).
+        """
+        z = ops.zeros_like
+        w_qkv, _, w_o, _, g1, _, w_up, _, w_down, _, g2, _ = weights
+        dqkv, dr1, dh, du, dr2 = within
+        return (
+            z(w_qkv), dqkv.sum(0), z(w_o), dr1.sum(0), z(g1), dh.sum(0),
+            z(w_up), du.sum(0), z(w_down), dr2.sum(0), z(g2), dy.sum(0),
+        )  # fmt: skip
+
+    def forward(self, x: Any, bias: Any, prefix: Any, weights: Any, left: Any = None) -> Any:
+        """The output and all that the backward pass needs.
+
+        Args:
+            x: (N, H).
+            bias: (R, A, S, P + S).
+            prefix: (2, A, P, D) or None.
+            weights: the layer's twelve.
+            left: what dropout leaves, as factors: of attention probabilities, like `bias`, and of the outputs of
+                attention and feed-forward, (N, H) each; or None. The backward pass below does not know of it.
+        """
         w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
         rows, length = bias.shape[0], bias.shape[2]
         q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
@@ -71,12 +90,20 @@ class LayerMath(nn.Cell):
         if prefix is not None:
             k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
         p = self.softmax(self.scores(q, k) + bias)
+        if left is not None:
+            p = p * left[0]
         context = self.join_heads(self.mix(p, v), rows, length)
-        n1, i1 = self.norm.normalise(x + self.add_bias(self.linear(context, w_o), b_o))
+        attended = self.add_bias(self.linear(context, w_o), b_o)
+        if left is not None:
+            attended = attended * left[1]
+        n1, i1 = self.norm.normalise(x + attended)
         h = self.norm.scale(n1, g1, c1)
         u = self.add_bias(self.linear(h, w_up), b_up)
         f = self.gate(u)
-        n2, i2 = self.norm.normalise(h + self.add_bias(self.linear(u * f, w_down), b_down))
+        fed = self.add_bias(self.linear(u * f, w_down), b_down)
+        if left is not None:
+            fed = fed * left[2]
+        n2, i2 = self.norm.normalise(h + fed)
         return self.norm.scale(n2, g2, c2), q, k, v, p, context, n1, i1, u, f, n2, i2
 
     def backward(self, count: Any, bias: Any, weights: Any, out: Any, dy: Any) -> Any:
@@ -90,14 +117,16 @@ class LayerMath(nn.Cell):
             dy: gradient of the output, (N, H).
 
         Returns:
-            (N, H), and the gradients of all keys and values, (R, A, P + S, D) each.
+            (N, H); the gradients of all keys and values, (R, A, P + S, D) each; and those of what the biases are
+            added to, for `by_weights`.
         """
         w_qkv, _, w_o, _, g1, _, w_up, _, w_down, _, g2, _ = weights
         _, q, k, v, p, context, n1, i1, u, f, n2, i2 = out
         rows, length, keys = bias.shape[0], bias.shape[2], bias.shape[3]
         dr2 = self.norm.gradient(n2, i2, g2, dy)
         du = self.matmul(dr2, w_down) * self.slope(u, f)
-        dr1 = self.norm.gradient(n1, i1, g1, dr2 + self.matmul(du, w_up))
+        dh = dr2 + self.matmul(du, w_up)
+        dr1 = self.norm.gradient(n1, i1, g1, dh)
         dcontext = self.matmul(dr1, w_o)
         # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4), a sum over D instead of S; the product
         # with ones repeats it over S.
@@ -112,9 +141,10 @@ class LayerMath(nn.Cell):
         if count > 0:
             own_k, own_v = dk[:, :, count:], dv[:, :, count:]
         own_k, own_v = self.join_heads(own_k, rows, length), self.join_heads(own_v, rows, length)
-        return dr1 + self.matmul(ops.concat((dq, own_k, own_v), 1), w_qkv), dk, dv
+        dqkv = ops.concat((dq, own_k, own_v), 1)
+        return dr1 + self.matmul(dqkv, w_qkv), dk, dv, (dqkv, dr1, dh, du, dr2)
 
-    def pooled(self, x: Any, bias: Any, chosen: Any, prefix: Any, weights: Any) -> Any:
+    def pooled(self, x: Any, bias: Any, chosen: Any, prefix: Any, weights: Any, left: Any = None) -> Any:
         """The layer's output at chosen rows only: keys and values of all N rows, the rest at R * Q rows.
 
         Args:
@@ -123,6 +153,7 @@ class LayerMath(nn.Cell):
             chosen: (R * Q,), row numbers in x.
             prefix: (2, A, P, D) or None.
             weights: as `forward` takes them.
+            left: as `forward` takes it, for R * Q rows in place of N.
 
         Returns:
             (R * Q, H).
@@ -140,18 +171,25 @@ class LayerMath(nn.Cell):
         if prefix is not None:
             k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
         p = self.softmax(self.scores(q, k) + bias)
+        if left is not None:
+            p = p * left[0]
         context = self.join_heads(self.mix(p, v), rows, count)
-        h = self.norm.scale(self.norm.normalise(x_read + self.add_bias(self.linear(context, w_o), b_o))[0], g1, c1)
+        attended = self.add_bias(self.linear(context, w_o), b_o)
+        if left is not None:
+            attended = attended * left[1]
+        h = self.norm.scale(self.norm.normalise(x_read + attended)[0], g1, c1)
         u = self.add_bias(self.linear(h, w_up), b_up)
-        r = h + self.add_bias(self.linear(u * self.gate(u), w_down), b_down)
-        return self.norm.scale(self.norm.normalise(r)[0], g2, c2)
+        fed = self.add_bias(self.linear(u * self.gate(u), w_down), b_down)
+        if left is not None:
+            fed = fed * left[2]
+        return self.norm.scale(self.norm.normalise(h + fed)[0], g2, c2)
 
 
 class LayerCore(LayerMath):
     """The layer without a prefix.
 
-    `construct` returns the output and what the backward pass needs; `bprop` gives the gradient of the input
-    and zeros for the rest, so it may be used only where the weights are frozen.
+    `construct` returns the output and what the backward pass needs; `bprop` gives the gradients of the input and of
+    the biases and zeros for the rest, so it may be used only where all other weights are frozen.
     """
 
     def construct(self, x: Any, bias: Any, weights: Any) -> Any:
@@ -159,9 +197,9 @@ class LayerCore(LayerMath):
         return self.forward(x, bias, None, weights)
 
     def bprop(self, x: Any, bias: Any, weights: Any, out: Any, dout: Any) -> Any:
-        """Gradient of the layer's input, derived by hand."""
-        dx, _, _ = self.backward(0, bias, weights, out, dout[0])
-        return dx, ops.zeros_like(bias), self.nothing(weights)
+        """Gradients of the layer's input and biases, derived by hand."""
+        dx, _, _, within = self.backward(0, bias, weights, out, dout[0])
+        return dx, ops.zeros_like(bias), self.by_weights(weights, within, dout[0])
 
 
 class PrefixedLayerCore(LayerMath):
@@ -172,11 +210,11 @@ class PrefixedLayerCore(LayerMath):
         return self.forward(x, bias, prefix, weights)
 
     def bprop(self, x: Any, bias: Any, prefix: Any, weights: Any, out: Any, dout: Any) -> Any:
-        """Gradients of the layer's input and of the prefix, which all rows share."""
+        """Gradients of the layer's input, of the prefix, which all rows share, and of the biases."""
         count = prefix.shape[2]
-        dx, dk, dv = self.backward(count, bias, weights, out, dout[0])
+        dx, dk, dv, within = self.backward(count, bias, weights, out, dout[0])
         dprefix = ops.stack((dk[:, :, :count].sum(0), dv[:, :, :count].sum(0)))
-        return dx, ops.zeros_like(bias), dprefix, self.nothing(weights)
+        return dx, ops.zeros_like(bias), dprefix, self.by_weights(weights, within, dout[0])
 
 
 class EncoderLayer(nn.Cell):
@@ -207,6 +245,13 @@ class EncoderLayer(nn.Cell):
         self.output_norm_weight = parameter("output_norm_weight", get("output_norm.weight"), learns)
         self.output_norm_bias = parameter("output_norm_bias", get("output_norm.bias"), learns)
 
+    def biases(self) -> tuple[Any, ...]:
+        """All that is added to a state."""
+        return (
+            self.qkv_bias, self.output_bias, self.attention_norm_bias, self.up_bias, self.down_bias,
+            self.output_norm_bias,
+        )  # fmt: skip
+
     def own(self) -> Any:
         """The weights in the order `LayerMath` takes them."""
         return (
@@ -215,14 +260,14 @@ class EncoderLayer(nn.Cell):
             self.down_weight, self.down_bias, self.output_norm_weight, self.output_norm_bias,
         )  # fmt: skip
 
-    def construct(self, x: Any, bias: Any, prefix: Any = None) -> Any:
-        """(N, H) -> (N, H), over bias (R, A, S, P + S) and prefix (2, A, P, D) or None."""
-        if self.learns:
-            return self.core.forward(x, bias, prefix, self.own())[0]
+    def construct(self, x: Any, bias: Any, prefix: Any = None, left: Any = None) -> Any:
+        """(N, H) -> (N, H); see `LayerMath.forward`."""
+        if self.learns or left is not None:
+            return self.core.forward(x, bias, prefix, self.own(), left)[0]
         if prefix is None:
             return self.core(x, bias, self.own())[0]
         return self.prefixed(x, bias, prefix, self.own())[0]
 
-    def at(self, x: Any, bias: Any, chosen: Any, prefix: Any = None) -> Any:
+    def at(self, x: Any, bias: Any, chosen: Any, prefix: Any = None, left: Any = None) -> Any:
         """Output at the chosen rows only, (R * Q, H)."""
-        return self.core.pooled(x, bias, chosen, prefix, self.own())
+        return self.core.pooled(x, bias, chosen, prefix, self.own(), left)
