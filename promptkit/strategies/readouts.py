@@ -48,7 +48,13 @@ class ClozeReadout(nn.Cell):
 
 
 class LinearReadout(nn.Cell):
-    """Class scores from one linear layer on the hidden state at the one position read, initialised N(0, 0.02)."""
+    """Class scores from one linear layer on the hidden state at the one position read.
+
+    Args:
+        task: has the labels, C of them, and the random numbers that the weights start from, N(0, 0.02).
+        hidden_size: H.
+        learns: whether weights and biases learn.
+    """
 
     def __init__(self, task: PromptTask, hidden_size: int, *, learns: bool) -> None:
         super().__init__()
@@ -63,7 +69,13 @@ class LinearReadout(nn.Cell):
 
 
 def readout(backbone: Backbone, task: PromptTask, *, learns: bool) -> ClozeReadout | LinearReadout:
-    """Return the cell that turns hidden states at the positions read into class scores."""
+    """Return the readout that the user asked for: hidden states at the positions read, (N, M, H), to scores, (N, C).
+
+    Args:
+        backbone: the language model.
+        task: the resolved prompt, `cloze` or `head`.
+        learns: whether the readout learns.
+    """
     if task.readout == "head":
         return LinearReadout(task, backbone.info.hidden_size, learns=learns)
     assert task.verbalizer is not None

@@ -13,7 +13,12 @@ from promptkit.prompting.resolved import PromptTask
 
 
 class VirtualTokens(nn.Cell):
-    """P trainable vectors in the place of word embeddings (Lester et al. 2021)."""
+    """P trainable vectors in the place of word embeddings (Lester et al. 2021).
+
+    Args:
+        vectors: where they start, (P, H).
+        learns: whether they do.
+    """
 
     def __init__(self, vectors: Any, *, learns: bool = True) -> None:
         super().__init__()
