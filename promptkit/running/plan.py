@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from promptkit.hooks import get_host
 from promptkit.prompting import Readout, Template, Verbalizer, default_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.config import RunConfig
+from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
-from promptkit.strategies.contract import Defaults, Strategy, check_declared, parse_options
+from promptkit.strategies.contract import Strategy, check_declared, parse_options
 from promptkit.version import __version__
 
 _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
@@ -86,15 +88,6 @@ def _source(config: RunConfig) -> tuple[Any, ...]:
     """Return the settings that say what data is read, and how."""
     columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
     return (config.data, *columns, config.clean)
-
-
-@dataclass(frozen=True)
-class PlannedStudent:
-    """The one model that learns in the last round, see `promptkit.Student`; its prompt resolved."""
-
-    strategy: Strategy
-    prompt: PromptTask
-    training: Defaults
 
 
 @dataclass
@@ -252,7 +245,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         given = config.verbalizer
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
     contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
-    unlabelled = _unlabelled(config, strategy, inputs)
+    unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
     return Plan(
         config=config,
         settings=_settle(config, strategy, templates, verbalizer, len(task.train)),
@@ -269,38 +262,15 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         plugin=entry.title,
         strategy_version=entry.version,
         unlabelled=unlabelled,
-        student=_student(config, strategy, task, templates, verbalizer, model),
+        student=plan_student(
+            strategy,
+            templates,
+            entry.title,
+            lambda template, how: _resolve(
+                config, how, task, template, 0, verbalizer if how == "cloze" else None, model, ()
+            ),
+        ),
     )
-
-
-def _unlabelled(config: RunConfig, strategy: Strategy, inputs: Loader) -> tuple[Example, ...]:
-    """Return the texts without labels that a strategy of several rounds learns from."""
-    if strategy.rounds == 1:
-        return ()
-    found = inputs.unlabelled(config, strategy.unlabelled)
-    if not found:
-        raise UserError(
-            f"strategy '{strategy.name}' learns from texts without labels here, and data '{config.data}' has none: "
-            "draw with --shots, which leaves the rest of train, or put a table 'unlabelled' beside train and test."
-        )
-    return found
-
-
-def _student(
-    config: RunConfig,
-    strategy: Strategy,
-    task: Task,
-    templates: tuple[Template, ...],
-    verbalizer: Verbalizer | None,
-    model: ModelFiles,
-) -> PlannedStudent | None:
-    found = strategy.student(templates) if strategy.rounds > 1 else None
-    if found is None:
-        return None
-    found.strategy.check(found.readout, (found.template,))
-    words = verbalizer if found.readout == "cloze" else None
-    prompt = _resolve(config, found.readout, task, found.template, 0, words, model, ())
-    return PlannedStudent(found.strategy, prompt, found.training)
 
 
 def _settle(
