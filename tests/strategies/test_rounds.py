@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ class Told(Strategy):
     summary = "for a test"
     rounds = 2
     unlabelled = 100
-    seen: list[Any] = []
+    seen: ClassVar[list[Any]] = []
 
     def build(self, backbone: Any, task: Any) -> Any:
         from promptkit.nn import ClozePrompt
