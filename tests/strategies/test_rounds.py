@@ -244,21 +244,21 @@ ROW = (promptkit.Example("a", "positive"),)
 
 
 @pytest.mark.parametrize(
-    ("lessons", "said"),
+    ("examples", "targets", "said"),
     [
-        ([], r"teach must return 1 promptkit.Lesson for round 1"),
-        ([Lesson((), np.zeros(0, int))], "has no examples"),
-        ([Lesson(ROW, np.array([2]))], "targets that are no class indices"),
-        ([Lesson(ROW, np.array([[0.7, 0.7]]))], "soft labels that are no probabilities"),
-        ([Lesson(ROW, np.array([[np.nan, 1.0]]))], "soft labels that are no probabilities"),
-        ([Lesson(ROW, np.array([0.5]))], r"targets of shape \(1,\) and type float64 for 1 examples of 2 classes"),
+        ((), np.zeros(0, int), "has no examples"),
+        (("a",), np.zeros(1, int), "has no examples, or others than promptkit.Example"),
+        (ROW, np.array([2]), "has targets that are no class indices"),
+        (ROW, np.array([[0.7, 0.7]]), "has soft labels that are no probabilities"),
+        (ROW, np.array([[np.nan, 1.0]]), "has soft labels that are no probabilities"),
+        (ROW, np.array([0.5]), "has targets of shape (1,) and type float64 for 1 examples of 2 classes"),
     ],
 )
-def test_lessons_that_are_none(lessons: Any, said: str) -> None:
+def test_lessons_that_are_none(examples: Any, targets: Any, said: str) -> None:
     from promptkit.running.rounds import _fault
 
-    if len(lessons) == 1:
-        assert re.search(said, str(_fault(lessons[0], 2)))
+    assert str(_fault(Lesson(examples, targets), 2)).startswith(said)
+    assert _fault(Lesson(ROW, np.array([[0.3, 0.7]], np.float32)), 2) is None
 
 
 @pytest.mark.parametrize(
