@@ -26,7 +26,8 @@ from promptkit.hooks import get_host
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
-from promptkit.running.plan import Loader, Plan, make_plan
+from promptkit.running.loader import Loader
+from promptkit.running.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from promptkit.nn import SoftPrompt

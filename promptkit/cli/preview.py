@@ -95,7 +95,7 @@ def register(app: typer.Typer) -> None:
                 else default_words(("positive", "negative"), language)
             )
         fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b, field or [])
-        from promptkit.running.plan import Loader
+        from promptkit.running.loader import Loader
 
         files = Loader().model(config)
         for number, each in enumerate(templates):

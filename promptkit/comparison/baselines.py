@@ -17,7 +17,8 @@ from promptkit.comparison.experiment import Experiment
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.running.config import RunConfig
-from promptkit.running.plan import Loader, check_metrics
+from promptkit.running.loader import Loader
+from promptkit.running.plan import check_metrics
 from promptkit.running.record import scores, task_info
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.files import folder_name

@@ -11,7 +11,8 @@ from promptkit.comparison.experiment import Experiment, Variant
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
-from promptkit.running.plan import Loader, Plan, make_plan
+from promptkit.running.loader import Loader
+from promptkit.running.plan import Plan, make_plan
 from promptkit.runs.files import folder_name
 from promptkit.runs.stored import PlannedCell, Shots
 

@@ -18,7 +18,7 @@ from promptkit.comparison.experiment import Experiment
 from promptkit.comparison.orders import Order, Outcome, clear
 from promptkit.comparison.pools import run_here, run_on_cluster
 from promptkit.errors import UserError
-from promptkit.running.plan import Loader
+from promptkit.running.loader import Loader
 from promptkit.runs.files import sync_folder
 from promptkit.runs.store import STORE_NAME, Store
 from promptkit.runs.stored import PlannedCell, StoredComparison, StoredRun

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from promptkit.checking import checked, path_shown, read_toml, user_path
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config, setting_of
-from promptkit.running.plan import named_fields
+from promptkit.running.loader import named_fields
 
 PRESETS = Path(__file__).parent / "presets"
 # Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison.

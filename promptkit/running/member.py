@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows
+from promptkit.errors import UserError
 from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
@@ -134,11 +135,14 @@ def run_member(
 
     Raises:
         UserError: if the strategy breaks its contract: a model that is none, scores of the wrong shape or that are no
-            numbers, a frozen backbone that is not as it was, a dependence that is not declared.
+            numbers, a frozen backbone that is not as it was, a dependence that is not declared, soft labels for a
+            model that takes none.
     """
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
     learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
+    if model.fits and targets.ndim == 2:
+        raise UserError(f"{manner.plugin}: a model that fits its values at once takes no soft labels.")
     learns_from = "" if not learns else "examples" if model.fits else "training"
     guard.check_dependence(learns_from)
     targets = np.array([task.label_index(e.label) for e in task.train]) if targets is None else np.asarray(targets)

@@ -8,105 +8,26 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from promptkit.backbones.catalog import find_model
-from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import ModelFiles
-from promptkit.data import Example, Task, draw_shots, load_task, unlabelled_texts
+from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Readout, Template, Verbalizer, default_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
-from promptkit.prompting.template import fields_of, fill_in_fields, guess_slot
+from promptkit.prompting.template import fill_in_fields, guess_slot
 from promptkit.running.config import RunConfig
+from promptkit.running.loader import Loader
+from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
-from promptkit.strategies.contract import Defaults, Strategy, check_declared, parse_options
+from promptkit.strategies.contract import Strategy, check_declared, parse_options
 from promptkit.version import __version__
 
 _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
-_TYPICAL = 512  # examples that rows of a K-shot draw are planned for
 _CUT_SHARE = 0.05  # of the texts, above which truncation is mentioned
-
-
-class Loader:
-    """The data sets and models of several plans, each read once."""
-
-    def __init__(self) -> None:
-        self._tasks: dict[tuple[Any, ...], Task] = {}
-        self._draws: dict[tuple[Any, ...], Task] = {}
-        self._models: dict[tuple[Any, ...], ModelFiles] = {}
-
-    def task(self, config: RunConfig) -> Task:
-        """Return the data of a run, its shots drawn."""
-        whole = self._whole(config)
-        draw = (*_source(config), config.shots, config.seed if config.shots is not None else 0)
-        if draw not in self._draws:
-            self._draws[draw] = draw_shots(whole, config.shots, config.seed)
-        return self._draws[draw]
-
-    def drawn_from(self, config: RunConfig) -> tuple[Example, ...]:
-        """Return examples such as a run's shots are drawn from, the same for every seed; none without shots."""
-        train = self._whole(config).train
-        if config.shots is None or len(train) <= _TYPICAL:
-            return () if config.shots is None else train
-        return tuple(train[int(n)] for n in np.random.default_rng(0).choice(len(train), _TYPICAL, replace=False))
-
-    def unlabelled(self, config: RunConfig, most: int) -> tuple[Example, ...]:
-        """Return the texts without labels of a run, so many at most."""
-        return unlabelled_texts(self._whole(config), self.task(config), most, config.seed)
-
-    def _whole(self, config: RunConfig) -> Task:
-        source = _source(config)
-        if source not in self._tasks:
-            self._tasks[source] = load_task(
-                config.data,
-                text_column=config.text_column,
-                text_b_column=config.text_b_column,
-                label_column=config.label_column,
-                fields=config.fields or named_fields(config.templates),
-                encoding=config.encoding,
-                clean=config.clean,
-                registry=get_host().dataset_readers(),
-            )
-        return self._tasks[source]
-
-    def model(self, config: RunConfig) -> ModelFiles:
-        """Return the model of a run."""
-        source = (config.model, config.engine, config.download, config.mirror)
-        if source not in self._models:
-            host = get_host()
-            found = find_model(
-                config.model, registry=host.model_finders(), download=config.download, mirror=config.mirror
-            )
-            self._models[source] = describe_model(found, host.engine_objects(), config.engine)
-        return self._models[source]
-
-
-def _source(config: RunConfig) -> tuple[Any, ...]:
-    """Return the settings that say what data is read, and how."""
-    columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
-    return (config.data, *columns, config.fields or named_fields(config.templates), config.clean)
-
-
-def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
-    """Return the fields that templates use, where there are others than `text` and `text_b`; else none.
-
-    Without any the data's own are read: a second text may matter to what uses no template.
-    """
-    fields = fields_of(templates)
-    return fields if set(fields) - {"text", "text_b"} else ()
-
-
-@dataclass(frozen=True)
-class PlannedStudent:
-    """The one model that learns in the last round, see `promptkit.Student`; its prompt resolved."""
-
-    strategy: Strategy
-    prompt: PromptTask
-    training: Defaults
 
 
 @dataclass
@@ -266,7 +187,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         given = config.verbalizer
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
     contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
-    unlabelled = _unlabelled(config, strategy, inputs)
+    unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
     return Plan(
         config=config,
         settings=_settle(config, strategy, templates, verbalizer, len(task.train)),
@@ -283,7 +204,14 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         plugin=entry.title,
         strategy_version=entry.version,
         unlabelled=unlabelled,
-        student=_student(config, strategy, task, templates, verbalizer, model),
+        student=plan_student(
+            strategy,
+            templates,
+            entry.title,
+            lambda template, how: _resolve(
+                config, how, task, template, 0, verbalizer if how == "cloze" else None, model, ()
+            ),
+        ),
     )
 
 
@@ -291,36 +219,6 @@ def default_templates(strategy: Strategy, task: Task) -> tuple[str, ...]:
     """Return the templates of a run for which none was given; they show every field that the data has."""
     own = strategy.defaults.templates_for(task.language)
     return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
-
-
-def _unlabelled(config: RunConfig, strategy: Strategy, inputs: Loader) -> tuple[Example, ...]:
-    """Return the texts without labels that a strategy of several rounds learns from."""
-    if strategy.rounds == 1:
-        return ()
-    found = inputs.unlabelled(config, strategy.unlabelled)
-    if not found:
-        raise UserError(
-            f"strategy '{strategy.name}' learns from texts without labels here, and data '{config.data}' has none: "
-            "draw with --shots, which leaves the rest of train, or put a table 'unlabelled' beside train and test."
-        )
-    return found
-
-
-def _student(
-    config: RunConfig,
-    strategy: Strategy,
-    task: Task,
-    templates: tuple[Template, ...],
-    verbalizer: Verbalizer | None,
-    model: ModelFiles,
-) -> PlannedStudent | None:
-    found = strategy.student(templates) if strategy.rounds > 1 else None
-    if found is None:
-        return None
-    found.strategy.check(found.readout, (found.template,))
-    words = verbalizer if found.readout == "cloze" else None
-    prompt = _resolve(config, found.readout, task, found.template, 0, words, model, ())
-    return PlannedStudent(found.strategy, prompt, found.training)
 
 
 def _settle(

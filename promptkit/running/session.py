@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from promptkit.backbones.engines import load_backbone
 from promptkit.backbones.face import ModelFiles
 from promptkit.hooks import get_host
-from promptkit.running.plan import Loader
+from promptkit.running.loader import Loader
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone

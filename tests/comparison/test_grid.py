@@ -13,7 +13,8 @@ from promptkit.comparison import Experiment, make_experiment
 from promptkit.comparison.baselines import plan_baselines
 from promptkit.comparison.cells import Grid, make_grid
 from promptkit.data import draw_shots, load_task
-from promptkit.running.plan import Loader, make_plan
+from promptkit.running.loader import Loader
+from promptkit.running.plan import make_plan
 
 Make = Callable[..., Experiment]
 

@@ -1,0 +1,87 @@
+"""The data sets and models of runs, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from promptkit.backbones.catalog import find_model
+from promptkit.backbones.engines import describe_model
+from promptkit.backbones.face import ModelFiles
+from promptkit.data import Example, Task, draw_shots, load_task, unlabelled_texts
+from promptkit.hooks import get_host
+from promptkit.prompting.template import fields_of
+from promptkit.running.config import RunConfig
+
+_TYPICAL = 512  # examples that rows of a K-shot draw are planned for
+
+
+class Loader:
+    """The data sets and models of several plans, each read once."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[tuple[Any, ...], Task] = {}
+        self._draws: dict[tuple[Any, ...], Task] = {}
+        self._models: dict[tuple[Any, ...], ModelFiles] = {}
+
+    def task(self, config: RunConfig) -> Task:
+        """Return the data of a run, its shots drawn."""
+        whole = self._whole(config)
+        draw = (*_source(config), config.shots, config.seed if config.shots is not None else 0)
+        if draw not in self._draws:
+            self._draws[draw] = draw_shots(whole, config.shots, config.seed)
+        return self._draws[draw]
+
+    def drawn_from(self, config: RunConfig) -> tuple[Example, ...]:
+        """Return examples such as a run's shots are drawn from, the same for every seed; none without shots."""
+        train = self._whole(config).train
+        if config.shots is None or len(train) <= _TYPICAL:
+            return () if config.shots is None else train
+        return tuple(train[int(n)] for n in np.random.default_rng(0).choice(len(train), _TYPICAL, replace=False))
+
+    def unlabelled(self, config: RunConfig, most: int) -> tuple[Example, ...]:
+        """Return the texts without labels of a run, so many at most."""
+        return unlabelled_texts(self._whole(config), self.task(config), most, config.seed)
+
+    def _whole(self, config: RunConfig) -> Task:
+        source = _source(config)
+        if source not in self._tasks:
+            self._tasks[source] = load_task(
+                config.data,
+                text_column=config.text_column,
+                text_b_column=config.text_b_column,
+                label_column=config.label_column,
+                fields=config.fields or named_fields(config.templates),
+                encoding=config.encoding,
+                clean=config.clean,
+                registry=get_host().dataset_readers(),
+            )
+        return self._tasks[source]
+
+    def model(self, config: RunConfig) -> ModelFiles:
+        """Return the model of a run."""
+        source = (config.model, config.engine, config.download, config.mirror)
+        if source not in self._models:
+            host = get_host()
+            found = find_model(
+                config.model, registry=host.model_finders(), download=config.download, mirror=config.mirror
+            )
+            self._models[source] = describe_model(found, host.engine_objects(), config.engine)
+        return self._models[source]
+
+
+def _source(config: RunConfig) -> tuple[Any, ...]:
+    """Return the settings that say what data is read, and how."""
+    columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
+    return (config.data, *columns, config.fields or named_fields(config.templates), config.clean)
+
+
+def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that templates use, where there are others than `text` and `text_b`; else none.
+
+    Without any the data's own are read: a second text may matter to what uses no template.
+    """
+    fields = fields_of(templates)
+    return fields if set(fields) - {"text", "text_b"} else ()
