@@ -15,13 +15,13 @@ import numpy as np
 from promptkit.backbones.catalog import find_model
 from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import ModelFiles
-from promptkit.data import Example, Task, draw_shots, load_task
+from promptkit.data import Example, Task, draw_shots, load_task, take_fold
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Readout, Template, Verbalizer, default_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
-from promptkit.prompting.template import fields_of, fill_in_fields, guess_slot
 from promptkit.running.config import RunConfig
+from promptkit.running.fields import check_fields, default_templates, named_fields
 from promptkit.runs.record import RunOptions
 from promptkit.strategies.contract import Strategy, check_declared, parse_options
 from promptkit.version import __version__
@@ -40,11 +40,20 @@ class Loader:
         self._models: dict[tuple[Any, ...], ModelFiles] = {}
 
     def task(self, config: RunConfig) -> Task:
-        """Return the data of a run, its shots drawn."""
+        """Return the data of a run, its shots drawn or its fold taken.
+
+        Raises:
+            UserError: for anything wrong with the data, or shots of a fold.
+        """
         whole = self._whole(config)
-        draw = (*_source(config), config.shots, config.seed if config.shots is not None else 0)
+        draw = (*_source(config), config.fold, config.shots, config.seed if config.shots is not None else 0)
         if draw not in self._draws:
-            self._draws[draw] = draw_shots(whole, config.shots, config.seed)
+            if config.fold is None:
+                self._draws[draw] = draw_shots(whole, config.shots, config.seed)
+            elif config.shots is None:
+                self._draws[draw] = take_fold(whole, *config.fold)
+            else:
+                raise UserError("--fold takes all examples; it does not go with --shots.")
         return self._draws[draw]
 
     def drawn_from(self, config: RunConfig) -> tuple[Example, ...]:
@@ -85,15 +94,6 @@ def _source(config: RunConfig) -> tuple[Any, ...]:
     """Return the settings that say what data is read, and how."""
     columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
     return (config.data, *columns, config.fields or named_fields(config.templates), config.clean)
-
-
-def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
-    """Return the fields that templates use, where there are others than `text` and `text_b`; else none.
-
-    Without any the data's own are read: a second text may matter to what uses no template.
-    """
-    fields = fields_of(templates)
-    return fields if set(fields) - {"text", "text_b"} else ()
 
 
 @dataclass
@@ -153,8 +153,7 @@ class Plan:
     @property
     def stem(self) -> str:
         """What the run's directory is called, before its number or key."""
-        shots = "full" if self.config.shots is None else f"{self.config.shots}shot"
-        return f"{self.strategy.name}-{self.task.name}-{shots}-s{self.config.seed}"
+        return f"{self.strategy.name}-{self.task.name}-{self.config.drawn_stem}-s{self.config.seed}"
 
     @property
     def key(self) -> str:
@@ -199,6 +198,7 @@ class Plan:
         task, config = self.task, self.config
         sizes = f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test)} test"
         shots = "" if config.shots is None else f", {config.shots} shots"
+        shots += "" if config.fold is None else f", fold {config.fold[0]} of {config.fold[1]}"
         labels = ", ".join(task.labels)
         templates = " | ".join(str(template) for template in self.templates)
         words = f"; label words: {self.verbalizer}" if self.verbalizer else ""
@@ -237,7 +237,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
     sources = config.templates or default_templates(strategy, task)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
     for template in templates:
-        _check_fields(template, task)
+        check_fields(template, task)
     strategy.check(readout, templates)
     model = inputs.model(config)
     verbalizer = None
@@ -261,12 +261,6 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         plugin=entry.title,
         strategy_version=entry.version,
     )
-
-
-def default_templates(strategy: Strategy, task: Task) -> tuple[str, ...]:
-    """Return the templates of a run for which none was given; they show every field that the data has."""
-    own = strategy.defaults.templates_for(task.language)
-    return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
 
 
 def _settle(
@@ -306,16 +300,6 @@ def _context(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Ex
             "draws them)."
         )
     return context
-
-
-def _check_fields(template: Template, task: Task) -> None:
-    """Say what the data lacks at once, and not after hours of a comparison's other cells."""
-    for name in template.fields:
-        if name not in task.fields:
-            raise UserError(
-                f"the template uses {{{name}}}, but data '{task.name}' has only: {', '.join(task.fields)}."
-                f"{guess_slot(name, task.fields)}"
-            )
 
 
 def _resolve(
