@@ -84,10 +84,6 @@ def test_a_seed_counts_once_all_its_folds_are_there(tiny: Make, pool: Callable[.
     assert whole is not None
     assert [fold.fold for fold in whole.folds] == [(1, 2), (2, 2)]
     assert pooled(runs[:1]) is None
-    assert (
-        pooled([replace(runs[0], record=runs[0].record.model_copy(update={"options": _plain(runs[0])}))]) is not None
-    )
-
-
-def _plain(run: object) -> object:
-    return run.record.options.model_copy(update={"fold": None})  # type: ignore[attr-defined]
+    options = runs[0].record.options.model_copy(update={"fold": None})
+    alone = replace(runs[0], record=runs[0].record.model_copy(update={"options": options}))
+    assert pooled([alone]) is alone
