@@ -35,7 +35,8 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Argument(
                 metavar="EXPERIMENT",
-                help="A TOML file, or one of promptkit's: initialisation, length, positions, shots, verbalizers.",
+                help="A TOML file, or one of promptkit's: initialisation, length, pairs, positions, shots, "
+                "verbalizers.",
             ),
         ] = None,
         strategies: Annotated[

@@ -58,6 +58,8 @@ def make_task(raw: RawData, *, name: str | None = None, language: str | None = N
         test=test,
         language=language or raw.info.language or "en",
         notes=tuple(notes),
+        templates=raw.info.templates,
+        verbalizer=raw.info.verbalizer,
     )
 
 

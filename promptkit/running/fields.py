@@ -21,7 +21,12 @@ def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
 
 
 def default_templates(strategy: Strategy, task: Task) -> tuple[str, ...]:
-    """Return the templates of a run for which none was given; they show every field that the data has."""
+    """Return the templates of a run for which none was given: the data's, else the strategy's.
+
+    Those of the strategy show every field that the data has.
+    """
+    if task.templates:
+        return task.templates
     own = strategy.defaults.templates_for(task.language)
     return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
 

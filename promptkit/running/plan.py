@@ -243,6 +243,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
     verbalizer = None
     if readout == "cloze":
         given = config.verbalizer
+        given = task.verbalizer if given is None else given
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
     contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
     return Plan(
