@@ -169,15 +169,23 @@ def _answer(row: Row, votes: NDArray[np.float64], labels: Sequence[str], truth: 
 
 def _texts(summary: Summary, truth: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str, str]] | None:
     """Return the texts of the test examples, from the first run directory that has them all."""
-    expected = [labels[true] for true in truth]
     for row in summary.rows:
         for run in row.runs:
-            if run.directory is None or not np.array_equal(run.truth, truth):
-                continue
-            texts = _read(run.directory / PREDICTIONS_NAME, expected, len(labels))
-            if texts is not None:
+            if np.array_equal(run.truth, truth) and (texts := _texts_of(run, labels)) is not None:
                 return texts
     return None
+
+
+def _texts_of(run: StoredRun, labels: Sequence[str]) -> list[dict[str, str]] | None:
+    """Return the texts of a run's test examples, or of all its folds', if they are all there."""
+    texts: list[dict[str, str]] = []
+    for part in run.folds or (run,):
+        expected = [labels[true] for true in part.truth]
+        found = part.directory and _read(part.directory / PREDICTIONS_NAME, expected, len(labels))
+        if not found:
+            return None
+        texts += found
+    return texts
 
 
 def _read(path: Path, expected: Sequence[str], classes: int) -> list[dict[str, str]] | None:

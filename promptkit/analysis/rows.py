@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from promptkit.analysis.folds import pooled
 from promptkit.analysis.names import row_label
 from promptkit.analysis.statistics import Difference, Spread, spread
 from promptkit.errors import UserError
@@ -119,15 +120,22 @@ class Row:
 def rows_of(comparison: StoredComparison) -> tuple[Row, ...]:
     """Group the finished places of a comparison into rows, in its order; none is held against anything yet.
 
+    The folds of a cross-validation count as one run for each seed, once all of them are finished.
+
     Raises:
         UserError: if a record lacks a score.
     """
-    groups: dict[tuple[Role, str, str, Shots], dict[int, StoredRun]] = {}
+    groups: dict[tuple[Role, str, str, Shots], dict[int, list[StoredRun]]] = {}
     for entry in comparison.entries:
         cell = entry.cell
         if entry.run is not None:
-            groups.setdefault((cell.role, cell.strategy, cell.variant, cell.shots), {})[cell.seed] = entry.run
-    return tuple(_row(*group, runs) for group, runs in groups.items())
+            row = groups.setdefault((cell.role, cell.strategy, cell.variant, cell.shots), {})
+            row.setdefault(cell.seed, []).append(entry.run)
+    whole = {
+        group: {seed: run for seed, runs in by_seed.items() if (run := pooled(runs))}
+        for group, by_seed in groups.items()
+    }
+    return tuple(_row(*group, runs) for group, runs in whole.items() if runs)
 
 
 def _row(role: Role, strategy: str, variant: str, shots: Shots, by_seed: dict[int, StoredRun]) -> Row:

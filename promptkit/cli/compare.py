@@ -35,7 +35,8 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Argument(
                 metavar="EXPERIMENT",
-                help="A TOML file, or one of promptkit's: initialisation, length, positions, shots, verbalizers.",
+                help="A TOML file, or one of promptkit's: initialisation, length, pairs, positions, shots, "
+                "verbalizers.",
             ),
         ] = None,
         strategies: Annotated[
@@ -51,6 +52,10 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option(metavar="K,...", help="Examples a class, or 'full' [16,full].")
         ] = None,
         seeds: Annotated[str | None, typer.Option(metavar="N|A,B,...", help="How many seeds, or which [3].")] = None,
+        folds: Annotated[
+            int | None,
+            typer.Option(metavar="K", help="Cross-validation in K folds: every example is tested once."),
+        ] = None,
         data: Annotated[
             str | None, typer.Option(metavar="NAME|PATH", help="Data set, or a file or folder [reviews-en].")
         ] = None,
@@ -94,6 +99,7 @@ def register(app: typer.Typer) -> None:
             baselines=parse_list("--baselines", baselines),
             shots=parse_shots(shots),
             seeds=parse_seeds(seeds),
+            folds=folds,
             data=data,
             model=model,
             name=name,

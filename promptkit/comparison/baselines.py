@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit.comparison.experiment import Experiment
+from promptkit.comparison.experiment import Experiment, Fold
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.running.config import RunConfig
@@ -49,8 +49,7 @@ class Baseline:
     @property
     def run_name(self) -> str:
         """What the store calls it."""
-        shots = "full" if self.config.shots is None else f"{self.config.shots}shot"
-        stem = f"{self.place.strategy}-{self.task.name}-{shots}-s{self.config.seed}"
+        stem = f"{self.place.strategy}-{self.task.name}-{self.config.drawn_stem}-s{self.config.seed}"
         return f"{folder_name(stem)}-{self.place.key[:8]}"
 
     def measure(self) -> tuple[BaselineRecord, list[int], list[int]]:
@@ -65,6 +64,7 @@ class Baseline:
             data=self.config.data,
             shots=self.config.shots,
             seed=self.config.seed,
+            fold=self.config.fold,
             settings=fitted.settings,
             task=task_info(task),
             dev=scores(self.config, task, "dev", np.asarray(fitted.dev), self._warn),
@@ -92,17 +92,19 @@ def plan_baselines(experiment: Experiment, inputs: Loader) -> Iterator[Baseline]
     Raises:
         UserError: for anything wrong with the data.
     """
-    yield _baseline(experiment, inputs, "majority", None, 0)
+    for fold in experiment.each_fold:
+        yield _baseline(experiment, inputs, "majority", None, 0, fold)
     for shots in experiment.shots:
         for seed in experiment.seeds if shots != "full" else experiment.seeds[:1]:
-            yield _baseline(experiment, inputs, "tfidf", shots, seed)
+            for fold in experiment.each_fold:
+                yield _baseline(experiment, inputs, "tfidf", shots, seed, fold)
 
 
-def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Any, seed: int) -> Baseline:
+def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Any, seed: int, fold: Fold) -> Baseline:
     # The baselines take no part of a strategy's settings, only the data's.
     shared = {k: v for k, v in experiment.settings.items() if k in RunConfig.model_fields and k not in _OF_PROMPTS}
     plain = experiment.model_copy(update={"settings": shared, "strategy": {}})
-    config = plain.run_config("hard", None, None if shots in (None, "full") else shots, seed)
+    config = plain.run_config("hard", None, None if shots in (None, "full") else shots, seed, fold)
     task = inputs.task(config)
     if not task.train:
         raise UserError(f"data '{task.name}' has nothing to train on.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from tqdm import tqdm
 
-from promptkit.comparison.experiment import Experiment, Variant
+from promptkit.comparison.experiment import Experiment, Fold, Variant
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
@@ -66,10 +67,11 @@ def make_grid(experiment: Experiment, inputs: Loader, *, shows: bool = False) ->
     builder = _Builder(inputs)
     notes = [note for name in experiment.baselines for note in builder.baseline(experiment, name)]
     places = [
-        (strategy, variant, shots, seed)
+        (strategy, variant, shots, fold, seed)
         for strategy in experiment.strategies
         for variant in experiment.variants_of(strategy)
         for shots in experiment.shots
+        for fold in experiment.each_fold
         for seed in experiment.seeds
     ]
     for place in tqdm(places, desc="planning", leave=False, delay=2, disable=None if shows else True):
@@ -95,9 +97,8 @@ class _Builder:
         shared = {key: value for key, value in experiment.settings.items() if key not in ("templates", "options")}
         plain = experiment.model_copy(update={"settings": {**shared, "readout": "cloze"}, "strategy": {}})
         try:
-            for shots in experiment.shots:
-                for seed in experiment.seeds:
-                    self.add(plain, strategy, None, shots, seed, role="baseline")
+            for shots, fold, seed in product(experiment.shots, experiment.each_fold, experiment.seeds):
+                self.add(plain, strategy, None, shots, fold, seed, role="baseline")
         except UserError as error:
             return [f"no {called}: {error}"]
         return []
@@ -108,25 +109,32 @@ class _Builder:
         strategy: str,
         variant: Variant | None,
         shots: int | Literal["full"],
+        fold: Fold,
         seed: int,
         role: Role = "strategy",
     ) -> None:
         """Add one place of the grid."""
-        plan = self._plan(experiment, strategy, variant, shots, seed)
+        plan = self._plan(experiment, strategy, variant, shots, fold, seed)
         drawn: Shots = shots
         if not plan.depends_on & {"training", "examples"}:
             # It never sees the draw, so one run stands for all of them, judged on the whole dev split.
             seed = seed if "seed" in plan.depends_on else 0
-            plan, drawn = self._plan(experiment, strategy, variant, "full", seed), None
+            plan, drawn = self._plan(experiment, strategy, variant, "full", fold, seed), None
         elif shots == "full" and not plan.depends_on & {"training", "seed"}:
             # There is one draw of all examples, and nothing else that a seed could change.
-            plan, seed = self._plan(experiment, strategy, variant, "full", 0), 0
+            plan, seed = self._plan(experiment, strategy, variant, "full", fold, 0), 0
         self._place(plan, variant.name if variant else "", role, drawn, seed)
 
     def _plan(
-        self, experiment: Experiment, strategy: str, variant: Variant | None, shots: int | Literal["full"], seed: int
+        self,
+        experiment: Experiment,
+        strategy: str,
+        variant: Variant | None,
+        shots: int | Literal["full"],
+        fold: Fold,
+        seed: int,
     ) -> Plan:
-        config = experiment.run_config(strategy, variant, None if shots == "full" else shots, seed)
+        config = experiment.run_config(strategy, variant, None if shots == "full" else shots, seed, fold)
         try:
             return make_plan(config, self._inputs)
         except UserError as error:
@@ -140,7 +148,10 @@ class _Builder:
             return
         self.places.append(place)
         if plan.key not in self.cells:
-            title = ", ".join(part for part in (plan.strategy.name, variant, _said(shots), f"seed {seed}") if part)
+            fold = plan.config.fold
+            folded = f"fold {fold[0]} of {fold[1]}" if fold else ""
+            parts = (plan.strategy.name, variant, _said(shots), folded, f"seed {seed}")
+            title = ", ".join(part for part in parts if part)
             self.cells[plan.key] = Cell(plan.key, f"{folder_name(plan.stem)}-{plan.key[:8]}", plan.config, title)
 
 

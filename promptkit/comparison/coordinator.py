@@ -215,6 +215,7 @@ def _say_plan(announce: Announce, experiment: Experiment, grid: Grid, missing: l
     shots = ", ".join(str(shots) for shots in experiment.shots)
     seeds = f"{len(experiment.seeds)} seed{'s' if len(experiment.seeds) > 1 else ''}"
     variants = f", {len(experiment.variants)} variants" if experiment.variants else ""
+    variants += f", {experiment.folds} folds" if experiment.folds else ""
     there = len(grid.cells) - len(missing)
     stored = f", {there} in the store already" if there else ""
     announce(

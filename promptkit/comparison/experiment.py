@@ -15,13 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from promptkit.checking import checked, path_shown, read_toml, user_path
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config, setting_of
-from promptkit.running.loader import named_fields
+from promptkit.running.fields import named_fields
 
 PRESETS = Path(__file__).parent / "presets"
 # Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison.
 _SHARED = tuple(name for name in RunConfig.model_fields if setting_of(name).scope == "comparison")
 _SETTINGS = tuple(name for name in RunConfig.model_fields if setting_of(name).scope in ("cell", "comparison"))
 Settings = dict[str, Any]
+Fold = tuple[int, int] | None
+"""Which fold of how many is tested on, from 1; None outside a cross-validation."""
 
 
 class Variant(BaseModel):
@@ -49,6 +51,7 @@ class Experiment(BaseModel):
         baselines: strategies that every row is held against, with their defaults, beside majority class and TF-IDF.
         shots: K examples a class, or `full`.
         seeds: of the draws, the initialisations and the orders.
+        folds: K of a stratified cross-validation, in which every example is tested once; None keeps the data's test.
         data, model: as for a run.
         settings: of every cell, e.g. `max_length`, `verbalizer`, `epochs`.
         strategy: strategy name -> settings of its cells, put over `settings`.
@@ -62,6 +65,7 @@ class Experiment(BaseModel):
     baselines: tuple[str, ...] = ("hard", "probe")
     shots: tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...] = Field(default=(16, "full"), min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(0, 1, 2), min_length=1)
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = None
     data: str = DEFAULT_DATA
     model: str = DEFAULT_MODEL
     settings: Settings = Field(default_factory=dict)
@@ -96,11 +100,20 @@ class Experiment(BaseModel):
         """The name given, or one made of the data's name and a hash of everything else."""
         if self.name:
             return self.name
-        plain = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        plain = json.dumps(
+            self.model_dump(mode="json", exclude={"folds"} if self.folds is None else None), sort_keys=True
+        )
         stem = re.sub(r"[^\w.+-]+", "-", Path(self.data).name).strip("-.") or "data"
         return f"{stem}-{hashlib.sha256(plain.encode()).hexdigest()[:6]}"
 
-    def run_config(self, strategy: str, variant: Variant | None, shots: int | None, seed: int) -> RunConfig:
+    @property
+    def each_fold(self) -> tuple[Fold, ...]:
+        """The folds to go through; a single None without cross-validation."""
+        return (None,) if self.folds is None else tuple((number, self.folds) for number in range(1, self.folds + 1))
+
+    def run_config(
+        self, strategy: str, variant: Variant | None, shots: int | None, seed: int, fold: Fold = None
+    ) -> RunConfig:
         """Return the settings of one cell.
 
         Raises:
@@ -108,7 +121,7 @@ class Experiment(BaseModel):
         """
         merged = _over(self.settings, self.strategy.get(strategy, {}))
         merged = _over(merged, variant.settings if variant else {})
-        merged |= {"strategy": strategy, "shots": shots, "seed": seed}
+        merged |= {"strategy": strategy, "shots": shots, "seed": seed, "fold": fold}
         return make_config(data=self.data, model=self.model, quiet=True, **merged)
 
     def variants_of(self, strategy: str) -> tuple[Variant | None, ...]:
@@ -129,7 +142,12 @@ def make_experiment(source: str = "experiment", **values: Any) -> Experiment:
     _known_only(values, Experiment.model_fields, source)
     if isinstance(values.get("variants"), list | tuple):
         values["variants"] = [_variant(it) for it in values["variants"]]
+    if values.get("folds") is not None and "shots" not in values:
+        values["shots"] = ("full",)
     experiment = checked(Experiment, values, source)
+    if experiment.folds is not None and experiment.shots != ("full",):
+        shots = ", ".join(map(str, experiment.shots))
+        raise UserError(f"{source}: folds take all examples; give shots 'full' with them, not {shots}.")
     _check(experiment, source)
     return _with_fields(experiment)
 

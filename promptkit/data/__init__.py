@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from promptkit.data.catalog import list_datasets, load_task
 from promptkit.data.cleaning import clean_text
+from promptkit.data.folds import take_fold
 from promptkit.data.packing import Batch, Packer, Rows, as_targets
 from promptkit.data.planning import plan_rows, plan_scoring_rows
 from promptkit.data.splits import draw_shots
@@ -23,5 +24,6 @@ __all__ = [
     "load_task",
     "plan_rows",
     "plan_scoring_rows",
+    "take_fold",
     "unlabelled_texts",
 ]

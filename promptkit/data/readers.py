@@ -42,6 +42,8 @@ class DatasetInfo(BaseModel):
         fields: the fields to read, each `NAME` or `NAME=COLUMN`.
         labels: the classes, in the order their indices go by.
         licence: SPDX name.
+        templates: to ask with when the user names none.
+        verbalizer: the label words when the user names none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +57,8 @@ class DatasetInfo(BaseModel):
     fields: Annotated[tuple[str, ...], BeforeValidator(parse_fields)] = ()
     labels: tuple[str, ...] | None = None
     licence: str = ""
+    templates: tuple[str, ...] = ()
+    verbalizer: str | None = None
 
 
 @dataclass(frozen=True)

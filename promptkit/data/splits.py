@@ -59,6 +59,8 @@ def make_task(raw: RawData, *, name: str | None = None, language: str | None = N
         language=language or raw.info.language or "en",
         notes=tuple(notes),
         unlabelled=raw.unlabelled,
+        templates=raw.info.templates,
+        verbalizer=raw.info.verbalizer,
     )
 
 
@@ -82,7 +84,7 @@ def _arrange(
     """Return train, dev, test and what was done to get there."""
     whole = splits.get("all") or (splits["train"] if set(splits) == {"train"} else None)
     if whole:
-        train, dev, test = _carve(whole, labels, title, parts=2)
+        train, dev, test = carve(whole, labels, title, parts=2)
         return (
             train,
             dev,
@@ -93,14 +95,14 @@ def _arrange(
         raise UserError(f"data '{title}' has {' and '.join(splits)} but no train.")
     if len(splits) == 3:
         return splits["train"], splits["dev"], splits["test"], ""
-    train, dev = _carve(splits["train"], labels, title, parts=1)
+    train, dev = carve(splits["train"], labels, title, parts=1)
     if "test" in splits:
         return train, dev, splits["test"], "dev is a tenth of train: the data has no dev set"
     note = "the data's dev set is used as test, and dev is a tenth of train: the data has no test set"
     return train, dev, splits["dev"], note
 
 
-def _carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) -> tuple[Examples, ...]:
+def carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) -> tuple[Examples, ...]:
     """Split off `parts` tenths of each class; what remains comes first. Order in the file is kept.
 
     What is drawn are texts, each with all its rows: on both sides it would be known before it is asked for.

@@ -70,6 +70,8 @@ class Task:
         language: ISO 639-1 code of the texts, which default templates and label words go by.
         notes: what was done to the data on the way in and the user should know, a sentence each.
         cautions: what is a reason to doubt figures on this data, a sentence each; a run warns of them.
+        templates: to ask with when the user names none; without any, the strategy's.
+        verbalizer: the label words when the user names none, as `--verbalizer` takes them.
 
     Raises:
         UserError: fewer than two labels, a label twice, or an example whose label is not among them.
@@ -84,6 +86,8 @@ class Task:
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     unlabelled: tuple[Example, ...] = ()
+    templates: tuple[str, ...] = ()
+    verbalizer: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse labels that no classifier could use."""

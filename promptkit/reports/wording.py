@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from promptkit.analysis.against import MCNEMAR
 from promptkit.analysis.cautions import FEW_SEEDS, few_seeds, single_seeds, small_dev_splits
 from promptkit.analysis.disagreement import Disagreement
+from promptkit.analysis.folds import fold_count
 from promptkit.analysis.names import row_label, shots_phrase, with_shots
 from promptkit.analysis.rows import Row
 from promptkit.analysis.statistics import RESAMPLES
@@ -58,7 +59,7 @@ def _families(rows: Sequence[Row]) -> str:
 
 def time_text(rows: Iterable[Row]) -> str:
     """Return how long the runs of a table took together; a run in several rows counts once."""
-    runs = {run.id: run.record for row in rows for run in row.runs}
+    runs = {part.id: part.record for row in rows for run in row.runs for part in run.folds or (run,)}
     minutes = sum(record.cost.seconds.total for record in runs.values()) / 60
     return f"These {len(runs)} runs, baselines included, took {minutes:.1f} minutes in all, one after the other."
 
@@ -78,6 +79,13 @@ def notes(summary: Summary) -> tuple[str, ...]:
         "Dev only picks: the epoch and the variant. What was picked by dev looks too good on dev; test had no say "
         "in it."
     ]
+    if folds := max((fold_count(row.runs) for row in summary.rows), default=0):
+        found.append(
+            f"{folds}-fold cross-validation: every example is tested once, by a prompt that did not learn from it. "
+            "Accuracy and tests are over all these answers together; F1, dev, further metrics and costs are means "
+            "over folds. Prompts of two folds share most of their training examples, so the interval is a little too "
+            "narrow, and p too small (Bengio & Grandvalet 2004)."
+        )
     # Why the experiment lacks something, e.g. the zero-shot baseline.
     own = (str(note) for note in summary.comparison.spec.get("notes", ()))
     found += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in own]

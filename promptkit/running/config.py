@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from promptkit.checking import field_fault
 from promptkit.data.tables import parse_fields
 from promptkit.errors import UserError, did_you_mean
-from promptkit.running.settings import Setting, parse_settings, parse_shots
+from promptkit.running.settings import Setting, parse_fold, parse_settings, parse_shots
 
 __all__ = [
     "DEFAULT_DATA", "DEFAULT_MODEL", "DEFAULT_STORE", "MAX_LENGTH", "RunConfig", "flag_of", "make_config",
@@ -95,6 +95,14 @@ class RunConfig(BaseModel):
             metavar="N", scope="grid",
         ),
     ] = 0  # fmt: skip
+    fold: Annotated[
+        tuple[int, int] | None,
+        BeforeValidator(parse_fold),
+        Setting(
+            help="Test on fold I of K of all examples; 'promptkit compare --folds K' goes through all of them.",
+            metavar="I/K", scope="grid", parse=lambda value: value, page="data.md",
+        ),
+    ] = None  # fmt: skip
     epochs: Annotated[
         int | None,
         Field(ge=0, le=10_000),
@@ -199,6 +207,13 @@ class RunConfig(BaseModel):
             scope="run", hidden=True,
         ),
     ] = ()  # fmt: skip
+
+    @property
+    def drawn_stem(self) -> str:
+        """What stands for the draw in the name of a run: `full`, `16shot` or `fold2of5`."""
+        if self.fold is not None:
+            return f"fold{self.fold[0]}of{self.fold[1]}"
+        return "full" if self.shots is None else f"{self.shots}shot"
 
 
 def setting_of(name: str) -> Setting:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,11 @@ import numpy as np
 from promptkit.backbones.catalog import find_model
 from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import ModelFiles
-from promptkit.data import Example, Task, draw_shots, load_task, unlabelled_texts
+from promptkit.data import Example, Task, draw_shots, load_task, take_fold, unlabelled_texts
+from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.prompting.template import fields_of
 from promptkit.running.config import RunConfig
+from promptkit.running.fields import named_fields
 
 _TYPICAL = 512  # examples that rows of a K-shot draw are planned for
 
@@ -27,11 +27,20 @@ class Loader:
         self._models: dict[tuple[Any, ...], ModelFiles] = {}
 
     def task(self, config: RunConfig) -> Task:
-        """Return the data of a run, its shots drawn."""
+        """Return the data of a run, its shots drawn or its fold taken.
+
+        Raises:
+            UserError: for anything wrong with the data, or shots of a fold.
+        """
         whole = self._whole(config)
-        draw = (*_source(config), config.shots, config.seed if config.shots is not None else 0)
+        draw = (*_source(config), config.fold, config.shots, config.seed if config.shots is not None else 0)
         if draw not in self._draws:
-            self._draws[draw] = draw_shots(whole, config.shots, config.seed)
+            if config.fold is None:
+                self._draws[draw] = draw_shots(whole, config.shots, config.seed)
+            elif config.shots is None:
+                self._draws[draw] = take_fold(whole, *config.fold)
+            else:
+                raise UserError("--fold takes all examples; it does not go with --shots.")
         return self._draws[draw]
 
     def drawn_from(self, config: RunConfig) -> tuple[Example, ...]:
@@ -76,12 +85,3 @@ def _source(config: RunConfig) -> tuple[Any, ...]:
     """Return the settings that say what data is read, and how."""
     columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
     return (config.data, *columns, config.fields or named_fields(config.templates), config.clean)
-
-
-def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
-    """Return the fields that templates use, where there are others than `text` and `text_b`; else none.
-
-    Without any the data's own are read: a second text may matter to what uses no template.
-    """
-    fields = fields_of(templates)
-    return fields if set(fields) - {"text", "text_b"} else ()

@@ -18,8 +18,8 @@ from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Readout, Template, Verbalizer, default_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
-from promptkit.prompting.template import fill_in_fields, guess_slot
 from promptkit.running.config import RunConfig
+from promptkit.running.fields import check_fields, default_templates
 from promptkit.running.loader import Loader
 from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
@@ -91,8 +91,7 @@ class Plan:
     @property
     def stem(self) -> str:
         """What the run's directory is called, before its number or key."""
-        shots = "full" if self.config.shots is None else f"{self.config.shots}shot"
-        return f"{self.strategy.name}-{self.task.name}-{shots}-s{self.config.seed}"
+        return f"{self.strategy.name}-{self.task.name}-{self.config.drawn_stem}-s{self.config.seed}"
 
     @property
     def key(self) -> str:
@@ -141,6 +140,7 @@ class Plan:
         sizes = f"{len(task.train)} train, {len(task.dev)} dev, {len(task.test)} test"
         sizes += f", {len(self.unlabelled)} without labels" if self.unlabelled else ""
         shots = "" if config.shots is None else f", {config.shots} shots"
+        shots += "" if config.fold is None else f", fold {config.fold[0]} of {config.fold[1]}"
         labels = ", ".join(task.labels)
         templates = " | ".join(str(template) for template in self.templates)
         words = f"; label words: {self.verbalizer}" if self.verbalizer else ""
@@ -179,12 +179,13 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
     sources = config.templates or default_templates(strategy, task)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
     for template in templates:
-        _check_fields(template, task)
+        check_fields(template, task)
     strategy.check(readout, templates)
     model = inputs.model(config)
     verbalizer = None
     if readout == "cloze":
         given = config.verbalizer
+        given = task.verbalizer if given is None else given
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
     contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
     unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
@@ -213,12 +214,6 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
             ),
         ),
     )
-
-
-def default_templates(strategy: Strategy, task: Task) -> tuple[str, ...]:
-    """Return the templates of a run for which none was given; they show every field that the data has."""
-    own = strategy.defaults.templates_for(task.language)
-    return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
 
 
 def _settle(
@@ -258,16 +253,6 @@ def _context(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Ex
             "draws them)."
         )
     return context
-
-
-def _check_fields(template: Template, task: Task) -> None:
-    """Say what the data lacks at once, and not after hours of a comparison's other cells."""
-    for name in template.fields:
-        if name not in task.fields:
-            raise UserError(
-                f"the template uses {{{name}}}, but data '{task.name}' has only: {', '.join(task.fields)}."
-                f"{guess_slot(name, task.fields)}"
-            )
 
 
 def _resolve(

@@ -58,6 +58,23 @@ def parse_shots(value: str) -> int | None:
     return int(value)
 
 
+def parse_fold(value: Any) -> Any:
+    """Return the number of a fold, from 1, and how many there are, of `2/5` or a pair.
+
+    Raises:
+        ValueError: for anything else, or a fold that there is not.
+    """
+    if value is None:
+        return None
+    parts = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", value.strip()) if isinstance(value, str) else None
+    pair = tuple(map(int, parts.groups())) if parts else value
+    if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(type(it) is int for it in pair)):
+        raise ValueError("write I/K, e.g. 2/5")
+    if not 1 <= pair[0] <= pair[1] or pair[1] < 2:
+        raise ValueError("K is at least 2, and I from 1 to K")
+    return tuple(pair)
+
+
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
     """Turn `key=value` strings into a dictionary.
 

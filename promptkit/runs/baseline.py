@@ -22,6 +22,7 @@ class BaselineRecord(RecordPart):
         data: the data set as it was asked for.
         shots: K examples a class, None for all.
         seed: of the draw.
+        fold: which fold of how many it was tested on, from 1; None outside a cross-validation.
         settings: what it was fitted with.
         parameters: the coefficients of a linear classifier count as `head`.
     """
@@ -35,6 +36,7 @@ class BaselineRecord(RecordPart):
     data: str
     shots: int | None
     seed: int
+    fold: tuple[int, int] | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     task: TaskInfo
     versions: Versions = Field(default_factory=Versions.collect)

@@ -59,6 +59,7 @@ class RunOptions(RecordPart):
         templates: as they were used, after the strategy prepared them.
         verbalizer: its source, or None with `readout` head and no label words.
         shots: K examples a class, None for all.
+        fold: which fold of how many was the test split, from 1; None outside a cross-validation.
         fields: the fields that were read, each `NAME` or `NAME=COLUMN`, if they were named.
         mode: graph or pynative.
         strategy_options: the strategy's own options, as JSON values.
@@ -86,6 +87,7 @@ class RunOptions(RecordPart):
     text_b_column: str | None = None
     label_column: str | None = None
     fields: tuple[str, ...] = ()
+    fold: tuple[int, int] | None = None
     encoding: str | None = None
     metrics: tuple[str, ...] = ()
     strategy_options: dict[str, Any] = Field(default_factory=dict)

@@ -32,6 +32,7 @@ class StoredRun:
         truth: true classes of the test split, (N,).
         predicted: predicted classes, (N,).
         directory: None for a baseline. It may have been deleted by hand.
+        folds: the runs that this one is made of, if it stands for a whole cross-validation.
     """
 
     id: int
@@ -41,6 +42,7 @@ class StoredRun:
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     directory: Path | None
+    folds: tuple[StoredRun, ...] = ()
 
     @property
     def is_baseline(self) -> bool:
@@ -66,6 +68,11 @@ class StoredRun:
     def seed(self) -> int:
         """Of the draw, the initialisation and the order of the batches."""
         return self.record.seed if isinstance(self.record, BaselineRecord) else self.record.options.seed
+
+    @property
+    def fold(self) -> tuple[int, int] | None:
+        """Which fold of how many it was tested on, from 1; None outside a cross-validation."""
+        return self.record.fold if isinstance(self.record, BaselineRecord) else self.record.options.fold
 
     def artifact(self) -> Path:
         """Return the path of its `prompt.safetensors`.

@@ -87,6 +87,23 @@ def test_every_field_is_seen_without_a_template(quiz: Path) -> None:
     assert result.record.options.fields == ("q", "b")
 
 
+def test_a_data_set_brings_its_own_prompt() -> None:
+    from promptkit.running.config import make_config
+    from promptkit.running.plan import make_plan
+
+    own = make_plan(make_config(strategy="hard", data="entailment-en")).settings
+    assert own.templates == ("{text} ? {mask} , {text_b}",)
+    assert own.verbalizer == "entailment=Yes; neutral=Maybe; contradiction=No"
+    given = make_plan(
+        make_config(
+            strategy="hard", data="news-en", templates=("{text} {mask}",),
+            verbalizer="business=money; culture=art; health=body; science=fact; sports=game",
+        )
+    ).settings  # fmt: skip
+    assert (given.templates, given.verbalizer[:14]) == (("{text} {mask}",), "business=money")
+    assert make_plan(make_config(strategy="hard")).settings.templates == ("{text} It was {mask}.",)
+
+
 def test_a_comparison_reads_the_fields_of_all_its_templates(call, quiz, place) -> None:
     (place / "choice.toml").write_text(
         f"strategies = ['hard']\nshots = ['full']\nseeds = 1\nbaselines = ['probe']\ndata = '{quiz}'\n"

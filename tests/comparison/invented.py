@@ -40,7 +40,7 @@ def result_of(order: Order, folder: Path) -> str:
         options=RunOptions(
             strategy=config.strategy, data=config.data, model=config.model, templates=("{text} {mask}",),
             verbalizer=None, readout="cloze", slots="same", shots=config.shots, seed=config.seed, epochs=1, lr=0.1,
-            batch_size=4, weight_decay=0.0, max_length=40, device="CPU", mode="graph",
+            batch_size=4, weight_decay=0.0, max_length=40, device="CPU", mode="graph", fold=config.fold,
         ),
         task=TaskInfo(
             name=task.name, fingerprint=task.fingerprint, labels=task.labels, language="en", train=1, dev=1,

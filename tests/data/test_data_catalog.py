@@ -10,7 +10,11 @@ import pytest
 
 from promptkit.data import list_datasets, load_task
 from promptkit.data.catalog import guess_language
+from promptkit.data.doubles import text_key
 from promptkit.errors import UserError
+from promptkit.prompting import Template, Verbalizer
+
+EMBEDDED = {"entailment-en", "news-en", "news-zh", "reviews-en", "reviews-zh"}
 
 
 @pytest.mark.parametrize(
@@ -25,9 +29,34 @@ def test_embedded_sets_have_the_sizes_on_their_cards_half_positive(name, languag
     assert task.majority() == 0.5
 
 
+@pytest.mark.parametrize(
+    ("name", "language", "labels", "sizes", "fields"),
+    [
+        ("news-en", "en", ("business", "culture", "health", "science", "sports"), (80, 40, 80), ("text",)),
+        ("news-zh", "zh", ("财经", "健康", "体育", "科技"), (64, 32, 64), ("text",)),
+        ("entailment-en", "en", ("entailment", "neutral", "contradiction"), (48, 24, 48), ("text", "text_b")),
+    ],
+)
+def test_embedded_sets_with_prompts_of_their_own_are_balanced_and_without_doubles(
+    name, language, labels, sizes, fields
+):
+    task = load_task(name)
+    assert (task.name, task.language, task.labels, task.fields) == (name, language, labels, fields)
+    for split, size in zip((task.train, task.dev, task.test), sizes, strict=True):
+        assert Counter(example.label for example in split) == dict.fromkeys(labels, size // len(labels))
+    assert task.cautions == ()
+    texts = [text_key(example) for split in (task.train, task.dev, task.test) for example in split]
+    assert len(set(texts)) == len(texts)
+    # No premise stands on two sides.
+    premises = [{example.text for example in split} for split in (task.train, task.dev, task.test)]
+    assert len(set.union(*premises)) == sum(map(len, premises))
+    assert Verbalizer.parse(task.verbalizer or "").labels == labels
+    assert Template.parse(task.templates[0]).has_mask
+
+
 def test_the_listing_tells_what_loading_would():
     cards = {card.name: card for card in list_datasets()}
-    assert set(cards) == {"reviews-en", "reviews-zh"}
+    assert set(cards) == EMBEDDED
     assert dict(cards["reviews-en"].sizes) == {"train": 422, "dev": 104, "test": 320}
     assert cards["reviews-zh"].language == "zh"
     assert all(card.summary and card.licence == "Apache-2.0" for card in cards.values())
@@ -40,7 +69,7 @@ def test_registered_sets_are_listed_unloaded_and_loaded_by_name(toy):
         calls.append(1)
         return toy()
 
-    assert [card.name for card in list_datasets({"mine": build})] == ["reviews-en", "reviews-zh", "mine"]
+    assert [card.name for card in list_datasets({"mine": build})] == [*sorted(EMBEDDED), "mine"]
     assert not calls
     assert load_task("mine", registry={"mine": build}) == toy()
     assert load_task("mine", registry={"mine": build}, name="other").name == "other"
@@ -109,7 +138,8 @@ def test_an_unknown_name_is_refused_with_the_names_there_are(toy, data):
     near = {"reviews-em": " Did you mean 'reviews-en'?", "mien": " Did you mean 'mine'?", "": ""}[data]
     with pytest.raises(UserError) as refusal:
         load_task(data, registry={"mine": toy})
-    assert str(refusal.value) == f"unknown data set '{data}'.{near} Known: mine, reviews-en, reviews-zh."
+    known = ", ".join(sorted({*EMBEDDED, "mine"}))
+    assert str(refusal.value) == f"unknown data set '{data}'.{near} Known: {known}."
 
 
 def test_a_missing_path_is_refused_with_the_near_file(write, tmp_path):

@@ -1,0 +1,41 @@
+"""Which fields of the data a run reads and shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptkit.data import Task
+from promptkit.errors import UserError
+from promptkit.prompting import Template
+from promptkit.prompting.template import fields_of, fill_in_fields, guess_slot
+from promptkit.strategies.contract import Strategy
+
+
+def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that templates use, where there are others than `text` and `text_b`; else none.
+
+    Without any the data's own are read: a second text may matter to what uses no template.
+    """
+    fields = fields_of(templates)
+    return fields if set(fields) - {"text", "text_b"} else ()
+
+
+def default_templates(strategy: Strategy, task: Task) -> tuple[str, ...]:
+    """Return the templates of a run for which none was given: the data's, else the strategy's.
+
+    Those of the strategy show every field that the data has.
+    """
+    if task.templates:
+        return task.templates
+    own = strategy.defaults.templates_for(task.language)
+    return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
+
+
+def check_fields(template: Template, task: Task) -> None:
+    """Say what the data lacks at once, and not after hours of a comparison's other cells."""
+    for name in template.fields:
+        if name not in task.fields:
+            raise UserError(
+                f"the template uses {{{name}}}, but data '{task.name}' has only: {', '.join(task.fields)}."
+                f"{guess_slot(name, task.fields)}"
+            )
