@@ -77,7 +77,8 @@ FINETUNE: tuple[dict[str, Any], ...] = (
     {"epochs": 2, "lr": 5e-5},
 )
 WHOLE = {
-    "soft": SOFT, "ptuning": PTUNING, "prefix": PREFIX, "ptuning-v2": PTUNING_V2, "bitfit": BITFIT, "finetune": FINETUNE,
+    "soft": SOFT, "ptuning": PTUNING, "prefix": PREFIX, "ptuning-v2": PTUNING_V2, "bitfit": BITFIT,
+    "finetune": FINETUNE,
 }  # fmt: skip
 """Settings to try on `TRAIN` examples: rates, then starts, lengths and passes."""
 FEW = {
