@@ -130,7 +130,8 @@ class Tokenizer(Protocol):
 class Backbone(Protocol):
     """A language model on MindSpore: a `mindspore.nn.Cell` whose weights are frozen.
 
-    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes.
+    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes. What an
+    engine does not offer (a prefix, dropout, a part that learns) it refuses with a `UserError`.
 
     Attributes:
         info: its shape.

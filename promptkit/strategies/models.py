@@ -55,9 +55,8 @@ class PromptedModel(nn.Cell):
         fixed_features: set it to True if nothing learns before `scores`; the host then computes `features`
             once for every example instead of once for every epoch.
         fits: set it to True, and `fixed_features` as well, if `fit` finds the values that are learnt, and not steps.
-        keeps_graph: set it to False if `construct` draws random numbers, which is better done in `noise`. Otherwise
-            its compiled graph may serve the next model that differs from it in nothing but parameters' values, as
-            those of two seeds do.
+        keeps_graph: set it to False if `construct` draws random numbers. Otherwise its compiled graph may serve the
+            next model that differs from it in nothing but parameters' values, as those of two seeds do.
     """
 
     fixed_features = False

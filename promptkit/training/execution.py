@@ -97,7 +97,8 @@ class Executor:
         if from_features:
             return self._call("learn_features", (*step.inputs, step.labels, step.weights))  # type: ignore[no-any-return]
         noise = () if rng is None else self.model.noise(packed(*step.inputs), rng)
-        return self._call("learn", (*step.inputs, step.labels, step.weights, *noise))  # type: ignore[no-any-return]
+        name = "learn_noisy" if noise else "learn"
+        return self._call(name, (*step.inputs, step.labels, step.weights, *noise))  # type: ignore[no-any-return]
 
     def _collect(self, name: str, source: BatchSource) -> Any:
         result: Any = None
@@ -169,21 +170,23 @@ class Executor:
         def scores(values: Any) -> Any:
             return model.scores(values)
 
-        if name not in ("learn", "learn_features"):
+        if not name.startswith("learn"):
             return {"construct": forward, "features": features, "scores": scores}[name]
         objective = self.objective
 
         def loss(*arrays: Any) -> Any:
-            inputs = packed(*arrays[:fields])
-            noise = arrays[fields + 2 :]
-            given = model.learning(inputs, *noise) if noise else model(inputs)
+            return objective.loss(model(packed(*arrays[:fields])), arrays[fields], arrays[fields + 1])
+
+        def noisy_loss(*arrays: Any) -> Any:
+            given = model.learning(packed(*arrays[:fields]), *arrays[fields + 2 :])
             return objective.loss(given, arrays[fields], arrays[fields + 1])
 
         def loss_of_features(*arrays: Any) -> Any:
             return objective.loss(model.scores(arrays[0]), arrays[1], arrays[2])
 
         weights = list(model.trainable_params())
-        gradient = ms.value_and_grad(loss if name == "learn" else loss_of_features, None, weights)
+        losses = {"learn": loss, "learn_noisy": noisy_loss, "learn_features": loss_of_features}
+        gradient = ms.value_and_grad(losses[name], None, weights)
 
         def learn(*arrays: Any) -> Any:
             return gradient(*arrays)

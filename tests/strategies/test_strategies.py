@@ -1,4 +1,4 @@
-"""The four built-in strategies, through the same door a user takes."""
+"""The built-in strategies, through the same door a user takes; some have a file of their own beside this one."""
 
 from __future__ import annotations
 
