@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-_NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What it is called, e.g. null-prompt.")]
+if TYPE_CHECKING:
+    from promptkit.hooks.entries import Entry
+
+_NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What it is called, e.g. my-own.")]
 _FolderOption = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder to write; must not exist. promptkit-NAME here by default."),
@@ -26,6 +30,8 @@ def register(app: typer.Typer) -> None:
             typer.echo(context.get_help())
 
     new.command("strategy")(strategy)
+    new.command("dataset")(dataset)
+    new.command("metric")(metric)
     app.add_typer(new, name="new")
 
 
@@ -33,12 +39,29 @@ def strategy(name: _NameArgument, folder: _FolderOption = None) -> None:
     """Write a strategy as a distribution of its own, with its tests."""
     from promptkit.hooks import get_host
 
-    _write("strategy", name, folder, {it.name: f"of {it.origin}" for it in get_host().strategies.values()})
+    _write("strategy", name, folder, get_host().strategies)
 
 
-def _write(kind: str, name: str, folder: Path | None, taken: dict[str, str]) -> None:
-    from promptkit.scaffolding import NewPlugin, write_plugin
+def dataset(name: _NameArgument, folder: _FolderOption = None) -> None:
+    """Write a data set as a distribution of its own, with its tests."""
+    from promptkit.hooks import get_host
 
+    _write("dataset", name, folder, get_host().datasets)
+
+
+def metric(name: _NameArgument, folder: _FolderOption = None) -> None:
+    """Write a metric as a distribution of its own, with its tests."""
+    from promptkit.hooks import get_host
+
+    _write("metric", name, folder, get_host().metrics)
+
+
+def _write(kind: str, name: str, folder: Path | None, registered: Mapping[str, Entry]) -> None:
+    from promptkit.hooks.entries import RESERVED
+    from promptkit.scaffolding import KINDS, NewPlugin, write_plugin
+
+    taken = dict.fromkeys(RESERVED.get(KINDS[kind], ()), "promptkit's own")
+    taken |= {entry.name: f"of {entry.origin}" for entry in registered.values()}
     place, files = write_plugin(NewPlugin(kind, name), folder, taken)
     typer.echo(f"wrote {place}: {', '.join(files)}")
     typer.echo(f"next: pip install -e {shlex.quote(f'{place}[test]')} && pytest {shlex.quote(str(place))}")

@@ -16,8 +16,8 @@ from promptkit.errors import UserError
 from promptkit.runs import RunDirectory
 from promptkit.version import __version__
 
-KINDS: Mapping[str, str] = {"strategy": "a way of prompting"}
-"""What there are templates for, and what it is."""
+KINDS: Mapping[str, str] = {"strategy": "strategy", "dataset": "data set", "metric": "metric"}
+"""What there are templates for, and what it is called in a sentence."""
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _LONGEST = 40
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -71,15 +71,15 @@ class NewPlugin:
             undefined=StrictUndefined,
             keep_trailing_newline=True,
         )
-        sources = {
-            "pyproject.toml": "pyproject.toml",
-            "README.md": "README.md",
-            f"{self.module}.py": "module.py",
-            f"tests/test_{self.stem}.py": "test.py",
-        }
+        modules = {f"{self.module}.py": "module.py"}
+        if self.kind == "metric":
+            modules[f"{self.module}_metric.py"] = "metric.py"
+        sources = {"pyproject.toml": "pyproject.toml", "README.md": "README.md", **modules}
+        sources[f"tests/test_{self.stem}.py"] = "test.py"
         names = {
-            "kind": self.kind, "name": self.name, "module": self.module, "distribution": self.distribution,
-            "cls": self.class_name, "version": __version__,
+            "what": KINDS[self.kind], "name": self.name, "module": self.module, "distribution": self.distribution,
+            "cls": self.class_name, "stem": self.stem, "version": __version__,
+            "modules": ", ".join(f'"{path}"' for path in modules),
         }  # fmt: skip
         found = {path: environment.get_template(f"{it}.jinja").render(names) for path, it in sources.items()}
         for path, source in found.items():
@@ -99,7 +99,7 @@ def write_plugin(plugin: NewPlugin, folder: Path | None, taken: Mapping[str, str
     Raises:
         UserError: for a bad or taken name, or a folder that exists or cannot be written; nothing is left behind.
     """
-    kind, name = plugin.kind, plugin.name
+    kind, name = KINDS[plugin.kind], plugin.name
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         raise UserError(
             f"'{name}' is no name for a new {kind}; use up to {_LONGEST} lower-case letters and digits, with single "
