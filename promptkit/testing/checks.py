@@ -69,8 +69,10 @@ def defaults(runs: RunSet) -> None:
             "one that its type and limits allow."
         ) from None
     strategy = runs.instance
-    if wrong := check_declared(strategy) or _fault_of(strategy.defaults):
-        raise CheckFailed(f"{runs.strategy.__name__}: {wrong}.")
+    if wrong := check_declared(strategy):
+        raise CheckFailed(f"{wrong}; promptkit refuses the class.")
+    if impossible := _fault_of(strategy.defaults):
+        raise CheckFailed(f"{runs.strategy.__name__}.defaults: {impossible}.")
     for source in strategy.defaults.templates_for("en"):
         _check_template(runs, source, strategy.defaults.readout)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from promptkit.errors import UserError
+
 if TYPE_CHECKING:
     from promptkit.backbones.face import Kind
     from promptkit.nn import Backbone
@@ -55,7 +57,7 @@ def write_tiny_model(folder: Path, kind: Kind = "masked") -> Path:
         kind: `masked`.
 
     Raises:
-        ValueError: for `causal`, of which promptkit has no model yet.
+        UserError: for `causal`, of which promptkit has no model yet.
     """
     from safetensors.numpy import save_file
 
@@ -63,7 +65,7 @@ def write_tiny_model(folder: Path, kind: Kind = "masked") -> Path:
     from promptkit.backbones.native.bert.weights import weight_plan
 
     if kind != "masked":
-        raise ValueError(f"promptkit has no {kind} language model yet; test on masked ones.")
+        raise UserError(f"promptkit has no {kind} language model yet to test on.")
     folder.mkdir(parents=True, exist_ok=True)
     pieces = [*_SPECIAL, *_VOCABULARY, *_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
     config = _CONFIG | {"vocab_size": len(pieces)}

@@ -11,6 +11,7 @@ import pytest
 from pydantic import Field
 
 pytest.importorskip("mindspore")
+pytest_plugins = ["pytester"]
 
 from promptkit import Defaults, Strategy, StrategyOptions
 from promptkit.testing import checks
@@ -272,6 +273,28 @@ def test_a_fault_is_found_and_said_in_one_sentence(case: str, tmp_path: Path) ->
     assert "\n" not in str(found.value)
 
 
-def test_there_is_no_causal_model_yet(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="promptkit has no causal language model yet"):
-        RunSet(Sound, tmp_path, kind="causal")
+FILE = """
+from test_kit_finds_faults import Sound, broken
+
+from promptkit.testing import StrategyKit
+
+
+class TestNothing(StrategyKit):
+    strategy = broken(build=lambda self, backbone, task: None, __module__="promptkit")
+    settings = {"mode": "pynative"}
+    kinds = ("masked", "causal")
+"""
+
+
+def test_pytest_shows_a_fault_once_in_one_line_and_skips_what_needs_a_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(FILE)
+    result = pytester.runpytest_inprocess("-rsf", "-p", "no:cacheprovider", "--tb=short")
+    # Two tests need no model, and the defaults no run; ten wait for a run, and twelve for a causal model.
+    result.assert_outcomes(passed=3, failed=1, skipped=10 + 12)
+    result.stdout.fnmatch_lines([
+        "_* TestNothing.test_it_runs?masked? _*",
+        "strategy 'sound' (plugin 'sound' of promptkit 0): build returned nothing, not a promptkit.nn.*",
+        "*there is no run to look at; test_it_runs says why",
+        "*promptkit has no causal language model yet to test on.",
+    ])  # fmt: skip
+    assert "Traceback" not in result.stdout.str()
