@@ -77,12 +77,12 @@ def test_a_content_free_batch_has_a_row_for_each_input(named: Callable[[str], An
     assert rows == dict.fromkeys(nn.Inputs.__annotations__, 3)
 
 
-@pytest.mark.parametrize("made", ["ScaledPrompt", "PrefixPrompt", "MeanState"])
+@pytest.mark.parametrize("made", ["ScaledPrompt", "Mixture", "MeanState"])
 def test_a_model_of_the_guide_compiles_scores_and_learns(
     named: Callable[[str], Any], backbone: Any, task: PromptTask, made: str
 ) -> None:
     found = named(f"{made}(")
-    model = found.model if made == "PrefixPrompt" else getattr(found, made)(backbone, task)
+    model = found.build(backbone, task) if made == "Mixture" else getattr(found, made)(backbone, task)
     warnings: list[str] = []
     executor = Executor(model, "graph", warnings.append, Classification(2))
     batches = source(task)
@@ -101,6 +101,15 @@ def test_the_mean_state_is_that_of_the_example_alone(
     packed = Executor(model, "pynative", print).features(source(task))
     alone = model.features(nn.tensors(task.encode(TEXTS).inputs)).asnumpy()
     assert np.abs(packed - alone).max() < 1e-5
+
+
+def test_the_mixture_folds_without_a_change(named: Callable[[str], Any], backbone: Any, task: PromptTask) -> None:
+    found = named("Mixture(")
+    model, inputs = found.build(backbone, task), nn.tensors(task.encode(TEXTS).inputs)
+    model.prompt.gate.set_data(model.prompt.gate + 1.0)
+    folded = found.fold(model)
+    assert np.abs(model(inputs).asnumpy() - folded(inputs).asnumpy()).max() < 1e-5
+    assert list(folded.own_parameters()) == ["prompt.values"]
 
 
 def test_the_tiny_model_of_the_page_scores(named: Callable[[str], Any]) -> None:
