@@ -97,7 +97,7 @@ def test_a_new_strategy_is_installed_found_run_compared_tested_and_removed(tmp_p
     assert re.search(r"^\d+ passed", tested, re.M)
     assert "failed" not in tested
 
-    compare = f"compare --strategies {NAME} --baselines none --shots 4 --seeds 0 --mode pynative"
+    compare = f"compare --strategies {NAME} --baselines none --shots 4 --seeds 1 --mode pynative"
     model, data = tmp_path / "model", tmp_path / "task"
     writes = f"import promptkit.testing as t, pathlib as p; t.write_tiny_model(p.Path({str(model)!r}))"
     environment.python(f"{writes}; t.write_tiny_task(p.Path({str(data)!r}))")
