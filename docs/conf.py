@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE))
 project = "promptkit"
 version = release = runpy.run_path(str(HERE.parent / "promptkit" / "version.py"))["__version__"]
 extensions = ["myst_parser", "mathml", "outline"]
-exclude_patterns = ["_build", "example-plugin", "examples", "tables"]
+exclude_patterns = ["_build", "examples", "tables"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_fence_as_directive = ["math"]

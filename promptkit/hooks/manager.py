@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from promptkit.backbones.face import Engine
     from promptkit.data import Task
+    from promptkit.strategies.contract import Strategy
 
 GROUP = "promptkit"
 NO_PLUGINS = "PROMPTKIT_NO_PLUGINS"
@@ -148,6 +149,22 @@ class PluginHost:
     def metrics(self) -> Mapping[str, MetricEntry]:
         """Metrics by name, those of plugins only."""
         return MappingProxyType(self._registered.metrics)
+
+    @contextlib.contextmanager
+    def lent(self, cls: type[Strategy]) -> Iterator[None]:
+        """Have a strategy that no installed plugin brings, or one in the place of the installed one, for tests.
+
+        It is known within the body. Nothing is checked: `check_class` says what is wrong with a class.
+        """
+        known = self._registered.strategies
+        before = known.get(cls.name)
+        origin = before.origin if before else Origin(cls.name, cls.__module__.partition(".")[0], "0")
+        known[cls.name] = StrategyEntry(cls.name, origin, cls)
+        try:
+            yield
+        finally:
+            del known[cls.name]
+            known.update({cls.name: before} if before else {})
 
     def strategy(self, name: str) -> StrategyEntry:
         """Return the strategy of that name.

@@ -99,7 +99,7 @@ class TestSettings:
             load_script("make_options").render_settings(read("cli.md").replace("<!-- settings: compare -->", ""))
 
 
-@pytest.mark.parametrize("module", ["promptkit", "promptkit.nn", "promptkit.backbones.face"])
+@pytest.mark.parametrize("module", ["promptkit", "promptkit.nn", "promptkit.backbones.face", "promptkit.testing"])
 def test_every_public_name_is_in_api_md(module):
     if module == "promptkit.nn":
         pytest.importorskip("mindspore")

@@ -1,4 +1,4 @@
-"""What plugins.md says of the blocks is what they are, and its pieces of code run."""
+"""What write-a-strategy.md says of the blocks is what they are, and its pieces of code run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ pytest.importorskip("mindspore")
 from promptkit import nn
 from promptkit.data import plan_rows
 from promptkit.prompting.resolved import PromptTask
+from promptkit.testing import StrategyKit
 from promptkit.training import Classification, Executor, PackedSource
 
-GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
-# Between the worked example and the hooks.
-BLOCKS = GUIDE.split("\n## What a strategy is\n")[1].split("\n## Hooks\n")[0]
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md"
+# What stands before is the plugin as `promptkit new` writes it, which has tests of its own.
+BLOCKS = PAGE.read_text(encoding="utf-8").split("\n## What a strategy is\n")[1]
 TEXTS = ["a good film", "bad", "the plot was good but the actor was terrible", "great", "it was bad"]
 
 
@@ -76,12 +77,12 @@ def test_a_content_free_batch_has_a_row_for_each_input(named: Callable[[str], An
     assert rows == dict.fromkeys(nn.Inputs.__annotations__, 3)
 
 
-@pytest.mark.parametrize("made", ["ScaledPrompt", "PrefixPrompt", "MeanState"])
+@pytest.mark.parametrize("made", ["ScaledPrompt", "Mixture", "MeanState"])
 def test_a_model_of_the_guide_compiles_scores_and_learns(
     named: Callable[[str], Any], backbone: Any, task: PromptTask, made: str
 ) -> None:
     found = named(f"{made}(")
-    model = found.model if made == "PrefixPrompt" else getattr(found, made)(backbone, task)
+    model = found.build(backbone, task) if made == "Mixture" else getattr(found, made)(backbone, task)
     warnings: list[str] = []
     executor = Executor(model, "graph", warnings.append, Classification(2))
     batches = source(task)
@@ -100,6 +101,27 @@ def test_the_mean_state_is_that_of_the_example_alone(
     packed = Executor(model, "pynative", print).features(source(task))
     alone = model.features(nn.tensors(task.encode(TEXTS).inputs)).asnumpy()
     assert np.abs(packed - alone).max() < 1e-5
+
+
+def test_the_mixture_folds_without_a_change(named: Callable[[str], Any], backbone: Any, task: PromptTask) -> None:
+    found = named("Mixture(")
+    model, inputs = found.build(backbone, task), nn.tensors(task.encode(TEXTS).inputs)
+    model.prompt.gate.set_data(model.prompt.gate + 1.0)
+    folded = found.fold(model)
+    assert np.abs(model(inputs).asnumpy() - folded(inputs).asnumpy()).max() < 1e-5
+    assert list(folded.own_parameters()) == ["prompt.values"]
+
+
+def test_the_tiny_model_of_the_page_scores(named: Callable[[str], Any]) -> None:
+    found = named("write_tiny_model")
+    assert found.scores.shape == (2, 2)
+
+
+def test_every_test_and_attribute_of_the_kit_is_on_the_page() -> None:
+    kit = BLOCKS.split("\n## The kit\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", kit, re.M)
+    tests = [name for name in vars(StrategyKit) if name.startswith("test_")]
+    assert rows == [*StrategyKit.__annotations__, *tests]
 
 
 def test_the_signatures_of_the_blocks_are_those_of_the_code() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "docs" / "example-plugin"
+NAME = "null-prompt"
+OWNER = f"of plugin '{NAME}' of promptkit-{NAME} 0.1.0"
 
 
 class Environment:
@@ -63,23 +65,26 @@ def _importable(module: str) -> bool:
 
 
 @pytest.mark.slow
-def test_a_third_partys_plugin_is_installed_found_run_and_removed(tmp_path):
+def test_a_new_strategy_is_installed_found_run_compared_tested_and_removed(tmp_path):
     environment = Environment(tmp_path / "venv")
     environment.install(ROOT)
     built_in = environment.strategies()
-    assert set(built_in) == {
-        "hard", "probe", "pet", "soft", "ptuning", "prefix", "ptuning-v2", "bitfit", "finetune",
-    }  # fmt: skip
+    assert "soft" in built_in
+    assert NAME not in built_in
     assert str(environment.folder) in environment.python("import promptkit; print(promptkit.__file__)")
 
-    environment.install(EXAMPLE)
+    project = tmp_path / "new"
+    environment.execute("promptkit", "new", "strategy", NAME, "--folder", str(project))
+    environment.install(project)
     listed = environment.strategies()
-    assert set(listed) == {*built_in, "null-prompt"}
-    assert listed["null-prompt"]["distribution"] == "promptkit-null-prompt"
-    assert [option["name"] for option in listed["null-prompt"]["options"]] == ["mask_first"]
+    assert set(listed) == {*built_in, NAME}
+    assert listed[NAME]["distribution"] == "promptkit-null-prompt"
+    assert [option["name"] for option in listed[NAME]["options"]] == ["mask_first"]
+    again = environment.execute("promptkit", "new", "strategy", NAME, "--folder", "other", expect=2)
+    assert again.stderr == f"error: there is a strategy '{NAME}' already, {OWNER}; choose another name.\n"
 
     out = tmp_path / "run"
-    run = ["promptkit", "run", "--strategy", "null-prompt", "--shots", "4", "--epochs", "1"]
+    run = ["promptkit", "run", "--strategy", NAME, "--shots", "4", "--epochs", "1"]
     environment.execute(*run, "--set", "mask_first=true", "--out", str(out))
     record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     assert record["parameters"]["head"] == 2
@@ -88,7 +93,18 @@ def test_a_third_partys_plugin_is_installed_found_run_and_removed(tmp_path):
     predicted = environment.execute("promptkit", "predict", str(out), "A quiet, lovely film.").stdout
     assert "positive" in predicted or "negative" in predicted
 
+    tested = environment.execute("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project)).stdout
+    assert re.search(r"^\d+ passed", tested, re.M)
+    assert "failed" not in tested
+
+    compare = f"compare --strategies {NAME} --baselines none --shots 4 --seeds 1 --mode pynative"
+    model, data = tmp_path / "model", tmp_path / "task"
+    writes = f"import promptkit.testing as t, pathlib as p; t.write_tiny_model(p.Path({str(model)!r}))"
+    environment.python(f"{writes}; t.write_tiny_task(p.Path({str(data)!r}))")
+    table = environment.execute("promptkit", *compare.split(), "--model", str(model), "--data", str(data)).stdout
+    assert NAME in table
+
     environment.execute("python", "-m", "pip", "uninstall", "--quiet", "--yes", "promptkit-null-prompt")
     assert set(environment.strategies()) == set(built_in)
     refused = environment.execute(*run, expect=2)
-    assert "unknown strategy 'null-prompt'" in refused.stderr
+    assert f"unknown strategy '{NAME}'" in refused.stderr

@@ -1,0 +1,150 @@
+"""A model and a task so small that a run takes a second: made on the spot, nothing is downloaded.
+
+The model is a BERT of two layers with random weights and a vocabulary of a few words and all letters. The task is to
+tell good and great texts from bad and terrible ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from promptkit.errors import UserError
+
+if TYPE_CHECKING:
+    from promptkit.backbones.face import Kind
+    from promptkit.nn import Backbone
+    from promptkit.prompting.resolved import PromptTask
+
+TEMPLATE = "{text} it was {mask} ."
+WORDS = "positive=great; negative=terrible"
+LABELS = ("negative", "positive")
+SPLITS = {"train": 48, "dev": 16, "test": 24}
+_CONFIG = {
+    "model_type": "bert",
+    "vocab_size": 112,
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 40,
+    "max_position_embeddings": 160,
+    "type_vocab_size": 2,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+}
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+# The first forty are those of the models in promptkit's own tests, so that the task below serves both.
+_VOCABULARY = """
+great good bad terrible it was the film . , not very ! movie an boring is and this of to in plot that with but
+for actor on as story you so have one all like more no about
+? question answer summary topic text yes maybe true false news or if
+""".split()  # noqa: SIM905
+_GOOD, _BAD = ("good", "great"), ("bad", "terrible")
+_SUBJECTS = ("the film is", "this movie is", "the plot was", "the story was", "one actor is", "all this was")
+_SCALE = 0.2  # of the weights: large enough that every word shows at the mask
+
+
+def write_tiny_model(folder: Path, kind: Kind = "masked") -> Path:
+    """Write a language model with random weights, always the same ones, as a checkpoint; return its folder.
+
+    Args:
+        folder: is made.
+        kind: `masked`.
+
+    Raises:
+        UserError: for `causal`, of which promptkit has no model yet.
+    """
+    from safetensors.numpy import save_file
+
+    from promptkit.backbones.native.bert.config import read_shape
+    from promptkit.backbones.native.bert.weights import weight_plan
+
+    if kind != "masked":
+        raise UserError(f"promptkit has no {kind} language model yet to test on.")
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = [*_SPECIAL, *_VOCABULARY, *_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
+    config = _CONFIG | {"vocab_size": len(pieces)}
+    plan = weight_plan(read_shape(config, "the tiny model"))
+    rng = np.random.default_rng(0)
+    weights = {}
+    for name, shape in plan.shapes.items():
+        values = rng.normal(0.0, _SCALE, shape).astype(np.float32)
+        if name != "head.decoder":  # the output rows are the word embeddings
+            weights[plan.names[name][-1]] = values + np.float32(name.endswith("norm.weight"))
+    save_file(weights, str(folder / "model.safetensors"))
+    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    return folder
+
+
+def write_tiny_task(folder: Path, *, draw: int = 0) -> Path:
+    """Write a task that one word of every text decides, of two classes, as `train.tsv`, `dev.tsv` and `test.tsv`.
+
+    All texts are of one length, so that every set of them packs into the same rows.
+
+    Args:
+        folder: is made.
+        draw: which training examples; dev and test are the same for all.
+
+    Returns:
+        The folder, which `--data` takes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, count in SPLITS.items():
+        rng = np.random.default_rng([len(split), draw if split == "train" else 0])
+        lines = ["label\ttext"]
+        for number in range(count):
+            label = LABELS[number % 2]
+            word = rng.choice(_GOOD if label == "positive" else _BAD)
+            lines.append(f"{label}\t{rng.choice(_SUBJECTS)} {word} {rng.choice(_VOCABULARY[-12:-2])}")
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def load_model(folder: Path, source: str | None = None) -> Backbone:
+    """Return the frozen backbone of a checkpoint, on the CPU.
+
+    Args:
+        folder: the checkpoint.
+        source: what tables and errors call it; its folder by default.
+    """
+    from promptkit.backbones.device import set_device
+    from promptkit.backbones.native.engine import NativeEngine
+
+    set_device("CPU")
+    engine = NativeEngine()
+    return engine.load(engine.describe(folder), source or str(folder))
+
+
+def prompt_task(
+    backbone: Any,
+    template: str = TEMPLATE,
+    words: str = WORDS,
+    labels: Sequence[str] = LABELS,
+    *,
+    seed: int = 0,
+    **settings: Any,
+) -> PromptTask:
+    """Return what `Strategy.build` is told of a prompt.
+
+    Args:
+        backbone: the model, or its tokenizer.
+        template: as `--template` takes it.
+        words: as `--verbalizer` takes them.
+        labels: class names.
+        seed: of `task.rng`.
+        **settings: `readout` ("cloze"), `slots` ("same"), `max_length` (40) and others of `resolve_prompt`.
+    """
+    from promptkit.prompting import Template, Verbalizer
+    from promptkit.prompting.resolved import resolve_prompt
+
+    usual: dict[str, Any] = {"readout": "cloze", "slots": "same", "max_length": 40}
+    return resolve_prompt(
+        Template.parse(template), Verbalizer.parse(words), labels=labels,
+        tokenizer=getattr(backbone, "tokenizer", backbone), rng=np.random.default_rng(seed), **(usual | settings),
+    )  # fmt: skip

@@ -1,0 +1,26 @@
+"""The kit for strategies by others, on those that come with promptkit: a line for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("mindspore")
+
+from promptkit.hooks import get_host
+from promptkit.testing import StrategyKit
+
+pytestmark = pytest.mark.slow
+
+
+def kit(name: str, **attributes: Any) -> type[StrategyKit]:
+    return type(name, (StrategyKit,), {"strategy": get_host().strategy(name).cls, **attributes})
+
+
+TestHard = kit("hard", learns=())
+TestHardCalibrated = kit("hard", learns=(), options={"calibrate": True})
+TestProbe = kit("probe", learns=("head",))
+TestPet = kit("pet", learns=("head",))
+TestSoft = kit("soft", learns=("prompt",), options={"tokens": 4}, settings={"lr": 0.03})
+TestPTuning = kit("ptuning", learns=("encoder",), options={"tokens": 4, "lstm_layers": 1}, settings={"lr": 3e-3})
