@@ -132,8 +132,8 @@ def run_member(
 
     Raises:
         UserError: if the strategy breaks its contract: a model that is none, scores of the wrong shape or that are no
-            numbers, a frozen backbone that is not as it was, a dependence that is not declared, soft labels for a model
-            that takes none.
+            numbers, a frozen backbone that is not as it was, a dependence that is not declared, soft labels for a
+            model that takes none.
     """
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
