@@ -78,9 +78,11 @@ class Round:
 
         The softmax of the weighted mean of their scores, divided by the temperature (Schick & Schütze 2021, section
         3.3; Hinton et al. 2015, section 2). What is added to all classes' scores does not matter to it, so
-        log-probabilities serve as well as unnormalised scores.
+        log-probabilities serve as well as unnormalised scores. Where all weights are 0 the models count equally.
         """
         chosen = list(range(len(self.scores))) if models is None else list(models)
-        mean = np.average(self.scores[chosen], axis=0, weights=np.asarray(self.weights)[chosen]) / temperature
+        weights = np.asarray(self.weights, np.float64)[chosen]
+        weights = weights if weights.any() else np.ones(len(chosen))
+        mean = np.average(self.scores[chosen], axis=0, weights=weights) / temperature
         p = np.exp(mean - mean.max(-1, keepdims=True))
         return p / p.sum(-1, keepdims=True)

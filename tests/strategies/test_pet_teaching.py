@@ -49,6 +49,14 @@ def test_soft_labels_are_the_softmax_of_the_weighed_mean_score_at_a_temperature(
     assert [each.text for each in lesson.examples] == [f"text {n}" for n in range(7)]
 
 
+def test_models_without_weight_count_equally_where_they_are_all_there_are() -> None:
+    scores = np.random.default_rng(0).normal(0.0, 4.0, (3, 7, 2))
+    given = ended(scores, weights=[0.0, 0.0, 0.7])
+    equal = ended(scores)
+    assert np.array_equal(given.probabilities([0, 1]), equal.probabilities([0, 1]))
+    assert np.allclose(given.probabilities(), equal.probabilities([2]))
+
+
 @pytest.mark.parametrize(("growth", "number"), [(2, 1), (2, 2), (5, 1), (5, 2)])
 def test_each_generation_has_its_multiple_of_every_class(growth: int, number: int) -> None:
     lessons = next_lessons(ended(sure_scores(300), number=number), growth, 0.25)
