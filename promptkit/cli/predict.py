@@ -160,9 +160,10 @@ def rows_of(table: Table, columns: Columns, names: Sequence[str]) -> list[dict[s
     from promptkit.data.task import holds_text
 
     given = {entry.partition("=")[0].strip(): entry for entry in columns.fields}
-    for name in given:
-        if name not in names:
-            raise UserError(f"--fields: the run's template has no {{{name}}}, but {_braced(names)}.")
+    named = {"--text-column": columns.text and "text", "--text-b-column": columns.text_b and "text_b"}
+    for flag, name in (*named.items(), *(("--fields", name) for name in given)):
+        if name and name not in names:
+            raise UserError(f"{flag}: the run's template has no {{{name}}}, but {_braced(names)}.")
     rows = table.texts(replace(columns, fields=tuple(given.get(name, name) for name in names)))
     filled = [dict(row.fields) for row in rows if holds_text(row.fields)]
     if not filled:

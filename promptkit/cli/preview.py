@@ -200,7 +200,7 @@ def tokens_table(prompt: PromptTask, fields: Mapping[str, str]) -> str:
     lines = [table, "", f"{len(rows)} tokens of at most {prompt.encoder.max_length}: {listed}"]
     encoded = prompt.encoder.encode_many([fields])[0]
     if encoded.dropped:
-        lines.append(f"cut off: {encoded.dropped} tokens of {', '.join(encoded.cut)}")
+        lines.append(f"cut off: {encoded.dropped} tokens of {', '.join(f'{{{name}}}' for name in encoded.cut)}")
     if unknown := encoded.unknown + prompt.encoder.template_unknown:
         lines.append(f"not in the model's vocabulary: {unknown} of these tokens")
     return "\n".join(lines)

@@ -114,7 +114,7 @@ def test_a_strategy_shows_its_own_templates_and_its_virtual_tokens(call):
 def test_what_is_cut_off_is_counted(call, model):
     answer = call("preview", "--template", "{text} {mask}", "--model", model, "--text", "good " * 60)
     assert "50 tokens of at most 50" in answer.out
-    assert "cut off: 13 tokens of the text" in answer.out
+    assert "cut off: 13 tokens of {text}" in answer.out
 
 
 def test_a_pair_of_texts(call, model):
