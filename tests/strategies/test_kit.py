@@ -11,11 +11,10 @@ pytest.importorskip("mindspore")
 from promptkit.hooks import get_host
 from promptkit.testing import StrategyKit
 
-pytestmark = pytest.mark.slow
-
 
 def kit(name: str, **attributes: Any) -> type[StrategyKit]:
-    return type(name, (StrategyKit,), {"strategy": get_host().strategy(name).cls, **attributes})
+    body = {"strategy": get_host().strategy(name).cls, "pytestmark": pytest.mark.slow, **attributes}
+    return type(name, (StrategyKit,), body)
 
 
 TestHard = kit("hard", learns=())
@@ -24,3 +23,9 @@ TestProbe = kit("probe", learns=("head",))
 TestPet = kit("pet", learns=("head",))
 TestSoft = kit("soft", learns=("prompt",), options={"tokens": 4}, settings={"lr": 0.03})
 TestPTuning = kit("ptuning", learns=("encoder",), options={"tokens": 4, "lstm_layers": 1}, settings={"lr": 3e-3})
+
+
+def test_every_strategy_has_its_line() -> None:
+    ours = {name for name, entry in get_host().strategies.items() if entry.distribution == "promptkit"}
+    tested = [each.strategy.name for name, each in globals().items() if name.startswith("Test")]
+    assert ours == set(tested)

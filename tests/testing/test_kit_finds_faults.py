@@ -185,6 +185,22 @@ def thawing(self: Any, model: Any) -> Any:
     return model
 
 
+def unfenced(self: Any, backbone: Any, task: Any) -> Any:
+    """Lets the examples of a row see each other."""
+    from mindspore import ops
+
+    from promptkit.nn import packed
+
+    def features(model: Any, inputs: Any) -> Any:
+        given = list(inputs.values())
+        given[1] = ops.ones_like(given[1])
+        return backbone.run(backbone.embed(given[0]), packed(*given))
+
+    model = biased(backbone, task)
+    type(model).features = features
+    return model
+
+
 def dead(self: Any, backbone: Any, task: Any) -> Any:
     from mindspore import Parameter, Tensor
 
@@ -226,6 +242,9 @@ CASES: dict[str, tuple[Fault, type[Strategy], str]] = {
     ),
     "looks across the batch": (
         checks.examples_keep_apart, building(across), "gives an example other scores beside others than alone",
+    ),
+    "looks across the row": (
+        checks.examples_keep_apart, broken(build=unfenced), "look at no position of another segment_ids",
     ),
     "divides by nothing": (
         checks.examples_keep_apart, building(divided), "no finite numbers for a place without an example",
