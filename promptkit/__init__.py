@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from promptkit.data import Batch, Example, Task, load_task
     from promptkit.errors import UserError
     from promptkit.hooks import hookimpl
-    from promptkit.prompting import Template, Verbalizer
+    from promptkit.prompting import Query, Showing, Template, Verbalizer
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
     from promptkit.strategies.contract import Defaults, Strategy, StrategyOptions
@@ -27,8 +27,10 @@ _HOMES = {
     "Prediction": "promptkit.running.runner",
     "Predictor": "promptkit.running.runner",
     "PromptTask": "promptkit.prompting.resolved",
+    "Query": "promptkit.prompting",
     "RunConfig": "promptkit.running.runner",
     "RunResult": "promptkit.running.runner",
+    "Showing": "promptkit.prompting",
     "Strategy": "promptkit.strategies.contract",
     "StrategyOptions": "promptkit.strategies.contract",
     "Task": "promptkit.data",
@@ -42,9 +44,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Batch", "Defaults", "Example", "Prediction", "Predictor", "PromptTask", "RunConfig", "RunResult", "Strategy",
-    "StrategyOptions", "Task", "Template", "UserError", "Verbalizer", "__version__", "hookimpl", "load",
-    "load_task", "run",
+    "Batch", "Defaults", "Example", "Prediction", "Predictor", "PromptTask", "Query", "RunConfig", "RunResult",
+    "Showing", "Strategy", "StrategyOptions", "Task", "Template", "UserError", "Verbalizer", "__version__",
+    "hookimpl", "load", "load_task", "run",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from promptkit.prompting.demonstrations import Context, Query, Showing
 from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.template import Template
@@ -14,12 +15,15 @@ from promptkit.prompting.verbalizer import (
 )
 
 __all__ = [
+    "Context",
     "Demonstration",
     "Encoded",
     "Encoder",
     "Layout",
+    "Query",
     "Readout",
     "ResolvedVerbalizer",
+    "Showing",
     "SlotRule",
     "Template",
     "Verbalizer",

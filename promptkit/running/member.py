@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from promptkit.data import Example, Rows, Task, plan_rows, plan_scoring_rows
+from promptkit.errors import UserError
 from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
@@ -109,6 +110,8 @@ def run_member(
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
     learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
+    if learns:
+        _check_sets(model, prompt, manner.plugin)
     learns_from = "" if not learns else "examples" if model.fits else "training"
     guard.check_dependence(learns_from)
     objective = Classification(len(task.labels), manner.plugin)
@@ -118,7 +121,9 @@ def run_member(
     model = executor.model
     work = _Work(executor, objective, prompt, task, encoded, manner, shuffle, label, checkpoint, backbone.info)
     parameters = count_parameters(model)
-    result = work.with_features(fits=model.fits) if learns and model.fixed_features else work.whole(learns)
+    # A text that is learnt from with other demonstrations each time has no fixed features.
+    fixed = model.fixed_features and len(encoded.train) == len(task.train) and prompt.sets == 1
+    result = work.with_features(fits=model.fits) if learns and fixed else work.whole(learns)
     kept = fold_model(strategy, model, manner.plugin)
     guard.check_dependence(learns_from)
     if not result.scored:
@@ -192,11 +197,27 @@ class _Work:
         if learns:
             # Before any training: what is wrong with the scores must not be found only after it.
             self._objective.check(self.executor.scores(self._first()))
-            typical = self._encoded.typical
-            rows = plan_rows(_lengths(self._encoded.train), self._manner.batch_size, self._info, typical=typical)
-            source = self._source(self._task.train, self._encoded.train, rows)
-            outcome.training = self._train(source, dev, "texts")
+            outcome.training = self._train(self._training_source(), dev, "texts")
         return outcome
+
+    def _training_source(self) -> PackedSource:
+        """Return the training examples; with several sets of demonstrations an epoch draws one of them."""
+        task, size = self._task, min(self._manner.batch_size, len(self._task.train))
+        lengths, views = _lengths(self._encoded.train), len(self._encoded.train) // len(task.train)
+        first, typical = lengths[: len(task.train)], self._encoded.typical
+        if views > 1:
+            first[int(np.argmax(first))] = max(lengths)
+            typical = typical or tuple(lengths)
+        rows = plan_rows(first, self._manner.batch_size, self._info, typical=typical)
+        labels, count = self._indices(task.train), len(task.train)
+        packers = [
+            self._prompt.packer(
+                self._encoded.train[view * count : (view + 1) * count], labels, batch_size=size, rows=rows
+            )
+            for view in range(views)
+        ]
+        self._sources.append(PackedSource(*packers))
+        return self._sources[-1]
 
     def with_features(self, *, fits: bool) -> _Outcome:
         """Train on features computed once, or fit to them, and score from them."""
@@ -268,13 +289,25 @@ class _Work:
         )  # fmt: skip
 
     def _source(self, examples: tuple[Example, ...], encoded: list[Encoded], rows: Rows) -> PackedSource:
+        views = len(encoded) // len(examples)
         batch_size = min(self._manner.batch_size, len(encoded))
-        packer = self._prompt.packer(encoded, self._indices(examples), batch_size=batch_size, rows=rows)
-        self._sources.append(PackedSource(packer))
+        packer = self._prompt.packer(encoded, self._indices(examples) * views, batch_size=batch_size, rows=rows)
+        self._sources.append(PackedSource(packer, views=views))
         return self._sources[-1]
 
     def _indices(self, examples: tuple[Example, ...]) -> list[int]:
         return [self._task.label_index(example.label) for example in examples]
+
+
+def _check_sets(model: PromptedModel, prompt: PromptTask, plugin: str) -> None:
+    """Refuse sets of demonstrations that a model cannot learn from."""
+    if prompt.context is None:
+        return
+    showing = prompt.context.showing
+    if not showing.training_sets:
+        raise UserError(f"{plugin} learns, but its showing has training_sets=0.")
+    if model.fits and showing.sets * showing.training_sets > 1:
+        raise UserError(f"{plugin}: a model that finds its values at once takes one set of demonstrations.")
 
 
 def _lengths(encoded: list[Encoded]) -> list[int]:

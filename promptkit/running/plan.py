@@ -17,7 +17,7 @@ from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task, draw_shots, load_task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.prompting import Readout, Template, Verbalizer, default_words
+from promptkit.prompting import Context, Readout, Template, Verbalizer, default_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.config import RunConfig
 from promptkit.runs.record import RunOptions
@@ -98,7 +98,7 @@ class Plan:
         model: the checkpoint's files.
         verbalizer: given, or the default for the labels; None with the head readout.
         prompts: one for each template.
-        contexts: for each template the demonstrations beside every text.
+        contexts: for each template the examples that demonstrations are taken from.
         plugin: how errors name the strategy and where it comes from.
         strategy_version: of the distribution that brings the strategy.
         warnings: in the order they came up.
@@ -137,6 +137,11 @@ class Plan:
             if type(self.strategy).context is Strategy.context:
                 named.discard("examples")
         return frozenset(named)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether it takes the model to encode the data: to tell which demonstrations are like a text."""
+        return any(it.context is not None and it.context.showing.by_likeness for it in self.prompts)
 
     @property
     def stem(self) -> str:
@@ -179,6 +184,8 @@ class Plan:
             UserError: if an example lacks a field of the template.
         """
         encoded = [encode_task(prompt, self.task, self.drawn_from) for prompt in self.prompts]
+        if any(it.context is not None and it.context.drew for it in self.prompts) and "seed" not in self.depends_on:
+            raise UserError(f"{self.plugin} draws demonstrations at random, but its depends_on does not name seed.")
         _warn_of_text(self, encoded[0])
         return encoded
 
@@ -230,7 +237,17 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
     if readout == "cloze":
         given = config.verbalizer
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
-    contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
+    contexts = [
+        make_context(
+            strategy,
+            _pool(strategy, task, config.seed, number),
+            task.labels,
+            template,
+            (config.seed, number),
+            entry.title,
+        )
+        for number, template in enumerate(templates)
+    ]
     return Plan(
         config=config,
         settings=_settle(config, strategy, templates, verbalizer, len(task.train)),
@@ -243,7 +260,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
             _resolve(config, readout, task, template, number, verbalizer, model, contexts[number])
             for number, template in enumerate(templates)
         ],
-        contexts=contexts,
+        contexts=[() if context is None else context.pool for context in contexts],
         plugin=entry.title,
         strategy_version=entry.version,
     )
@@ -277,15 +294,31 @@ def check_metrics(config: RunConfig, task: Task) -> None:
             check_metric(name, task.labels, get_host().metric_paths())
 
 
-def _context(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Example, ...]:
-    """Return the demonstrations of a template, drawn from the training examples."""
-    context = tuple(strategy.context(task.train, np.random.default_rng([seed, 3, number])))
-    if context and "examples" not in strategy.depends_on:
+def _pool(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Example, ...]:
+    """Return the examples that a template's demonstrations are taken from, drawn from the training examples."""
+    rng = np.random.default_rng([seed, 3, number])
+    before = rng.bit_generator.state
+    pool = tuple(strategy.context(task.train, rng))
+    needs = {"examples"} if pool else set()
+    needs |= set() if rng.bit_generator.state == before else {"seed"}
+    if missing := sorted(needs - set(strategy.depends_on)):
         raise UserError(
-            f"strategy '{strategy.name}' shows training examples; its depends_on must name examples (and seed, if it "
-            "draws them)."
+            f"strategy '{strategy.name}' shows training examples{', drawn at random' * ('seed' in needs)}; its "
+            f"depends_on must name {' and '.join(missing)}."
         )
-    return context
+    return pool
+
+
+def make_context(
+    strategy: Strategy,
+    pool: Sequence[Example],
+    labels: Sequence[str],
+    template: Template,
+    seed: tuple[int, int],
+    who: str,
+) -> Context | None:
+    """Return a template's demonstrations, None without examples; `seed` is the run's, and the template's number."""
+    return Context(pool, strategy, labels, template.fields, (4, *seed), who) if pool else None
 
 
 def _resolve(
@@ -296,7 +329,7 @@ def _resolve(
     number: int,
     verbalizer: Verbalizer | None,
     model: ModelFiles,
-    context: tuple[Example, ...],
+    context: Context | None,
 ) -> PromptTask:
     try:
         prompt = resolve_prompt(
@@ -319,7 +352,7 @@ def _resolve(
             raise UserError(f"{error} {hint[0].upper()}{hint[1:]}: name another with --model.") from None
         raise
     # One example now: what the data lacks is said at once, and not after hours of a comparison's other cells.
-    prompt.encode_examples(task.test[:1])
+    prompt.encoder.encode_many([task.test[0].fields()])
     return prompt
 
 
@@ -332,12 +365,6 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
                 f"template '{prompt.template}': {prompt.encoder.template_unknown} of its pieces are unknown to "
                 f"model '{plan.config.model}'"
             )
-    for prompt, context in zip(plan.prompts, plan.contexts, strict=True):
-        if prompt.encoder.shown < len(context):
-            plan.warn(
-                f"{prompt.encoder.shown} of {len(context)} demonstrations fit; a larger --max-length (now "
-                f"{plan.config.max_length}) makes room for more"
-            )
     rows = encoded.all
     kept = sum(row.field_tokens for row in rows)
     unknown = sum(row.unknown for row in rows)
@@ -346,6 +373,12 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
         plan.warn(
             f"{unknown / kept:.0%} of the text's pieces are unknown to model '{plan.config.model}': "
             f"is it made for this language ('{plan.task.language}')?"
+        )
+    shown, left_out = sum(row.shown for row in rows), sum(row.left_out for row in rows)
+    if left_out:
+        plan.warn(
+            f"{shown / len(rows):.1f} of {(shown + left_out) / len(rows):.1f} demonstrations fit beside a text on "
+            f"average; a larger --max-length (now {plan.config.max_length}) makes room for more"
         )
     if cut > _CUT_SHARE * len(rows):
         plan.warn(f"{cut / len(rows):.0%} of the texts were cut to --max-length {plan.config.max_length}")

@@ -111,7 +111,7 @@ def _execute(
 
     config = plan.config
     checkpoints = None if config.checkpoint is None else Checkpoints(config.checkpoint, plan.key)
-    encoded = plan.encode()
+    encoded = [] if plan.asks_model else plan.encode()
     if announce:
         announce(plan.describe())
     with held_interrupts():
@@ -121,12 +121,23 @@ def _execute(
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
     backbone = session.backbone(plan.model, config.model, device)
+    if plan.asks_model:
+        encoded = _encode_by_likeness(plan, session, backbone)
     members = _run_members(plan, session, encoded, backbone, checkpoints)
     dev = mean_log_softmax([member.dev_scores for member in members])
     test = mean_log_softmax([member.test_scores for member in members])
     if checkpoints is not None:
         started -= checkpoints.earlier_seconds
     return _finish(plan, backbone, device, members, dev, test, directory, started)
+
+
+def _encode_by_likeness(plan: Plan, session: Session, backbone: Backbone) -> list[EncodedTask]:
+    from promptkit.running.states import States
+
+    for prompt in plan.prompts:
+        if prompt.context is not None:
+            prompt.context.measure = States(backbone, prompt, plan.config.mode, plan.warn, session.executors)
+    return plan.encode()
 
 
 def _run_members(

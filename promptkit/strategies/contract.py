@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promptkit.checking import field_fault
 from promptkit.errors import UserError, did_you_mean, kind_of
-from promptkit.prompting import Readout, Template
+from promptkit.prompting import Query, Readout, Showing, Template
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +95,8 @@ class Strategy(ABC):
             `self.options`. `training`: epochs, rate and their like; `examples`: the training examples, and so the
             draw; `seed`: what `build` or training draws at random. What it does not depend on, a comparison does not
             vary; promptkit refuses a model that learns although nothing is said to depend on training.
+        showing: how demonstrations are shown, where there are some, see `Showing`; a property where that depends on
+            `self.options`.
     """
 
     name: ClassVar[str]
@@ -103,6 +105,7 @@ class Strategy(ABC):
     Options: ClassVar[type[StrategyOptions]] = StrategyOptions
     defaults: Defaults = Defaults()
     depends_on: frozenset[str] = DEPENDS_ON
+    showing: Showing = Showing()
 
     def __init__(self, options: StrategyOptions | None = None) -> None:
         self.options: Any = self.Options() if options is None else options
@@ -119,16 +122,32 @@ class Strategy(ABC):
         return template
 
     def context(self, examples: Sequence[Example], rng: np.random.Generator) -> Sequence[Example]:
-        """Return the demonstrations that stand before every text, in order; none by default (Brown et al. 2020).
+        """Return the examples that demonstrations are taken from; none by default (Brown et al. 2020).
 
-        Each is laid out as the template with its label word filled in, and never cut: those that do not fit are left
-        out, the last first.
+        Unless `choose` says otherwise, all of them stand beside every text, in order. Each is laid out as the
+        template with its label word filled in, and never cut: those that do not fit are left out. An artifact keeps
+        them.
 
         Args:
             examples: the training examples of the run.
             rng: draws them.
         """
         return ()
+
+    def choose(self, query: Query) -> Sequence[int]:
+        """Return the demonstrations of one text, as different numbers of `query.pool`, the most wanted first.
+
+        By default all but the text itself. Draw random numbers from `query.rng` alone: an artifact has to choose the
+        same ones again.
+        """
+        return query.others
+
+    def arrange(self, pool: Sequence[Example], chosen: Sequence[int]) -> Sequence[int]:
+        """Return those that fit in the order in which they stand, as chosen by default.
+
+        The first stands nearest to the text of a masked model, the last nearest to that of a causal one.
+        """
+        return chosen
 
     def fold(self, model: PromptedModel) -> PromptedModel:
         """Return the model to keep for prediction once training is over; by default the same one.
@@ -190,6 +209,9 @@ def check_declared(strategy: Strategy) -> str | None:
     name = type(strategy).__name__
     if not isinstance(strategy.defaults, Defaults):
         return f"{name}.defaults is {kind_of(strategy.defaults)}, not a promptkit.Defaults"
+    showing: Any = strategy.showing
+    if not isinstance(showing, Showing) or showing.sets < 1:
+        return f"{name}.showing is {showing!r}, not a promptkit.Showing with at least one set"
     depends_on: Any = strategy.depends_on
     if not isinstance(depends_on, frozenset | set) or not depends_on <= DEPENDS_ON:
         return f"{name}.depends_on is {depends_on!r}, not a set of {', '.join(sorted(DEPENDS_ON))}"
