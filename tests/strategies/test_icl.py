@@ -17,6 +17,7 @@ from promptkit_icl import InContext, Options
 import promptkit
 from promptkit import Example, Query, Showing, Strategy, UserError
 from promptkit.prompting import Context
+from promptkit.strategies.contract import check_class
 
 HARD = "{text} it was {mask} ."
 LABELS = ("negative", "positive")
@@ -162,3 +163,15 @@ def test_draws_and_what_did_not_fit_are_said(tiny_run: Callable[..., Any], monke
 def test_a_head_shows_no_answers(tiny_run: Callable[..., Any]) -> None:
     with pytest.raises(UserError, match="shows label words; use --readout cloze"):
         tiny_run("icl", templates=("{text}",), readout="head")
+
+
+def test_the_strategy_of_the_guide_shows_the_nearest() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (code,) = [each for each in guide.split("```") if "class NearestNeighbours" in each]
+    found: dict[str, Any] = {"__name__": "guide"}
+    exec(code.removeprefix("python"), found)
+    strategy = found["NearestNeighbours"]()
+    assert check_class(type(strategy)) is None
+    asked = context(strategy, strategy.context(POOL, np.random.default_rng(0)))
+    asked.measure = lambda texts: np.eye(4, dtype=np.float32)[: len(texts)]
+    assert asked.chosen([{"text": "new"}], 1) == [[(0, 1, 2)]]
