@@ -14,6 +14,7 @@ from promptkit.strategies.models import (
     PromptedModel,
     SoftPrompt,
     Trial,
+    count_kept,
     count_parameters,
     mix_in,
     packed,
@@ -21,10 +22,11 @@ from promptkit.strategies.models import (
     tensors,
 )
 from promptkit.strategies.readouts import ClozeReadout, LinearReadout, readout
+from promptkit.strategies.searching import Search
 from promptkit.strategies.virtual import LayerPrefix, VirtualTokens, initial_vectors, word_vectors
 
 __all__ = [
     "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Inputs", "LayerPrefix", "LinearReadout",
-    "PrefixPrompt", "PromptedModel", "SoftPrompt", "Trial", "VirtualTokens", "count_parameters", "initial_vectors",
-    "mix_in", "packed", "part_of", "readout", "tensors", "word_vectors",
+    "PrefixPrompt", "PromptedModel", "Search", "SoftPrompt", "Trial", "VirtualTokens", "count_kept",
+    "count_parameters", "initial_vectors", "mix_in", "packed", "part_of", "readout", "tensors", "word_vectors",
 ]  # fmt: skip

@@ -42,4 +42,5 @@ def _what_next(result: RunResult) -> str:
     # A path full of `..` is harder to read than the whole one.
     place = str(result.directory) if place.startswith("..") else place
     pair = " --text-b 'SECOND TEXT'" if any("{text_b}" in t for t in result.record.options.templates) else ""
-    return f"run:     {place}\npredict: promptkit predict {shlex.quote(place)} 'TEXT'{pair}"
+    found = "".join(f"found:   {each}\n" for each in result.record.found)
+    return f"{found}run:     {place}\npredict: promptkit predict {shlex.quote(place)} 'TEXT'{pair}"

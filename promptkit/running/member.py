@@ -15,7 +15,7 @@ import numpy as np
 
 from promptkit.data import Example, Rows, Task, plan_rows, plan_scoring_rows
 from promptkit.errors import UserError
-from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
+from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_kept, count_parameters
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.running.guard import Guard, build_model, fold_model
@@ -29,6 +29,7 @@ from promptkit.training import (
     PackedSource,
     TrainingResult,
     TrainingSettings,
+    search,
     train,
 )
 from promptkit.training.execution import Mode
@@ -49,6 +50,7 @@ class MemberResult:
         tokens: of the texts that went through the language model, each as often as it did.
         positions: those tokens and the padding beside them.
         mode: how the model was run in the end.
+        found: what was found, in words; see `PromptedModel.found`.
     """
 
     dev_scores: Any
@@ -62,6 +64,7 @@ class MemberResult:
     tokens: int
     positions: int
     mode: Mode
+    found: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,11 @@ def run_member(
     """
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
-    learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
+    finds = model.fits or model.searches
+    learns = bool(model.trainable_params()) and (finds or manner.settings.epochs > 0)
     if learns:
         _check_sets(model, prompt, manner.plugin)
-    learns_from = "" if not learns else "examples" if model.fits else "training"
+    learns_from = "" if not learns else "examples" if finds else "training"
     guard.check_dependence(learns_from)
     objective = Classification(len(task.labels), manner.plugin)
     executor = manner.executors.kept_for(
@@ -120,10 +124,13 @@ def run_member(
     )
     model = executor.model
     work = _Work(executor, objective, prompt, task, encoded, manner, shuffle, label, checkpoint, backbone.info)
-    parameters = count_parameters(model)
+    parameters = count_kept(model) if model.searches else count_parameters(model)
     # A text that is learnt from with other demonstrations each time has no fixed features.
     fixed = model.fixed_features and len(encoded.train) == len(task.train) and prompt.sets == 1
-    result = work.with_features(fits=model.fits) if learns and fixed else work.whole(learns)
+    if learns and model.searches:
+        result = work.by_search()
+    else:
+        result = work.with_features(fits=model.fits) if learns and fixed else work.whole(learns)
     kept = fold_model(strategy, model, manner.plugin)
     guard.check_dependence(learns_from)
     if not result.scored:
@@ -143,6 +150,7 @@ def run_member(
         tokens=work.tokens,
         positions=work.positions,
         mode=work.executor.mode,
+        found=kept.found() if learns else "",
     )
 
 
@@ -199,6 +207,18 @@ class _Work:
             self._objective.check(self.executor.scores(self._first()))
             outcome.training = self._train(self._training_source(), dev, "texts")
         return outcome
+
+    def by_search(self) -> _Outcome:
+        """Let the model look for its values."""
+        self._objective.check(self.executor.scores(self._first()))
+        # In the rows of the scoring: a search scores batches of either kind, in one graph.
+        source = self._source(self._task.train, self._encoded.train, self._rows)
+        dev = self._source(self._task.dev, self._encoded.dev, self._rows)
+        training = search(
+            self.executor, source, dev, self._indices(self._task.dev), self._shuffle,
+            label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
+        )  # fmt: skip
+        return _Outcome(training)
 
     def _training_source(self) -> PackedSource:
         """Return the training examples; with several sets of demonstrations an epoch draws one of them."""
@@ -308,6 +328,8 @@ def _check_sets(model: PromptedModel, prompt: PromptTask, plugin: str) -> None:
         raise UserError(f"{plugin} learns, but its showing has training_sets=0.")
     if model.fits and showing.sets * showing.training_sets > 1:
         raise UserError(f"{plugin}: a model that finds its values at once takes one set of demonstrations.")
+    if model.searches and showing.training_sets > 1:
+        raise UserError(f"{plugin}: a model that searches takes one set of demonstrations to learn from.")
 
 
 def _lengths(encoded: list[Encoded]) -> list[int]:

@@ -7,9 +7,10 @@ from promptkit.training.executors import Executors
 from promptkit.training.loop import Checkpoint, TrainingResult, train
 from promptkit.training.objective import Classification, Objective
 from promptkit.training.optimiser import TrainingSettings
+from promptkit.training.search import search
 from promptkit.training.sources import BatchSource, FeatureSource, PackedSource
 
 __all__ = [
     "BatchSource", "Checkpoint", "Classification", "Executor", "Executors", "FeatureSource", "Objective",
-    "PackedSource", "TrainingResult", "TrainingSettings", "train",
+    "PackedSource", "TrainingResult", "TrainingSettings", "search", "train",
 ]  # fmt: skip

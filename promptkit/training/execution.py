@@ -92,6 +92,10 @@ class Executor:
         """Return the class scores of every example from its features, (N, C) float32."""
         return self._collect("scores", source)
 
+    def scores_of_step(self, step: Step) -> Any:
+        """Return the class scores of one batch's places, (N, C) float32."""
+        return self._call("construct", step.inputs).asnumpy()
+
     def loss_and_gradients(self, step: Step, *, from_features: bool) -> tuple[Any, tuple[Any, ...]]:
         """Return the objective's loss of a batch and its gradients by trainable parameter."""
         name = "learn_features" if from_features else "learn"
