@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
     from promptkit.strategies.contract import Defaults, Strategy, StrategyOptions
+    from promptkit.strategies.proposing import Draft, Proposal
 
 _HOMES = {
     "Batch": "promptkit.data",
     "Defaults": "promptkit.strategies.contract",
+    "Draft": "promptkit.strategies.proposing",
     "Example": "promptkit.data",
     "Prediction": "promptkit.running.runner",
     "Predictor": "promptkit.running.runner",
     "PromptTask": "promptkit.prompting.resolved",
+    "Proposal": "promptkit.strategies.proposing",
     "Query": "promptkit.prompting",
     "RunConfig": "promptkit.running.runner",
     "RunResult": "promptkit.running.runner",
@@ -44,9 +47,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Batch", "Defaults", "Example", "Prediction", "Predictor", "PromptTask", "Query", "RunConfig", "RunResult",
-    "Showing", "Strategy", "StrategyOptions", "Task", "Template", "UserError", "Verbalizer", "__version__",
-    "hookimpl", "load", "load_task", "run",
+    "Batch", "Defaults", "Draft", "Example", "Prediction", "Predictor", "PromptTask", "Proposal", "Query",
+    "RunConfig", "RunResult", "Showing", "Strategy", "StrategyOptions", "Task", "Template", "UserError", "Verbalizer",
+    "__version__", "hookimpl", "load", "load_task", "run",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from promptkit.prompting.verbalizer import (
     Verbalizer,
     default_words,
     explain_words,
+    stand_in_words,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "Verbalizer",
     "default_words",
     "explain_words",
+    "stand_in_words",
 ]

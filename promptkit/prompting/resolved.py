@@ -13,6 +13,7 @@ import numpy as np
 
 from promptkit.backbones.face import Inputs, Kind, Tokenizer
 from promptkit.data import Batch, Example, Packer, Rows, Task
+from promptkit.data.packing import Packable
 from promptkit.errors import UserError
 from promptkit.prompting.demonstrations import Context, Showing
 from promptkit.prompting.encoder import Content, Demonstration, Encoded, Encoder
@@ -107,7 +108,7 @@ class PromptTask:
         return self.encoder.explain(fields, chosen)
 
     def packer(
-        self, encoded: Sequence[Encoded], labels: Sequence[int] | None, *, batch_size: int, rows: Rows
+        self, encoded: Sequence[Packable], labels: Sequence[int] | None, *, batch_size: int, rows: Rows
     ) -> Packer:
         """Return the batches of encoded examples."""
         return Packer(encoded, labels, batch_size=batch_size, rows=rows, pad_id=self.tokenizer.pad_id)

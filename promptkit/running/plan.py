@@ -17,11 +17,13 @@ from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task, draw_shots, load_task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.prompting import Context, Readout, Template, Verbalizer, default_words
+from promptkit.prompting import Context, Readout, Template, Verbalizer, default_words, stand_in_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.config import RunConfig
+from promptkit.running.contexts import draw_pool, make_context
 from promptkit.runs.record import RunOptions
 from promptkit.strategies.contract import Strategy, check_declared, parse_options
+from promptkit.strategies.proposing import Proposal
 from promptkit.version import __version__
 
 _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
@@ -102,6 +104,7 @@ class Plan:
         plugin: how errors name the strategy and where it comes from.
         strategy_version: of the distribution that brings the strategy.
         warnings: in the order they came up.
+        found: what the strategy proposed, in words.
     """
 
     config: RunConfig
@@ -116,6 +119,7 @@ class Plan:
     plugin: str
     strategy_version: str
     warnings: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
 
     @property
     def templates(self) -> tuple[Template, ...]:
@@ -210,12 +214,13 @@ class Plan:
                 print(f"warning: {message}", file=sys.stderr)
 
 
-def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
+def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposal | None = None) -> Plan:
     """Resolve a configuration.
 
     Args:
         config: what was asked for.
         inputs: of several plans, so that each data set and model is read once.
+        proposal: the templates and label words to go on with, where the strategy has looked for them.
 
     Raises:
         UserError: for anything wrong with the strategy, the data, the model's files, the template or the label
@@ -229,18 +234,20 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
     task = inputs.task(config)
     check_metrics(config, task)
     readout = config.readout or strategy.defaults.readout
-    sources = config.templates or strategy.defaults.templates_for(task.language)
-    templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
+    templates = proposal.templates if proposal else _templates(config, strategy, task)
     strategy.check(readout, templates)
     model = inputs.model(config)
     verbalizer = None
     if readout == "cloze":
         given = config.verbalizer
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
+        if verbalizer is None and "words" in strategy.proposes:
+            verbalizer = stand_in_words(task.labels, model.tokenizer)
+        verbalizer = proposal.verbalizer if proposal else verbalizer
     contexts = [
         make_context(
             strategy,
-            _pool(strategy, task, config.seed, number),
+            draw_pool(strategy, task, config.seed, number),
             task.labels,
             template,
             (config.seed, number),
@@ -257,13 +264,18 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         model=model,
         verbalizer=verbalizer,
         prompts=[
-            _resolve(config, readout, task, template, number, verbalizer, model, contexts[number])
+            resolve(config, readout, task, template, number, verbalizer, model, contexts[number])
             for number, template in enumerate(templates)
         ],
         contexts=[() if context is None else context.pool for context in contexts],
         plugin=entry.title,
         strategy_version=entry.version,
     )
+
+
+def _templates(config: RunConfig, strategy: Strategy, task: Task) -> tuple[Template, ...]:
+    sources = config.templates or strategy.defaults.templates_for(task.language)
+    return tuple(strategy.prepare(Template.parse(source)) for source in sources)
 
 
 def _settle(
@@ -294,34 +306,7 @@ def check_metrics(config: RunConfig, task: Task) -> None:
             check_metric(name, task.labels, get_host().metric_paths())
 
 
-def _pool(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Example, ...]:
-    """Return the examples that a template's demonstrations are taken from, drawn from the training examples."""
-    rng = np.random.default_rng([seed, 3, number])
-    before = rng.bit_generator.state
-    pool = tuple(strategy.context(task.train, rng))
-    needs = {"examples"} if pool else set()
-    needs |= set() if rng.bit_generator.state == before else {"seed"}
-    if missing := sorted(needs - set(strategy.depends_on)):
-        raise UserError(
-            f"strategy '{strategy.name}' shows training examples{', drawn at random' * ('seed' in needs)}; its "
-            f"depends_on must name {' and '.join(missing)}."
-        )
-    return pool
-
-
-def make_context(
-    strategy: Strategy,
-    pool: Sequence[Example],
-    labels: Sequence[str],
-    template: Template,
-    seed: tuple[int, int],
-    who: str,
-) -> Context | None:
-    """Return a template's demonstrations, None without examples; `seed` is the run's, and the template's number."""
-    return Context(pool, strategy, labels, template.fields, (4, *seed), who) if pool else None
-
-
-def _resolve(
+def resolve(
     config: RunConfig,
     readout: Readout,
     task: Task,
@@ -331,6 +316,7 @@ def _resolve(
     model: ModelFiles,
     context: Context | None,
 ) -> PromptTask:
+    """Return a template's prompt for the model of a run; see `resolve_prompt`, and `RunConfig` for the settings."""
     try:
         prompt = resolve_prompt(
             template,

@@ -149,6 +149,6 @@ def build(
             for number, member in enumerate(members)
             for entry in (member.training.history if member.training else [])
         ),
-        found=tuple(member.found for member in members if member.found),
+        found=(*plan.found, *(member.found for member in members if member.found)),
         warnings=tuple(plan.warnings),
     )

@@ -15,7 +15,7 @@ from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.hooks import get_host, no_exit
 from promptkit.interrupts import held_interrupts
-from promptkit.running.plan import make_context
+from promptkit.running.contexts import make_context
 from promptkit.strategies.contract import Strategy, parse_options
 
 if TYPE_CHECKING:

@@ -111,7 +111,8 @@ def _execute(
 
     config = plan.config
     checkpoints = None if config.checkpoint is None else Checkpoints(config.checkpoint, plan.key)
-    encoded = [] if plan.asks_model else plan.encode()
+    asks = plan.asks_model or bool(plan.strategy.proposes)
+    encoded = [] if asks else plan.encode()
     if announce:
         announce(plan.describe())
     with held_interrupts():
@@ -121,8 +122,8 @@ def _execute(
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
     backbone = session.backbone(plan.model, config.model, device)
-    if plan.asks_model:
-        encoded = _encode_by_likeness(plan, session, backbone)
+    if asks:
+        plan, encoded = _ask_model(plan, session, backbone)
     members = _run_members(plan, session, encoded, backbone, checkpoints)
     dev = mean_log_softmax([member.dev_scores for member in members])
     test = mean_log_softmax([member.test_scores for member in members])
@@ -131,13 +132,17 @@ def _execute(
     return _finish(plan, backbone, device, members, dev, test, directory, started)
 
 
-def _encode_by_likeness(plan: Plan, session: Session, backbone: Backbone) -> list[EncodedTask]:
+def _ask_model(plan: Plan, session: Session, backbone: Backbone) -> tuple[Plan, list[EncodedTask]]:
+    """Return the final plan and its data, where the strategy proposes prompts or shows examples by likeness."""
+    from promptkit.running.proposing import propose
     from promptkit.running.states import States
 
+    if plan.strategy.proposes:
+        plan = propose(plan, session, backbone)
     for prompt in plan.prompts:
-        if prompt.context is not None:
+        if prompt.context is not None and prompt.context.showing.by_likeness:
             prompt.context.measure = States(backbone, prompt, plan.config.mode, plan.warn, session.executors)
-    return plan.encode()
+    return plan, plan.encode()
 
 
 def _run_members(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptkit.data import plan_scoring_rows
 from promptkit.nn import Backbone, Inputs, PromptedModel
 from promptkit.prompting.resolved import PromptTask
 from promptkit.training import Executor, Executors, PackedSource
 from promptkit.training.execution import Mode
+
+if TYPE_CHECKING:
+    from promptkit.data.packing import Packable
 
 BATCH = 32  # texts at a time; those of a run and of a loaded prompt are computed alike
 
@@ -52,12 +55,14 @@ class States:
 
     def __call__(self, texts: Sequence[Mapping[str, Any]]) -> Any:
         """Return (N, H) float32."""
-        encoder = self._prompt.encoder
-        encoded = encoder.encode_many(texts, [()] * len(texts))
+        return self.of(self._prompt.encoder.encode_many(texts, [()] * len(texts))).mean(1)
+
+    def of(self, encoded: Sequence[Packable]) -> Any:
+        """Return the states of prompts where each is read, (N, M, H) float32."""
         if self._rows is None:
             # One shape for all that is to come.
             lengths = [len(each.token_ids) for each in encoded]
-            self._rows = plan_scoring_rows([lengths], BATCH, self._info, longest=encoder.max_length)
+            self._rows = plan_scoring_rows([lengths], BATCH, self._info, longest=self._prompt.encoder.max_length)
         size = min(BATCH, len(encoded))
         packer = self._prompt.packer(encoded, None, batch_size=size, rows=self._rows)
-        return self._executor.features(PackedSource(packer)).mean(1)
+        return self._executor.features(PackedSource(packer))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from promptkit.data import Example
     from promptkit.prompting.resolved import PromptTask
     from promptkit.strategies.models import PromptedModel
+    from promptkit.strategies.proposing import Draft, Proposal
 
 CONTRACT = 2
 """The contract's version. It is raised when a strategy that was right before may no longer be."""
@@ -97,6 +98,8 @@ class Strategy(ABC):
             vary; promptkit refuses a model that learns although nothing is said to depend on training.
         showing: how demonstrations are shown, where there are some, see `Showing`; a property where that depends on
             `self.options`.
+        proposes: what `propose` looks for, of `templates` and `words`; nothing by default, and a property where that
+            depends on `self.options`. `depends_on` must name `examples` then.
     """
 
     name: ClassVar[str]
@@ -106,6 +109,7 @@ class Strategy(ABC):
     defaults: Defaults = Defaults()
     depends_on: frozenset[str] = DEPENDS_ON
     showing: Showing = Showing()
+    proposes: frozenset[str] = frozenset()
 
     def __init__(self, options: StrategyOptions | None = None) -> None:
         self.options: Any = self.Options() if options is None else options
@@ -148,6 +152,14 @@ class Strategy(ABC):
         The first stands nearest to the text of a masked model, the last nearest to that of a causal one.
         """
         return chosen
+
+    def propose(self, draft: Draft) -> Proposal:
+        """Return templates and label words that the model itself suggests; called where `proposes` names any.
+
+        Args:
+            draft: the run so far, and ways of asking the frozen model; see `promptkit.Draft`.
+        """
+        raise NotImplementedError
 
     def fold(self, model: PromptedModel) -> PromptedModel:
         """Return the model to keep for prediction once training is over; by default the same one.
@@ -212,6 +224,9 @@ def check_declared(strategy: Strategy) -> str | None:
     showing: Any = strategy.showing
     if not isinstance(showing, Showing) or showing.sets < 1:
         return f"{name}.showing is {showing!r}, not a promptkit.Showing with at least one set"
+    proposes: Any = strategy.proposes
+    if not isinstance(proposes, frozenset | set) or not proposes <= {"templates", "words"}:
+        return f"{name}.proposes is {proposes!r}, not a set of templates, words"
     depends_on: Any = strategy.depends_on
     if not isinstance(depends_on, frozenset | set) or not depends_on <= DEPENDS_ON:
         return f"{name}.depends_on is {depends_on!r}, not a set of {', '.join(sorted(DEPENDS_ON))}"
