@@ -124,13 +124,18 @@ class LmBff(Strategy):
         return template.with_soft_before_mask(self.options.slots)
 
     def propose(self, draft: Draft) -> Proposal:
-        """Return the templates, and then the label words for the best of them, that train and dev speak for."""
-        from promptkit_lmbff.templates import find_templates
+        """Return the templates, and then the label words for the best of them, that train and dev speak for.
+
+        Where no label words are known to fill templates in by, they are looked for under the bare template first.
+        """
+        from promptkit_lmbff.templates import find_templates, without_slots
         from promptkit_lmbff.words import find_words
 
         templates, verbalizer, found = draft.templates, draft.verbalizer, []
         if "templates" in self.proposes:
-            templates, said = find_templates(draft, self.options.beam, self.options.keep)
+            if not draft.words_known:
+                verbalizer, _ = find_words(draft, without_slots(templates[0]), self.options.candidates)
+            templates, said = find_templates(draft, verbalizer, self.options.beam, self.options.keep)
             found.append(said)
         if "words" in self.proposes:
             verbalizer, said = find_words(draft, templates[0], self.options.candidates)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit import Draft, Example, PromptTask, Template, UserError
+from promptkit import Draft, Example, PromptTask, Template, UserError, Verbalizer
 from promptkit_lmbff.judging import classes_of, judge, ranked, some_of
 
 TO_DEV = 4  # candidates that go on to dev for each template that is kept
@@ -21,11 +21,12 @@ _SLOT = re.compile(r"(?<!\{)\{soft:(\d+)\}")
 _MARKS = set(".,!?;:，。！？；：、")
 
 
-def find_templates(draft: Draft, beam: int, keep: int) -> tuple[tuple[Template, ...], str]:
+def find_templates(draft: Draft, verbalizer: Verbalizer, beam: int, keep: int) -> tuple[tuple[Template, ...], str]:
     """Return the templates that dev picks, and what to say of them.
 
     Args:
         draft: the run so far; its templates have `{soft:N}` where words are to be found. Fewer than N are tried too.
+        verbalizer: the label words.
         beam: partial texts kept from word to word.
         keep: how many templates to return.
 
@@ -35,14 +36,17 @@ def find_templates(draft: Draft, beam: int, keep: int) -> tuple[tuple[Template, 
     train, dev = (some_of(each, draft.labels, draft.rng) for each in (draft.train, draft.dev))
     found: dict[str, Template] = {}
     for skeleton in _skeletons(draft.templates):
-        for template in _filled_in(draft, skeleton, train, beam):
+        for template in _filled_in(draft, skeleton, verbalizer, train, beam):
             found.setdefault(str(template), template)
     if not found:
         raise UserError("strategy 'lmbff': no words were found to fill in; give a template.")
     templates, truth = list(found.values()), classes_of(train, draft.labels)
-    order = ranked(np.stack([_scores(draft, template, train) for template in templates]), truth)
+    order = ranked(np.stack([_scores(draft, template, verbalizer, train) for template in templates]), truth)
     finalists = [templates[number] for number in order[: keep * TO_DEV]]
-    on_dev, truth = np.stack([_scores(draft, each, dev) for each in finalists]), classes_of(dev, draft.labels)
+    on_dev, truth = (
+        np.stack([_scores(draft, each, verbalizer, dev) for each in finalists]),
+        classes_of(dev, draft.labels),
+    )
     picked = ranked(on_dev, truth)[:keep]
     accuracy = ", ".join(f"{judge(on_dev[number], truth)[0]:.3f}" for number in picked)
     chosen = tuple(finalists[number] for number in picked)
@@ -50,6 +54,11 @@ def find_templates(draft: Draft, beam: int, keep: int) -> tuple[tuple[Template, 
         f"template {' | '.join(map(str, chosen))}; dev picked from {len(finalists)} of {len(templates)} "
         f"(before tuning, {accuracy} of dev right)"
     )
+
+
+def without_slots(template: Template) -> Template:
+    """Return a template without its place for words to be found."""
+    return Template.parse(_SLOT.sub("", str(template)))
 
 
 def _skeletons(templates: Sequence[Template]) -> list[Template]:
@@ -65,13 +74,15 @@ def _skeletons(templates: Sequence[Template]) -> list[Template]:
     return skeletons
 
 
-def _filled_in(draft: Draft, skeleton: Template, train: Sequence[Example], beam: int) -> list[Template]:
+def _filled_in(
+    draft: Draft, skeleton: Template, verbalizer: Verbalizer, train: Sequence[Example], beam: int
+) -> list[Template]:
     """Return the skeleton with the likeliest words in it, the likeliest first.
 
     A word's score is its log-probability in its place, summed over the training examples, each with its own label
     word at the mask, with the words before it filled in and the ones behind it still masks.
     """
-    prompt = draft.prompt(skeleton, draft.verbalizer)
+    prompt = draft.prompt(skeleton, verbalizer)
     assert prompt.verbalizer is not None
     answers = [prompt.verbalizer.pieces[index][0] for index in classes_of(train, draft.labels)]
     answered = [_answered(each, pieces) for each, pieces in zip(prompt.encode_examples(train), answers, strict=True)]
@@ -92,7 +103,7 @@ def _filled_in(draft: Draft, skeleton: Template, train: Sequence[Example], beam:
     return [
         template
         for template, ids in zip(written, whole, strict=True)
-        if _reads_back(draft, template, train[0], answers[0], ids)
+        if _reads_back(draft, template, verbalizer, train[0], answers[0], ids)
     ]
 
 
@@ -148,19 +159,24 @@ def _written(draft: Draft, skeleton: Template, words: Sequence[int]) -> Template
 
 
 def _reads_back(
-    draft: Draft, template: Template, example: Example, answer: Sequence[int], ids: Sequence[int]
+    draft: Draft,
+    template: Template,
+    verbalizer: Verbalizer,
+    example: Example,
+    answer: Sequence[int],
+    ids: Sequence[int],
 ) -> bool:
     """Return whether the template is tokenised into the very pieces that were found."""
     try:
-        (encoded,) = draft.prompt(template, draft.verbalizer).encode_examples([example])
+        (encoded,) = draft.prompt(template, verbalizer).encode_examples([example])
     except UserError:
         return False
     return bool(_answered(encoded, answer).token_ids == tuple(ids))
 
 
-def _scores(draft: Draft, template: Template, examples: Sequence[Example]) -> Any:
+def _scores(draft: Draft, template: Template, verbalizer: Verbalizer, examples: Sequence[Example]) -> Any:
     """Return zero-shot class scores, (N, C)."""
-    prompt: PromptTask = draft.prompt(template, draft.verbalizer)
+    prompt: PromptTask = draft.prompt(template, verbalizer)
     assert prompt.verbalizer is not None
     known = draft.log_probabilities(draft.states(prompt.encode_examples(examples)), prompt.verbalizer.rows)
     return known.reshape(len(examples), -1) @ np.asarray(prompt.verbalizer.selection(), np.float32)

@@ -40,8 +40,9 @@ class Draft(Protocol):
 
     Attributes:
         templates: those of the run so far, as `prepare` returned them.
-        verbalizer: its label words so far. Where the labels have none that are known, and the strategy proposes some,
-            they are words that mean nothing.
+        verbalizer: its label words so far.
+        words_known: whether these mean anything. Where none are known for the labels, and the strategy proposes some,
+            words of the vocabulary stand in for them.
         labels: the classes.
         language: language code of the data.
         train: training examples.
@@ -52,6 +53,7 @@ class Draft(Protocol):
 
     templates: tuple[Template, ...]
     verbalizer: Verbalizer
+    words_known: bool
     labels: tuple[str, ...]
     language: str
     train: tuple[Example, ...]
