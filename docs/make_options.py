@@ -24,7 +24,7 @@ from promptkit.running.config import RunConfig, flag_of, setting_of
 FOLDER = Path(__file__).resolve().parent / "strategies"
 COMMAND_LINE = FOLDER.parent / "cli.md"
 # In the order in which the pages introduce them.
-ORDER = ("hard", "icl", "probe", "pet", "soft", "ptuning")
+ORDER = ("hard", "icl", "probe", "pet", "lmbff", "soft", "ptuning", "autoprompt")
 _OPTIONS = re.compile(r"(<!-- options: ([\w-]+) -->\n).*?(<!-- end options -->)", re.DOTALL)
 _SETTINGS = re.compile(r"(<!-- settings: (run|compare) -->\n).*?(<!-- end settings -->)", re.DOTALL)
 _OF_COMMAND = {"run": run.SETTINGS, "compare": compare.SETTINGS}

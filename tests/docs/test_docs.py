@@ -73,7 +73,7 @@ class TestStrategies:
         with pytest.raises(SystemExit, match="ptuning"):
             script.render({name: page for name, page in script.read().items() if name != "ptuning"})
 
-    @pytest.mark.parametrize("name", ["hard", "icl", "pet", "soft", "ptuning"])
+    @pytest.mark.parametrize("name", ["autoprompt", "hard", "icl", "lmbff", "pet", "soft", "ptuning"])
     def test_every_page_has_its_parts(self, name):
         page = read(f"strategies/{name}.md")
         heads = ["The method", "The equation", "Options", "Source", "Where it departs", "When to use it", "Try it"]

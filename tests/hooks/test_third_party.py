@@ -67,7 +67,7 @@ def test_a_third_partys_plugin_is_installed_found_run_and_removed(tmp_path):
     environment = Environment(tmp_path / "venv")
     environment.install(ROOT)
     built_in = environment.strategies()
-    assert set(built_in) == {"hard", "icl", "probe", "pet", "soft", "ptuning"}
+    assert set(built_in) == {"autoprompt", "hard", "icl", "lmbff", "probe", "pet", "soft", "ptuning"}
     assert str(environment.folder) in environment.python("import promptkit; print(promptkit.__file__)")
 
     environment.install(EXAMPLE)

@@ -229,3 +229,16 @@ def test_what_it_cannot_do_is_said(tiny_run: Callable[..., Any]) -> None:
         tiny_run("lmbff", templates=("{text}",), readout="head")
     with pytest.raises(UserError, match="virtual tokens"):
         tiny_run("lmbff", templates=("{soft:2}{text} {mask}",))
+
+
+def test_the_strategy_of_the_guide_proposes_a_word_for_each_class() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (code,) = [each for each in guide.split("```") if "class OwnWords" in each]
+    found: dict[str, Any] = {"__name__": "guide"}
+    exec(code.removeprefix("python"), found)
+    draft = Bag("{text} it was {mask} .")
+    proposal = found["OwnWords"]().propose(draft)
+    known, _ = find_words(draft, draft.templates[0], 1)
+    assert len(set(proposal.verbalizer.words.values())) == 2
+    # With one candidate a class there is nothing to choose, unless both classes have the same one.
+    assert proposal.verbalizer.words["negative"] == known.words["negative"]
