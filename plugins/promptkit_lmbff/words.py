@@ -55,8 +55,9 @@ def find_words(draft: Draft, template: Template, candidates: int) -> tuple[Verba
     train, dev = (some_of(each, draft.labels, draft.rng) for each in (draft.train, draft.dev))
     known = draft.log_probabilities(draft.states(prompt.encode_examples(train)))[:, 0]
     truth = classes_of(train, draft.labels)
-    words = _candidates(written, draft.labels, known, truth, _share(candidates, len(draft.labels)))
-    choices = _choices(words, candidates, known, truth)
+    share = _share(candidates, len(draft.labels))
+    words = _candidates(written, draft.labels, known, truth, share + len(draft.labels))
+    choices = _choices(words, share, candidates, known, truth)
     rows = sorted({number for choice in choices for number in choice})
     on_dev = draft.log_probabilities(draft.states(prompt.encode_examples(dev)), rows)[:, 0]
     columns = np.array([[rows.index(number) for number in choice] for choice in choices])
@@ -90,10 +91,14 @@ def _candidates(written: _Words, labels: Sequence[str], known: Any, truth: Any, 
     return found
 
 
-def _choices(words: list[list[int]], keep: int, known: Any, truth: Any) -> list[tuple[int, ...]]:
-    """Return the choices of different words that are most accurate on the training examples, the best first."""
-    every = [choice for choice in product(*words) if len(set(choice)) == len(choice)]
-    if not every:  # more classes than words: the likeliest that is still free for each
+def _choices(words: list[list[int]], share: int, keep: int, known: Any, truth: Any) -> list[tuple[int, ...]]:
+    """Return the choices of different words that are most accurate on the training examples, the best first.
+
+    They are combined of each class's first `share` words. Where classes have no different ones among these, each gets
+    the likeliest that is still free.
+    """
+    every = [choice for choice in product(*(own[:share] for own in words)) if len(set(choice)) == len(choice)]
+    if not every:
         every = [_free(words)]
     accuracy, loss = [], []
     for at in range(0, len(every), _BLOCK):

@@ -240,5 +240,5 @@ def test_the_strategy_of_the_guide_proposes_a_word_for_each_class() -> None:
     proposal = found["OwnWords"]().propose(draft)
     known, _ = find_words(draft, draft.templates[0], 1)
     assert len(set(proposal.verbalizer.words.values())) == 2
-    # With one candidate a class there is nothing to choose, unless both classes have the same one.
-    assert proposal.verbalizer.words["negative"] == known.words["negative"]
+    # With one candidate a class there is nothing to choose; where both have the same one, the second gets the next.
+    assert proposal.verbalizer == known
