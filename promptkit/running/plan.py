@@ -131,14 +131,14 @@ class Plan:
         """What the numbers depend on: what the strategy declares, as far as this run makes use of it.
 
         A linear readout starts from random weights. Without an epoch there is no training, and without that the
-        examples are seen by none but a strategy that asks for them in `context`.
+        examples are seen by none but a strategy that asks for them in `context` or `propose`.
         """
         named = set(self.strategy.depends_on)
         if self.settings.readout == "head":
             named.add("seed")
         if not self.settings.epochs and "training" in named:
             named.discard("training")
-            if type(self.strategy).context is Strategy.context:
+            if type(self.strategy).context is Strategy.context and not self.strategy.proposes:
                 named.discard("examples")
         return frozenset(named)
 
