@@ -24,7 +24,10 @@ from promptkit.running.config import RunConfig, flag_of, setting_of
 FOLDER = Path(__file__).resolve().parent / "strategies"
 COMMAND_LINE = FOLDER.parent / "cli.md"
 # In the order in which the pages introduce them.
-ORDER = ("hard", "probe", "pet", "soft", "ptuning", "prefix", "ptuning-v2", "bitfit", "finetune")
+ORDER = (
+    "hard", "icl", "probe", "pet", "lmbff", "soft", "ptuning", "prefix", "ptuning-v2", "autoprompt", "bitfit",
+    "finetune",
+)  # fmt: skip
 _OPTIONS = re.compile(r"(<!-- options: ([\w-]+) -->\n).*?(<!-- end options -->)", re.DOTALL)
 _SETTINGS = re.compile(r"(<!-- settings: (run|compare) -->\n).*?(<!-- end settings -->)", re.DOTALL)
 _OF_COMMAND = {"run": run.SETTINGS, "compare": compare.SETTINGS}

@@ -15,26 +15,31 @@ if TYPE_CHECKING:
     from promptkit.data import Batch, Example, Task, load_task
     from promptkit.errors import UserError
     from promptkit.hooks import EpochInfo, RunInfo, RunOutcome, hookimpl
-    from promptkit.prompting import Template, Verbalizer
+    from promptkit.prompting import Query, Showing, Template, Verbalizer
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
     from promptkit.strategies.contract import Defaults, Strategy, StrategyOptions
+    from promptkit.strategies.proposing import Draft, Proposal
     from promptkit.strategies.rounds import Lesson, Round, Student
 
 _HOMES = {
     "Batch": "promptkit.data",
     "Defaults": "promptkit.strategies.contract",
+    "Draft": "promptkit.strategies.proposing",
     "EpochInfo": "promptkit.hooks",
     "Example": "promptkit.data",
     "Lesson": "promptkit.strategies.rounds",
     "Prediction": "promptkit.running.runner",
     "Predictor": "promptkit.running.runner",
     "PromptTask": "promptkit.prompting.resolved",
+    "Proposal": "promptkit.strategies.proposing",
+    "Query": "promptkit.prompting",
     "RunConfig": "promptkit.running.runner",
     "RunInfo": "promptkit.hooks",
     "RunOutcome": "promptkit.hooks",
     "RunResult": "promptkit.running.runner",
     "Round": "promptkit.strategies.rounds",
+    "Showing": "promptkit.prompting",
     "Strategy": "promptkit.strategies.contract",
     "StrategyOptions": "promptkit.strategies.contract",
     "Student": "promptkit.strategies.rounds",
@@ -49,9 +54,10 @@ _HOMES = {
 }
 
 __all__ = [
-    "Batch", "Defaults", "EpochInfo", "Example", "Lesson", "Prediction", "Predictor", "PromptTask", "Round",
-    "RunConfig", "RunInfo", "RunOutcome", "RunResult", "Strategy", "StrategyOptions", "Student", "Task", "Template",
-    "UserError", "Verbalizer", "__version__", "hookimpl", "load", "load_task", "run",
+    "Batch", "Defaults", "Draft", "EpochInfo", "Example", "Lesson", "Prediction", "Predictor", "PromptTask",
+    "Proposal", "Query", "Round", "RunConfig", "RunInfo", "RunOutcome", "RunResult", "Showing", "Strategy",
+    "StrategyOptions", "Student", "Task", "Template", "UserError", "Verbalizer", "__version__", "hookimpl", "load",
+    "load_task", "run",
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from promptkit.strategies.models import (
     PromptedModel,
     SoftPrompt,
     Trial,
+    count_kept,
     count_parameters,
     deep_prompt,
     mix_in,
@@ -24,11 +25,12 @@ from promptkit.strategies.models import (
 )
 from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, initial_prefix
 from promptkit.strategies.readouts import ClozeReadout, LinearReadout, readout
+from promptkit.strategies.searching import Search
 from promptkit.strategies.virtual import VirtualTokens, initial_vectors, word_vectors
 
 __all__ = [
     "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Dropout", "Inputs", "LayerPrefix",
-    "LinearReadout", "PrefixEncoder", "PrefixPrompt", "PromptedModel", "SoftPrompt", "Trial", "VirtualTokens",
-    "count_parameters", "deep_prompt", "initial_prefix", "initial_vectors", "kept", "kept_within", "mix_in", "packed",
-    "part_of", "readout", "tensors", "word_vectors",
+    "LinearReadout", "PrefixEncoder", "PrefixPrompt", "PromptedModel", "Search", "SoftPrompt", "Trial",
+    "VirtualTokens", "count_kept", "count_parameters", "deep_prompt", "initial_prefix", "initial_vectors", "kept",
+    "kept_within", "mix_in", "packed", "part_of", "readout", "tensors", "word_vectors",
 ]  # fmt: skip

@@ -41,9 +41,9 @@ def _what_next(result: RunResult) -> str:
     place = os.path.relpath(result.directory)
     # A path full of `..` is harder to read than the whole one.
     place = str(result.directory) if place.startswith("..") else place
-    return (
-        f"run:     {place}\npredict: promptkit predict {shlex.quote(place)} {_texts(result.record.options.templates)}"
-    )
+    found = "".join(f"found:   {each}\n" for each in result.record.found)
+    texts = _texts(result.record.options.templates)
+    return f"{found}run:     {place}\npredict: promptkit predict {shlex.quote(place)} {texts}"
 
 
 def _texts(templates: tuple[str, ...]) -> str:

@@ -81,7 +81,8 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
 
     Li, Monroe and Jurafsky (2016, arXiv:1612.08220) measure a word by what erasing it does to the
     log-likelihood of the class; here it is the log-odds, and the piece is gone from the row: later ones move up by
-    one position. The changes do not add up to the log-odds, for pieces act together.
+    one position. The changes do not add up to the log-odds, for pieces act together. Where a text is scored with
+    several sets of demonstrations, it is looked at with the first.
 
     Args:
         predictor: from `promptkit.load`.
@@ -91,7 +92,7 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
         UserError: if the template has a field that is not given.
     """
     (fields,) = predictor.fields([text])
-    rows = [_erased(task.encoder.encode_many([fields])[0], _roles(task, fields)) for task, _ in predictor.members]
+    rows = [_erased(task.encode_fields([fields])[0], _roles(task, fields)) for task, _ in predictor.members]
     scores = [
         predictor.scores(number, encoded, batch_size=min(len(encoded), _TOGETHER))
         for number, (encoded, _) in enumerate(rows)
@@ -109,8 +110,7 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
                 probability=float(np.exp(mean_log_softmax([each[:1]])[0, winner])),
                 log_odds=float(odds[0]),
                 pieces=tuple(
-                    Piece(piece, role, change.get(place))
-                    for place, (piece, role) in enumerate(task.encoder.explain(fields))
+                    Piece(piece, role, change.get(place)) for place, (piece, role) in enumerate(task.explain(fields))
                 ),
                 dropped=encoded[0].dropped,
             )
@@ -121,7 +121,7 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
 
 
 def _roles(task: Any, fields: Mapping[str, str]) -> list[str]:
-    return [role for _, role in task.encoder.explain(fields)]
+    return [role for _, role in task.explain(fields)]
 
 
 def _erased(encoded: Encoded, roles: list[str]) -> tuple[list[Encoded], list[int]]:

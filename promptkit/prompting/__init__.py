@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from promptkit.prompting.demonstrations import Context, Query, Showing
 from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.template import Template
@@ -11,18 +12,23 @@ from promptkit.prompting.verbalizer import (
     Verbalizer,
     default_words,
     explain_words,
+    stand_in_words,
 )
 
 __all__ = [
+    "Context",
     "Demonstration",
     "Encoded",
     "Encoder",
     "Layout",
+    "Query",
     "Readout",
     "ResolvedVerbalizer",
+    "Showing",
     "SlotRule",
     "Template",
     "Verbalizer",
     "default_words",
     "explain_words",
+    "stand_in_words",
 ]

@@ -5,7 +5,7 @@ A `Layout` says what stands around the template's parts. Only fields are ever tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from promptkit.backbones.face import Tokenizer
@@ -30,6 +30,8 @@ class Encoded:
         unknown: unknown pieces among the field tokens kept.
         field_tokens: field tokens kept.
         cut: the fields that were cut, each once, in the order of the template.
+        shown: demonstrations that stand there.
+        left_out: demonstrations that did not fit.
     """
 
     token_ids: tuple[int, ...]
@@ -39,6 +41,8 @@ class Encoded:
     unknown: int
     field_tokens: int
     cut: tuple[str, ...] = ()
+    shown: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,16 @@ class Demonstration:
 
     fields: Mapping[str, str]
     answer: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What stands around the fields of a prompt, and the room it leaves them."""
+
+    segments: tuple[Segment, ...]
+    room: int
+    shown: int
+    left_out: int
 
 
 class Encoder:
@@ -68,11 +82,12 @@ class Encoder:
         max_length: the most positions a prompt may take, special tokens included.
         readout: whether class scores are read at the mask slots or by a head.
         layout: of the model; a masked model's by default.
-        demonstrations: laid out beside every text, whole or not at all: they take at most half of the room that the
+        demonstrations: to be laid out beside texts, whole or not at all: they take at most half of the room that the
             template leaves, and those that do not fit are left out.
+        arrange: from the numbers of those that fit to the order in which they stand.
 
     Attributes:
-        shown: how many demonstrations fit.
+        shown: how many demonstrations fit where all are to stand beside a text.
         num_virtual: P, the number of virtual tokens.
         virtual_init: for each of the P virtual tokens the piece it is initialised from, or None.
         mask_follows_space: whether label words stand behind a space.
@@ -94,6 +109,7 @@ class Encoder:
         readout: Readout = "cloze",
         layout: Layout | None = None,
         demonstrations: Sequence[Demonstration] = (),
+        arrange: Callable[[Sequence[int]], Sequence[int]] | None = None,
     ) -> None:
         self.template = template
         self.tokenizer = tokenizer
@@ -103,41 +119,54 @@ class Encoder:
         self._segments = tuple(self._layout.segments(template, tokenizer, mask_slots))
         self.virtual_init = tuple(piece for segment in self._segments for piece in segment.init)
         self.num_virtual = len(self.virtual_init)
-        fixed = sum(len(segment.ids) for segment in self._segments)
-        shown = self._fitting(demonstrations, (max_length - fixed) // 2)
-        self.shown = len(shown)
-        self._segments = self._layout.with_demonstrations(self._segments, shown)
-        self.fixed_tokens = sum(len(segment.ids) for segment in self._segments)
+        self._fixed = sum(len(segment.ids) for segment in self._segments)
+        self._arrange = arrange or tuple
+        self._demonstrations = self._laid_out(demonstrations)
+        self._frame = self._framed(tuple(range(len(demonstrations))))
+        self.shown = self._frame.shown
+        self.fixed_tokens = max_length - self._frame.room
         self.template_unknown = sum(
             segment.ids.count(tokenizer.unk_id) for segment in self._segments if segment.role == "template"
         )
-        self._room = max_length - self.fixed_tokens
         self._names = [segment.field for segment in self._segments if segment.field]
         fields = len(self._names)
-        if self._room < fields:
+        if self._frame.room < fields:
             raise UserError(
                 f"template '{template}' takes {self.fixed_tokens} of at most {max_length} tokens, which "
-                f"leaves {max(self._room, 0)} for its {fields} field{'s' if fields > 1 else ''}: "
+                f"leaves {max(self._frame.room, 0)} for its {fields} field{'s' if fields > 1 else ''}: "
                 "shorten it or allow a greater length."
             )
 
-    def _fitting(self, demonstrations: Sequence[Demonstration], room: int) -> list[tuple[int, ...]]:
-        """Return the pieces of those demonstrations that fit into the room, each whole, in order."""
-        fitting: list[tuple[int, ...]] = []
+    def _laid_out(self, demonstrations: Sequence[Demonstration]) -> list[tuple[int, ...]]:
+        """Return the pieces of each demonstration, uncut, its answer filled in."""
+        laid_out: list[tuple[int, ...]] = []
         for each, pieces in zip(demonstrations, self._tokenise([d.fields for d in demonstrations]), strict=True):
             ids: list[int] = []
-            for segment, own in self._fill(pieces):
+            for segment, own in _fill(self._segments, pieces):
                 if segment.slots:
                     ids += each.answer
                 elif segment.role not in ("special", "virtual"):
                     ids += own
-            size = len(self._layout.with_demonstrations((Segment("special"),), [tuple(ids)])[1].ids)
-            if size <= room:
-                fitting.append(tuple(ids))
-                room -= size
-        return fitting
+            laid_out.append(tuple(ids))
+        return laid_out
 
-    def encode_many(self, texts: Sequence[Mapping[str, Content]]) -> list[Encoded]:
+    def _framed(self, chosen: Sequence[int]) -> _Frame:
+        """Return the frame with those of the chosen demonstrations that fit, each whole."""
+        room = (self.max_length - self._fixed) // 2
+        fitting: list[int] = []
+        for number in chosen:
+            size = self._layout.demonstration_size(self._demonstrations[number])
+            if size <= room:
+                fitting.append(number)
+                room -= size
+        shown = [self._demonstrations[number] for number in self._arrange(fitting)]
+        segments = self._layout.with_demonstrations(self._segments, shown)
+        taken = sum(len(segment.ids) for segment in segments)
+        return _Frame(segments, self.max_length - taken, len(fitting), len(chosen) - len(fitting))
+
+    def encode_many(
+        self, texts: Sequence[Mapping[str, Content]], chosen: Sequence[Sequence[int]] | None = None
+    ) -> list[Encoded]:
         """Encode one prompt for each mapping from field names to texts, in order.
 
         A field may be given as piece ids instead, of which the tokenizer's own special ones are the use: no text
@@ -147,21 +176,29 @@ class Encoder:
         2018), computed in closed form; a half counts as a field. They lose their end, and a second half its
         beginning: of a long text the beginning and the end stay (Sun et al. 2019, section 5.3.1).
 
+        Args:
+            texts: what stands for the fields.
+            chosen: for each text the numbers of the demonstrations that are to stand beside it, the most wanted
+                first; by default all of them.
+
         Raises:
             UserError: if a mapping lacks a field of the template.
             ValueError: for a piece id that the tokenizer does not have.
         """
-        return [self._encode(pieces) for pieces in self._tokenise(texts)]
+        frames = [self._frame] * len(texts) if chosen is None else map(self._framed, chosen)
+        return [self._encode(pieces, frame) for pieces, frame in zip(self._tokenise(texts), frames, strict=True)]
 
-    def explain(self, text: Mapping[str, Content]) -> list[tuple[str, str]]:
+    def explain(self, text: Mapping[str, Content], chosen: Sequence[int] | None = None) -> list[tuple[str, str]]:
         """Return a row (piece, role) for every position of the prompt for one text.
 
-        Roles are `special`, `template`, `mask`, `virtual` and `field:NAME`, for halves too. Virtual tokens show
-        as `[V0]`, or `[V0=it]` where one is initialised from a piece.
+        Roles are `special`, `template`, `mask`, `virtual`, `demonstration` and `field:NAME`, for halves too. Virtual
+        tokens show as `[V0]`, or `[V0=it]` where one is initialised from a piece. `chosen` are the demonstrations,
+        see `encode_many`.
         """
+        frame = self._frame if chosen is None else self._framed(chosen)
         pieces = next(self._tokenise([text]))
         rows: list[tuple[str, str]] = []
-        for segment, ids in self._fill(self._fit(pieces)):
+        for segment, ids in _fill(frame.segments, self._fit(pieces, frame.room)):
             if segment.role == "virtual":
                 rows += [(self._virtual_name(number), segment.role) for number in segment.virtual]
             else:
@@ -199,26 +236,20 @@ class Encoder:
         middle = -(-len(ids) // 2)
         return list(ids if half is None else ids[:middle] if half == "first" else ids[middle:])
 
-    def _fit(self, pieces: Sequence[list[int]]) -> list[list[int]]:
+    def _fit(self, pieces: Sequence[list[int]], room: int) -> list[list[int]]:
         fields = [segment for segment in self._segments if segment.field]
-        shares = share_room([len(ids) for ids in pieces], self._room)
+        shares = share_room([len(ids) for ids in pieces], room)
         return [
             ids[len(ids) - share :] if segment.half == "second" else ids[:share]
             for segment, ids, share in zip(fields, pieces, shares, strict=True)
         ]
 
-    def _fill(self, pieces: Sequence[list[int]]) -> Iterator[tuple[Segment, Sequence[int]]]:
-        """Yield every segment with its ids, those of the fields filled in."""
-        fields = iter(pieces)
-        for segment in self._segments:
-            yield segment, (next(fields) if segment.field else segment.ids)
-
-    def _encode(self, pieces: Sequence[list[int]]) -> Encoded:
-        kept = self._fit(pieces)
+    def _encode(self, pieces: Sequence[list[int]], frame: _Frame) -> Encoded:
+        kept = self._fit(pieces, frame.room)
         token_ids: list[int] = []
         virtual_ids: list[int] = []
         read: list[int] = []
-        for segment, ids in self._fill(kept):
+        for segment, ids in _fill(frame.segments, kept):
             if segment.slots and self._readout == "cloze":
                 read += self._layout.slots_read(len(token_ids), segment.slots)
             token_ids += ids
@@ -234,7 +265,16 @@ class Encoder:
             unknown=sum(ids.count(self.tokenizer.unk_id) for ids in kept),
             field_tokens=field_tokens,
             cut=tuple(dict.fromkeys(self._names[n] for n, part in enumerate(kept) if len(part) < len(pieces[n]))),
+            shown=frame.shown,
+            left_out=frame.left_out,
         )
+
+
+def _fill(segments: Sequence[Segment], pieces: Sequence[list[int]]) -> Iterator[tuple[Segment, Sequence[int]]]:
+    """Yield every segment with its ids, those of the fields filled in."""
+    fields = iter(pieces)
+    for segment in segments:
+        yield segment, (next(fields) if segment.field else segment.ids)
 
 
 def share_room(lengths: Sequence[int], room: int) -> list[int]:

@@ -105,6 +105,10 @@ class Layout:
             return (own[0], *(Segment("demonstration", ids) for ids in demonstrations), *own[1:])
         return (*own, *(Segment("demonstration", ids + self.back) for ids in demonstrations))
 
+    def demonstration_size(self, ids: Sequence[int]) -> int:
+        """Return how many positions a demonstration takes."""
+        return len(ids) + (0 if self.mask is None else len(self.back))
+
     def slots_read(self, start: int, count: int) -> range:
         """Return where `count` mask slots at `start` are read: there, or before the one answer that comes next.
 

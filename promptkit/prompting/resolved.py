@@ -5,7 +5,7 @@ No MindSpore here; `promptkit.nn` holds the cells that are built from a `PromptT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,8 +13,10 @@ import numpy as np
 
 from promptkit.backbones.face import Inputs, Kind, Tokenizer
 from promptkit.data import Batch, Example, Packer, Rows, Task
+from promptkit.data.packing import Packable
 from promptkit.errors import UserError
-from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
+from promptkit.prompting.demonstrations import Context
+from promptkit.prompting.encoder import Content, Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import ResolvedVerbalizer, Verbalizer, advise_words
@@ -35,6 +37,7 @@ class PromptTask:
         tokenizer: the backbone's tokenizer.
         rng: the only source of random numbers for `Strategy.build`.
         language: language code of the data.
+        context: the demonstrations that stand beside texts; None where there are none.
     """
 
     labels: tuple[str, ...]
@@ -45,6 +48,17 @@ class PromptTask:
     tokenizer: Tokenizer
     rng: np.random.Generator
     language: str = "en"
+    context: Context | None = None
+
+    @property
+    def sets(self) -> int:
+        """How many sets of demonstrations a text is scored with; 1 without demonstrations."""
+        return 1 if self.context is None else self.context.showing.sets
+
+    @property
+    def training_sets(self) -> int:
+        """How many sets of demonstrations a text is learnt from with; 1 without demonstrations."""
+        return 1 if self.context is None else self.context.showing.training_sets
 
     @property
     def num_virtual(self) -> int:
@@ -67,7 +81,7 @@ class PromptTask:
             ValueError: for a piece id that the tokenizer does not have.
         """
         fields = [dict.fromkeys(self.template.fields, text) for text in texts]
-        encoded = self.encoder.encode_many(fields)
+        encoded = self.encode_fields(fields)
         alone = Rows(1, max(len(each.token_ids) for each in encoded), 1)
         batches = [next(iter(self.packer([each], None, batch_size=1, rows=alone).epoch(None))) for each in encoded]
         inputs: Inputs = {name: np.concatenate([b.inputs[name] for b in batches]) for name in batches[0].inputs}  # type: ignore
@@ -78,12 +92,28 @@ class PromptTask:
             index=np.arange(len(encoded)),
         )
 
-    def encode_examples(self, examples: Sequence[Example]) -> list[Encoded]:
-        """Encode examples of the data set."""
-        return self.encoder.encode_many([example.fields() for example in examples])
+    def encode_examples(self, examples: Sequence[Example], sets: int = 1) -> list[Encoded]:
+        """Encode examples of the data set; see `encode_fields`."""
+        return self.encode_fields([example.fields() for example in examples], sets)
+
+    def encode_fields(self, fields: Sequence[Mapping[str, Content]], sets: int = 1) -> list[Encoded]:
+        """Encode texts, each with its demonstrations: all with their first set, then all with their second, etc.
+
+        Returns:
+            sets * N prompts; N where there are no demonstrations.
+        """
+        if self.context is None:
+            return self.encoder.encode_many(fields)
+        chosen = self.context.chosen(fields, sets)
+        return [encoded for each in chosen for encoded in self.encoder.encode_many(fields, each)]
+
+    def explain(self, fields: Mapping[str, Content]) -> list[tuple[str, str]]:
+        """Return (piece, role) for every position of a prompt, with its first set of demonstrations."""
+        chosen = None if self.context is None else self.context.chosen([fields], 1)[0][0]
+        return self.encoder.explain(fields, chosen)
 
     def packer(
-        self, encoded: Sequence[Encoded], labels: Sequence[int] | Any | None, *, batch_size: int, rows: Rows
+        self, encoded: Sequence[Packable], labels: Sequence[int] | Any | None, *, batch_size: int, rows: Rows
     ) -> Packer:
         """Return the batches of encoded examples; for `labels` see `Packer`."""
         return Packer(encoded, labels, batch_size=batch_size, rows=rows, pad_id=self.tokenizer.pad_id)
@@ -101,15 +131,15 @@ def resolve_prompt(
     rng: np.random.Generator,
     language: str = "en",
     kind: Kind = "masked",
-    context: Sequence[Example] = (),
+    context: Context | None = None,
 ) -> PromptTask:
-    """Resolve a template and a verbalizer for a tokenizer; `context` holds the demonstrations.
+    """Resolve a template and a verbalizer for a tokenizer; `context` holds the demonstrations, if there are any.
 
     Raises:
         UserError: if the cloze readout has no mask or no label words, the words do not fit the template, or there are
             demonstrations and no label words to fill in.
     """
-    if context and readout != "cloze":
+    if context is not None and readout != "cloze":
         raise UserError("demonstrations show label words, which the head readout has none of; use --readout cloze.")
     layout = Layout.of(tokenizer, kind)
     resolved: ResolvedVerbalizer | None = None
@@ -133,12 +163,13 @@ def resolve_prompt(
         readout=readout,
         layout=layout,
         demonstrations=[
-            Demonstration(each.fields(), resolved.pieces[list(labels).index(each.label)][0]) for each in context
+            Demonstration(each.fields(), resolved.pieces[list(labels).index(each.label)][0]) for each in context.pool
         ]
-        if resolved
+        if resolved and context is not None
         else (),
+        arrange=None if context is None else context.arrange,
     )
-    return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language)
+    return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language, context)
 
 
 @dataclass(frozen=True)
@@ -146,7 +177,7 @@ class EncodedTask:
     """The splits of a task under one template.
 
     Attributes:
-        train, dev, test: their examples.
+        train, dev, test: their examples, as often as there are sets of demonstrations for them, set by set.
         typical: tokens of examples that train and dev were drawn from; none where nothing was drawn.
         unlabelled: texts without labels; none where the strategy asks for none.
     """
@@ -166,7 +197,12 @@ class EncodedTask:
 def encode_task(
     prompt: PromptTask, task: Task, drawn_from: Sequence[Example] = (), unlabelled: Sequence[Example] = ()
 ) -> EncodedTask:
-    """Encode every split and the texts without labels; take the lengths of examples that train was drawn from."""
-    train, dev, test = (prompt.encode_examples(split) for split in (task.train, task.dev, task.test))
-    typical = tuple(len(each.token_ids) for each in prompt.encode_examples(drawn_from)) if drawn_from else ()
-    return EncodedTask(train, dev, test, typical, tuple(prompt.encode_examples(unlabelled)))
+    """Encode every split and texts without labels; take the lengths of what train and dev were drawn from."""
+    train = prompt.encode_examples(task.train, prompt.training_sets) if prompt.training_sets else []
+    dev, test, others = (prompt.encode_examples(part, prompt.sets) for part in (task.dev, task.test, unlabelled))
+    typical: tuple[int, ...] = ()
+    if drawn_from and not (
+        prompt.context is not None and prompt.context.showing.by_likeness
+    ):  # which costs as much as a scoring
+        typical = tuple(len(each.token_ids) for each in prompt.encode_examples(drawn_from))
+    return EncodedTask(train, dev, test, typical, tuple(others))

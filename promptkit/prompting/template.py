@@ -180,6 +180,17 @@ class Template:
         """Return this template with `count` virtual tokens put in front (Lester et al. 2021)."""
         return Template(f"{{soft:{count}}}{self.source}")
 
+    def with_soft_before_mask(self, count: int) -> Template:
+        """Return this template with `count` virtual tokens right before the first mask (Shin et al. 2020).
+
+        Raises:
+            ValueError: if there is no mask.
+        """
+        at = next((part.column - 1 for part in self.parts if isinstance(part, Mask)), None)
+        if at is None:
+            raise ValueError(f"template '{self.source}' has no mask")
+        return Template(f"{self.source[:at]}{{soft:{count}}}{self.source[at:]}")
+
 
 def foreign_slots(text: str) -> str:
     """Return a sentence that says how `[x]`, `[mask]` or `<mask>` in a template are written here, or nothing."""

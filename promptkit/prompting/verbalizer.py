@@ -227,6 +227,21 @@ def default_words(labels: Sequence[str], language: str) -> Verbalizer | None:
     return None
 
 
+def stand_in_words(labels: Sequence[str], tokenizer: Tokenizer) -> Verbalizer:
+    """Return a word of the vocabulary for each label, to go on with until better ones are found.
+
+    Raises:
+        UserError: if the vocabulary has fewer words than there are labels.
+    """
+    names = (tokenizer.token(number).strip("Ġ▁") for number in range(tokenizer.vocab_size))
+    space = " " if tokenizer.marks_spaces else ""
+    words = (it for it in names if it.isalpha() and len(tokenizer.encode(space + it)) == 1)
+    found = [word for _, word in zip(labels, dict.fromkeys(words), strict=False)]
+    if len(found) < len(labels):
+        raise UserError(f"the model's vocabulary has fewer words than there are labels ({len(labels)}).")
+    return Verbalizer.from_mapping(dict(zip(labels, found, strict=True)))
+
+
 def advise_words(labels: Sequence[str]) -> str:
     """Return the option to give with the label words left open, as a shell takes it."""
     return f"--verbalizer {shlex.quote('; '.join(f'{quote_name(label)}=WORD' for label in labels))}"

@@ -68,6 +68,8 @@ def run_sheet(run: StoredRun, comparisons: Sequence[str] = ()) -> str:
     if isinstance(record, RunRecord):
         sections += _history(record)
     sections.append(_pairs("versions", {"promptkit": record.promptkit, **record.versions.model_dump()}.items()))
+    if isinstance(record, RunRecord) and record.found:
+        sections.append("\n".join(["found", *(f"  {found}" for found in record.found)]))
     if isinstance(record, RunRecord) and record.warnings:
         sections.append("\n".join(["warnings", *(f"  {warning}" for warning in record.warnings)]))
     return "\n\n".join(sections)
@@ -158,8 +160,10 @@ def _history(record: RunRecord) -> list[str]:
         )
         for each in record.history
     ]
-    best = "" if record.best_epoch is None else f", the best by dev is epoch {record.best_epoch}"
-    return [f"history: {record.epochs_run} epochs{best}\n" + _indented(_table(rows, columns, set(columns)))]
+    # What was not learnt in epochs was tried: values that were fitted, or turns of a search.
+    title, one = (f"{record.epochs_run} epochs", "epoch") if record.epochs_run else (f"{len(rows)} tried", "number")
+    best = "" if record.best_epoch is None else f", the best by dev is {one} {record.best_epoch}"
+    return [f"history: {title}{best}\n" + _indented(_table(rows, columns, set(columns)))]
 
 
 def _artifact_size(run: StoredRun) -> str:

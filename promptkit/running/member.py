@@ -7,33 +7,19 @@ score texts without labels, and of dev and test nothing but what picks their epo
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows
+from promptkit.data import Task
 from promptkit.errors import UserError
-from promptkit.nn import Backbone, BackboneInfo, PromptedModel, count_parameters
-from promptkit.prompting import Encoded
+from promptkit.nn import Backbone, PromptedModel, count_kept, count_parameters
 from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.running.guard import Guard, build_model, fold_model
+from promptkit.running.work import Manner, Work
 from promptkit.strategies.contract import Strategy
-from promptkit.training import (
-    Checkpoint,
-    Classification,
-    Executor,
-    Executors,
-    FeatureSource,
-    OnEpoch,
-    PackedSource,
-    SoftClassification,
-    TrainingResult,
-    TrainingSettings,
-    train,
-)
+from promptkit.training import Checkpoint, Classification, Executor, SoftClassification, TrainingResult
 from promptkit.training.execution import Mode
 
 
@@ -56,6 +42,7 @@ class MemberResult:
         tokens: of the texts that went through the language model, each as often as it did.
         positions: those tokens and the padding beside them.
         mode: how the model was run in the end.
+        found: what was found, in words; see `PromptedModel.found`.
     """
 
     dev_scores: Any
@@ -72,37 +59,7 @@ class MemberResult:
     tokens: int
     positions: int
     mode: Mode
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How a run goes about its members.
-
-    Attributes:
-        settings: of the training.
-        batch_size: examples a step.
-        mode: `graph` or `pynative`.
-        depends_on: what the numbers depend on, see `Strategy.depends_on`.
-        plugin: how errors name the strategy and where it comes from.
-        warn: takes a warning.
-        quiet: no progress bars.
-        executors: those that other members, or other runs, have compiled.
-        on_epoch: is told of every pass over the training set.
-        last: whether this is the last round, whose models answer and are kept.
-        weigh: whether the accuracy before training is asked for.
-    """
-
-    settings: TrainingSettings
-    batch_size: int
-    mode: Mode
-    depends_on: frozenset[str]
-    plugin: str
-    warn: Callable[[str], None]
-    quiet: bool
-    executors: Executors
-    on_epoch: OnEpoch | None = None
-    last: bool = True
-    weigh: bool = False
+    found: str = ""
 
 
 def run_member(
@@ -140,10 +97,11 @@ def run_member(
     """
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
-    learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
-    if model.fits and targets.ndim == 2:
-        raise UserError(f"{manner.plugin}: a model that fits its values at once takes no soft labels.")
-    learns_from = "" if not learns else "examples" if model.fits else "training"
+    finds = model.fits or model.searches
+    learns = bool(model.trainable_params()) and (finds or manner.settings.epochs > 0)
+    if learns:
+        _check_sets(model, prompt, manner.plugin)
+    learns_from = "" if not learns else "examples" if finds else "training"
     guard.check_dependence(learns_from)
     targets = np.array([task.label_index(e.label) for e in task.train]) if targets is None else np.asarray(targets)
     kind = SoftClassification if targets.ndim == 2 else Classification
@@ -152,11 +110,18 @@ def run_member(
         Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
     )
     model = executor.model
-    work = _Work(
+    if finds and targets.ndim == 2:
+        raise UserError(f"{manner.plugin}: a model that finds its values without steps takes no soft labels.")
+    work = Work(
         executor, objective, prompt, task, encoded, targets, manner, shuffle, label, checkpoint, backbone.info
     )
-    parameters = count_parameters(model)
-    result = work.with_features(fits=model.fits) if learns and model.fixed_features else work.whole(learns)
+    parameters = count_kept(model) if model.searches else count_parameters(model)
+    # A text that is learnt from with other demonstrations each time has no fixed features.
+    fixed = model.fixed_features and len(encoded.train) == len(targets) and prompt.sets == 1
+    if learns and model.searches:
+        result = work.by_search()
+    else:
+        result = work.with_features(fits=model.fits) if learns and fixed else work.whole(learns)
     kept = fold_model(strategy, model, manner.plugin)
     guard.check_dependence(learns_from)
     if not result.scored:
@@ -180,171 +145,18 @@ def run_member(
         tokens=work.tokens,
         positions=work.positions,
         mode=work.executor.mode,
+        found=kept.found() if learns else "",
     )
 
 
-@dataclass
-class _Outcome:
-    """Scores and what they cost, see `MemberResult`; `scored` is False until they are there."""
-
-    training: TrainingResult | None = None
-    dev: Any = None
-    test: Any = None
-    unlabelled: Any = None
-    accuracy_before: float | None = None
-    seconds: float = 0.0
-    taught: float = 0.0
-    scored: bool = False
-
-
-class _Work:
-    """The steps of a member, over the batches of one shape for training and one for everything else."""
-
-    def __init__(
-        self,
-        executor: Executor,
-        objective: Classification,
-        prompt: PromptTask,
-        task: Task,
-        encoded: EncodedTask,
-        targets: Any,
-        manner: Manner,
-        shuffle: np.random.Generator,
-        label: str,
-        checkpoint: Checkpoint | None,
-        info: BackboneInfo,
-    ) -> None:
-        self.executor, self._objective, self._prompt = executor, objective, prompt
-        self._encoded, self._targets, self._manner, self._shuffle = encoded, targets, manner, shuffle
-        self._dev_labels = [task.label_index(example.label) for example in task.dev]
-        self._label, self._checkpoint = label, checkpoint
-        self._info = info
-        self._rows = self._scoring_rows()
-        self._sources: list[PackedSource] = []
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that went through the language model."""
-        return sum(source.tokens for source in self._sources)
-
-    @property
-    def positions(self) -> int:
-        """Row positions that went through the language model, padding included."""
-        return sum(source.positions for source in self._sources)
-
-    def whole(self, learns: bool) -> _Outcome:
-        """Train the whole model, if it learns."""
-        outcome = _Outcome()
-        dev = self._source(self._encoded.dev, self._rows, self._dev_labels)
-        if self._manner.weigh:
-            started = time.perf_counter()
-            scores = self.executor.scores(self._source(self._encoded.train, self._rows))
-            outcome.accuracy_before = self._accuracy(scores)
-            outcome.taught += time.perf_counter() - started
-        if learns:
-            # Before any training: what is wrong with the scores must not be found only after it.
-            self._objective.check(self.executor.scores(self._first()))
-            typical = self._encoded.typical
-            rows = plan_rows(_lengths(self._encoded.train), self._manner.batch_size, self._info, typical=typical)
-            source = self._source(self._encoded.train, rows, self._targets)
-            outcome.training = self._train(source, dev, "texts")
-        return outcome
-
-    def with_features(self, *, fits: bool) -> _Outcome:
-        """Train on features computed once, or fit to them, and score from them."""
-        encoded, executor, outcome = self._encoded, self.executor, _Outcome(scored=True)
-        batch_size = self._manner.batch_size
-        self._objective.check(executor.scores_of_features(self._frozen(executor.features(self._first()))))
-        started = time.perf_counter()
-        train_features = executor.features(self._source(encoded.train, self._rows))
-        spent = time.perf_counter() - started
-        if self._manner.weigh:
-            started = time.perf_counter()
-            outcome.accuracy_before = self._accuracy(executor.scores_of_features(self._frozen(train_features)))
-            outcome.taught = time.perf_counter() - started
-        started = time.perf_counter()
-        dev = self._frozen(executor.features(self._source(encoded.dev, self._rows)))
-        later = encoded.test if self._manner.last else encoded.unlabelled
-        others = self._frozen(executor.features(self._source(later, self._rows)))
-        seconds = time.perf_counter() - started
-        source = FeatureSource(train_features, self._targets, min(batch_size, len(train_features)))
-        if fits:
-            outcome.training = self._fit(train_features, dev.features)
-        else:
-            outcome.training = self._train(source, dev, "features")
-        outcome.training.seconds += spent
-        started = time.perf_counter()
-        if self._manner.last:
-            outcome.dev, outcome.test = executor.scores_of_features(dev), executor.scores_of_features(others)
-            outcome.seconds = seconds + time.perf_counter() - started
-        else:
-            outcome.unlabelled = executor.scores_of_features(others)
-            outcome.taught += seconds + time.perf_counter() - started
-        return outcome
-
-    def score(self, kept: PromptedModel, outcome: _Outcome) -> None:
-        """Score dev and test, or the texts without labels, with the model that is kept."""
-        if kept is not self.executor.model:
-            spent, manner = self.executor.compile_seconds, self._manner
-            fresh = Executor(
-                kept, self.executor.mode, manner.warn, self._objective, label=self._label, quiet=manner.quiet
-            )
-            fresh.compile_seconds = spent
-            self.executor = manner.executors.kept_for(fresh)
-        started = time.perf_counter()
-        if not self._manner.last:
-            outcome.unlabelled = self.executor.scores(self._source(self._encoded.unlabelled, self._rows))
-            outcome.taught += time.perf_counter() - started
-            return
-        outcome.dev = self.executor.scores(self._source(self._encoded.dev, self._rows))
-        self._objective.check(outcome.dev)
-        outcome.test = self.executor.scores(self._source(self._encoded.test, self._rows))
-        outcome.seconds = time.perf_counter() - started
-
-    def _scoring_rows(self) -> Rows:
-        """Return the rows that everything is scored in; for draws of one size, seldom others."""
-        encoded = self._encoded
-        dev, test = _lengths(encoded.dev), _lengths(encoded.test or encoded.unlabelled)
-        longest = max(_lengths(encoded.all))
-        sets = [list(encoded.typical[: len(dev)]) or dev, test]
-        if encoded.typical:
-            longest = max(longest, *encoded.typical)
-        return plan_scoring_rows(sets, self._manner.batch_size, self._info, longest=longest)
-
-    def _fit(self, train_features: Any, dev_features: Any) -> TrainingResult:
-        """Let the model set its own values; what it tried on dev is listed as epochs are."""
-        started, labels, dev_labels = time.perf_counter(), self._targets, np.array(self._dev_labels)
-        tried = self.executor.model.fit(train_features, labels, dev_features, dev_labels)
-        history = [
-            {"epoch": n, "loss": None, "dev_accuracy": each.dev_accuracy, "dev_loss": each.dev_loss, "lr": None}
-            for n, each in enumerate(tried, 1)
-        ]
-        return TrainingResult(history, 0, time.perf_counter() - started, len(labels))
-
-    def _first(self) -> PackedSource:
-        """Return the first batch of dev: enough to see what scores are like."""
-        return self._source(self._encoded.dev[: self._manner.batch_size], self._rows)
-
-    def _train(self, source: Any, dev: Any, kind: Any) -> TrainingResult:
-        return train(
-            self.executor, source, dev, self._dev_labels, self._manner.settings,
-            self._shuffle, kind=kind, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
-            on_epoch=self._manner.on_epoch,
-        )  # fmt: skip
-
-    def _source(self, encoded: Sequence[Encoded], rows: Rows, targets: Any = None) -> PackedSource:
-        batch_size = min(self._manner.batch_size, len(encoded))
-        packer = self._prompt.packer(encoded, targets, batch_size=batch_size, rows=rows)
-        self._sources.append(PackedSource(packer))
-        return self._sources[-1]
-
-    def _frozen(self, features: Any) -> FeatureSource:
-        """Return features to score."""
-        return FeatureSource(features, np.zeros(len(features)), self._manner.batch_size)
-
-    def _accuracy(self, scores: Any) -> float:
-        return self._objective.judge(scores, self._targets)[0]
-
-
-def _lengths(encoded: Sequence[Encoded]) -> list[int]:
-    return [len(each.token_ids) for each in encoded]
+def _check_sets(model: PromptedModel, prompt: PromptTask, plugin: str) -> None:
+    """Refuse sets of demonstrations that a model cannot learn from."""
+    if prompt.context is None:
+        return
+    showing = prompt.context.showing
+    if not showing.training_sets:
+        raise UserError(f"{plugin} learns, but its showing has training_sets=0.")
+    if model.fits and showing.sets * showing.training_sets > 1:
+        raise UserError(f"{plugin}: a model that finds its values at once takes one set of demonstrations.")
+    if model.searches and showing.training_sets > 1:
+        raise UserError(f"{plugin}: a model that searches takes one set of demonstrations to learn from.")

@@ -16,14 +16,16 @@ from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.prompting import Readout, Template, Verbalizer, default_words
+from promptkit.prompting import Context, Readout, Template, Verbalizer, default_words, stand_in_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.config import RunConfig
+from promptkit.running.contexts import draw_pool, make_context
 from promptkit.running.fields import check_fields, default_templates
 from promptkit.running.loader import Loader
 from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
 from promptkit.strategies.contract import Strategy, check_declared, parse_options
+from promptkit.strategies.proposing import Proposal
 from promptkit.version import __version__
 
 _UNKNOWN_SHARE = 0.1  # of the pieces of a data set, above which a model is said not to know its language
@@ -44,12 +46,13 @@ class Plan:
         model: the checkpoint's files.
         verbalizer: given, or the default for the labels; None with the head readout.
         prompts: one for each template.
-        contexts: for each template the demonstrations beside every text.
+        contexts: for each template the examples that demonstrations are taken from.
         plugin: how errors name the strategy and where it comes from.
         strategy_version: of the distribution that brings the strategy.
         unlabelled: texts without labels that a strategy of several rounds learns from.
         student: the one model of the last round, where the strategy has one.
         warnings: in the order they came up.
+        found: what the strategy proposed, in words.
     """
 
     config: RunConfig
@@ -66,6 +69,7 @@ class Plan:
     unlabelled: tuple[Example, ...] = ()
     student: PlannedStudent | None = None
     warnings: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
 
     @property
     def templates(self) -> tuple[Template, ...]:
@@ -77,16 +81,23 @@ class Plan:
         """What the numbers depend on: what the strategy declares, as far as this run makes use of it.
 
         A linear readout starts from random weights. Without an epoch there is no training, and without that the
-        examples are seen by none but a strategy that asks for them in `context`, in rounds or to weigh its templates.
+        examples are seen by none but a strategy that asks for them in `context` or `propose`, in rounds or to weigh
+        its templates.
         """
         named = set(self.strategy.depends_on)
         if self.settings.readout == "head":
             named.add("seed")
         if not self.settings.epochs and "training" in named and self.strategy.rounds == 1:
             named.discard("training")
-            if type(self.strategy).context is Strategy.context and self.strategy.weights == "uniform":
+            looks = type(self.strategy).context is not Strategy.context or bool(self.strategy.proposes)
+            if not looks and self.strategy.weights == "uniform":
                 named.discard("examples")
         return frozenset(named)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether it takes the model to encode the data: to tell which demonstrations are like a text."""
+        return any(it.context is not None and it.context.showing.by_likeness for it in self.prompts)
 
     @property
     def stem(self) -> str:
@@ -131,6 +142,8 @@ class Plan:
         """
         prompts = [*self.prompts, *([self.student.prompt] if self.student else [])]
         encoded = [encode_task(prompt, self.task, self.drawn_from, self.unlabelled) for prompt in prompts]
+        if any(it.context is not None and it.context.drew for it in prompts) and "seed" not in self.depends_on:
+            raise UserError(f"{self.plugin} draws demonstrations at random, but its depends_on does not name seed.")
         _warn_of_text(self, encoded[0])
         return encoded
 
@@ -157,12 +170,13 @@ class Plan:
                 print(f"warning: {message}", file=sys.stderr)
 
 
-def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
+def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposal | None = None) -> Plan:
     """Resolve a configuration.
 
     Args:
         config: what was asked for.
         inputs: of several plans, so that each data set and model is read once.
+        proposal: the templates and label words to go on with, where the strategy has looked for them.
 
     Raises:
         UserError: for anything wrong with the strategy, the data, the model's files, the template or the label
@@ -176,10 +190,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
     task = inputs.task(config)
     check_metrics(config, task)
     readout = config.readout or strategy.defaults.readout
-    sources = config.templates or default_templates(strategy, task)
-    templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
-    for template in templates:
-        check_fields(template, task)
+    templates = proposal.templates if proposal else _templates(config, strategy, task)
     strategy.check(readout, templates)
     model = inputs.model(config)
     verbalizer = None
@@ -187,7 +198,20 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         given = config.verbalizer
         given = task.verbalizer if given is None else given
         verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
-    contexts = [_context(strategy, task, config.seed, number) for number in range(len(templates))]
+        if verbalizer is None and "words" in strategy.proposes:
+            verbalizer = stand_in_words(task.labels, model.tokenizer)
+        verbalizer = proposal.verbalizer if proposal else verbalizer
+    contexts = [
+        make_context(
+            strategy,
+            draw_pool(strategy, task, config.seed, number),
+            task.labels,
+            template,
+            (config.seed, number),
+            entry.title,
+        )
+        for number, template in enumerate(templates)
+    ]
     unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
     return Plan(
         config=config,
@@ -198,10 +222,10 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
         model=model,
         verbalizer=verbalizer,
         prompts=[
-            _resolve(config, readout, task, template, number, verbalizer, model, contexts[number])
+            resolve(config, readout, task, template, number, verbalizer, model, contexts[number])
             for number, template in enumerate(templates)
         ],
-        contexts=contexts,
+        contexts=[() if context is None else context.pool for context in contexts],
         plugin=entry.title,
         strategy_version=entry.version,
         unlabelled=unlabelled,
@@ -209,11 +233,19 @@ def make_plan(config: RunConfig, inputs: Loader | None = None) -> Plan:
             strategy,
             templates,
             entry.title,
-            lambda template, how: _resolve(
-                config, how, task, template, 0, verbalizer if how == "cloze" else None, model, ()
+            lambda template, how: resolve(
+                config, how, task, template, 0, verbalizer if how == "cloze" else None, model, None
             ),
         ),
     )
+
+
+def _templates(config: RunConfig, strategy: Strategy, task: Task) -> tuple[Template, ...]:
+    sources = config.templates or default_templates(strategy, task)
+    templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
+    for template in templates:
+        check_fields(template, task)
+    return templates
 
 
 def _settle(
@@ -244,18 +276,7 @@ def check_metrics(config: RunConfig, task: Task) -> None:
             check_metric(name, task.labels, get_host().metric_paths())
 
 
-def _context(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Example, ...]:
-    """Return the demonstrations of a template, drawn from the training examples."""
-    context = tuple(strategy.context(task.train, np.random.default_rng([seed, 3, number])))
-    if context and "examples" not in strategy.depends_on:
-        raise UserError(
-            f"strategy '{strategy.name}' shows training examples; its depends_on must name examples (and seed, if it "
-            "draws them)."
-        )
-    return context
-
-
-def _resolve(
+def resolve(
     config: RunConfig,
     readout: Readout,
     task: Task,
@@ -263,8 +284,9 @@ def _resolve(
     number: int,
     verbalizer: Verbalizer | None,
     model: ModelFiles,
-    context: tuple[Example, ...],
+    context: Context | None,
 ) -> PromptTask:
+    """Return a template's prompt for the model of a run; see `resolve_prompt`, and `RunConfig` for the settings."""
     try:
         return resolve_prompt(
             template,
@@ -298,12 +320,6 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
                 f"template '{prompt.template}': {prompt.encoder.template_unknown} of its pieces are unknown to "
                 f"model '{plan.config.model}'"
             )
-    for prompt, context in zip(plan.prompts, plan.contexts, strict=True):
-        if prompt.encoder.shown < len(context):
-            plan.warn(
-                f"{prompt.encoder.shown} of {len(context)} demonstrations fit; a larger --max-length (now "
-                f"{plan.config.max_length}) makes room for more"
-            )
     rows = encoded.all
     kept = sum(row.field_tokens for row in rows)
     unknown = sum(row.unknown for row in rows)
@@ -312,6 +328,12 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
         plan.warn(
             f"{unknown / kept:.0%} of the text's pieces are unknown to model '{plan.config.model}': "
             f"is it made for this language ('{plan.task.language}')?"
+        )
+    shown, left_out = sum(row.shown for row in rows), sum(row.left_out for row in rows)
+    if left_out:
+        plan.warn(
+            f"{shown / len(rows):.1f} of {(shown + left_out) / len(rows):.1f} demonstrations fit beside a text on "
+            f"average; a larger --max-length (now {plan.config.max_length}) makes room for more"
         )
     if cut > _CUT_SHARE * len(rows):
         counts = Counter(name for row in rows for name in row.cut)

@@ -76,7 +76,7 @@ class Predictor:
         if not rows:
             return np.zeros((0, len(self.labels)), np.float32)
         scores = [
-            self.scores(number, prompt.encoder.encode_many(rows), batch_size=batch_size)
+            self.scores(number, prompt.encode_fields(rows, prompt.sets), batch_size=batch_size, views=prompt.sets)
             for number, (prompt, _) in enumerate(self.members)
         ]
         return np.exp(mean_log_softmax(scores, self.card.get("weights") or None))
@@ -96,13 +96,14 @@ class Predictor:
             rows = [{key: clean_text(value) for key, value in row.items()} for row in rows]
         return rows
 
-    def scores(self, number: int, encoded: Sequence[Encoded], *, batch_size: int = 32) -> Any:
+    def scores(self, number: int, encoded: Sequence[Encoded], *, batch_size: int = 32, views: int = 1) -> Any:
         """Return one template's class scores of encoded prompts, (N, C) unnormalised log-probabilities.
 
         Args:
             number: of the template, from 0.
             encoded: N prompts as its encoder makes them.
             batch_size: prompts at a time.
+            views: how often each text is among them, see `promptkit.training.BatchSource`; N is the number of texts.
         """
         from promptkit.data import plan_scoring_rows
         from promptkit.training import Classification, Executor, PackedSource
@@ -113,7 +114,7 @@ class Predictor:
         info = backbone.info if backbone is not None else None
         rows = plan_scoring_rows([[len(each.token_ids) for each in encoded]], size, info)
         mode: Literal["graph", "pynative"] = "graph" if len(encoded) >= _COMPILE_FROM else "pynative"
-        source = PackedSource(prompt.packer(encoded, None, batch_size=size, rows=rows))
+        source = PackedSource(prompt.packer(encoded, None, batch_size=size, rows=rows), views=views)
         scores = Executor(model, mode, _ignore, label="predict", quiet=False).scores(source)
         Classification(len(self.labels), f"strategy '{self.card['strategy']}'").check(scores)
         return scores

@@ -166,5 +166,6 @@ def build(
             for number, member in enumerate(each)
             for entry in (member.training.history if member.training else [])
         ),
+        found=(*plan.found, *(member.found for member in members if member.found)),
         warnings=tuple(plan.warnings),
     )

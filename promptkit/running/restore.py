@@ -15,6 +15,7 @@ from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.hooks import get_host, no_exit
 from promptkit.interrupts import held_interrupts
+from promptkit.running.contexts import make_context
 from promptkit.strategies.contract import Strategy, parse_options
 
 if TYPE_CHECKING:
@@ -49,11 +50,16 @@ class OpenedPrompt:
         from promptkit.prompting import Template, Verbalizer
         from promptkit.prompting.resolved import resolve_prompt
         from promptkit.running.guard import build_model, fold_model
+        from promptkit.running.states import States
+        from promptkit.training import Executors
 
         card, backbone = self.card, self.backbone
-        context = card["contexts"][number] if card.get("contexts") else ()
+        title = get_host().strategy(card["strategy"]).title
+        template = Template.parse(card["templates"][number])
+        shown = card["contexts"][number] if card.get("contexts") else ()
+        pool = [Example(**{**each, "others": tuple(map(tuple, each.get("others", ())))}) for each in shown]
         task = resolve_prompt(
-            Template.parse(card["templates"][number]),
+            template,
             Verbalizer.parse(card["verbalizer"]) if card["verbalizer"] else None,
             labels=card["labels"],
             tokenizer=backbone.tokenizer,
@@ -63,9 +69,10 @@ class OpenedPrompt:
             rng=np.random.default_rng([card["seed"], 1, number]),
             language=card["language"],
             kind=backbone.info.kind,
-            context=[Example(**{**shown, "others": tuple(map(tuple, shown.get("others", ())))}) for shown in context],
+            context=make_context(self.strategy, pool, card["labels"], template, (card["seed"], number), title),
         )
-        title = get_host().strategy(card["strategy"]).title
+        if task.context is not None and task.context.showing.by_likeness:
+            task.context.measure = States(backbone, task, "pynative", _ignore, Executors())
         return task, fold_model(self.strategy, build_model(self.strategy, backbone, task, title), title)
 
     def fill(self, number: int, model: PromptedModel) -> None:
@@ -151,3 +158,7 @@ def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> B
             f"{files.fingerprint}: weights, configuration or tokenizer differ); give the right one with --model."
         )
     return load_backbone(files, engines, name)
+
+
+def _ignore(_: str) -> None:
+    """What measures states of a loaded prompt is never compiled, and has nothing to warn of."""

@@ -15,9 +15,10 @@ from promptkit.evaluation.probabilities import log_softmax
 from promptkit.nn import Backbone
 from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.running.events import RunEvents
-from promptkit.running.member import Manner, MemberResult, run_member
+from promptkit.running.member import MemberResult, run_member
 from promptkit.running.plan import Plan
 from promptkit.running.session import Session
+from promptkit.running.work import Manner
 from promptkit.runs.checkpoint import Checkpoints
 from promptkit.strategies.contract import Strategy
 from promptkit.strategies.rounds import Lesson, Round
@@ -135,7 +136,7 @@ def _learners(plan: Plan, encoded: list[EncodedTask], lessons: Sequence[Lesson],
 
 
 def _with_lesson(learner: _Learner, lesson: Lesson) -> _Learner:
-    train = learner.prompt.encode_examples(lesson.examples)
+    train = learner.prompt.encode_examples(lesson.examples, learner.prompt.training_sets)
     return replace(learner, encoded=replace(learner.encoded, train=train), targets=lesson.targets)
 
 

@@ -24,6 +24,7 @@ from promptkit.running.session import Session
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone
+    from promptkit.prompting.resolved import EncodedTask
     from promptkit.running.rounds import Trained
     from promptkit.runs import RunDirectory, RunRecord
 
@@ -121,7 +122,8 @@ def _execute(
 
     config = plan.config
     checkpoints = None if config.checkpoint is None else Checkpoints(config.checkpoint, plan.key)
-    encoded = plan.encode()
+    asks = plan.asks_model or bool(plan.strategy.proposes)
+    encoded = [] if asks else plan.encode()
     if announce:
         announce(plan.describe())
     events.started(resumed=checkpoints is not None and checkpoints.earlier_seconds > 0)
@@ -134,11 +136,26 @@ def _execute(
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
     backbone = session.backbone(plan.model, config.model, device)
+    if asks:
+        plan, encoded = _ask_model(plan, session, backbone)
     trained = run_rounds(plan, session, encoded, backbone, checkpoints, events)
     started += events.seconds
     if checkpoints is not None:
         started -= checkpoints.earlier_seconds
     return _finish(plan, backbone, device, trained, directory, started)
+
+
+def _ask_model(plan: Plan, session: Session, backbone: Backbone) -> tuple[Plan, list[EncodedTask]]:
+    """Return the final plan and its data, where the strategy proposes prompts or shows examples by likeness."""
+    from promptkit.running.proposing import propose
+    from promptkit.running.states import States
+
+    if plan.strategy.proposes:
+        plan = propose(plan, session, backbone)
+    for prompt in plan.prompts:
+        if prompt.context is not None and prompt.context.showing.by_likeness:
+            prompt.context.measure = States(backbone, prompt, plan.config.mode, plan.warn, session.executors)
+    return plan, plan.encode()
 
 
 def _finish(

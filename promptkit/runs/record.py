@@ -254,6 +254,7 @@ class RunRecord(RecordPart):
     epochs_run: int = 0
     best_epoch: int | None = None
     history: tuple[Epoch, ...] = ()
+    found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> str:

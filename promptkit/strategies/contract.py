@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promptkit.checking import field_fault
 from promptkit.errors import UserError, did_you_mean, kind_of
-from promptkit.prompting import Readout, Template
+from promptkit.prompting import Query, Readout, Showing, Template
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from promptkit.data import Example
     from promptkit.prompting.resolved import PromptTask
     from promptkit.strategies.models import PromptedModel
+    from promptkit.strategies.proposing import Draft, Proposal
     from promptkit.strategies.rounds import Lesson, Round, Student
 
 CONTRACT = 2
@@ -100,6 +101,10 @@ class Strategy(ABC):
             the training examples before it learns (Schick & Schütze 2021, section 3.3).
         rounds: how often models are trained, the next time on what `teach` says; see `promptkit.strategies.rounds`.
         unlabelled: with several rounds, the texts without labels that are wanted, at most.
+        showing: how demonstrations are shown, where there are some, see `Showing`; a property where that depends on
+            `self.options`.
+        proposes: what `propose` looks for, of `templates` and `words`; nothing by default, and a property where that
+            depends on `self.options`. `depends_on` must name `examples` then.
     """
 
     name: ClassVar[str]
@@ -111,6 +116,8 @@ class Strategy(ABC):
     weights: Literal["uniform", "accuracy"] = "uniform"
     rounds: int = 1
     unlabelled: int = 0
+    showing: Showing = Showing()
+    proposes: frozenset[str] = frozenset()
 
     def __init__(self, options: StrategyOptions | None = None) -> None:
         self.options: Any = self.Options() if options is None else options
@@ -127,16 +134,40 @@ class Strategy(ABC):
         return template
 
     def context(self, examples: Sequence[Example], rng: np.random.Generator) -> Sequence[Example]:
-        """Return the demonstrations that stand before every text, in order; none by default (Brown et al. 2020).
+        """Return the examples that demonstrations are taken from; none by default (Brown et al. 2020).
 
-        Each is laid out as the template with its label word filled in, and never cut: those that do not fit are left
-        out, the last first.
+        Unless `choose` says otherwise, all of them stand beside every text, in order. Each is laid out as the
+        template with its label word filled in, and never cut: those that do not fit are left out. An artifact keeps
+        them.
 
         Args:
             examples: the training examples of the run.
             rng: draws them.
         """
         return ()
+
+    def choose(self, query: Query) -> Sequence[int]:
+        """Return the demonstrations of one text, as different numbers of `query.pool`, the most wanted first.
+
+        By default all but the text itself. Draw random numbers from `query.rng` alone: an artifact has to choose the
+        same ones again.
+        """
+        return query.others
+
+    def arrange(self, pool: Sequence[Example], chosen: Sequence[int]) -> Sequence[int]:
+        """Return those that fit in the order in which they stand, as chosen by default.
+
+        The first stands nearest to the text of a masked model, the last nearest to that of a causal one.
+        """
+        return chosen
+
+    def propose(self, draft: Draft) -> Proposal:
+        """Return templates and label words that the model itself suggests; called where `proposes` names any.
+
+        Args:
+            draft: the run so far, and ways of asking the frozen model; see `promptkit.Draft`.
+        """
+        raise NotImplementedError
 
     def student(self, templates: Sequence[Template]) -> Student | None:
         """Return the one model that learns in the last round; by default each template has one there too.
@@ -214,6 +245,12 @@ def check_declared(strategy: Strategy) -> str | None:
     name = type(strategy).__name__
     if not isinstance(strategy.defaults, Defaults):
         return f"{name}.defaults is {kind_of(strategy.defaults)}, not a promptkit.Defaults"
+    showing: Any = strategy.showing
+    if not isinstance(showing, Showing) or showing.sets < 1:
+        return f"{name}.showing is {showing!r}, not a promptkit.Showing with at least one set"
+    proposes: Any = strategy.proposes
+    if not isinstance(proposes, frozenset | set) or not proposes <= {"templates", "words"}:
+        return f"{name}.proposes is {proposes!r}, not a set of templates, words"
     depends_on: Any = strategy.depends_on
     if not isinstance(depends_on, frozenset | set) or not depends_on <= DEPENDS_ON:
         return f"{name}.depends_on is {depends_on!r}, not a set of {', '.join(sorted(DEPENDS_ON))}"

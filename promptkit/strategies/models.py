@@ -19,6 +19,7 @@ from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, PrefixStart, initial_prefix
 from promptkit.strategies.readouts import readout
+from promptkit.strategies.searching import Search
 from promptkit.strategies.virtual import VirtualTokens
 
 PARTS = ("prompt", "encoder", "head", "backbone")
@@ -55,12 +56,15 @@ class PromptedModel(nn.Cell):
         fixed_features: set it to True if nothing learns before `scores`; the host then computes `features`
             once for every example instead of once for every epoch.
         fits: set it to True, and `fixed_features` as well, if `fit` finds the values that are learnt, and not steps.
+        searches: set it to True if `search` looks for them: among tokens of the vocabulary, say. What is kept of such
+            a model, `own_parameters`, may be less than what requires gradient.
         keeps_graph: set it to False if `construct` draws random numbers. Otherwise its compiled graph may serve the
             next model that differs from it in nothing but parameters' values, as those of two seeds do.
     """
 
     fixed_features = False
     fits = False
+    searches = False
     keeps_graph = True
 
     def fit(self, train: Any, labels: Any, dev: Any, dev_labels: Any) -> list[Trial]:
@@ -78,6 +82,18 @@ class PromptedModel(nn.Cell):
             What was tried on dev, so that a table can say how many candidates a figure was picked from.
         """
         raise NotImplementedError
+
+    def search(self, search: Search) -> None:
+        """Look for the values of `own_parameters`, turn by turn, and offer those worth judging to dev.
+
+        Args:
+            search: gives losses and gradients of training batches; see `promptkit.nn.Search`.
+        """
+        raise NotImplementedError
+
+    def found(self) -> str:
+        """Return in words what was found, for people to read; empty where there is nothing to read."""
+        return ""
 
     def features(self, inputs: Inputs) -> Any:
         """What the frozen part computes from a batch, (N, ...)."""
@@ -161,6 +177,14 @@ def count_parameters(model: PromptedModel) -> dict[str, int]:
     for path, parameter in _paths(model):
         if parameter.requires_grad:
             counts[part_of(path)] += int(np.prod(parameter.shape))
+    return counts
+
+
+def count_kept(model: PromptedModel) -> dict[str, int]:
+    """Count what is kept of a model, by part, as `count_parameters` counts what learns."""
+    counts = dict.fromkeys(PARTS, 0)
+    for path, parameter in model.own_parameters().items():
+        counts[part_of(path)] += int(np.prod(parameter.shape))
     return counts
 
 

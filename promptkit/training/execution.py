@@ -12,6 +12,7 @@ from mindspore import Tensor
 from tqdm import tqdm
 
 from promptkit.errors import UserError, kind_of
+from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.nn import Inputs, PromptedModel, packed
 from promptkit.training.objective import Objective
@@ -36,6 +37,7 @@ class Executor:
 
     Attributes:
         mode: `graph`, or `pynative` once compiling has failed.
+        aim: the objective; None where nothing is trained.
         compile_seconds: time of the first calls for each shape, which is nearly all compilation.
     """
 
@@ -49,7 +51,7 @@ class Executor:
         label: str = "",
         quiet: bool = True,
     ) -> None:
-        self.model, self.mode, self._objective = model, mode, objective
+        self.model, self.mode, self.aim = model, mode, objective
         self._warn, self._label, self._quiet = warn, label, quiet
         self.compile_seconds = 0.0
         self._seen: set[tuple[Any, ...]] = set()
@@ -68,21 +70,31 @@ class Executor:
         Raises:
             ValueError: if there is none.
         """
-        if self._objective is None:
+        if self.aim is None:
             raise ValueError("an executor without an objective does not train")
-        return self._objective
+        return self.aim
 
     def features(self, source: BatchSource) -> Any:
         """Return the model's fixed features of every example, (N, ...) float32."""
         return self._collect("features", source)
 
     def scores(self, source: BatchSource) -> Any:
-        """Return the class scores of every example, (N, C) float32, in the order of the data set."""
-        return self._collect("construct", source)
+        """Return the class scores of every example, (N, C), in the order of the data set.
+
+        Those of several views are the mean of their log-probabilities.
+        """
+        found = self._collect("construct", source)
+        if source.views > 1 and found.ndim == 2:
+            return mean_log_softmax(np.split(found, source.views)).astype(np.float32)
+        return found
 
     def scores_of_features(self, source: BatchSource) -> Any:
         """Return the class scores of every example from its features, (N, C) float32."""
         return self._collect("scores", source)
+
+    def scores_of_step(self, step: Step) -> Any:
+        """Return the class scores of one batch's places, (N, C) float32."""
+        return self._call("construct", step.inputs).asnumpy()
 
     def loss_and_gradients(
         self, step: Step, *, from_features: bool, rng: np.random.Generator | None = None
@@ -103,7 +115,8 @@ class Executor:
     def _collect(self, name: str, source: BatchSource) -> Any:
         result: Any = None
         hidden = True if self._quiet else None
-        with tqdm(total=source.size, desc=f"{self._label}: scoring", disable=hidden, leave=False, delay=2) as bar:
+        total = source.size * source.views
+        with tqdm(total=total, desc=f"{self._label}: scoring", disable=hidden, leave=False, delay=2) as bar:
             for step in source.epoch(None):
                 given = self._call(name, step.inputs)
                 real = step.index >= 0
@@ -115,7 +128,7 @@ class Executor:
                         f"{self._label or 'the model'} gives scores of shape {values.shape} for {len(real)} places."
                     )
                 if result is None:
-                    result = np.zeros((source.size, *values.shape[1:]), np.float32)
+                    result = np.zeros((total, *values.shape[1:]), np.float32)
                 result[step.index[real]] = values[real]
                 bar.update(int(real.sum()))
         return result

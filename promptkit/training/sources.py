@@ -34,10 +34,13 @@ class BatchSource(Protocol):
     Attributes:
         size: number of examples.
         steps: steps an epoch, about: packing decides.
+        views: how often each example is there; its scores are averaged. Example n's view v has the index
+            v * size + n.
     """
 
     size: int
     steps: int
+    views: int
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
@@ -46,20 +49,27 @@ class BatchSource(Protocol):
 class PackedSource:
     """Batches of packed texts.
 
+    Args:
+        packers: of the same examples; of several an epoch draws one, and takes the first without random numbers.
+        views: see `BatchSource`.
+
     Attributes:
-        size, steps: see `BatchSource`.
+        size, steps, views: see `BatchSource`.
         tokens: handed out so far.
         positions: row positions handed out so far, padding included.
     """
 
-    def __init__(self, packer: Packer) -> None:
-        self._packer = packer
-        self.size, self.tokens, self.positions = packer.size, 0, 0
-        self.steps = -(-packer.size // packer.batch_size)
+    def __init__(self, *packers: Packer, views: int = 1) -> None:
+        self._packers = packers
+        self.size, self.views, self.tokens, self.positions = packers[0].size // views, views, 0, 0
+        self.steps = -(-packers[0].size // packers[0].batch_size)
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
-        for batch in self._packer.epoch(rng):
+        packer = self._packers[0]
+        if rng is not None and len(self._packers) > 1:
+            packer = self._packers[int(rng.integers(len(self._packers)))]
+        for batch in packer.epoch(rng):
             self.positions += batch.inputs["token_ids"].size
             self.tokens += int((batch.inputs["segment_ids"] > 0).sum())
             yield Step(tuple(batch.inputs.values()), batch.labels, batch.weights, batch.index)
@@ -74,9 +84,10 @@ class FeatureSource:
         batch_size: B.
 
     Attributes:
-        features: as given.
-        size, steps: see `BatchSource`.
+        size, steps, views: see `BatchSource`.
     """
+
+    views = 1
 
     def __init__(self, features: Any, labels: Any, batch_size: int) -> None:
         self.features, self._labels = features, as_targets(labels)

@@ -131,7 +131,10 @@ def test_an_empty_registry_says_what_is_missing():
     assert "No strategy is installed" in strategies.render([])
 
 
-@pytest.mark.parametrize("name", ["hard", "pet", "soft", "ptuning", "prefix", "ptuning-v2", "bitfit", "finetune"])
+@pytest.mark.parametrize(
+    "name",
+    ["autoprompt", "bitfit", "finetune", "hard", "icl", "lmbff", "pet", "prefix", "ptuning", "ptuning-v2", "soft"],
+)
 def test_the_built_in_strategies_are_listed_from_promptkits_own_entry_points(name):
     if name not in get_host().strategies:
         pytest.skip("promptkit is not installed: its entry points are not there")

@@ -73,7 +73,22 @@ class TestStrategies:
         with pytest.raises(SystemExit, match="ptuning"):
             script.render({name: page for name, page in script.read().items() if name != "ptuning"})
 
-    @pytest.mark.parametrize("name", ["hard", "pet", "soft", "ptuning", "prefix", "ptuning-v2", "bitfit", "finetune"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "autoprompt",
+            "bitfit",
+            "finetune",
+            "hard",
+            "icl",
+            "lmbff",
+            "pet",
+            "prefix",
+            "ptuning",
+            "ptuning-v2",
+            "soft",
+        ],
+    )
     def test_every_page_has_its_parts(self, name):
         page = read(f"strategies/{name}.md")
         heads = ["The method", "The equation", "Options", "Source", "Where it departs", "When to use it", "Try it"]

@@ -133,5 +133,5 @@ def test_the_signatures_of_the_blocks_are_those_of_the_code() -> None:
         parameters = inspect.signature(block.__init__ if inspect.isclass(block) else block).parameters.values()
         plain = [each.replace(annotation=each.empty) for each in parameters if each.name != "self"]
         assert str(inspect.Signature(plain)) == f"({written}", name
-    models = {"Backbone", "BackboneInfo", "Dropout", "Inputs", "PARTS", "PromptedModel"}
+    models = {"Backbone", "BackboneInfo", "Dropout", "Inputs", "PARTS", "PromptedModel", "Search"}
     assert set(found) == set(nn.__all__) - models

@@ -17,7 +17,7 @@ import promptkit
 from promptkit import Example, Strategy, UserError, hookimpl
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.hooks import PluginHost
-from promptkit.prompting import Layout, Template
+from promptkit.prompting import Context, Layout, Template
 from promptkit.prompting.resolved import PromptTask, resolve_prompt
 
 SHOWN = (Example("good film", "positive"), Example("bad plot", "negative"))
@@ -43,7 +43,11 @@ def resolved(
     context: Sequence[Example], max_length: int = 40, template: str = "{text} it was {mask} ."
 ) -> PromptTask:
     files = NativeEngine().describe(GOLDENS / "bert-odd")
-    return prompt_task(files.tokenizer, template, max_length=max_length, context=context)
+    return prompt_task(files.tokenizer, template, max_length=max_length, context=shown(context))
+
+
+def shown(pool: Sequence[Example]) -> Context | None:
+    return Context(pool, Showing(), ("positive", "negative"), ("text",), (0,), "showing") if pool else None
 
 
 def pieces(task: PromptTask, text: str) -> list[str]:
@@ -79,7 +83,7 @@ def test_without_label_words_nothing_can_be_shown() -> None:
     with pytest.raises(UserError, match="--readout cloze"):
         resolve_prompt(
             Template.parse("{text}"), None, labels=("a", "b"), tokenizer=files.tokenizer, readout="head",
-            slots="same", max_length=40, rng=np.random.default_rng(0), context=SHOWN,
+            slots="same", max_length=40, rng=np.random.default_rng(0), context=shown(SHOWN),
         )  # fmt: skip
 
 
@@ -107,7 +111,7 @@ def test_a_run_shows_what_the_strategy_draws_and_its_artifact_shows_the_same(
     other = tiny_run("showing", mode="pynative", max_length=50, seed=1)
     assert not np.array_equal(result.probabilities, other.probabilities)
     predictor = promptkit.load(tmp_path / "run")
-    assert predictor.members[0][0].encoder.shown >= 1
+    assert predictor.members[0][0].encode_fields([{"text": "the film"}])[0].shown >= 1
     texts = [line.split("\t")[1] for line in (tiny_data / "test.tsv").read_text().splitlines()[1:]]
     assert np.abs(predictor.probabilities(texts) - result.probabilities).max() < 1e-6
 

@@ -169,7 +169,10 @@ def test_a_fixed_template_strategy_refuses_virtual_tokens(tiny_run: Run) -> None
         tiny_run("hard", templates=(SOFT,))
 
 
-@pytest.mark.parametrize("plugin", ["hard", "pet", "soft", "ptuning", "prefix", "ptuning_v2", "bitfit", "finetune"])
+@pytest.mark.parametrize(
+    "plugin",
+    ["autoprompt", "bitfit", "finetune", "hard", "icl", "lmbff", "pet", "prefix", "ptuning", "ptuning_v2", "soft"],
+)
 def test_built_in_strategies_import_only_public_names(plugin: str) -> None:
     """They are shaped like a third party's: `promptkit`, `promptkit.nn`, themselves, and libraries."""
     for path in (REPO / "plugins" / f"promptkit_{plugin}").glob("*.py"):

@@ -1,0 +1,123 @@
+"""`icl`: in-context learning (Brown et al. 2020); on masked models laid out as by Gao et al. (2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from promptkit import Example, Query, Showing, Strategy, StrategyOptions, Template, UserError, hookimpl
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from promptkit import PromptTask
+    from promptkit.nn import Backbone, PromptedModel
+
+
+class Options(StrategyOptions):
+    """Options of `icl`."""
+
+    demonstrations: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="training examples beside every text; by default one for each class",
+    )
+    choose: Literal["balanced", "random", "similar"] = Field(
+        default="balanced",
+        description="which: the classes in turn, any, or those most like the text",
+    )
+    order: Literal["chosen", "reversed", "class"] = Field(
+        default="chosen",
+        description="how they stand: as chosen (the most alike first), the other way round, or class by class",
+    )
+    ensemble: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="sets of demonstrations that a text is scored with; scores are averaged",
+    )
+    pool: int = Field(
+        default=256,
+        ge=1,
+        le=4096,
+        description="with choose=similar, training examples that are looked through, at most",
+    )
+
+
+class InContext(Strategy):
+    """Training examples with their answers stand beside every text; the model is frozen and nothing learns."""
+
+    name = "icl"
+    summary = "in-context learning: training examples with their answers beside every text, nothing learns"
+    Options = Options
+    depends_on = frozenset({"examples", "seed"})
+
+    @property
+    def showing(self) -> Showing:  # type: ignore[override]
+        """Sets as asked for; likeness only where it is looked at, for that takes a pass of the model."""
+        similar = self.options.choose == "similar"
+        return Showing(by_likeness=similar, sets=self.options.ensemble, training_sets=0)
+
+    def check(self, readout: str, templates: Sequence[Template]) -> None:
+        """Refuse virtual tokens, which nothing here would train, and a head, which shows no answers."""
+        self.refuse_virtual_tokens(templates)
+        if readout != "cloze":
+            raise UserError("strategy 'icl' shows label words; use --readout cloze.")
+
+    def context(self, examples: Sequence[Example], rng: np.random.Generator) -> Sequence[Example]:
+        """Return the examples of all sets, set by set; or those that similar ones are looked for among."""
+        labels = list(dict.fromkeys(example.label for example in examples))
+        each = self.options.demonstrations or len(labels)
+        wanted = each * self.options.ensemble
+        if wanted > len(examples):
+            raise UserError(
+                f"strategy 'icl': {wanted} different demonstrations are asked for, and there are {len(examples)} "
+                "training examples; ask for fewer, or for more shots."
+            )
+        drawn = [int(number) for number in rng.permutation(len(examples))]
+        if self.options.choose == "balanced":
+            drawn = _in_turn(drawn, [examples[number].label for number in drawn])
+        if self.options.choose == "similar":
+            wanted = max(wanted, self.options.pool)
+        return [examples[number] for number in drawn[:wanted]]
+
+    def choose(self, query: Query) -> Sequence[int]:
+        """Return the demonstrations of a set: its own part of the pool, or the next nearest ones."""
+        if self.options.choose == "similar":
+            count = self.options.demonstrations or len(query.labels)
+            return query.nearest[query.number * count : (query.number + 1) * count]
+        count = len(query.pool) // self.options.ensemble
+        own = range(query.number * count, (query.number + 1) * count)
+        return [number for number in own if number not in query.itself]
+
+    def arrange(self, pool: Sequence[Example], chosen: Sequence[int]) -> Sequence[int]:
+        """Return them in the order that is asked for."""
+        if self.options.order == "reversed":
+            return list(reversed(chosen))
+        if self.options.order == "class":
+            return sorted(chosen, key=lambda number: pool[number].label)
+        return chosen
+
+    def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
+        """Return the frozen model."""
+        from promptkit.nn import ClozePrompt
+
+        return ClozePrompt(backbone, task)
+
+
+def _in_turn(numbers: Sequence[int], labels: Sequence[str]) -> list[int]:
+    """Return the numbers so that the classes take turns, in the order of each class's first."""
+    groups: dict[str, list[int]] = {}
+    for number, label in zip(numbers, labels, strict=True):
+        groups.setdefault(label, []).append(number)
+    longest = max(map(len, groups.values()))
+    return [group[turn] for turn in range(longest) for group in groups.values() if turn < len(group)]
+
+
+@hookimpl
+def promptkit_register_strategies(register: Callable[[type[Strategy]], None]) -> None:
+    """Register `icl`."""
+    register(InContext)

@@ -1,0 +1,120 @@
+"""Label words that the model suggests itself (Gao et al. 2021, section 5.1). N examples, C classes, V vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice, product
+from typing import Any
+
+import numpy as np
+
+from promptkit import Draft, Template, UserError, Verbalizer
+from promptkit_lmbff.judging import classes_of, judge, ranked, some_of
+
+CHOICES = 20_000  # choices of a word for each class that are gone through, at most
+_BLOCK = 1_000  # choices judged at a time
+
+
+class _Words:
+    """The words of a vocabulary that may stand at the mask of a template."""
+
+    def __init__(self, draft: Draft, template: Template) -> None:
+        self._tokenizer, self._labels = draft.tokenizer, draft.labels
+        self._space = " " if draft.tokenizer.marks_spaces and template.mask_follows_space else ""
+
+    def word(self, number: int) -> str:
+        """Return a piece as a word."""
+        return self._tokenizer.token(number).strip("Ġ▁")
+
+    def is_word(self, number: int) -> bool:
+        """Return whether a piece is a whole word that is read back as this piece."""
+        word = self.word(number)
+        return word.isalpha() and self._tokenizer.encode(self._space + word) == [number]
+
+    def stand_in(self) -> Verbalizer:
+        """Return label words of one piece each, so that the prompt has one slot; which ones does not matter."""
+        numbers = list(islice(filter(self.is_word, range(self._tokenizer.vocab_size)), len(self._labels)))
+        if len(numbers) < len(self._labels):
+            raise UserError("strategy 'lmbff': the model's vocabulary has too few words to choose label words from.")
+        return Verbalizer.from_mapping(dict(zip(self._labels, map(self.word, numbers), strict=True)))
+
+
+def find_words(draft: Draft, template: Template, candidates: int) -> tuple[Verbalizer, str]:
+    """Return a label word for each class, and what to say of them.
+
+    A class's candidates are the words of the highest log-probability summed over its training examples. Every choice
+    of one word a class is judged by its zero-shot accuracy on them; the best `candidates` choices go on to dev, which
+    picks one in the same way.
+
+    Raises:
+        UserError: if the model has no word for some class.
+    """
+    written = _Words(draft, template)
+    stand_in = written.stand_in()
+    prompt = draft.prompt(template, stand_in)
+    train, dev = (some_of(each, draft.labels, draft.rng) for each in (draft.train, draft.dev))
+    known = draft.log_probabilities(draft.states(prompt.encode_examples(train)))[:, 0]
+    truth = classes_of(train, draft.labels)
+    share = _share(candidates, len(draft.labels))
+    words = _candidates(written, draft.labels, known, truth, share + len(draft.labels))
+    choices = _choices(words, share, candidates, known, truth)
+    rows = sorted({number for choice in choices for number in choice})
+    on_dev = draft.log_probabilities(draft.states(prompt.encode_examples(dev)), rows)[:, 0]
+    columns = np.array([[rows.index(number) for number in choice] for choice in choices])
+    scores = on_dev[:, columns].transpose(1, 0, 2)
+    truth = classes_of(dev, draft.labels)
+    best = ranked(scores, truth)[0]
+    found = {label: written.word(number) for label, number in zip(draft.labels, choices[best], strict=True)}
+    verbalizer = Verbalizer.from_mapping(found)
+    accuracy = float(judge(scores[best], truth)[0])
+    return verbalizer, (
+        f"label words {verbalizer}; dev picked them of {len(choices)} choices "
+        f"(before tuning, {accuracy:.3f} of dev right)"
+    )
+
+
+def _share(candidates: int, classes: int) -> int:
+    """Return how many words of each class can be combined within `CHOICES`, at most `candidates`."""
+    return max(1, min(candidates, int(CHOICES ** (1 / classes) + 1e-9)))
+
+
+def _candidates(written: _Words, labels: Sequence[str], known: Any, truth: Any, count: int) -> list[list[int]]:
+    """Return for each class its most likely words, (N, V) log-probabilities -> C lists, the likeliest first."""
+    found = []
+    for index, label in enumerate(labels):
+        own = known[truth == index]
+        order = (int(number) for number in np.argsort(-own.sum(0), kind="stable"))
+        words = list(islice((number for number in order if written.is_word(number)), count))
+        if not words or not len(own):
+            raise UserError(f"strategy 'lmbff': there is nothing to choose a word for label '{label}' by.")
+        found.append(words)
+    return found
+
+
+def _choices(words: list[list[int]], share: int, keep: int, known: Any, truth: Any) -> list[tuple[int, ...]]:
+    """Return the choices of different words that are most accurate on the training examples, the best first.
+
+    They are combined of each class's first `share` words. Where classes have no different ones among these, each gets
+    the likeliest that is still free.
+    """
+    every = [choice for choice in product(*(own[:share] for own in words)) if len(set(choice)) == len(choice)]
+    if not every:
+        every = [_free(words)]
+    accuracy, loss = [], []
+    for at in range(0, len(every), _BLOCK):
+        scores = known[:, np.array(every[at : at + _BLOCK])].transpose(1, 0, 2)
+        right, entropy = judge(scores, truth)
+        accuracy.append(right)
+        loss.append(entropy)
+    order = np.lexsort((np.concatenate(loss), -np.concatenate(accuracy)))
+    return [every[int(number)] for number in order[:keep]]
+
+
+def _free(words: list[list[int]]) -> tuple[int, ...]:
+    taken: list[int] = []
+    for own in words:
+        free = [number for number in own if number not in taken]
+        if not free:
+            raise UserError("strategy 'lmbff': there are too few different words for so many classes.")
+        taken.append(free[0])
+    return tuple(taken)

@@ -1,0 +1,51 @@
+"""What demonstrations of a run are taken from; no MindSpore here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from promptkit.data import Example, Task
+from promptkit.errors import UserError
+from promptkit.prompting import Context, Template
+from promptkit.strategies.contract import Strategy
+
+
+def draw_pool(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[Example, ...]:
+    """Return the examples that a template's demonstrations are taken from, drawn from the training examples.
+
+    Args:
+        strategy: draws them.
+        task: the data.
+        seed: of the run.
+        number: of the template.
+
+    Raises:
+        UserError: if the strategy does not declare what its numbers depend on with that.
+    """
+    rng = np.random.default_rng([seed, 3, number])
+    before = rng.bit_generator.state
+    pool = tuple(strategy.context(task.train, rng))
+    needs = {"examples"} if pool or strategy.proposes else set()
+    needs |= set() if rng.bit_generator.state == before else {"seed"}
+    if missing := sorted(needs - set(strategy.depends_on)):
+        doing = "shows" if pool else "looks at"
+        drawn = ", drawn at random" if "seed" in needs else ""
+        raise UserError(
+            f"strategy '{strategy.name}' {doing} training examples{drawn}; its depends_on must name "
+            f"{' and '.join(missing)}."
+        )
+    return pool
+
+
+def make_context(
+    strategy: Strategy,
+    pool: Sequence[Example],
+    labels: Sequence[str],
+    template: Template,
+    seed: tuple[int, int],
+    who: str,
+) -> Context | None:
+    """Return a template's demonstrations, None without examples; `seed` is the run's, and the template's number."""
+    return Context(pool, strategy, labels, template.fields, (4, *seed), who) if pool else None

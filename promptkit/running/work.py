@@ -1,0 +1,259 @@
+"""The steps of one model of a run: its batches, its training, its scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows
+from promptkit.nn import BackboneInfo, PromptedModel
+from promptkit.prompting import Encoded
+from promptkit.prompting.resolved import EncodedTask, PromptTask
+from promptkit.training import (
+    Checkpoint,
+    Classification,
+    Executor,
+    Executors,
+    FeatureSource,
+    OnEpoch,
+    PackedSource,
+    TrainingResult,
+    TrainingSettings,
+    search,
+    train,
+)
+from promptkit.training.execution import Mode
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run goes about its members.
+
+    Attributes:
+        settings: of the training.
+        batch_size: examples a step.
+        mode: `graph` or `pynative`.
+        depends_on: what the numbers depend on, see `Strategy.depends_on`.
+        plugin: how errors name the strategy and where it comes from.
+        warn: takes a warning.
+        quiet: no progress bars.
+        executors: those that other members, or other runs, have compiled.
+        on_epoch: is told of every pass over the training set.
+        last: whether this is the last round, whose models answer and are kept.
+        weigh: whether the accuracy before training is asked for.
+    """
+
+    settings: TrainingSettings
+    batch_size: int
+    mode: Mode
+    depends_on: frozenset[str]
+    plugin: str
+    warn: Callable[[str], None]
+    quiet: bool
+    executors: Executors
+    on_epoch: OnEpoch | None = None
+    last: bool = True
+    weigh: bool = False
+
+
+@dataclass
+class Outcome:
+    """Scores and what they cost, see `MemberResult`; `scored` is False until they are there."""
+
+    training: TrainingResult | None = None
+    dev: Any = None
+    test: Any = None
+    unlabelled: Any = None
+    accuracy_before: float | None = None
+    seconds: float = 0.0
+    taught: float = 0.0
+    scored: bool = False
+
+
+class Work:
+    """The steps of a member, over the batches of one shape for training and one for everything else."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        objective: Classification,
+        prompt: PromptTask,
+        task: Task,
+        encoded: EncodedTask,
+        targets: Any,
+        manner: Manner,
+        shuffle: np.random.Generator,
+        label: str,
+        checkpoint: Checkpoint | None,
+        info: BackboneInfo,
+    ) -> None:
+        self.executor, self._objective, self._prompt = executor, objective, prompt
+        self._encoded, self._targets, self._manner, self._shuffle = encoded, targets, manner, shuffle
+        self._dev_labels = [task.label_index(example.label) for example in task.dev]
+        self._label, self._checkpoint = label, checkpoint
+        self._info = info
+        self._rows = self._scoring_rows()
+        self._sources: list[PackedSource] = []
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that went through the language model."""
+        return sum(source.tokens for source in self._sources)
+
+    @property
+    def positions(self) -> int:
+        """Row positions that went through the language model, padding included."""
+        return sum(source.positions for source in self._sources)
+
+    def whole(self, learns: bool) -> Outcome:
+        """Train the whole model, if it learns."""
+        outcome = Outcome()
+        dev = self._asked(self._encoded.dev, self._dev_labels)
+        if self._manner.weigh:
+            started = time.perf_counter()
+            views = len(self._encoded.train) // len(self._targets)
+            scores = self.executor.scores(self._source(self._encoded.train, self._rows, views=views))
+            outcome.accuracy_before = self._accuracy(scores)
+            outcome.taught += time.perf_counter() - started
+        if learns:
+            # Before any training: what is wrong with the scores must not be found only after it.
+            self._objective.check(self.executor.scores(self._first()))
+            outcome.training = self._train(self._training_source(), dev, "texts")
+        return outcome
+
+    def by_search(self) -> Outcome:
+        """Let the model look for its values."""
+        self._objective.check(self.executor.scores(self._first()))
+        # In the rows of the scoring: a search scores batches of either kind, in one graph.
+        source = self._source(self._encoded.train, self._rows, self._targets)
+        dev = self._asked(self._encoded.dev, self._dev_labels)
+        training = search(
+            self.executor, source, dev, self._dev_labels, self._shuffle,
+            label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
+        )  # fmt: skip
+        return Outcome(training)
+
+    def _training_source(self) -> PackedSource:
+        """Return the training examples; with several sets of demonstrations an epoch draws one of them."""
+        encoded, count = self._encoded.train, len(self._targets)
+        lengths, typical = _lengths(encoded), self._encoded.typical
+        views, first = len(lengths) // count, lengths[:count]
+        if views > 1:
+            first[int(np.argmax(first))] = max(lengths)
+            typical = typical or tuple(lengths)
+        rows = plan_rows(first, self._manner.batch_size, self._info, typical=typical)
+        size = min(self._manner.batch_size, count)
+        packers = [
+            self._prompt.packer(encoded[view * count : (view + 1) * count], self._targets, batch_size=size, rows=rows)
+            for view in range(views)
+        ]
+        self._sources.append(PackedSource(*packers))
+        return self._sources[-1]
+
+    def with_features(self, *, fits: bool) -> Outcome:
+        """Train on features computed once, or fit to them, and score from them."""
+        encoded, executor, outcome = self._encoded, self.executor, Outcome(scored=True)
+        batch_size = self._manner.batch_size
+        self._objective.check(executor.scores_of_features(self._frozen(executor.features(self._first()))))
+        started = time.perf_counter()
+        train_features = executor.features(self._source(encoded.train, self._rows))
+        spent = time.perf_counter() - started
+        if self._manner.weigh:
+            started = time.perf_counter()
+            outcome.accuracy_before = self._accuracy(executor.scores_of_features(self._frozen(train_features)))
+            outcome.taught = time.perf_counter() - started
+        started = time.perf_counter()
+        dev = self._frozen(executor.features(self._source(encoded.dev, self._rows)))
+        later = encoded.test if self._manner.last else encoded.unlabelled
+        others = self._frozen(executor.features(self._source(later, self._rows)))
+        seconds = time.perf_counter() - started
+        source = FeatureSource(train_features, self._targets, min(batch_size, len(train_features)))
+        if fits:
+            outcome.training = self._fit(train_features, dev.features)
+        else:
+            outcome.training = self._train(source, dev, "features")
+        outcome.training.seconds += spent
+        started = time.perf_counter()
+        if self._manner.last:
+            outcome.dev, outcome.test = executor.scores_of_features(dev), executor.scores_of_features(others)
+            outcome.seconds = seconds + time.perf_counter() - started
+        else:
+            outcome.unlabelled = executor.scores_of_features(others)
+            outcome.taught += seconds + time.perf_counter() - started
+        return outcome
+
+    def score(self, kept: PromptedModel, outcome: Outcome) -> None:
+        """Score dev and test, or the texts without labels, with the model that is kept."""
+        if kept is not self.executor.model:
+            spent, manner = self.executor.compile_seconds, self._manner
+            fresh = Executor(
+                kept, self.executor.mode, manner.warn, self._objective, label=self._label, quiet=manner.quiet
+            )
+            fresh.compile_seconds = spent
+            self.executor = manner.executors.kept_for(fresh)
+        started = time.perf_counter()
+        if not self._manner.last:
+            outcome.unlabelled = self.executor.scores(self._asked(self._encoded.unlabelled))
+            outcome.taught += time.perf_counter() - started
+            return
+        outcome.dev = self.executor.scores(self._asked(self._encoded.dev))
+        self._objective.check(outcome.dev)
+        outcome.test = self.executor.scores(self._asked(self._encoded.test))
+        outcome.seconds = time.perf_counter() - started
+
+    def _scoring_rows(self) -> Rows:
+        """Return the rows that everything is scored in; for draws of one size, seldom others."""
+        encoded = self._encoded
+        dev, test = _lengths(encoded.dev), _lengths(encoded.test or encoded.unlabelled)
+        longest = max(_lengths(encoded.all))
+        sets = [list(encoded.typical[: len(dev)]) or dev, test]
+        if encoded.typical:
+            longest = max(longest, *encoded.typical)
+        return plan_scoring_rows(sets, self._manner.batch_size, self._info, longest=longest)
+
+    def _fit(self, train_features: Any, dev_features: Any) -> TrainingResult:
+        """Let the model set its own values; what it tried on dev is listed as epochs are."""
+        started, labels, dev_labels = time.perf_counter(), self._targets, np.array(self._dev_labels)
+        tried = self.executor.model.fit(train_features, labels, dev_features, dev_labels)
+        history = [
+            {"epoch": n, "loss": None, "dev_accuracy": each.dev_accuracy, "dev_loss": each.dev_loss, "lr": None}
+            for n, each in enumerate(tried, 1)
+        ]
+        return TrainingResult(history, 0, time.perf_counter() - started, len(labels))
+
+    def _first(self) -> PackedSource:
+        """Return the first batch of dev: enough to see what scores are like."""
+        return self._source(self._encoded.dev[: self._manner.batch_size], self._rows)
+
+    def _train(self, source: Any, dev: Any, kind: Any) -> TrainingResult:
+        return train(
+            self.executor, source, dev, self._dev_labels, self._manner.settings,
+            self._shuffle, kind=kind, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
+            on_epoch=self._manner.on_epoch,
+        )  # fmt: skip
+
+    def _source(self, encoded: Sequence[Encoded], rows: Rows, targets: Any = None, *, views: int = 1) -> PackedSource:
+        batch_size = min(self._manner.batch_size, len(encoded))
+        wanted = None if targets is None else np.concatenate([targets] * views)
+        packer = self._prompt.packer(encoded, wanted, batch_size=batch_size, rows=rows)
+        self._sources.append(PackedSource(packer, views=views))
+        return self._sources[-1]
+
+    def _asked(self, encoded: Sequence[Encoded], targets: Any = None) -> PackedSource:
+        """Return texts to score, each with every set of its demonstrations."""
+        return self._source(encoded, self._rows, targets, views=self._prompt.sets)
+
+    def _frozen(self, features: Any) -> FeatureSource:
+        """Return features to score."""
+        return FeatureSource(features, np.zeros(len(features)), self._manner.batch_size)
+
+    def _accuracy(self, scores: Any) -> float:
+        return self._objective.judge(scores, self._targets)[0]
+
+
+def _lengths(encoded: Sequence[Encoded]) -> list[int]:
+    return [len(each.token_ids) for each in encoded]
