@@ -24,6 +24,14 @@ TestPet = kit("pet", learns=("head",))
 TestSoft = kit("soft", learns=("prompt",), options={"tokens": 4}, settings={"lr": 0.03})
 TestPTuning = kit("ptuning", learns=("encoder",), options={"tokens": 4, "lstm_layers": 1}, settings={"lr": 3e-3})
 
+TestPrefix = kit("prefix", learns=("prompt",), options={"tokens": 4})
+TestPTuningV2 = kit("ptuning-v2", learns=("prompt", "head"), options={"tokens": 4}, settings={"lr": 0.03})
+TestBitFit = kit("bitfit", learns=("backbone",), settings={"lr": 0.01})
+TestFineTuning = kit("finetune", learns=("backbone", "head"), settings={"lr": 1e-3})
+TestInContext = kit("icl", learns=())
+TestAutoPrompt = kit("autoprompt", learns=("prompt",), options={"tokens": 2, "iterations": 2})
+TestLmBff = kit("lmbff", learns=("backbone",), settings={"lr": 1e-3})
+
 
 def test_every_strategy_has_its_line() -> None:
     ours = {name for name, entry in get_host().strategies.items() if entry.distribution == "promptkit"}
