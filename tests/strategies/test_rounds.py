@@ -82,7 +82,7 @@ class Told(Strategy):
 
     def student(self, templates: Any) -> Any:
         pet = get_host().strategy("pet").cls
-        return Student(pet(pet.Options()), Template.parse("{text}"), "head", Defaults(epochs=40, lr=0.2))
+        return Student(pet(pet.Options()), Template.parse("{text}"), "head", Defaults(epochs=25, lr=0.2))
 
     def teach(self, ended: Any) -> Any:
         self.seen.append(ended)
@@ -117,9 +117,10 @@ def test_a_classifier_learns_from_texts_without_labels_alone_and_is_kept_alone(
 def test_pet_goes_through_generations_and_a_checkpoint_to_the_same_numbers(run: Run, tmp_path: Path) -> None:
     """Two patterns, one generation, a classifier: five models, all counted. A killed run goes on where it stood."""
     options = {
-        "generations": 1, "growth": 2, "distil": "head", "student_epochs": 3, "student_lr": 0.1, "weights": "accuracy"
+        "generations": 1, "growth": 2, "distil": "head", "student_epochs": 3, "student_lr": 0.1, "weights": "accuracy",
+        "unlabelled": 16,
     }  # fmt: skip
-    settings = {"options": options, "shots": 4, "epochs": 2, "lr": 0.01, "checkpoint": tmp_path / "state"}
+    settings = {"options": options, "shots": 4, "epochs": 1, "lr": 0.01, "checkpoint": tmp_path / "state"}
     first = run(**settings)
     states = sorted((tmp_path / "state").iterdir())
     assert len(states) == 5
@@ -133,31 +134,31 @@ def test_pet_goes_through_generations_and_a_checkpoint_to_the_same_numbers(run: 
     assert record.parameters.head == 4 * head + 2 * 24 + 2
     looked = {(each.round, each.template) for each in record.history}
     assert looked == {(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)}
-    assert record.best_epoch == max(e.epoch for e in record.history if e.round == 2) or record.best_epoch
-    # 24 training texts of which 8 are drawn, and the 36 of the data.
-    assert record.task.unlabelled == 16 + 36
+    assert record.best_epoch in {each.epoch for each in record.history if each.round == 2}
+    assert record.task.unlabelled == 16
     assert record.cost.seconds.train > 0
 
 
 def test_nothing_of_test_is_seen(run: Run, data: Path, tmp_path: Path) -> None:
-    """With other texts and labels in test, what is learnt is the same to the bit."""
+    """With other texts and labels in test, what is learnt is the same but for rounding: rows are planned for test too."""
     other = tmp_path / "other"
     other.mkdir()
     for path in data.iterdir():
         (other / path.name).write_bytes(path.read_bytes())
     rows = "".join(f"{'negative' if n % 2 else 'positive'}\tnot this {'plot ' * n}\n" for n in range(20))
     (other / "test.tsv").write_text("label\ttext\n" + rows, encoding="utf-8")
-    settings = {"options": {"distil": "head", "student_epochs": 2}, "epochs": 1, "templates": PATTERNS[:1]}
+    options = {"distil": "head", "student_epochs": 4, "student_lr": 0.1, "unlabelled": 12}
+    settings = {"options": options, "epochs": 1, "templates": PATTERNS[:1]}
     ends = []
     for number, folder in enumerate((data, other)):
         run(data=str(folder), out=tmp_path / f"run{number}", **settings)
         ends.append(promptkit.load(tmp_path / f"run{number}").probabilities(texts(0, 12)))
-    assert np.array_equal(*ends)
+    assert np.abs(ends[0] - ends[1]).max() < 1e-5
 
 
 def test_patterns_are_weighed_by_their_accuracy_before_training(run: Run, data: Path, tmp_path: Path) -> None:
     logs, before = [], []
-    for template in PATTERNS:
+    for template in PATTERNS[:2]:
         settings = {"templates": (template,), "options": {"tune": "none"}}
         logs.append(np.log(run(**settings).probabilities))
         (tmp_path / "train").mkdir(exist_ok=True)
@@ -165,7 +166,7 @@ def test_patterns_are_weighed_by_their_accuracy_before_training(run: Run, data: 
             (tmp_path / "train" / f"{name}.tsv").write_bytes((data / "train.tsv").read_bytes())
         (tmp_path / "train" / "test.tsv").write_bytes((data / "train.tsv").read_bytes())
         before.append(run(data=str(tmp_path / "train"), **settings).record.test.accuracy)
-    result = run(templates=PATTERNS, options={"tune": "none", "weights": "accuracy"}, out=tmp_path / "run")
+    result = run(options={"tune": "none", "weights": "accuracy"}, out=tmp_path / "run")
     mean = np.exp(np.average(logs, axis=0, weights=before))
     assert np.allclose(result.probabilities, mean / mean.sum(-1, keepdims=True), atol=1e-6)
     loaded = promptkit.load(tmp_path / "run")
@@ -188,6 +189,8 @@ def test_the_key_holds_the_texts_and_a_plan_says_how_many(data: Path) -> None:
     plan.unlabelled = plan.unlabelled[::-1]
     assert plan.key != plan_of(data, **distil).key
     assert plan_of(data, shots=4).unlabelled == ()
+    # 24 training texts of which 8 are drawn, and the 36 of the data.
+    assert len(plan_of(data, options={"distil": "head"}, shots=4).unlabelled) == 16 + 36
 
 
 def test_its_own_patterns_come_where_no_template_is_given(data: Path) -> None:
