@@ -46,22 +46,22 @@ class EpochInfo:
     Attributes:
         epoch: its number, from 1.
         template: the number of the template that is trained, from 0; a run with several trains one after the other.
-        round: the round that is trained, from 0; most strategies have one, see `promptkit.Round`.
         loss: mean training loss over its steps.
         dev_accuracy: 0 to 1; None where dev was not scored, as after most epochs of a few steps.
         dev_loss: mean cross entropy on dev; None where it was not scored.
         lr: the learning rate at its end.
         seconds: wall-clock time of this template's training steps so far, compilation included, scoring dev not.
+        round: the round that is trained, from 0; most strategies have one, see `promptkit.Round`.
     """
 
     epoch: int
     template: int
-    round: int
     loss: float
     dev_accuracy: float | None
     dev_loss: float | None
     lr: float
     seconds: float
+    round: int = 0
 
 
 @dataclass(frozen=True)

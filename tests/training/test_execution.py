@@ -73,7 +73,7 @@ def test_scores_come_back_in_the_order_of_the_data(rows: int) -> None:
 
     data = source(rows)
     assert np.array_equal(
-        Executor(Sum(), "pynative", print, Classification(2)).scores_of_features(data), data._features
+        Executor(Sum(), "pynative", print, Classification(2)).scores_of_features(data), data.features
     )
 
 
