@@ -33,6 +33,8 @@ _SQLITE = {
     "writable.",
     "not a database": "'{path}' is not a SQLite file, so it is no store of promptkit. Move it away or name another "
     "folder.",
+    "unsupported file format": "'{path}' is of another format of SQLite's than this one reads, or damaged. Move it "
+    "away; the run directories beside it stay as they are.",
     "malformed": "'{path}' is damaged. Move it away; the run directories beside it stay as they are.",
     "Could not decode": "'{path}' is damaged: a text in it is none. Move it away; the run directories beside it stay "
     "as they are.",

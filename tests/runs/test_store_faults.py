@@ -97,6 +97,15 @@ def test_a_damaged_file_is_said_to_be_damaged(filled: Path) -> None:
         store.runs()
 
 
+def test_a_schema_of_another_format_is_one_line(filled: Path) -> None:
+    path = filled / STORE_NAME
+    whole = bytearray(path.read_bytes())
+    # "Schema format number", of which SQLite knows 1 to 4.
+    whole[44:48] = (9).to_bytes(4, "big")
+    path.write_bytes(whole)
+    assert "is of another format of SQLite's" in refusal(filled)
+
+
 def test_a_table_or_a_value_that_is_gone_is_damage(filled: Path) -> None:
     change(filled, "UPDATE run SET truth = x'00' WHERE name = 'soft-001'")
     with Store.open(filled) as store, pytest.raises(UserError, match=r"run soft-001': the predictions are damaged"):
