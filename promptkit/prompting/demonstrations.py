@@ -130,6 +130,8 @@ class Context:
         Raises:
             UserError: if the strategy chooses what is not in the pool.
         """
+        if not texts:
+            return [[] for _ in range(sets)]
         keys = [self._key(text) for text in texts]
         likeness = self._likeness(texts) if self.showing.by_likeness else [None] * len(texts)
         return [

@@ -34,6 +34,7 @@ class Learnt:
         learns: those that require gradient.
         parts: how many numbers learn, by part.
         fits: whether the model sets them itself, all at once.
+        searches: whether it looks for what it keeps, which may be found at the start.
     """
 
     before: Values
@@ -41,6 +42,7 @@ class Learnt:
     learns: frozenset[str]
     parts: dict[str, int]
     fits: bool
+    searches: bool
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,8 @@ def _values(model: PromptedModel) -> Values:
 
 
 def _learnt(model: PromptedModel, before: Values) -> Learnt:
-    from promptkit.nn import count_parameters
+    from promptkit.nn import count_kept, count_parameters
 
     learns = frozenset(path for path, parameter in model.own_parameters().items() if parameter.requires_grad)
-    return Learnt(before, _values(model), learns, count_parameters(model), model.fits)
+    parts = count_kept(model) if model.searches else count_parameters(model)
+    return Learnt(before, _values(model), learns, parts, model.fits, model.searches)
