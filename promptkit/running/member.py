@@ -138,11 +138,11 @@ def run_member(
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
     learns = bool(model.trainable_params()) and (model.fits or manner.settings.epochs > 0)
+    targets = np.array([task.label_index(e.label) for e in task.train]) if targets is None else np.asarray(targets)
     if model.fits and targets.ndim == 2:
         raise UserError(f"{manner.plugin}: a model that fits its values at once takes no soft labels.")
     learns_from = "" if not learns else "examples" if model.fits else "training"
     guard.check_dependence(learns_from)
-    targets = np.array([task.label_index(e.label) for e in task.train]) if targets is None else np.asarray(targets)
     kind = SoftClassification if targets.ndim == 2 else Classification
     objective = kind(len(task.labels), manner.plugin)
     executor = manner.executors.kept_for(
