@@ -82,7 +82,7 @@ class Told(Strategy):
 
     def student(self, templates: Any) -> Any:
         pet = get_host().strategy("pet").cls
-        return Student(pet(pet.Options()), Template.parse("{text}"), "head", Defaults(epochs=25, lr=0.2))
+        return Student(pet(pet.Options()), Template.parse("{text}"), "head", Defaults(epochs=40, lr=0.2))
 
     def teach(self, ended: Any) -> Any:
         self.seen.append(ended)
@@ -117,8 +117,8 @@ def test_a_classifier_learns_from_texts_without_labels_alone_and_is_kept_alone(
 def test_pet_goes_through_generations_and_a_checkpoint_to_the_same_numbers(run: Run, tmp_path: Path) -> None:
     """Two patterns, one generation, a classifier: five models, all counted. A killed run goes on where it stood."""
     options = {
-        "generations": 1, "growth": 2, "distil": "head", "student_epochs": 3, "student_lr": 0.1, "weights": "accuracy",
-        "unlabelled": 16,
+        "generations": 1, "growth": 2, "distil": "head", "student_epochs": 3, "student_lr": 0.1, "unlabelled": 16,
+        "weights": "accuracy",
     }  # fmt: skip
     settings = {"options": options, "shots": 4, "epochs": 1, "lr": 0.01, "checkpoint": tmp_path / "state"}
     first = run(**settings)
@@ -140,7 +140,7 @@ def test_pet_goes_through_generations_and_a_checkpoint_to_the_same_numbers(run: 
 
 
 def test_nothing_of_test_is_seen(run: Run, data: Path, tmp_path: Path) -> None:
-    """With other texts and labels in test, what is learnt is the same but for rounding: rows are planned for test too."""
+    """With other texts and labels in test, what is learnt is the same but for rounding: rows are planned for it."""
     other = tmp_path / "other"
     other.mkdir()
     for path in data.iterdir():
