@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from promptkit.data import Task
 from promptkit.errors import UserError
-from promptkit.prompting import Template
+from promptkit.prompting import Readout, Template
 from promptkit.prompting.template import fields_of, fill_in_fields, guess_slot
 from promptkit.strategies.contract import Strategy
 
@@ -20,12 +20,13 @@ def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
     return fields if set(fields) - {"text", "text_b"} else ()
 
 
-def default_templates(strategy: Strategy, task: Task) -> tuple[str, ...]:
+def default_templates(strategy: Strategy, task: Task, readout: Readout) -> tuple[str, ...]:
     """Return the templates of a run for which none was given: the data's, else the strategy's.
 
-    Those of the strategy show every field that the data has.
+    Those of the data ask for a label word, which a head does not read. Those of the strategy show every field that the
+    data has.
     """
-    if task.templates:
+    if task.templates and readout == "cloze":
         return task.templates
     own = strategy.defaults.templates_for(task.language)
     return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)

@@ -190,7 +190,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     task = inputs.task(config)
     check_metrics(config, task)
     readout = config.readout or strategy.defaults.readout
-    templates = proposal.templates if proposal else _templates(config, strategy, task)
+    templates = proposal.templates if proposal else _templates(config, strategy, task, readout)
     strategy.check(readout, templates)
     model = inputs.model(config)
     verbalizer = None
@@ -240,8 +240,8 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     )
 
 
-def _templates(config: RunConfig, strategy: Strategy, task: Task) -> tuple[Template, ...]:
-    sources = config.templates or default_templates(strategy, task)
+def _templates(config: RunConfig, strategy: Strategy, task: Task, readout: Readout) -> tuple[Template, ...]:
+    sources = config.templates or default_templates(strategy, task, readout)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
     for template in templates:
         check_fields(template, task)
