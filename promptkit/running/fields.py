@@ -23,8 +23,8 @@ def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
 def default_templates(strategy: Strategy, task: Task, readout: Readout) -> tuple[str, ...]:
     """Return the templates of a run for which none was given: the data's, else the strategy's.
 
-    Those of the data ask for a label word, which a head does not read. Those of the strategy show every field that the
-    data has.
+    Those of the data ask for a label word, which a head does not read. Those of the strategy show all that the data
+    has.
     """
     if task.templates and readout == "cloze":
         return task.templates
