@@ -166,7 +166,7 @@ def test_a_head_shows_no_answers(tiny_run: Callable[..., Any]) -> None:
 
 
 def test_the_strategy_of_the_guide_shows_the_nearest() -> None:
-    guide = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md").read_text(encoding="utf-8")
     (code,) = [each for each in guide.split("```") if "class NearestNeighbours" in each]
     found: dict[str, Any] = {"__name__": "guide"}
     exec(code.removeprefix("python"), found)
@@ -175,3 +175,10 @@ def test_the_strategy_of_the_guide_shows_the_nearest() -> None:
     asked = context(strategy, strategy.context(POOL, np.random.default_rng(0)))
     asked.measure = lambda texts: np.eye(4, dtype=np.float32)[: len(texts)]
     assert asked.chosen([{"text": "new"}], 1) == [[(0, 1, 2)]]
+
+
+def test_of_no_texts_no_likeness_is_measured() -> None:
+    """Texts without labels, for one, of which there may be none."""
+    asked = context(icl(choose="similar"))
+    asked.measure = lambda texts: pytest.fail("nothing is to be measured")
+    assert asked.chosen([], 2) == [[], []]
