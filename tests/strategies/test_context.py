@@ -58,7 +58,7 @@ def pieces(task: PromptTask, text: str) -> list[str]:
 def test_each_demonstration_stands_behind_the_prompt_with_its_label_word() -> None:
     task = resolved(SHOWN)
     assert " ".join(pieces(task, "the film")) == (
-        "[CLS] the film it was [MASK] . [SEP] good film it was great . [SEP] bad plot it was bad . [SEP]"
+        "[CLS] the film it was [MASK] . [SEP] good film it was great . [SEP] bad plot it was terrible . [SEP]"
     )
     (encoded,) = task.encoder.encode_many([{"text": "the film"}])
     assert encoded.read == (5,)
@@ -68,7 +68,7 @@ def test_one_that_does_not_fit_is_left_out_whole_and_the_text_keeps_half_of_the_
     long = Example("the film was very good and the plot was not bad at all", "positive")
     task = resolved((long, SHOWN[1]), max_length=24)
     assert task.encoder.shown == 1
-    assert pieces(task, "the film")[-7:] == ["bad", "plot", "it", "was", "bad", ".", "[SEP]"]
+    assert pieces(task, "the film")[-7:] == ["bad", "plot", "it", "was", "terrible", ".", "[SEP]"]
 
 
 def test_a_causal_layout_has_them_in_front() -> None:

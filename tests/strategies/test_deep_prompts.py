@@ -128,18 +128,18 @@ def test_the_words_of_a_task_are_its_templates_with_the_label_words(backbone: An
         task = prompt_task(backbone.tokenizer, *args, **settings)
         return [backbone.tokenizer.token(piece) for piece in task_words(task, count)]
 
-    assert words(10) == ["it", "was", "bad", ".", "it", "was", "great", ".", "it", "was"]
+    assert words(10) == ["it", "was", "terrible", ".", "it", "was", "great", ".", "it", "was"]
     several = "positive=very good; negative=not good"
     assert words(8, TEMPLATE, several) == ["it", "was", "not", "good", ".", "it", "was", "very"]
-    assert words(3, "{text} {mask}") == ["bad", "great", "bad"]
+    assert words(3, "{text} {mask}") == ["terrible", "great", "terrible"]
     assert words(5, "{text} film", readout="head", labels=("bad", "good")) == ["film", "bad", "film", "good", "film"]
 
 
 def test_a_start_from_activations_is_what_the_model_computes_for_these_words(backbone: Any) -> None:
-    """The keys and values of `[CLS] it was bad . [SEP]`, of the last layers; the first layer's worked out by hand."""
+    """The keys and values of `[CLS] it was terrible . [SEP]`, of the last layers; the first layer's worked out by hand."""
     tokenizer = backbone.tokenizer
     found = initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, L)
-    ids = [tokenizer.cls_id, *tokenizer.encode("it was bad ."), tokenizer.sep_id]
+    ids = [tokenizer.cls_id, *tokenizer.encode("it was terrible ."), tokenizer.sep_id]
     own = backbone.keys_and_values(Tensor(np.array(ids, np.int32))).asnumpy()
     assert np.array_equal(found, own[:, :, :, 1:-1])
     assert np.array_equal(initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, 1), found[-1:])

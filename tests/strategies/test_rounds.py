@@ -20,7 +20,7 @@ from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
 
 PATTERNS = ("{text} it was {mask} .", "{mask} ! {text}", "{text} {mask}")
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md"
 GOOD = {"good", "great"}
 FILLERS = ["the film is", "a movie", "the plot was", "it was", "this story is", "one actor"]
 Run = Callable[..., Any]
