@@ -136,7 +136,7 @@ def test_the_words_of_a_task_are_its_templates_with_the_label_words(backbone: An
 
 
 def test_a_start_from_activations_is_what_the_model_computes_for_these_words(backbone: Any) -> None:
-    """The keys and values of `[CLS] it was terrible . [SEP]`, of the last layers; the first layer's worked out by hand."""
+    """The keys and values of `[CLS] it was terrible . [SEP]`, of the last layers; the first layer's by hand."""
     tokenizer = backbone.tokenizer
     found = initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, L)
     ids = [tokenizer.cls_id, *tokenizer.encode("it was terrible ."), tokenizer.sep_id]
