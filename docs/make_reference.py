@@ -53,9 +53,15 @@ def _is_a_form(thing: Any) -> bool:
     return bool(is_typeddict(thing) or getattr(thing, "_is_protocol", False))
 
 
+def _initialiser(cls: type) -> Any:
+    """Return the `__init__` that promptkit wrote for a class, its own or a base's."""
+    ours = (base for base in cls.__mro__ if base.__module__.startswith("promptkit"))
+    return next((vars(base)["__init__"] for base in ours if "__init__" in vars(base)), None)
+
+
 def _signature(thing: Any) -> str:
     """Return the parameters as they are written, without what says nothing."""
-    function = vars(thing).get("__init__") if inspect.isclass(thing) else thing
+    function = _initialiser(thing) if inspect.isclass(thing) else thing
     if function is None:
         return "()"
     signature = inspect.signature(function)

@@ -1,4 +1,4 @@
-"""`prefix`: prefix tuning (Li & Liang 2021)."""
+"""`prefix`: prefix tuning (Li & Liang 2021); `ptuning-v2`: the same under a classification head (Liu et al. 2022)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Options(StrategyOptions):
-    """Options of `prefix`."""
+    """Options of `prefix` and `ptuning-v2`."""
 
     tokens: int = Field(default=32, ge=1, le=200, description="length of the prefix")
     layers: int = Field(default=0, ge=0, le=200, description="how many of the last layers have a prefix; 0 for all")
@@ -43,7 +43,7 @@ class Prefix(Strategy):
         return Defaults(epochs=5, min_steps=100, lr=lr, batch_size=32, patience=3)
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
-        """Refuse virtual tokens in the template, which nothing here would train."""
+        """Refuse virtual tokens in the template: here they stand in the layers."""
         self.refuse_virtual_tokens(templates)
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
@@ -57,7 +57,24 @@ class Prefix(Strategy):
         )
 
 
+class PTuningV2(Prefix):
+    """A prefix in every layer learns, and a linear layer on the first token; the model is frozen."""
+
+    name = "ptuning-v2"
+    summary = "P-tuning v2: a prompt in every layer and a head on the first token learn, the model is frozen"
+
+    @property
+    def defaults(self) -> Defaults:  # type: ignore[override]
+        """The text alone and a linear head; a network wants smaller steps than the prefix itself."""
+        lr = 1e-3 if self.options.reparametrise else 1e-2
+        return Defaults(
+            epochs=5, min_steps=100, lr=lr, batch_size=32, patience=3,
+            templates=(("en", ("{text}",)),), readout="head",
+        )  # fmt: skip
+
+
 @hookimpl
 def promptkit_register_strategies(register: Callable[[type[Strategy]], None]) -> None:
-    """Register `prefix`."""
+    """Register `prefix` and `ptuning-v2`."""
     register(Prefix)
+    register(PTuningV2)

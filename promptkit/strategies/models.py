@@ -215,7 +215,36 @@ class ClozePrompt(PromptedModel):
         return self.head(features)
 
 
-class SoftPrompt(PromptedModel):
+class _Prompted(PromptedModel):
+    """A frozen model with what a cell without arguments gives it: the `prompt` itself, or an `encoder`."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        task: PromptTask,
+        *,
+        prompt: nn.Cell | None = None,
+        encoder: nn.Cell | None = None,
+        head: nn.Cell | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.encoded = encoder is not None
+        if encoder is not None:
+            self.encoder: Any = encoder
+            self.task = task
+        else:
+            self.prompt: Any = prompt
+        self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
+
+    def given(self) -> Any:
+        """What the cell gives now."""
+        if self.encoded:
+            return self.encoder()
+        return self.prompt()
+
+
+class SoftPrompt(_Prompted):
     """A template whose virtual tokens come from a cell that takes nothing and returns (P, H).
 
     Args:
@@ -235,17 +264,9 @@ class SoftPrompt(PromptedModel):
         encoder: nn.Cell | None = None,
         head: nn.Cell | None = None,
     ) -> None:
-        super().__init__()
         if not task.num_virtual:
             raise UserError(f"template '{task.template}' has no virtual tokens, e.g. {{soft:10}}.")
-        self.backbone = backbone
-        self.encoded = encoder is not None
-        if encoder is not None:
-            self.encoder: Any = encoder
-            self.task = task
-        else:
-            self.prompt: Any = prompt
-        self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
+        super().__init__(backbone, task, prompt=prompt, encoder=encoder, head=head)
 
     def folded(self) -> SoftPrompt:
         """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""
@@ -256,9 +277,7 @@ class SoftPrompt(PromptedModel):
 
     def virtual_vectors(self) -> Any:
         """The virtual tokens' vectors, (P, H)."""
-        if self.encoded:
-            return self.encoder()
-        return self.prompt()
+        return self.given()
 
     def construct(self, inputs: Inputs) -> Any:
         """Class scores, (N, C); see `PromptedModel.construct`."""
@@ -267,7 +286,7 @@ class SoftPrompt(PromptedModel):
         return self.head(self.backbone.run(embeddings, inputs))
 
 
-class PrefixPrompt(PromptedModel):
+class PrefixPrompt(_Prompted):
     """A template read by a model whose layers also attend to learnt keys and values (Li & Liang 2021).
 
     Keys and values come from a cell that takes nothing and returns (K, 2, A_kv, P, D), those of the last K layers.
@@ -280,25 +299,6 @@ class PrefixPrompt(PromptedModel):
         head: the readout of another model, to share it; a new one by default.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        task: PromptTask,
-        *,
-        prompt: nn.Cell | None = None,
-        encoder: nn.Cell | None = None,
-        head: nn.Cell | None = None,
-    ) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.encoded = encoder is not None
-        if encoder is not None:
-            self.encoder: Any = encoder
-            self.task = task
-        else:
-            self.prompt: Any = prompt
-        self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
-
     def folded(self) -> PrefixPrompt:
         """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""
         if not self.encoded:
@@ -308,9 +308,7 @@ class PrefixPrompt(PromptedModel):
 
     def keys_and_values(self) -> Any:
         """The prefix, (K, 2, A_kv, P, D)."""
-        if self.encoded:
-            return self.encoder()
-        return self.prompt()
+        return self.given()
 
     def construct(self, inputs: Inputs) -> Any:
         """Class scores, (N, C); see `PromptedModel.construct`."""
