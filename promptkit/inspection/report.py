@@ -144,9 +144,10 @@ def inspect_prompt(
     """
     if not 1 <= nearest <= MAX_NEAREST:
         raise UserError(f"the number of nearest words must be from 1 to {MAX_NEAREST}, got {nearest}.")
+    opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
+    # Behind it, for it turns off MindSpore's warnings, which must be done before MindSpore is imported.
     from promptkit.nn import word_vectors
 
-    opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
     tokenizer = opened.backbone.tokenizer
     rows = word_rows(tokenizer)
     table = np.asarray(word_vectors(opened.backbone, range(opened.backbone.info.vocab_size)), np.float32)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,14 @@ def test_virtual_tokens_are_shown_with_their_words_and_a_caution(call, soft):
     assert sum(cell.startswith("(") for cell in first[1]) == 2
     assert "Khashabi et al. (2022" in answer.out
     assert "Lester et al. (2021, section 7)" in answer.out
+
+
+def test_in_a_process_of_its_own_nothing_else_is_said(soft):
+    """MindSpore warns, when it is imported, of devices that are not there."""
+    environment = {name: value for name, value in os.environ.items() if name != "GLOG_v"}
+    command = [sys.executable, "-m", "promptkit", "inspect", str(soft)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def test_the_same_as_json(call, soft):
