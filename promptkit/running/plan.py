@@ -195,9 +195,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     model = inputs.model(config)
     verbalizer = None
     if readout == "cloze":
-        given = config.verbalizer
-        given = task.verbalizer if given is None else given
-        verbalizer = default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
+        verbalizer = known_words(config, task)
         if verbalizer is None and "words" in strategy.proposes:
             verbalizer = stand_in_words(task.labels, model.tokenizer)
         verbalizer = proposal.verbalizer if proposal else verbalizer
@@ -274,6 +272,16 @@ def check_metrics(config: RunConfig, task: Task) -> None:
 
         for name in config.metrics:
             check_metric(name, task.labels, get_host().metric_paths())
+
+
+def known_words(config: RunConfig, task: Task) -> Verbalizer | None:
+    """Return the label words that are given, else the data's own, else those for its language, if there are any.
+
+    Raises:
+        UserError: if what is given is no verbalizer.
+    """
+    given = task.verbalizer if config.verbalizer is None else config.verbalizer
+    return default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
 
 
 def resolve(

@@ -10,9 +10,9 @@ from mindspore import Tensor
 
 from promptkit.errors import UserError, kind_of
 from promptkit.nn import Backbone
-from promptkit.prompting import Template, Verbalizer, default_words
+from promptkit.prompting import Template, Verbalizer
 from promptkit.prompting.resolved import PromptTask
-from promptkit.running.plan import Plan, make_plan, resolve
+from promptkit.running.plan import Plan, known_words, make_plan, resolve
 from promptkit.running.session import Session
 from promptkit.running.states import States
 from promptkit.strategies.proposing import Proposal
@@ -31,8 +31,7 @@ class _Draft:
             raise UserError(f"{plan.plugin} looks for prompts with label words; use --readout cloze.")
         self.templates, self.verbalizer, task = plan.templates, plan.verbalizer, plan.task
         self.labels, self.language, self.train, self.dev = task.labels, task.language, task.train, task.dev
-        given = plan.config.verbalizer is not None
-        self.words_known = given or default_words(task.labels, task.language) is not None
+        self.words_known = known_words(plan.config, task) is not None
         self.tokenizer = backbone.tokenizer
         self.rng = np.random.default_rng([plan.config.seed, 5])
         self._plan, self._backbone = plan, backbone

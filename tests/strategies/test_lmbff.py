@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
@@ -221,6 +222,30 @@ def test_a_run_finds_its_prompt_and_keeps_it(
     assert predictor.card["templates"] == [template]
     texts = [line.split("\t")[1] for line in (data / "test.tsv").read_text().splitlines()[1:]]
     assert np.abs(predictor.probabilities(texts[:6]) - result.probabilities[:6]).max() < 1e-5
+
+
+def test_the_label_words_of_the_data_are_known_words(tmp_path: Path, tiny_data: Path) -> None:
+    from types import SimpleNamespace
+
+    pytest.importorskip("mindspore")
+    from models import GOLDENS, load
+
+    from promptkit.running.config import make_config
+    from promptkit.running.plan import make_plan
+    from promptkit.running.proposing import _Draft
+    from promptkit.training import Executors
+
+    for split in ("train", "dev", "test"):
+        text = (tiny_data / f"{split}.tsv").read_text().replace("positive\t", "A\t").replace("negative\t", "B\t")
+        (tmp_path / f"{split}.tsv").write_text(text)
+    known = []
+    for card in ({}, {"verbalizer": "A=great; B=bad"}):
+        (tmp_path / "dataset.json").write_text(json.dumps(card))
+        settings = {"data": str(tmp_path), "model": str(GOLDENS / "bert-odd"), "options": {"words": "auto"}}
+        plan = make_plan(make_config(strategy="lmbff", shots=4, quiet=True, **settings))
+        session: Any = SimpleNamespace(executors=Executors())
+        known.append(_Draft(plan, session, load("bert-odd")).words_known)
+    assert known == [False, True]
 
 
 def test_what_it_cannot_do_is_said(tiny_run: Callable[..., Any]) -> None:
