@@ -57,7 +57,7 @@ def task_info(task: Task) -> TaskInfo:
 
 
 def card(plan: Plan, backbone: Backbone, weights: Sequence[float] | None = None) -> dict[str, Any]:
-    """Return the artifact's card: all that prediction needs besides the tensors; with a student, of the student alone."""
+    """Return the artifact's card: all that prediction needs besides the tensors; of a student alone, if any."""
     from promptkit.version import __version__
 
     chosen, task = plan.settings, plan.task
