@@ -42,5 +42,9 @@ def kind_of(value: object) -> str:
     """Return what a value is in place of what was expected, for an error: `nothing`, `a list`, `an int`."""
     if value is None:
         return "nothing"
-    name = type(value).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+    return with_article(type(value).__name__)
+
+
+def with_article(noun: str) -> str:
+    """Return `an engine`, `a model`."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"

@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     new.command("strategy")(strategy)
     new.command("dataset")(dataset)
     new.command("metric")(metric)
+    new.command("engine")(engine)
     app.add_typer(new, name="new")
 
 
@@ -54,6 +55,13 @@ def metric(name: _NameArgument, folder: _FolderOption = None) -> None:
     from promptkit.hooks import get_host
 
     _write("metric", name, folder, get_host().metrics)
+
+
+def engine(name: _NameArgument, folder: _FolderOption = None) -> None:
+    """Write an engine, which loads language models, as a distribution of its own, with its tests."""
+    from promptkit.hooks import get_host
+
+    _write("engine", name, folder, get_host().engines)
 
 
 def _write(kind: str, name: str, folder: Path | None, registered: Mapping[str, Entry]) -> None:

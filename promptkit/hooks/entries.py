@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from promptkit.backbones.face import Engine
-from promptkit.errors import UserError, kind_of
+from promptkit.errors import UserError, kind_of, with_article
 from promptkit.strategies.contract import Strategy, check_class
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class Offer:
 
     def _check_name(self, kind: str, name: object) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise self._refuse(f"{name!r} is no name for a {kind}; use letters, digits, '.', '-' and '_'")
+            raise self._refuse(f"{name!r} is no name for {with_article(kind)}; use letters, digits, '.', '-' and '_'")
         if name in RESERVED.get(kind, ()):
             raise self._refuse(f"the {kind} name '{name}' is taken by promptkit itself")
 

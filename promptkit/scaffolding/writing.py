@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptkit.checking import user_path
-from promptkit.errors import UserError
+from promptkit.errors import UserError, with_article
 from promptkit.runs import RunDirectory
 from promptkit.version import __version__
 
-KINDS: Mapping[str, str] = {"strategy": "strategy", "dataset": "data set", "metric": "metric"}
+KINDS: Mapping[str, str] = {"strategy": "strategy", "dataset": "data set", "metric": "metric", "engine": "engine"}
 """What there are templates for, and what it is called in a sentence."""
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _LONGEST = 40
@@ -106,7 +106,7 @@ def write_plugin(plugin: NewPlugin, folder: Path | None, taken: Mapping[str, str
             "dashes between them, e.g. 'null-prompt'."
         )
     if name in taken:
-        raise UserError(f"there is a {kind} '{name}' already, {taken[name]}; choose another name.")
+        raise UserError(f"there is {with_article(kind)} '{name}' already, {taken[name]}; choose another name.")
     if importlib.util.find_spec(plugin.module):
         raise UserError(f"there is a module '{plugin.module}' already; choose another name.")
     target = user_path(folder or plugin.distribution)

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import promptkit_bag
 import pytest
-import toy_engine
 
 import promptkit
 from promptkit import UserError
@@ -22,7 +22,7 @@ WORDS = ["good", "great", "bad", "terrible", "film", "movie", "plot", "it", "was
 TEXTS = ["the film was good", "a terrible plot"]
 HARD, SOFT = "{text} it was {mask} .", "{soft:3}{text} it was {mask} ."
 FAULTY = """
-    from toy_engine import BagEngine
+    from promptkit_bag import BagEngine
     from promptkit import hookimpl
 
     class Faulty(BagEngine):
@@ -51,9 +51,9 @@ def install(install_plugin: Callable[..., str]) -> Iterator[Callable[..., None]]
 @pytest.fixture
 def bag(install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The toy engine installed, and the settings of a run on a checkpoint and data made for it."""
-    install("toy", inspect.getsource(toy_engine))
+    install("toy", inspect.getsource(promptkit_bag))
     monkeypatch.chdir(tmp_path)
-    toy_engine.write_checkpoint(tmp_path / "bag", WORDS)
+    promptkit_bag.write_checkpoint(tmp_path / "bag", WORDS)
     for split, count in (("train", 32), ("dev", 12), ("test", 16)):
         rows = ["label\ttext"]
         for i in range(count):
@@ -232,7 +232,7 @@ def test_an_engine_that_claims_nothing_is_loaded_only_by_name(bag, install) -> N
         assert run.record.backbone.engine == engine
 
 
-class Taker(toy_engine.BagEngine):
+class Taker(promptkit_bag.BagEngine):
     """An engine with an attribute to spoil."""
 
     def __init__(self, **spoilt: Any) -> None:
@@ -244,10 +244,10 @@ class Taker(toy_engine.BagEngine):
     [
         (object(), "is no engine: it lacks claims, describe, load"),
         (None, "is no engine: it lacks claims, describe, load"),
-        (toy_engine.BagEngine, "BagEngine is a class; register an engine, that is BagEngine()"),
+        (promptkit_bag.BagEngine, "BagEngine is a class; register an engine, that is BagEngine()"),
         (Taker(load="bag.npz"), "is no engine: it lacks load"),
-        (Taker(name="two words"), "'two words' is no name for a engine"),
-        (Taker(name=3), "3 is no name for a engine"),
+        (Taker(name="two words"), "'two words' is no name for an engine"),
+        (Taker(name=3), "3 is no name for an engine"),
         (Taker(summary=""), "engine 'bag' has no summary"),
         (Taker(name="native"), "the engine name 'native' is taken by plugin 'native'"),
     ],

@@ -15,7 +15,7 @@ import pytest
 
 from promptkit.cli import main
 from promptkit.errors import UserError
-from promptkit.hooks import PluginHost
+from promptkit.hooks import PluginHost, get_host
 from promptkit.prompting import Template
 from promptkit.scaffolding import KINDS, NewPlugin, write_plugin
 
@@ -186,17 +186,26 @@ class TestModule:
             assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("kind", ["dataset", "metric"])
-def test_others_are_written_too_and_pass_their_own_tests(kind, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("kind", ["dataset", "metric", "engine"])
+def test_others_are_written_too_and_pass_their_own_tests(kind, tmp_path, monkeypatch, capsys, request):
     assert main(["new", kind, f"my-{kind}", "--folder", str(tmp_path / "new")]) == 0
     monkeypatch.syspath_prepend(tmp_path / "new")
     monkeypatch.syspath_prepend(tmp_path / "new" / "tests")
-    tests = vars(importlib.import_module(f"test_my_{kind}"))
-    found = [test() for name, test in tests.items() if name.startswith("test_")]
-    assert len(found) >= 2
-    taken = {"dataset": "reviews-en", "metric": "accuracy"}[kind]
+    if kind == "engine":
+        pytest.importorskip("mindspore")
+        installed = tmp_path / "new" / "promptkit_my_engine-0.1.0.dist-info"
+        installed.mkdir()
+        (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: promptkit-my-engine\nVersion: 0.1.0\n")
+        (installed / "entry_points.txt").write_text("[promptkit]\nmy-engine = promptkit_my_engine\n")
+        importlib.invalidate_caches()
+        get_host.cache_clear()
+        request.addfinalizer(get_host.cache_clear)
+    assert pytest.main(["-q", "-p", "no:cacheprovider", str(tmp_path / "new")]) == 0
+    assert " passed" in capsys.readouterr().out
+    taken = {"dataset": "reviews-en", "metric": "accuracy", "engine": "native"}[kind]
     assert main(["new", kind, taken, "--folder", str(tmp_path / "other")]) == 2
-    assert f"'{taken}' already, promptkit's own; choose another name." in capsys.readouterr().err
+    whose = "of plugin 'native' of promptkit " if kind == "engine" else "promptkit's own; choose another name."
+    assert f"'{taken}' already, {whose}" in capsys.readouterr().err
     for path in (tmp_path / "new").rglob("*"):
         assert path.is_dir() or "<<" not in path.read_text(encoding="utf-8")
 
@@ -206,3 +215,8 @@ def test_every_file_of_a_distribution_is_in_its_wheel():
         files = NewPlugin(kind, "my-own").files()
         (line,) = [line for line in files["pyproject.toml"].splitlines() if line.startswith("only-include")]
         assert ast.literal_eval(line.partition(" = ")[2]) == [path for path in files if re.match(r"\w+\.py", path)]
+
+
+def test_the_engine_of_our_own_tests_is_the_one_that_is_written():
+    ours = Path(__file__).resolve().parents[1] / "hooks" / "promptkit_bag.py"
+    assert NewPlugin("engine", "bag").files()["promptkit_bag.py"] == ours.read_text(encoding="utf-8")

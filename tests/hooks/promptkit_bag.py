@@ -1,23 +1,23 @@
-"""A third party's engine, as small as one can be: a bag of words with a mask, in a checkpoint format of its own."""
+"""The engine `bag`: to begin with a bag of words with a mask, in a checkpoint format of its own."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from promptkit import UserError, hookimpl
-from promptkit.backbones.face import BackboneInfo, ModelFiles
+from promptkit.backbones.face import Backbone, BackboneInfo, Engine, ModelFiles
 
 FILE = "bag.npz"
 SPECIAL = ("<pad>", "<unk>", "<start>", "<end>", "<mask>")
 
 
 class Words:
-    """Splits at white space; no text is ever a special token."""
+    """The tokenizer: splits at white space; no text is ever a special token."""
 
     pad_id, unk_id, cls_id, sep_id, mask_id = range(5)
     marks_spaces = False
@@ -28,25 +28,30 @@ class Words:
         self.vocab_size = len(self.words)
 
     def encode(self, text: str) -> list[int]:
+        """Return the ids of a text's words."""
         return [self.ids.get(word, self.unk_id) for word in text.lower().split()]
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of many texts' words."""
         return [self.encode(text) for text in texts]
 
     def token(self, id: int) -> str:
+        """Return the word with this id."""
         return self.words[id]
 
 
 class BagEngine:
-    """Takes folders that hold a `bag.npz`: words, their vectors (V, H), and a bias for each (V,)."""
+    """Takes folders that hold words, their vectors (V, H), and a bias for each (V,)."""
 
     name = "bag"
     summary = f"bags of words ({FILE})"
 
     def claims(self, directory: Path) -> bool:
+        """Return whether a folder holds such a model."""
         return (directory / FILE).is_file()
 
     def describe(self, directory: Path) -> ModelFiles:
+        """Read all but the weights."""
         path = directory / FILE
         if not path.is_file():
             raise UserError(f"model '{directory}': no {FILE} there.")
@@ -61,13 +66,14 @@ class BagEngine:
         fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         return ModelFiles(directory, self.name, info, words, fingerprint)
 
-    def load(self, files: ModelFiles, source: str) -> Any:
+    def load(self, files: ModelFiles, source: str) -> Backbone:
+        """Read the weights."""
         with np.load(files.directory / FILE) as stored:
-            return make_bag(files, source, stored["vectors"], stored["bias"], None)
+            return make_backbone(files, source, stored["vectors"], stored["bias"], None)
 
 
-def make_bag(files: ModelFiles, source: str, vectors: Any, bias: Any, learns: str | None) -> Any:
-    """Return the backbone; MindSpore is imported here, for promptkit lists engines without it."""
+def make_backbone(files: ModelFiles, source: str, vectors: Any, bias: Any, learns: Any) -> Any:
+    """Return the model. MindSpore is imported here, for promptkit lists engines without it."""
     from mindspore import Parameter, Tensor, nn, ops
 
     class Bag(nn.Cell):
@@ -103,14 +109,14 @@ def make_bag(files: ModelFiles, source: str, vectors: Any, bias: Any, learns: st
                 scores = ops.log_softmax(scores, -1)
             return scores if rows is None else ops.gather(scores, rows, 2)
 
-        def trainable(self, part: str) -> Any:
-            return make_bag(files, source, self.vectors.asnumpy().copy(), self.bias.asnumpy().copy(), part)
+        def trainable(self, part: Any) -> Any:
+            return make_backbone(files, source, self.vectors.asnumpy().copy(), self.bias.asnumpy().copy(), part)
 
     return Bag()
 
 
 def write_checkpoint(folder: Path, words: Sequence[str], width: int = 8, seed: int = 0) -> Path:
-    """Write a checkpoint with random vectors."""
+    """Write a checkpoint with random vectors, to try the engine on; return its folder."""
     rng, count = np.random.default_rng(seed), len(SPECIAL) + len(words)
     folder.mkdir(parents=True, exist_ok=True)
     vectors = rng.normal(0, 0.5, (count, width))
@@ -119,5 +125,6 @@ def write_checkpoint(folder: Path, words: Sequence[str], width: int = 8, seed: i
 
 
 @hookimpl
-def promptkit_register_engines(register: Any) -> None:
+def promptkit_register_engines(register: Callable[[Engine], None]) -> None:
+    """Called by promptkit when it loads its plugins."""
     register(BagEngine())
