@@ -24,8 +24,8 @@ Mode = Literal["graph", "pynative"]
 class Executor:
     """The compiled or eager functions of one model.
 
-    A model that does not compile is run in PyNative mode from then on, with a warning; if it fails there too,
-    that is the plugin's bug and its traceback is shown.
+    A model that does not compile is run in PyNative mode from then on, with a warning. If it fails there too, that is
+    the plugin's bug and its traceback is shown, or what it refuses, in one line.
 
     Args:
         model: the prompted model.
@@ -138,7 +138,7 @@ class Executor:
         key = (name, *(a.shape for a in arrays))
         if key in self._seen:
             return self._function(name)(*tensors)
-        started = time.perf_counter()
+        started, failure = time.perf_counter(), None
         try:
             # Ctrl-C while MindSpore compiles would end in its own call stack and a dump beside the user's files.
             with held_interrupts():
@@ -146,19 +146,23 @@ class Executor:
         except Exception as error:
             if self.mode == "pynative" or isinstance(error, MemoryError):
                 raise
-            self._fall_back(error)
-            return self._call(name, arrays)
+            failure = error
+        if failure is not None:
+            return self._eagerly(name, arrays, failure)
         restore_interrupts()
         self._seen.add(key)
         self.compile_seconds += time.perf_counter() - started if self.mode == "graph" else 0.0
         return result
 
-    def _fall_back(self, error: Exception) -> None:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        self._warn(f"the prompted model does not compile ({reason[:160]}); it runs in PyNative mode, slower")
+    def _eagerly(self, name: str, arrays: tuple[Any, ...], failure: Exception) -> Any:
+        """Go on without compiling. It is warned of once that works: what is refused there as well is no fallback."""
         self.mode = "pynative"
         self._compiled.clear()
         self._seen.clear()
+        result = self._call(name, arrays)
+        reason = next((line.strip() for line in str(failure).splitlines() if line.strip()), type(failure).__name__)
+        self._warn(f"the prompted model does not compile ({reason[:160]}); it runs in PyNative mode, slower")
+        return result
 
     def _function(self, name: str) -> Callable[..., Any]:
         if name not in self._compiled:

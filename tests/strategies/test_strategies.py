@@ -23,28 +23,11 @@ SOFT = "{soft:4}{text} it was {mask} ."
 HARD = "{text} it was {mask} ."
 
 
-@pytest.mark.parametrize(
-    ("strategy", "settings", "learns"),
-    [
-        ("pet", {"templates": (HARD,), "epochs": 40, "lr": 0.02}, "head"),
-        ("soft", {"templates": (SOFT,), "epochs": 60, "lr": 0.3}, "prompt"),
-        ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 15, "lr": 0.1}, "prompt"),
-        (
-            "ptuning",
-            {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 25, "lr": 0.02},
-            "encoder",
-        ),
-    ],
-)
-def test_each_strategy_learns_a_separable_task(
-    tiny_run: Run, strategy: str, settings: dict[str, Any], learns: str
-) -> None:
-    record = tiny_run(strategy, patience=0, **settings).record
-    losses = [epoch.loss for epoch in record.history]
-    assert min(losses) < 0.6 * losses[0]
+def test_a_strategy_learns_a_separable_task_and_test_shows_it(tiny_run: Run) -> None:
+    """That losses fall, and what learns, is asked of every strategy by the kit (test_kit.py)."""
+    settings: dict[str, Any] = {"readout": "head", "epochs": 15, "lr": 0.1, "patience": 0}
+    record = tiny_run("soft", templates=("{soft:4}{text}",), **settings).record
     assert record.test.accuracy > record.test.majority + 0.3
-    assert getattr(record.parameters, learns) > 0
-    assert record.parameters.backbone == 0
 
 
 def test_parameters_are_counted_apart(tiny_run: Run) -> None:
@@ -59,24 +42,13 @@ def test_parameters_are_counted_apart(tiny_run: Run) -> None:
     assert hard.total == 0
 
 
-def test_the_same_seed_gives_the_same_numbers_and_another_does_not(tiny_run: Run) -> None:
-    first, again, other = (tiny_run("soft", templates=(SOFT,), epochs=2, seed=seed, shots=6) for seed in (0, 0, 1))
-    assert np.array_equal(first.probabilities, again.probabilities)
-    assert [e.loss for e in first.record.history] == [e.loss for e in again.record.history]
-    assert not np.array_equal(first.probabilities, other.probabilities)
-
-
 @pytest.mark.parametrize(
     ("strategy", "settings"),
     [
-        ("hard", {"templates": (HARD,)}),
-        ("hard", {"templates": (HARD,), "options": {"calibrate": True}}),
         ("hard", {"templates": ("{text}",), "readout": "head"}),
         ("pet", {"templates": (HARD, "{text} all in all {mask}"), "epochs": 2}),
         ("pet", {"templates": (HARD,), "epochs": 1, "options": {"tune": "all"}}),
-        ("soft", {"templates": (SOFT,), "epochs": 2}),
         ("soft", {"templates": ("{soft:4}{text}",), "readout": "head", "epochs": 2}),
-        ("ptuning", {"templates": (SOFT,), "epochs": 2}),
     ],
 )
 def test_a_loaded_prompt_predicts_what_the_run_predicted(
