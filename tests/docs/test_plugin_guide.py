@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import re
 import sys
 from collections.abc import Callable
@@ -122,16 +121,3 @@ def test_every_test_and_attribute_of_the_kit_is_on_the_page() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", kit, re.M)
     tests = [name for name in vars(StrategyKit) if name.startswith("test_")]
     assert rows == [*StrategyKit.__annotations__, *tests]
-
-
-def test_the_signatures_of_the_blocks_are_those_of_the_code() -> None:
-    listed = re.search(r"<!-- signatures -->\n```\n(.*?)```", BLOCKS, re.S)
-    assert listed is not None
-    found = dict(line.split("(", 1) for line in listed[1].splitlines())
-    for name, written in found.items():
-        block = getattr(nn, name)
-        parameters = inspect.signature(block.__init__ if inspect.isclass(block) else block).parameters.values()
-        plain = [each.replace(annotation=each.empty) for each in parameters if each.name != "self"]
-        assert str(inspect.Signature(plain)) == f"({written}", name
-    models = {"Backbone", "BackboneInfo", "Dropout", "Inputs", "PARTS", "PromptedModel", "Search"}
-    assert set(found) == set(nn.__all__) - models
