@@ -93,7 +93,8 @@ class Tokenizer(Protocol):
     """What promptkit asks of a tokenizer.
 
     Attributes:
-        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens.
+        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens. Those of a causal model are -1 where it has
+            none, and `mask_id` always is; `cls_id` is what opens a text, `sep_id` what ends one.
         marks_spaces: True where " great" and "great" are different tokens (byte-level BPE), False for WordPiece.
         vocab_size: V.
     """

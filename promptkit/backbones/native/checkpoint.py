@@ -6,19 +6,22 @@ called and how large they are is data, in that architecture's `weights.py`.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from promptkit.checking import cut
+from promptkit.checking import CheckedModel, checked, cut, read_json_object
 from promptkit.errors import UserError
 
 Weights = dict[str, npt.NDArray[np.float32]]
-_FLOATS = {"F16", "BF16", "F32", "F64"}
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ class WeightPlan:
         names: the engine's name of each weight -> the names it may have in a file, the one to prefer first.
         shapes: the engine's name of each weight -> its shape.
         ignored: matches what a file may hold besides: buffers, heads of other tasks, second names of tied tensors.
-        head: what the names of the language model head begin with.
-        classes: the classes whose checkpoints have one, for the error.
+        head: what the names of the masked language model's head begin with; empty where there is none.
+        classes: the classes whose checkpoints fit, for the error.
+        takes: the engine's name of a weight -> what of the file's array it is, where that is not all of it as it is.
     """
 
     names: Mapping[str, tuple[str, ...]]
@@ -38,15 +42,39 @@ class WeightPlan:
     ignored: re.Pattern[str]
     head: str
     classes: str
+    takes: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
 
-def weights_file(directory: Path) -> Path:
-    """Return the checkpoint's safetensors file, or say why there is none."""
-    path = directory / "model.safetensors"
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of a checkpoint, each read when it is asked for.
+
+    Attributes:
+        readers: name -> what reads the array.
+        file: what they are read from, for errors.
+    """
+
+    readers: Mapping[str, Callable[[], npt.NDArray[np.generic]]]
+    file: str
+
+
+def weights_files(directory: Path) -> list[Path]:
+    """Return the checkpoint's safetensors files, the index of split ones first, or say why there is none."""
+    path, index = directory / SINGLE, directory / INDEX
     if path.is_file():
-        return path
-    if (directory / "model.safetensors.index.json").is_file():
-        raise UserError(f"model '{directory}': the weights are split over several files; save them as one.")
+        return [path]
+    if index.is_file():
+        where = f"model '{directory}': {INDEX}"
+        found = checked(_Index, read_json_object(index, where), where).weight_map.values()
+        names = sorted(set(found))
+        # A name from a file may lead out of the directory.
+        if strange := [name for name in names if Path(name).name != name]:
+            raise UserError(f"{where}: {strange[0][:60]!r} is no name of a file beside it.")
+        if gone := [name for name in names if not (directory / name).is_file()]:
+            raise UserError(f"model '{directory}': {_some(gone, what='files')} missing, which {INDEX} names.")
+        if not names:
+            raise UserError(f"{where}: names no file.")
+        return [index, *(directory / name for name in names)]
     pickles = [p.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for p in directory.glob(pattern)]
     if pickles:
         raise UserError(
@@ -56,75 +84,118 @@ def weights_file(directory: Path) -> Path:
     raise UserError(f"model '{directory}': no model.safetensors there.")
 
 
+class _Index(CheckedModel):
+    weight_map: dict[str, str]
+
+
 def read_weights(directory: Path, plan: WeightPlan) -> Weights:
-    """Read every weight the engine needs, as float32.
+    """Read every weight the engine needs from safetensors files, as float32; see `take_weights`.
 
     Raises:
-        UserError: for a missing or unreadable file, missing or extra weights, a wrong shape, or weights that are no
-            numbers.
+        UserError: for a missing or unreadable file, and as `take_weights`.
     """
-    raw = _read_file(weights_file(directory))
-    where = f"model '{directory}'"
-    if not any(name.startswith(f"{plan.head}.") for name in raw):
+    paths = [path for path in weights_files(directory) if path.name != INDEX]
+    readers: dict[str, Callable[[], npt.NDArray[np.generic]]] = {}
+    for path in paths:
+        readers |= _readers(path)
+    return take_weights(Tensors(readers, SINGLE if len(paths) == 1 else "the files"), plan, f"model '{directory}'")
+
+
+def take_weights(tensors: Tensors, plan: WeightPlan, where: str) -> Weights:
+    """Return every weight the engine needs, as float32, one that stands for two as one array.
+
+    Raises:
+        UserError: for missing or extra weights, a wrong shape, or weights that are no numbers.
+    """
+    there, file = tensors.readers, tensors.file
+    if plan.head and not any(name.startswith(f"{plan.head}.") for name in there):
         raise UserError(
             f"{where}: the checkpoint has no masked language model head ({plan.head}.*); promptkit needs one of "
             f"{plan.classes}."
         )
-    chosen = {ours: next((name for name in names if name in raw), None) for ours, names in plan.names.items()}
+    chosen = {ours: next((name for name in names if name in there), None) for ours, names in plan.names.items()}
     missing = [plan.names[ours][0] for ours, name in chosen.items() if name is None]
     if missing:
-        raise UserError(f"{where}: {_some(missing)} missing from model.safetensors.")
+        raise UserError(f"{where}: {_some(missing)} missing from {file}.")
     known = {name for names in plan.names.values() for name in names}
-    extra = [name for name in raw if name not in known and not plan.ignored.search(name)]
+    extra = [name for name in there if name not in known and not plan.ignored.search(name)]
     if extra:
-        raise UserError(f"{where}: {_some(extra)} in model.safetensors that this architecture lacks.")
-    weights: Weights = {}
+        raise UserError(f"{where}: {_some(extra)} in {file} that this architecture lacks.")
+    by_name: dict[str, list[str]] = {}
     for ours, name in chosen.items():
         assert name is not None
-        if raw[name].shape != plan.shapes[ours]:
-            raise UserError(f"{where}: {name} has shape {raw[name].shape}, config.json says {plan.shapes[ours]}.")
-        if raw[name].dtype.kind != "f":
-            raise UserError(f"{where}: {name} holds {raw[name].dtype} numbers; quantised weights are not read.")
-        weights[ours] = np.ascontiguousarray(raw[name], dtype=np.float32)
-        if not np.isfinite(weights[ours]).all():
-            raise UserError(f"{where}: {name} holds values that are no finite numbers.")
+        by_name.setdefault(name, []).append(ours)
+    weights: Weights = {}
+    for name, wanted in by_name.items():
+        whole = _floats(there[name](), name, where)
+        for ours in wanted:
+            weights[ours] = _taken(whole, plan.takes.get(ours), plan.shapes[ours], name, where)
     return weights
 
 
-def _read_file(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+def _floats(raw: npt.NDArray[np.generic], name: str, where: str) -> npt.NDArray[np.float32]:
+    if raw.dtype.kind != "f":
+        raise UserError(f"{where}: {name} holds {raw.dtype} numbers; quantised weights are not read.")
+    values = np.ascontiguousarray(raw, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise UserError(f"{where}: {name} holds values that are no finite numbers.")
+    return values
+
+
+def _taken(whole: Any, take: Callable[[Any], Any] | None, shape: tuple[int, ...], name: str, where: str) -> Any:
+    try:
+        own = whole if take is None else np.ascontiguousarray(take(whole))
+    except ValueError:  # an array that cannot be cut as it should
+        own = None
+    if own is None or own.shape != shape:
+        asked = "another" if take is not None else str(shape)
+        raise UserError(f"{where}: {name} has shape {whole.shape}, config.json says {asked}.")
+    return own
+
+
+def _readers(path: Path) -> dict[str, Callable[[], npt.NDArray[np.generic]]]:
+    """Return what reads each tensor of a file; buffers of whole numbers in a bfloat16 file are read as they are."""
     from safetensors import SafetensorError, safe_open
 
-    raw: dict[str, npt.NDArray[np.generic]] = {}
     try:
         with safe_open(str(path), framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118 - no mapping, but a file
-                kind = file.get_slice(name).get_dtype()
-                if kind == "BF16":
-                    return _read_bfloat16(path)
-                raw[_present_name(name)] = file.get_tensor(name)
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, TypeError, AttributeError, KeyError) as error:
-        reason = cut(str(error))
-        raise UserError(
-            f"'{path}' is not a readable safetensors file of floating-point weights ({reason})."
-        ) from None
-    return raw
+        raise _unreadable(path, error) from None
+    return {
+        _present_name(name): partial(_read_bfloat16 if kind == "BF16" else _read, path, name)
+        for name, kind in kinds.items()
+    }
 
 
-def _read_bfloat16(path: Path) -> dict[str, npt.NDArray[np.generic]]:
-    """Read a file with bfloat16 tensors, which NumPy does not know: they are the upper halves of float32."""
-    from safetensors import deserialize
+def _read(path: Path, name: str) -> npt.NDArray[np.generic]:
+    from safetensors import SafetensorError, safe_open
 
-    raw: dict[str, npt.NDArray[np.generic]] = {}
-    for name, tensor in deserialize(path.read_bytes()):  # type: ignore[no-untyped-call]
-        if tensor["dtype"] == "BF16":
-            halves = np.frombuffer(tensor["data"], dtype="<u2").astype(np.uint32)
-            values: npt.NDArray[np.generic] = (halves << 16).view(np.float32)
-        elif tensor["dtype"] in _FLOATS:
-            values = np.frombuffer(tensor["data"], dtype={"F16": "<f2", "F32": "<f4", "F64": "<f8"}[tensor["dtype"]])
-        else:
-            continue  # buffers such as position ids
-        raw[_present_name(name)] = values.reshape(tensor["shape"])
-    return raw
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            tensor: npt.NDArray[np.generic] = file.get_tensor(name)
+            return tensor
+    except (SafetensorError, OSError, TypeError, AttributeError, KeyError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _read_bfloat16(path: Path, name: str) -> npt.NDArray[np.generic]:
+    """Read a bfloat16 tensor, which NumPy does not know: its numbers are the upper halves of float32.
+
+    `safe_open` has checked the header by then: its length in eight bytes, then JSON with where each tensor lies.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[name]
+        start, end = entry["data_offsets"]
+        file.seek(8 + length + start)
+        halves = np.fromfile(file, "<u2", (end - start) // 2).astype(np.uint32)
+    found: npt.NDArray[np.generic] = (halves << 16).view(np.float32).reshape(entry["shape"])
+    return found
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"'{path}' is not a readable safetensors file of floating-point weights ({cut(str(error))}).")
 
 
 def _present_name(name: str) -> str:
@@ -133,7 +204,7 @@ def _present_name(name: str) -> str:
     return re.sub(r"\.beta$", ".bias", name)
 
 
-def _some(names: list[str], limit: int = 3) -> str:
+def _some(names: list[str], limit: int = 3, what: str = "weights") -> str:
     shown = ", ".join(sorted(names)[:limit])
-    more = f" and {len(names) - limit} more weights" if len(names) > limit else ""
+    more = f" and {len(names) - limit} more {what}" if len(names) > limit else ""
     return shown + more

@@ -15,7 +15,17 @@ from promptkit.backbones.face import Backbone, ModelFiles
 from promptkit.backbones.native.bert import config as bert_config
 from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
 from promptkit.backbones.native.bert import weights as bert_weights
-from promptkit.backbones.native.checkpoint import WeightPlan, read_weights, weights_file
+from promptkit.backbones.native.bloom import config as bloom_config
+from promptkit.backbones.native.bloom import weights as bloom_weights
+from promptkit.backbones.native.checkpoint import WeightPlan, read_weights, weights_files
+from promptkit.backbones.native.decoder import tokenizer as decoder_tokenizer
+from promptkit.backbones.native.decoder.shape import DecoderShape
+from promptkit.backbones.native.gpt2 import config as gpt2_config
+from promptkit.backbones.native.gpt2 import weights as gpt2_weights
+from promptkit.backbones.native.llama import config as llama_config
+from promptkit.backbones.native.llama import weights as llama_weights
+from promptkit.backbones.native.qwen2 import config as qwen2_config
+from promptkit.backbones.native.qwen3 import config as qwen3_config
 from promptkit.backbones.native.roberta import config as roberta_config
 from promptkit.backbones.native.roberta import tokenizer as roberta_tokenizer
 from promptkit.backbones.native.roberta import weights as roberta_weights
@@ -27,13 +37,16 @@ from promptkit.errors import UserError
 CONFIG = "config.json"
 
 
+Shape = EncoderShape | DecoderShape
+
+
 @dataclass(frozen=True)
 class Architecture:
     """What an architecture's folder brings; its MindSpore part is imported when a model is loaded."""
 
     classes: str
-    read_shape: Callable[[dict[str, Any], str], EncoderShape]
-    weight_plan: Callable[[EncoderShape], WeightPlan]
+    read_shape: Callable[[dict[str, Any], str], Shape]
+    weight_plan: Callable[[Any], WeightPlan]
     load_tokenizer: Callable[[Path, int], NativeTokenizer]
     tokenizer_files: Callable[[Path], list[Path]]
 
@@ -53,6 +66,22 @@ ARCHITECTURES = {
         roberta_tokenizer.load_tokenizer,
         roberta_tokenizer.tokenizer_files,
     ),
+    **{
+        kind: Architecture(
+            config.CLASSES,
+            config.read_shape,
+            weights.weight_plan,
+            decoder_tokenizer.load_tokenizer,
+            decoder_tokenizer.tokenizer_files,
+        )
+        for kind, config, weights in (
+            ("llama", llama_config, llama_weights),
+            ("qwen2", qwen2_config, llama_weights),
+            ("qwen3", qwen3_config, llama_weights),
+            ("gpt2", gpt2_config, gpt2_weights),
+            ("bloom", bloom_config, bloom_weights),
+        )
+    },
 }
 
 
@@ -79,7 +108,7 @@ class NativeEngine:
         architecture, shape = _read_shape(directory)
         tokenizer = architecture.load_tokenizer(directory, shape.vocab_size)
         old, whole = _fingerprints(
-            [directory / CONFIG, weights_file(directory)], architecture.tokenizer_files(directory)
+            [directory / CONFIG, *weights_files(directory)], architecture.tokenizer_files(directory)
         )
         return ModelFiles(directory, self.name, shape.info(), tokenizer, whole, old)
 
@@ -89,8 +118,6 @@ class NativeEngine:
         Raises:
             UserError: for weights that are missing, extra or misshapen.
         """
-        from promptkit.backbones.native.bert.model import EncoderBackbone
-
         architecture, shape = _read_shape(files.directory)
         weights = read_weights(files.directory, architecture.weight_plan(shape))
         if shape.tied and np.array_equal(weights["head.decoder"], weights["word"]):
@@ -98,10 +125,20 @@ class NativeEngine:
         else:
             # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
             shape = replace(shape, tied=False)
-        return EncoderBackbone(shape, weights, files.tokenizer, source=source, fingerprint=files.fingerprint)
+        return _model_of(shape)(shape, weights, files.tokenizer, source=source, fingerprint=files.fingerprint)
 
 
-def _read_shape(directory: Path) -> tuple[Architecture, EncoderShape]:
+def _model_of(shape: Shape) -> Callable[..., Backbone]:
+    if isinstance(shape, DecoderShape):
+        from promptkit.backbones.native.decoder.model import DecoderBackbone
+
+        return DecoderBackbone
+    from promptkit.backbones.native.bert.model import EncoderBackbone
+
+    return EncoderBackbone
+
+
+def _read_shape(directory: Path) -> tuple[Architecture, Shape]:
     where = f"model '{directory}': {CONFIG}"
     if not os.path.lexists(directory / CONFIG):
         raise UserError(f"model '{directory}': no {CONFIG} there; a Hugging Face checkpoint has one.")

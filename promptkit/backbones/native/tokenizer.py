@@ -18,12 +18,12 @@ class NativeTokenizer:
 
     Args:
         backend: a `tokenizers.Tokenizer`.
-        special: the special tokens by role: `cls`, `sep`, `pad`, `mask`, `unk`.
+        special: the special tokens by role, as many as the model has: `cls`, `sep`, `pad`, `mask`, `unk`.
         marks_spaces: True where a word's first piece differs after a space (byte-level BPE).
         where: how errors name the model.
 
     Attributes:
-        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens.
+        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens, -1 where there is none.
         marks_spaces: as given.
         vocab_size: number of entries.
 
@@ -39,14 +39,14 @@ class NativeTokenizer:
         self._backend = backend
         self.marks_spaces = marks_spaces
         self.vocab_size: int = backend.get_vocab_size()
-        ids: dict[str, int] = {}
+        ids = dict.fromkeys(("cls", "sep", "pad", "mask", "unk"), -1)
         for role, token in special.items():
             number = backend.token_to_id(token)
             if number is None:
                 raise UserError(f"{where}: the vocabulary has no {token}.")
             ids[role] = number
-        self.cls_id, self.sep_id, self.pad_id = ids["cls"], ids["sep"], ids["pad"]
-        self.mask_id, self.unk_id = ids["mask"], ids["unk"]
+        self.cls_id, self.sep_id, self.mask_id, self.unk_id = ids["cls"], ids["sep"], ids["mask"], ids["unk"]
+        self.pad_id = max(ids["pad"], 0)  # any will do: padding is never looked at
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without special tokens."""

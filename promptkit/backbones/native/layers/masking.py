@@ -26,10 +26,38 @@ def block_bias(segment_ids: Any) -> Any:
     return (ops.equal(own, other).astype(ms.float32) - 1.0) * _FAR
 
 
+def causal_bias(segment_ids: Any, position_ids: Any) -> Any:
+    """The same where a position sees what came before it in its example, and itself.
+
+    Args:
+        segment_ids: (R, S) int32.
+        position_ids: (R, S) int32, positions within examples.
+
+    Returns:
+        (R, S, S) float32.
+    """
+    later = ops.less(position_ids.expand_dims(2), position_ids.expand_dims(1))
+    return ops.minimum(block_bias(segment_ids), later.astype(ms.float32) * -_FAR)
+
+
+def linear_bias(position_ids: Any, slopes: Any) -> Any:
+    """What attention loses with distance (Press et al. 2022, ALiBi).
+
+    Args:
+        position_ids: (R, S) int32.
+        slopes: (A,).
+
+    Returns:
+        (R, A, S, S) float32: slope * (position of the key - position of the query).
+    """
+    places = position_ids.astype(ms.float32)
+    apart = places.expand_dims(1) - places.expand_dims(2)
+    return apart.expand_dims(1) * slopes.reshape(1, -1, 1, 1)
+
+
 def over_prefix(bias: Any, count: Any) -> Any:
-    """Let every position attend to `count` prefix positions in front: (R, Q, S) -> (R, Q, count + S)."""
-    rows, queries, _ = bias.shape
-    return ops.concat((ops.zeros((rows, queries, count), ms.float32), bias), 2)
+    """Let every position attend to `count` prefix positions in front: (..., S) -> (..., count + S)."""
+    return ops.concat((ops.zeros((*bias.shape[:-1], count), ms.float32), bias), -1)
 
 
 def left_by_dropout(keep: Any, rate: Any) -> Any:

@@ -1,4 +1,4 @@
-"""LayerNorm, composed in both directions of what MindSpore's CPU kernels do well."""
+"""LayerNorm and RMSNorm, composed in both directions of what MindSpore's CPU kernels do well."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def parameter(name: str, value: Any, learns: bool = False) -> Parameter:
 
 
 class Norm(nn.Cell):
-    """LayerNorm over the last axis of (N, H) in parts, so that the backward pass takes up what the forward one found.
+    """A norm over the last axis of (N, H) in parts, so that the backward pass takes up what the forward one found.
+
+    LayerNorm (Ba et al. 2016), or RMSNorm (Zhang & Sennrich 2019), which leaves the mean where it is.
 
     Means over H are products with constant vectors, and what is repeated over H is a product as well, so that all
     else has operands of equal shapes: on the CPU every broadcasting operator of a graph keeps an index table of 16
@@ -25,11 +27,12 @@ class Norm(nn.Cell):
     Args:
         width: H.
         eps: added to the variance.
+        centred: whether the mean is taken off, as LayerNorm does.
     """
 
-    def __init__(self, width: int, eps: float) -> None:
+    def __init__(self, width: int, eps: float, centred: bool = True) -> None:
         super().__init__()
-        self.eps = eps
+        self.eps, self.centred = eps, centred
         self.column = Tensor(np.full((width, 1), 1.0 / width, np.float32))
         self.row = Tensor(np.ones((1, width), np.float32))
         self.matmul = ops.MatMul()
@@ -48,19 +51,43 @@ class Norm(nn.Cell):
         return self.matmul(ops.ones((count, 1), ms.float32), gain.reshape(1, -1))
 
     def normalise(self, x: Any) -> Any:
-        """(N, H) of mean 0 and variance 1 in every row, and what the rows were multiplied by, (N, 1)."""
-        centred = x - self.wide(self.mean(x))
+        """(N, H) of mean 0, if centred, and mean square 1 in every row, and what the rows were multiplied by, (N, 1)."""
+        centred = x
+        if self.centred:
+            centred = x - self.wide(self.mean(x))
         inverse = ops.rsqrt(self.mean(centred * centred) + self.eps)
         return centred * self.wide(inverse), inverse
 
     def scale(self, normal: Any, gain: Any, bias: Any) -> Any:
-        """LayerNorm's output from its normalised input."""
-        return self.add_bias(normal * self.gains(normal.shape[0], gain), bias)
+        """The norm's output from its normalised input; without a bias where that is None."""
+        scaled = normal * self.gains(normal.shape[0], gain)
+        return scaled if bias is None else self.add_bias(scaled, bias)
 
     def gradient(self, normal: Any, inverse: Any, gain: Any, dy: Any) -> Any:
-        """Gradient of LayerNorm's input, (N, H), from that of its output and what `normalise` returned."""
-        d = dy * self.gains(dy.shape[0], gain)
-        return (d - self.wide(self.mean(d)) - normal * self.wide(self.mean(d * normal))) * self.wide(inverse)
+        """Gradient of the norm's input, (N, H), from that of its output and what `normalise` returned."""
+        return self.gradient_of_normal(normal, inverse, dy * self.gains(dy.shape[0], gain))
+
+    def gradient_of_normal(self, normal: Any, inverse: Any, d: Any) -> Any:
+        """The same from the gradient of the normalised input."""
+        centred = d
+        if self.centred:
+            centred = d - self.wide(self.mean(d))
+        return (centred - normal * self.wide(self.mean(d * normal))) * self.wide(inverse)
+
+
+class NormalCore(nn.Cell):
+    """The normalised input alone, differentiable; also returns what `bprop` needs."""
+
+    def __init__(self, width: int, eps: float, centred: bool) -> None:
+        super().__init__()
+        self.norm = Norm(width, eps, centred)
+
+    def construct(self, x: Any) -> Any:
+        return self.norm.normalise(x)
+
+    def bprop(self, x: Any, out: Any, dout: Any) -> Any:
+        """Gradient of the input."""
+        return (self.norm.gradient_of_normal(out[0], out[1], dout[0]),)
 
 
 class LayerNorm(nn.Cell):

@@ -19,10 +19,15 @@ def tokenizer_files(directory: Path) -> list[Path]:
 
 def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
     """Load `tokenizer.json`, or `vocab.json` with `merges.txt`; see `read_tokenizer`."""
-    return read_tokenizer(directory, vocab_size, SPECIAL, others=_PAIR, read_others=_byte_level, marks_spaces=True)
+    return read_tokenizer(directory, vocab_size, SPECIAL, others=_PAIR, read_others=byte_level, marks_spaces=True)
 
 
-def _byte_level(directory: Path, where: str) -> Any:
+def byte_level(directory: Path, where: str) -> Any:
+    """Return the backend that `vocab.json` and `merges.txt` describe.
+
+    Raises:
+        UserError: if one cannot be read.
+    """
     import tokenizers
 
     vocabulary, merges = (str(directory / name) for name in _PAIR)

@@ -1,0 +1,252 @@
+"""A decoder as a backbone; fulfils `promptkit.backbones.face.Backbone` for every architecture of `DecoderShape`.
+
+It computes no more than it is asked for: keys and values everywhere, but in the last layer queries and the feed-forward
+only at the positions that are read, and of the vocabulary only the rows that are asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from promptkit.backbones.face import Dropout, Inputs, Part, Tokenizer
+from promptkit.backbones.native.checkpoint import Weights
+from promptkit.backbones.native.decoder.shape import DecoderShape
+from promptkit.backbones.native.layers.decoder_layer import DecoderLayer
+from promptkit.backbones.native.layers.masking import (
+    causal_bias,
+    for_heads,
+    left_by_dropout,
+    linear_bias,
+    over_prefix,
+)
+from promptkit.backbones.native.layers.norms import Norm, NormalCore, parameter
+from promptkit.backbones.native.layers.rotary import Angles
+
+
+class DecoderNorm(nn.Cell):
+    """LayerNorm or RMSNorm over the last axis of (N, H), with gain and, for LayerNorm, bias."""
+
+    def __init__(self, name: str, shape: DecoderShape, weights: Weights, *, learns: str | None) -> None:
+        super().__init__()
+        centred = not shape.root_mean_square
+        self.weight = parameter("weight", weights[f"{name}.weight"], learns == "all")
+        self.biased = centred
+        bias = weights[f"{name}.bias"] if centred else np.zeros(1, np.float32)
+        self.bias = parameter("bias", bias, centred and learns in ("all", "biases"))
+        self.normal, self.norm = NormalCore(shape.hidden_size, shape.eps, centred), Norm(shape.hidden_size, shape.eps)
+
+    def construct(self, x: Any) -> Any:
+        """(N, H) -> (N, H)."""
+        return self.norm.scale(self.normal(x)[0], self.weight, self.bias if self.biased else None)
+
+
+class Decoder(nn.Cell):
+    """Embeddings, layers and the last norm, and the output rows that may be tied to the embeddings."""
+
+    def __init__(self, shape: DecoderShape, weights: Weights, *, learns: str | None, on_cpu: bool) -> None:
+        super().__init__()
+        every = learns == "all"
+        self.word = parameter("word", weights["word"], every)
+        self.learnt, self.rotary = shape.positions == "learnt", shape.positions == "rotary"
+        if self.learnt:
+            self.position = parameter("position", weights["position"], every)
+        if self.rotary:
+            self.query_angles = Angles(shape.frequencies, shape.heads)
+            self.key_angles = Angles(shape.frequencies, shape.kv_heads)
+        self.linear = shape.positions == "alibi"
+        if self.linear:
+            self.slopes = Tensor(np.array(slopes(shape.heads), np.float32))
+        self.norms_embeddings = shape.embedding_norm
+        if self.norms_embeddings:
+            self.embedding_norm = DecoderNorm("embedding_norm", shape, weights, learns=learns)
+        self.layers = nn.CellList(
+            [DecoderLayer(shape, weights, i, learns=learns, on_cpu=on_cpu) for i in range(shape.layers)]
+        )
+        self.norm = DecoderNorm("final_norm", shape, weights, learns=learns)
+        self.untied = not shape.tied
+        if self.untied:
+            self.decoder = parameter("decoder", weights["head.decoder"], every)
+        self.heads, self.kv_heads, self.group = shape.heads, shape.kv_heads, shape.heads // shape.kv_heads
+
+    def output_table(self) -> Any:
+        """The rows that score vocabulary entries, (V, H)."""
+        return self.decoder if self.untied else self.word
+
+    def begun(self, embeddings: Any, positions: Any) -> Any:
+        """What the first layer reads, from word embeddings (N, H) and positions (N,)."""
+        x = embeddings
+        if self.learnt:
+            x = x + ops.gather(self.position, positions, 0)
+        return self.embedding_norm(x) if self.norms_embeddings else x
+
+    def turns(self, positions: Any) -> Any:
+        """Angles for queries and for keys at positions (N,); where nothing is rotated a number nobody looks at."""
+        if self.rotary:
+            return self.query_angles(positions), self.key_angles(positions)
+        nothing = ops.zeros((2, 1), ms.float32)
+        return nothing, nothing
+
+    def grouped(self, bias: Any) -> Any:
+        """A bias for every head, (R, A, Q, K), as the layers take it: (R, A_kv, G * Q, K)."""
+        rows, _, queries, keys = bias.shape
+        return bias.reshape(rows, self.kv_heads, self.group * queries, keys)
+
+    def construct(self, embeddings: Any, inputs: Inputs, prefix: Any, dropout: Any) -> Any:
+        """See `Backbone.run`."""
+        rows, length, hidden = embeddings.shape
+        examples, slots = inputs["read"].shape[1], inputs["read"].shape[2]
+        positions = inputs["position_ids"].reshape(-1)
+        x = self.begun(embeddings.reshape(rows * length, hidden), positions)
+        if dropout is not None:
+            x = x * left_by_dropout(dropout["hidden"][0], dropout["rate"])
+        turn_q, turn_k = self.turns(positions)
+        chosen = inputs["read"].reshape(rows, examples * slots)
+        firsts = ops.arange(0, rows * length, length).astype(ms.int32)
+        chosen = (chosen + firsts.reshape(rows, 1)).reshape(-1)
+        bias = causal_bias(inputs["segment_ids"], inputs["position_ids"])
+        bias = for_heads(bias, self.heads)
+        if self.linear:
+            bias = bias + linear_bias(inputs["position_ids"], self.slopes)
+        first, plain, wide = len(self.layers), self.grouped(bias), bias
+        if prefix is not None:
+            first = first - prefix.shape[0]
+            wide = over_prefix(bias, prefix.shape[3])
+        read_bias = self.read_bias(wide, chosen, examples * slots)
+        wide = self.grouped(wide)
+        for number, layer in enumerate(self.layers[:-1]):
+            left = self.left(dropout, number)
+            if number < first:
+                x = layer(x, plain, turn_q, turn_k, None, left)
+            else:
+                x = layer(x, wide, turn_q, turn_k, prefix[number - first], left)
+        own, left = None, self.left(dropout, len(self.layers) - 1)
+        if prefix is not None:
+            own = prefix[-1]
+        if left is not None:
+            places, attended, fed = left
+            left = places[:, :, : examples * slots], ops.gather(attended, chosen, 0), ops.gather(fed, chosen, 0)
+        turn_read = ops.gather(turn_q, chosen, 1) if self.rotary else turn_q
+        x = self.layers[-1].at(x, read_bias, chosen, turn_read, turn_k, own, left)
+        return self.norm(x).reshape(rows * examples, slots, hidden)
+
+    def read_bias(self, bias: Any, chosen: Any, count: Any) -> Any:
+        """The rows of a bias (R, A, S, K) at the positions read, (R, A_kv, G * Q, K)."""
+        rows, heads, length, keys = bias.shape
+        flat = ops.transpose(bias, (0, 2, 1, 3)).reshape(rows * length, heads * keys)
+        read = ops.gather(flat, chosen, 0).reshape(rows, count, heads, keys)
+        return self.grouped(ops.transpose(read, (0, 2, 1, 3)))
+
+    def left(self, dropout: Any, number: Any) -> Any:
+        """What a layer multiplies by: attention probabilities, and the outputs of attention and feed-forward."""
+        if dropout is None:
+            return None
+        hidden, rate = dropout["hidden"], dropout["rate"]
+        return (
+            left_by_dropout(dropout["attention"][number], rate),
+            left_by_dropout(hidden[2 * number + 1], rate),
+            left_by_dropout(hidden[2 * number + 2], rate),
+        )
+
+    def keys_and_values(self, embeddings: Any) -> Any:
+        """See `Backbone.keys_and_values`; embeddings (P, H)."""
+        count = embeddings.shape[0]
+        positions = ops.arange(count).astype(ms.int32)
+        x, (turn_q, turn_k) = self.begun(embeddings, positions), self.turns(positions)
+        one = ops.ones((1, count), ms.int32)
+        bias = for_heads(causal_bias(one, positions.reshape(1, -1)), self.heads)
+        if self.linear:
+            bias = bias + linear_bias(positions.reshape(1, -1), self.slopes)
+        bias, found = self.grouped(bias), []
+        for layer in self.layers:
+            x, keys, values, *_ = layer.core.forward(x, bias, turn_q, turn_k, None, layer.own())
+            found.append(ops.stack((keys[0], values[0])))
+        return ops.stack(found)
+
+
+class DecoderBackbone(nn.Cell):
+    """A causal language model; fulfils `promptkit.backbones.face.Backbone`.
+
+    Args:
+        shape: its numbers.
+        weights: by the engine's names.
+        tokenizer: its tokenizer.
+        source: name or path it was loaded from.
+        fingerprint: over weights, configuration and tokenizer.
+        learns: which part requires gradient. Nothing stands between the last norm and the output rows, so of `head`
+            there is nothing to learn.
+        decoder: that of another backbone, to share it.
+    """
+
+    def __init__(
+        self,
+        shape: DecoderShape,
+        weights: Weights,
+        tokenizer: Tokenizer,
+        *,
+        source: str,
+        fingerprint: str,
+        learns: Part | None = None,
+        decoder: Decoder | None = None,
+    ) -> None:
+        super().__init__()
+        on_cpu = ms.get_context("device_target") == "CPU"
+        self.info, self.tokenizer = shape.info(), tokenizer
+        self.source, self.fingerprint, self.learns = source, fingerprint, learns
+        self._shape, self._weights = shape, weights
+        part = learns if learns in ("all", "biases") else None
+        self.decoder = decoder or Decoder(shape, weights, learns=part, on_cpu=on_cpu)
+        self.linear = ops.MatMul(transpose_b=True)
+
+    def embed(self, ids: Any) -> Any:
+        """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
+        return ops.gather(self.decoder.word, ids, 0)
+
+    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
+        """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
+        return self.decoder(embeddings, inputs, prefix, dropout)
+
+    def keys_and_values(self, ids: Any) -> Any:
+        """Those of every layer for a text, (L, 2, A_kv, P, D); see `promptkit.backbones.face.Backbone`."""
+        return self.decoder.keys_and_values(self.embed(ids))
+
+    def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
+        """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""
+        count, slots, width = hidden.shape
+        x, table = hidden.reshape(count * slots, width), self.decoder.output_table()
+        if rows is None:
+            scores = self.linear(x, table)
+            if normalised:
+                scores = ops.log_softmax(scores, -1)
+        else:
+            scores = self.linear(x, ops.gather(table, rows, 0))
+            if normalised:
+                scores = scores - ops.logsumexp(self.linear(x, table), -1, True)
+        return scores.reshape(count, slots, scores.shape[1])
+
+    def trainable(self, part: Part) -> DecoderBackbone:
+        """Return a copy in which a part learns; that of the head shares everything with this one."""
+        return DecoderBackbone(
+            self._shape,
+            self._weights,
+            self.tokenizer,
+            source=self.source,
+            fingerprint=self.fingerprint,
+            learns=part,
+            decoder=self.decoder if part == "head" else None,
+        )
+
+
+def slopes(heads: int) -> list[float]:
+    """Return by how much each head's scores fall with distance (Press et al. 2022, section 3, footnote 5).
+
+    A geometric sequence for a power of two; for other numbers those of the next lower one, and every other of the
+    next higher one.
+    """
+    lower = 2 ** int(math.log2(heads))
+    found = [2.0 ** (-8.0 * (i + 1) / lower) for i in range(lower)]
+    return found + [2.0 ** (-4.0 * (2 * i + 1) / lower) for i in range(heads - lower)]

@@ -1,0 +1,1 @@
+"""Llama (Touvron et al. 2023) and models of its shape, such as SmolLM2."""
