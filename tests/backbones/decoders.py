@@ -86,7 +86,7 @@ def stored_weights(name: str) -> dict[str, Any]:
 
 
 class Places:
-    """Where a model keeps the vectors of a checkpoint's weights, whatever it calls or joins: found by their values."""
+    """Where a model keeps the vectors of a checkpoint's weights, whatever it calls or joins, by their values."""
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self._values = parameters

@@ -140,16 +140,20 @@ def test_later_tokens_do_not_influence_earlier_states(case: Case, front: str) ->
     inputs["token_ids"] = Tensor(np.where(later, others, ids).astype(np.int32))
     after = states(case, inputs, prefix)
     earlier = case.real & ~later
-    assert np.array_equal(before[earlier], after[earlier])
+    assert np.abs(before - after)[earlier].max() < 1e-6
     assert np.abs(before - after).max(-1)[later].min() > 1e-3
 
 
-def test_padding_changes_nothing(case: Case) -> None:
+@pytest.mark.parametrize("name", ["qwen3-odd", "bloom-odd"])
+def test_padding_changes_nothing(name: str) -> None:
+    case = Case(name)
     wide = case.inputs(more=5)
     assert far(states(case, wide, case.prefix), states(case, case.inputs(), case.prefix)) < 1e-5
 
 
-def test_only_the_asked_positions_are_read(case: Case) -> None:
+@pytest.mark.parametrize("name", ["qwen3-odd", "bloom-odd"])
+def test_only_the_asked_positions_are_read(name: str) -> None:
+    case = Case(name)
     every = states(case, case.inputs(read=case.everywhere()), case.prefix)
     some = states(case, case.inputs(), case.prefix)
     assert far(some, np.take_along_axis(every, case.golden["positions"][..., None], 1)) < 1e-5
