@@ -45,6 +45,7 @@ class AutoPrompt(Strategy):
     Options = Options
     defaults = Defaults(templates=(("en", ("{text} {mask}.",)), ("zh", ("{text}{mask}。",))))
     depends_on = frozenset({"examples", "seed"})
+    kinds = frozenset({"masked"})  # the trigger starts as masks
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse a head, which nothing here would train."""

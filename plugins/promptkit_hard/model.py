@@ -12,8 +12,12 @@ from promptkit.nn import Backbone, ClozePrompt, tensors
 
 
 def content_free(task: PromptTask) -> tuple[str | tuple[int, ...], ...]:
-    """Return the inputs that say nothing (Zhao et al. 2021, section 5), the last one the model's mask token."""
-    return "N/A", "", (task.tokenizer.mask_id,)
+    """Return the inputs that say nothing (Zhao et al. 2021, section 5), the last one the model's mask token.
+
+    A causal model has none; it reads the word, as the paper's does.
+    """
+    mask = task.tokenizer.mask_id
+    return "N/A", "", (mask,) if mask >= 0 else "[MASK]"
 
 
 class CalibratedPrompt(ClozePrompt):

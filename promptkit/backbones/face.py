@@ -93,8 +93,8 @@ class Tokenizer(Protocol):
     """What promptkit asks of a tokenizer.
 
     Attributes:
-        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens. Those of a causal model are -1 where it has
-            none, and `mask_id` always is; `cls_id` is what opens a text, `sep_id` what ends one.
+        cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens. Those of a causal model are -1 where it
+            has none, and `mask_id` always is; `cls_id` is what opens a text, `sep_id` what ends one.
         marks_spaces: True where " great" and "great" are different tokens (byte-level BPE), False for WordPiece.
         vocab_size: V.
     """
@@ -159,7 +159,8 @@ class Backbone(Protocol):
             embeddings: (R, S, H), word embeddings with virtual tokens in their places; positions are added here.
             inputs: where examples stand and are read; its token ids are not looked at.
             prefix: (K, 2, A_kv, P, D), keys and values that every position may attend to in the last K of the L
-                layers; the layers before them see none. Or None.
+                layers; the layers before them see none. Where distance counts (ALiBi) it stands directly in front of
+                every example. Or None.
             dropout: what is kept in this training step, or None for all.
 
         Returns:

@@ -86,7 +86,10 @@ def register(app: typer.Typer) -> None:
         chosen = _strategy(config)
         defaults = Defaults() if chosen is None else chosen.defaults
         config = config.model_copy(update={"readout": readout or defaults.readout})
-        templates = _templates(config, chosen, defaults, language)
+        from promptkit.running.loader import Loader
+
+        files = Loader().model(config)
+        templates = _templates(config, chosen, defaults, language, files)
         words = None
         if config.readout == "cloze":
             words = (
@@ -95,9 +98,6 @@ def register(app: typer.Typer) -> None:
                 else default_words(("positive", "negative"), language)
             )
         fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b, field or [])
-        from promptkit.running.loader import Loader
-
-        files = Loader().model(config)
         for number, each in enumerate(templates):
             typer.echo("\n" if number else "", nl=False)
             _show(each, words, fields, files, config)
@@ -116,11 +116,15 @@ def _strategy(config: Any) -> Any:
     return cls(parse_options(cls, config.options))
 
 
-def _templates(config: Any, strategy: Any, defaults: Defaults, language: str) -> list[Template]:
-    """Return the templates as the strategy prepares them; without any, its own for the language."""
+def _templates(config: Any, strategy: Any, defaults: Defaults, language: str, files: ModelFiles) -> list[Template]:
+    """Return the templates as the strategy prepares them; without any, its own for the language and the model."""
     from promptkit.prompting import Template
+    from promptkit.prompting.template import ending_at_mask
 
-    templates = [Template.parse(source) for source in config.templates or defaults.templates_for(language)]
+    own = defaults.templates_for(language)
+    if files.info.kind == "causal" and config.readout == "cloze":
+        own = ending_at_mask(own)
+    templates = [Template.parse(source) for source in config.templates or own]
     if strategy is not None:
         templates = [strategy.prepare(template) for template in templates]
         strategy.check(config.readout, templates)
@@ -212,7 +216,7 @@ def words_table(tokenizer: Tokenizer, words: Verbalizer, template: Template) -> 
 
     from promptkit.prompting import explain_words
 
-    unknown = tokenizer.token(tokenizer.unk_id)
+    unknown = tokenizer.token(tokenizer.unk_id) if tokenizer.unk_id >= 0 else None
     rows = []
     for label, word, pieces in explain_words(tokenizer, words, template.mask_follows_space):
         mark = "" if pieces and unknown not in pieces else "  (not in the model's vocabulary)"

@@ -57,19 +57,28 @@ class Layout:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, kind: Kind) -> Layout:
-        """Return the layout of a kind of model: `[CLS] ... [SEP]` for a masked one."""
+        """Return the layout of a kind of model.
+
+        `[CLS] ... [SEP]` for a masked one; for a causal one what its tokenizer opens a text with, if anything, and
+        nothing behind, where the answer comes.
+        """
         if kind == "masked":
             return cls((tokenizer.cls_id,), (tokenizer.sep_id,), tokenizer.mask_id, tokenizer.pad_id)
-        raise UserError("causal language models are not supported yet.")
+        return cls((tokenizer.cls_id,) if tokenizer.cls_id >= 0 else (), (), None, tokenizer.pad_id)
 
     def segments(self, template: Template, tokenizer: Tokenizer, mask_slots: int) -> Iterator[Segment]:
         """Yield the segments of a prompt: the special tokens and the parts of the template.
 
         Raises:
-            UserError: if the template's mask slots do not come to `mask_slots`, if they are several where a causal
-                model is to answer, or if the words of a `{soft:"..."}` are not in the vocabulary.
+            UserError: if the template's mask slots do not come to `mask_slots`, if a causal model is to answer at
+                several or before the end, or if the words of a `{soft:"..."}` are not in the vocabulary.
         """
         counts = iter(template.mask_counts(mask_slots))
+        if self.mask is None and mask_slots and not isinstance(template.parts[-1], Mask):
+            raise UserError(
+                f"template '{template}' goes on behind {{mask}}: a causal language model answers behind what it has "
+                "read, so put {mask} last."
+            )
         if self.mask is None and mask_slots > 1:
             raise UserError(
                 "a causal language model is read at one position, for label words of one piece; "

@@ -212,6 +212,18 @@ def fill_in_fields(source: str, fields: typing.Sequence[str]) -> str:
     return re.sub(r"(?<!\{)\{text\}(?!\})", " ".join(f"{{{name}}}" for name in fields), source)
 
 
+def ending_at_mask(sources: typing.Iterable[str]) -> tuple[str, ...]:
+    """Return templates for a causal model, which answers behind what it reads, from some for a masked one.
+
+    Of those that end at their one mask but for punctuation, that is left off: `{text} It was {mask}.` ends in
+    `{mask}`. Others are left out; if none is left, all are returned as they are, for an error to name one.
+    """
+    sources = tuple(sources)
+    cut = (re.sub(r"(\{mask\})[\s.!?。！？]+$", r"\1", source) for source in sources)
+    fitting = tuple(source for source in cut if source.endswith("{mask}") and source.count("{mask") == 1)
+    return fitting or sources
+
+
 class _Scanner:
     """One pass over a template's source, from left to right."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from promptkit.backbones.face import Kind
 from promptkit.data import Task
 from promptkit.errors import UserError
 from promptkit.prompting import Readout, Template
-from promptkit.prompting.template import fields_of, fill_in_fields, guess_slot
+from promptkit.prompting.template import ending_at_mask, fields_of, fill_in_fields, guess_slot
 from promptkit.strategies.contract import Strategy
 
 
@@ -20,16 +21,18 @@ def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
     return fields if set(fields) - {"text", "text_b"} else ()
 
 
-def default_templates(strategy: Strategy, task: Task, readout: Readout) -> tuple[str, ...]:
+def default_templates(strategy: Strategy, task: Task, readout: Readout, kind: Kind) -> tuple[str, ...]:
     """Return the templates of a run for which none was given: the data's, else the strategy's.
 
     Those of the data ask for a label word, which a head does not read. Those of the strategy show all that the data
-    has.
+    has. For a causal model they end at the mask.
     """
     if task.templates and readout == "cloze":
-        return task.templates
-    own = strategy.defaults.templates_for(task.language)
-    return tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
+        found = task.templates
+    else:
+        own = strategy.defaults.templates_for(task.language)
+        found = tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
+    return ending_at_mask(found) if kind == "causal" and readout == "cloze" else found
 
 
 def check_fields(template: Template, task: Task) -> None:

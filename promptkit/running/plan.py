@@ -190,9 +190,17 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     task = inputs.task(config)
     check_metrics(config, task)
     readout = config.readout or strategy.defaults.readout
-    templates = proposal.templates if proposal else _templates(config, strategy, task, readout)
+    model: ModelFiles | None = None
+    if not (proposal or config.templates):
+        model = inputs.model(config)  # a causal one has other templates
+    templates = proposal.templates if proposal else _templates(config, strategy, task, readout, model)
     strategy.check(readout, templates)
-    model = inputs.model(config)
+    model = model or inputs.model(config)
+    if model.info.kind not in strategy.kinds:
+        raise UserError(
+            f"strategy '{strategy.name}' is for {' and '.join(sorted(strategy.kinds))} language models; "
+            f"'{config.model}' is a {model.info.kind} one."
+        )
     verbalizer = None
     if readout == "cloze":
         verbalizer = known_words(config, task)
@@ -238,8 +246,12 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     )
 
 
-def _templates(config: RunConfig, strategy: Strategy, task: Task, readout: Readout) -> tuple[Template, ...]:
-    sources = config.templates or default_templates(strategy, task, readout)
+def _templates(
+    config: RunConfig, strategy: Strategy, task: Task, readout: Readout, model: ModelFiles | None
+) -> tuple[Template, ...]:
+    """Return the templates as the strategy prepares them: those given, or those for the model."""
+    kind = "masked" if model is None else model.info.kind
+    sources = config.templates or default_templates(strategy, task, readout, kind)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
     for template in templates:
         check_fields(template, task)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from promptkit.backbones.face import Kind
 from promptkit.checking import field_fault
 from promptkit.errors import UserError, did_you_mean, kind_of
 from promptkit.prompting import Query, Readout, Showing, Template
@@ -36,6 +37,9 @@ CONTRACT = 2
 
 DEPENDS_ON = frozenset({"training", "examples", "seed"})
 """All that a strategy's numbers may depend on besides its options, its template, the model and the test data."""
+
+KINDS: frozenset[Kind] = frozenset({"masked", "causal"})
+"""The kinds of language models that there are."""
 
 
 class StrategyOptions(BaseModel):
@@ -103,6 +107,7 @@ class Strategy(ABC):
         unlabelled: with several rounds, the texts without labels that are wanted, at most.
         showing: how demonstrations are shown, where there are some, see `Showing`; a property where that depends on
             `self.options`.
+        kinds: of language models that it works on; it is refused for others in one line.
         proposes: what `propose` looks for, of `templates` and `words`; nothing by default, and a property where that
             depends on `self.options`. `depends_on` must name `examples` then.
     """
@@ -117,6 +122,7 @@ class Strategy(ABC):
     rounds: int = 1
     unlabelled: int = 0
     showing: Showing = Showing()
+    kinds: frozenset[Kind] = KINDS
     proposes: frozenset[str] = frozenset()
 
     def __init__(self, options: StrategyOptions | None = None) -> None:
@@ -254,6 +260,9 @@ def check_declared(strategy: Strategy) -> str | None:
     depends_on: Any = strategy.depends_on
     if not isinstance(depends_on, frozenset | set) or not depends_on <= DEPENDS_ON:
         return f"{name}.depends_on is {depends_on!r}, not a set of {', '.join(sorted(DEPENDS_ON))}"
+    kinds: Any = strategy.kinds
+    if not isinstance(kinds, frozenset | set) or not kinds or not kinds <= KINDS:
+        return f"{name}.kinds is {kinds!r}, not a set of {', '.join(sorted(KINDS))}"
     if strategy.weights not in ("uniform", "accuracy"):
         return f"{name}.weights is {strategy.weights!r}, not 'uniform' or 'accuracy'"
     if not isinstance(strategy.rounds, int) or strategy.rounds < 1:

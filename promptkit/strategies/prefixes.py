@@ -12,6 +12,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone
 from promptkit.errors import UserError
+from promptkit.prompting.layout import Layout
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.virtual import label_pieces
 
@@ -98,9 +99,11 @@ def initial_prefix(backbone: Backbone, task: PromptTask, how: PrefixStart, token
         return (spread * drawn).astype(np.float32)
     if tokens + 2 > info.max_length:
         raise UserError(f"a prefix of {tokens} words: model '{backbone.source}' takes {info.max_length - 2} at most.")
-    ids = [task.tokenizer.cls_id, *task_words(task, tokens), task.tokenizer.sep_id]
+    around = Layout.of(task.tokenizer, info.kind)
+    ids = [*around.front, *task_words(task, tokens), *around.back]
     found = backbone.keys_and_values(Tensor(np.asarray(ids, np.int32))).asnumpy()
-    return np.array(found[info.layers - layers :, :, :, 1:-1], np.float32)
+    start = len(around.front)
+    return np.array(found[info.layers - layers :, :, :, start : start + tokens], np.float32)
 
 
 def task_words(task: PromptTask, count: int) -> list[int]:

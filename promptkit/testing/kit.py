@@ -31,7 +31,7 @@ class StrategyKit:
         settings: of the runs, fields of `promptkit.RunConfig`: `lr`, `epochs`, `templates`, `readout` and their like.
         learns: of `prompt`, `encoder`, `head` and `backbone`, the parts that are meant to learn, `()` for none; None
             asks for no parts in particular.
-        kinds: of language models that the strategy is for. There is no causal one yet.
+        kinds: of language models to run it on: `masked`, `causal` or both.
     """
 
     strategy: ClassVar[type[Strategy]]

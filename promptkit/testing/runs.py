@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptkit.hooks import get_host
+from promptkit.prompting.template import ending_at_mask
 from promptkit.strategies.contract import DEPENDS_ON, Strategy, parse_options
 from promptkit.testing.tiny import SPLITS, write_tiny_model, write_tiny_task
 
@@ -76,7 +77,7 @@ class RunSet:
         settings: Mapping[str, Any] | None = None,
         kind: Kind = "masked",
     ) -> None:
-        self.strategy, self.folder = strategy, folder
+        self.strategy, self.folder, self.kind = strategy, folder, kind
         self.options, self.settings = dict(options or {}), dict(settings or {})
         self.model = write_tiny_model(folder / "model", kind)
         self._tasks = [write_tiny_task(folder / f"task-{draw}", draw=draw) for draw in range(2)]
@@ -128,7 +129,10 @@ class RunSet:
         }  # fmt: skip
         if "templates" not in self.settings:
             # One of them does, for each is trained by itself.
-            usual["templates"] = self.instance.defaults.templates_for("en")[:1]
+            own = self.instance.defaults.templates_for("en")
+            if self.kind == "causal" and self.instance.defaults.readout == "cloze":
+                own = ending_at_mask(own)
+            usual["templates"] = own[:1]
         return make_config(**usual | self.settings | settings)
 
     def fresh_plan(self) -> Plan:

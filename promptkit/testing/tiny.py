@@ -1,7 +1,7 @@
 """A model and a task so small that a run takes a second: made on the spot, nothing is downloaded.
 
-The model is a BERT of two layers with random weights and a vocabulary of a few words and all letters. The task is to
-tell good and great texts from bad and terrible ones.
+The model is a BERT or a Llama of two layers with random weights and a vocabulary of a few words and all letters. The
+task is to tell good and great texts from bad and terrible ones.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from promptkit.errors import UserError
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Kind
@@ -36,6 +34,17 @@ _CONFIG = {
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-12,
 }
+_CAUSAL_CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 40,
+    "max_position_embeddings": 160,
+    "tie_word_embeddings": True,
+}
+_CAUSAL_SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 # The first forty are those of the models in promptkit's own tests, so that the task below serves both.
@@ -54,22 +63,16 @@ def write_tiny_model(folder: Path, kind: Kind = "masked") -> Path:
 
     Args:
         folder: is made.
-        kind: `masked`.
-
-    Raises:
-        UserError: for `causal`, of which promptkit has no model yet.
+        kind: `masked`, a BERT, or `causal`, a Llama.
     """
     from safetensors.numpy import save_file
 
-    from promptkit.backbones.native.bert.config import read_shape
-    from promptkit.backbones.native.bert.weights import weight_plan
+    from promptkit.backbones.native.engine import ARCHITECTURES
 
-    if kind != "masked":
-        raise UserError(f"promptkit has no {kind} language model yet to test on.")
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = [*_SPECIAL, *_VOCABULARY, *_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
-    config = _CONFIG | {"vocab_size": len(pieces)}
-    plan = weight_plan(read_shape(config, "the tiny model"))
+    config = _causal_files(folder) if kind == "causal" else _masked_files(folder)
+    architecture = ARCHITECTURES[config["model_type"]]
+    plan = architecture.weight_plan(architecture.read_shape(config, "the tiny model"))
     rng = np.random.default_rng(0)
     weights = {}
     for name, shape in plan.shapes.items():
@@ -78,8 +81,33 @@ def write_tiny_model(folder: Path, kind: Kind = "masked") -> Path:
             weights[plan.names[name][-1]] = values + np.float32(name.endswith("norm.weight"))
     save_file(weights, str(folder / "model.safetensors"))
     (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
-    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
     return folder
+
+
+def _masked_files(folder: Path) -> dict[str, Any]:
+    """Write the vocabulary of the masked model; return its configuration."""
+    pieces = [*_SPECIAL, *_VOCABULARY, *_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    return _CONFIG | {"vocab_size": len(pieces)}
+
+
+def _causal_files(folder: Path) -> dict[str, Any]:
+    """Write the tokenizer of the causal model, which knows whole words and opens texts; return its configuration."""
+    pieces = [*_CAUSAL_SPECIAL, *_VOCABULARY, *_LETTERS]
+    start, text = {"SpecialToken": {"id": "<start>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
+    tokenizer: dict[str, Any] = {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "decoder": None,
+        "normalizer": {"type": "Lowercase"}, "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": {
+            "type": "TemplateProcessing", "single": [start, text], "pair": [start, text, text],
+            "special_tokens": {"<start>": {"id": "<start>", "ids": [pieces.index("<start>")], "tokens": ["<start>"]}},
+        },
+        "model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {each: n for n, each in enumerate(pieces)}},
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, indent=1), encoding="utf-8")
+    named = {"eos_token": "<end>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(named), encoding="utf-8")
+    return _CAUSAL_CONFIG | {"vocab_size": len(pieces)}
 
 
 def write_tiny_task(folder: Path, *, draw: int = 0) -> Path:

@@ -11,14 +11,16 @@ pytest.importorskip("mindspore")
 from promptkit.hooks import get_host
 from promptkit.testing import StrategyKit
 
+BOTH = ("masked", "causal")
+
 
 def kit(name: str, **attributes: Any) -> type[StrategyKit]:
-    body = {"strategy": get_host().strategy(name).cls, "pytestmark": pytest.mark.slow, **attributes}
+    body = {"strategy": get_host().strategy(name).cls, "pytestmark": pytest.mark.slow, "kinds": BOTH, **attributes}
     return type(name, (StrategyKit,), body)
 
 
 TestHard = kit("hard", learns=())
-TestHardCalibrated = kit("hard", learns=(), options={"calibrate": True})
+TestHardCalibrated = kit("hard", learns=(), options={"calibrate": True}, kinds=("masked",))
 TestProbe = kit("probe", learns=("head",))
 TestPet = kit("pet", learns=("head",))
 TestSoft = kit("soft", learns=("prompt",), options={"tokens": 4}, settings={"lr": 0.03})
@@ -26,11 +28,11 @@ TestPTuning = kit("ptuning", learns=("encoder",), options={"tokens": 4, "lstm_la
 
 TestPrefix = kit("prefix", learns=("prompt",), options={"tokens": 4})
 TestPTuningV2 = kit("ptuning-v2", learns=("prompt", "head"), options={"tokens": 4}, settings={"lr": 0.03})
-TestBitFit = kit("bitfit", learns=("backbone",), settings={"lr": 0.01})
+TestBitFit = kit("bitfit", kinds=("masked",), learns=("backbone",), settings={"lr": 0.01})
 TestFineTuning = kit("finetune", learns=("backbone", "head"), settings={"lr": 1e-3})
 TestInContext = kit("icl", learns=())
-TestAutoPrompt = kit("autoprompt", learns=("prompt",), options={"tokens": 2, "iterations": 2})
-TestLmBff = kit("lmbff", learns=("backbone",), settings={"lr": 1e-3})
+TestAutoPrompt = kit("autoprompt", kinds=("masked",), learns=("prompt",), options={"tokens": 2, "iterations": 2})
+TestLmBff = kit("lmbff", kinds=("masked",), learns=("backbone",), settings={"lr": 1e-3})
 
 
 def test_every_strategy_has_its_line() -> None:

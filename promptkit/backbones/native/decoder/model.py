@@ -1,7 +1,7 @@
 """A decoder as a backbone; fulfils `promptkit.backbones.face.Backbone` for every architecture of `DecoderShape`.
 
-It computes no more than it is asked for: keys and values everywhere, but in the last layer queries and the feed-forward
-only at the positions that are read, and of the vocabulary only the rows that are asked for.
+It computes no more than it is asked for: keys and values everywhere, but in the last layer queries and the
+feed-forward only at the positions that are read, and of the vocabulary only the rows that are asked for.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from promptkit.backbones.native.layers.masking import (
     for_heads,
     left_by_dropout,
     linear_bias,
+    linear_prefix_bias,
     over_prefix,
 )
 from promptkit.backbones.native.layers.norms import Norm, NormalCore, parameter
@@ -115,7 +116,7 @@ class Decoder(nn.Cell):
         first, plain, wide = len(self.layers), self.grouped(bias), bias
         if prefix is not None:
             first = first - prefix.shape[0]
-            wide = over_prefix(bias, prefix.shape[3])
+            wide = self.over(bias, inputs, prefix.shape[3])
         read_bias = self.read_bias(wide, chosen, examples * slots)
         wide = self.grouped(wide)
         for number, layer in enumerate(self.layers[:-1]):
@@ -133,6 +134,13 @@ class Decoder(nn.Cell):
         turn_read = ops.gather(turn_q, chosen, 1) if self.rotary else turn_q
         x = self.layers[-1].at(x, read_bias, chosen, turn_read, turn_k, own, left)
         return self.norm(x).reshape(rows * examples, slots, hidden)
+
+    def over(self, bias: Any, inputs: Any, count: Any) -> Any:
+        """A bias for `count` prefix positions as well, (R, A, S, count + S)."""
+        if not self.linear:
+            return over_prefix(bias, count)
+        apart = linear_prefix_bias(inputs["segment_ids"], inputs["position_ids"], self.slopes, count)
+        return ops.concat((apart, bias), -1)
 
     def read_bias(self, bias: Any, chosen: Any, count: Any) -> Any:
         """The rows of a bias (R, A, S, K) at the positions read, (R, A_kv, G * Q, K)."""

@@ -55,6 +55,26 @@ def linear_bias(position_ids: Any, slopes: Any) -> Any:
     return apart.expand_dims(1) * slopes.reshape(1, -1, 1, 1)
 
 
+def linear_prefix_bias(segment_ids: Any, position_ids: Any, slopes: Any, count: Any) -> Any:
+    """The same for a prefix, which stands directly in front of every example.
+
+    Args:
+        segment_ids: (R, S) int32.
+        position_ids: (R, S) int32.
+        slopes: (A,).
+        count: P.
+
+    Returns:
+        (R, A, S, P) float32.
+    """
+    rows, length = segment_ids.shape
+    seen = ops.equal(causal_bias(segment_ids, position_ids), 0.0).astype(ms.float32)
+    # How far a query is from its example's first position: one less than what it sees of it.
+    from_start = seen.sum(-1).reshape(rows, 1, length, 1) - 1.0
+    before = ops.arange(-count, 0).astype(ms.float32).reshape(1, 1, 1, count)
+    return (before - from_start) * slopes.reshape(1, -1, 1, 1)
+
+
 def over_prefix(bias: Any, count: Any) -> Any:
     """Let every position attend to `count` prefix positions in front: (..., S) -> (..., count + S)."""
     return ops.concat((ops.zeros((*bias.shape[:-1], count), ms.float32), bias), -1)

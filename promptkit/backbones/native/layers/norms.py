@@ -51,7 +51,7 @@ class Norm(nn.Cell):
         return self.matmul(ops.ones((count, 1), ms.float32), gain.reshape(1, -1))
 
     def normalise(self, x: Any) -> Any:
-        """(N, H) of mean 0, if centred, and mean square 1 in every row, and what the rows were multiplied by, (N, 1)."""
+        """(N, H) with a mean square of 1 in every row, and what the rows were multiplied by, (N, 1)."""
         centred = x
         if self.centred:
             centred = x - self.wide(self.mean(x))

@@ -1,13 +1,13 @@
 """A decoder layer with a norm in front of each block, with a backward pass of its own for frozen weights.
 
-As `post_norm.py` for encoders: a frozen layer needs only the gradients of its input and of its prefix, which are short
-enough to write down; a layer whose weights learn is left to automatic differentiation of the same forward pass. In a
-frozen layer the norms' gains and biases are folded into the weights behind them.
+As `post_norm.py` for encoders: a frozen layer needs only the gradients of its input and of its prefix, which are
+short enough to write down; a layer whose weights learn is left to automatic differentiation of the same forward pass.
+In a frozen layer the norms' gains and biases are folded into the weights behind them.
 
-Vaswani et al. 2017 (attention), Radford et al. 2019 (norms in front), Ainslie et al. 2023 (queries share keys), Shazeer
-2020 (gated feed-forward), Li & Liang 2021 (the prefix). Dimensions: R rows, S positions, P prefix positions, H hidden,
-A heads of queries, A_kv of keys, G = A / A_kv, D head width, F feed-forward; N = R * S. Queries of the G heads that share
-keys stand behind each other, so that nothing is repeated: (R, A_kv, G * S, D).
+Vaswani et al. 2017 (attention), Radford et al. 2019 (norms in front), Ainslie et al. 2023 (queries share keys),
+Shazeer 2020 (gated feed-forward), Li & Liang 2021 (the prefix). Dimensions: R rows, S positions, P prefix positions,
+H hidden, A heads of queries, A_kv of keys, G = A / A_kv, D head width, F feed-forward; N = R * S. Queries of the G
+heads that share keys stand behind each other, so that nothing is repeated: (R, A_kv, G * S, D).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from promptkit.backbones.native.layers.rotary import Rotation
 class DecoderMath(nn.Cell):
     """One decoder layer as a function of its input, its attention bias, its rotation, its prefix and its weights.
 
-    Weights come as a tuple of fourteen, see `DecoderLayer.own`; in the place of those that a shape does not have stands
-    a single 0 that is not looked at.
+    Weights come as a tuple of fourteen, see `DecoderLayer.own`; in the place of those that a shape does not have
+    stands a single 0 that is not looked at.
 
     Args:
         shape: of the model.
@@ -80,12 +80,12 @@ class DecoderMath(nn.Cell):
         return ops.transpose(x, (0, 2, 1, 3)).reshape(rows * length, self.keys)
 
     def behind(self, prefix: Any, own: Any, rows: Any) -> Any:
-        """Put a prefix in front of every row's keys or values: (A_kv, P, D), (R, A_kv, S, D) -> (R, A_kv, P + S, D)."""
+        """Put a prefix (A_kv, P, D) in front of every row's keys or values, (R, A_kv, S, D)."""
         heads, count, width = prefix.shape
         return ops.concat((ops.broadcast_to(prefix.expand_dims(0), (rows, heads, count, width)), own), 2)
 
     def affine(self, x: Any, weight: Any, bias: Any, biased: Any) -> Any:
-        """x W^T, and a bias where there is one."""
+        """X W^T, and a bias where there is one."""
         y = self.linear(x, weight)
         return self.add_bias(y, bias) if biased else y
 
@@ -184,10 +184,9 @@ class DecoderMath(nn.Cell):
         _, _, _, q, k, v, p, context, n1, i1, n2, i2, u, f, w, within_q, within_k = out
         rows, length, keys = bias.shape[0], bias.shape[2] // self.group, bias.shape[3]
         dm = self.matmul(dy, w_down)
+        du = dm * self.slope(u, f)
         if self.gated:
-            du = ops.concat((dm * w * self.slope(u, f), dm * u * f), 1)
-        else:
-            du = dm * self.slope(u, f)
+            du = ops.concat((du * w, dm * u * f), 1)
         dh = dy + self.normal.norm.gradient_of_normal(n2, i2, self.matmul(du, w_up))
         dcontext = self.matmul(dh, w_o)
         # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4), see `LayerMath.backward`.
