@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,14 @@ def run(model: PreTrainedModel, inputs: Arrays) -> dict[str, torch.Tensor]:
     return {"logits": found.logits, "hidden": hidden, "loss": lost, "grad_inputs_embeds": embeds.grad}
 
 
-def run_behind(model: PreTrainedModel, inputs: Arrays, prefix: np.ndarray) -> dict[str, torch.Tensor]:
+def run_behind(
+    model: PreTrainedModel, inputs: Arrays, prefix: np.ndarray, *, our_masks: bool = True
+) -> dict[str, torch.Tensor]:
     """What the model computes with a prefix, (K, 2, A_kv, P, D), in front of its last K layers.
 
-    The texts keep the positions that they have without it. Keys of the prefix are looked at as they are: nothing
-    rotates them, and BLOOM adds no linear bias to their scores.
+    The texts keep the positions that they have without it. Keys of the prefix are looked at as they are, nothing
+    rotates them; to BLOOM they are the P positions in front of the text. Left to its own masks transformers computes
+    the same, but knows only prefixes of all layers.
     """
     ids, position_ids = (torch.from_numpy(inputs[name]) for name in ("input_ids", "position_ids"))
     batch, layers = len(ids), model.config.num_hidden_layers
@@ -49,7 +52,11 @@ def run_behind(model: PreTrainedModel, inputs: Arrays, prefix: np.ndarray) -> di
     embeds = model.get_input_embeddings()(ids)
     embeds.retain_grad()
     told: dict[str, Any] = {} if model.config.model_type == "bloom" else {"position_ids": position_ids}
-    with masks_of_our_own(model, inputs, [front.shape[2] for front in fronts]):
+    lengths = [keys.shape[1] for keys, _ in fronts]
+    if not our_masks:
+        ones = torch.ones(batch, prefix.shape[3], dtype=torch.int64)
+        told["attention_mask"] = torch.cat((ones, torch.from_numpy(inputs["attention_mask"])), 1)
+    with masks_of_our_own(model, inputs, lengths) if our_masks else nullcontext():
         hidden = model.base_model(inputs_embeds=embeds, cache=cache, use_cache=True, **told).last_hidden_state
     lost = loss(model.get_output_embeddings()(hidden), inputs)
     lost.backward()
@@ -77,19 +84,19 @@ def masks_of_our_own(
 ) -> Iterator[None]:
     """Have layer I attend to a prefix of `lengths[I]` and, of the text, to what is real and not later.
 
-    transformers has one mask for all layers, and takes BLOOM's positions from it, so a prefix would count as text.
-    Press et al. 2022 (section 3) add slope * (key - query) to a score; here a key of the prefix gets 0.
+    transformers has one mask for all layers. Press et al. 2022 (section 3) add slope * (key - query) to a score,
+    with the places of both; a prefix has the places in front of the text.
     """
     real = torch.from_numpy(inputs["attention_mask"]) > 0
     batch, size = real.shape
     seen = real[:, None, None, :] & (torch.ones(size, size).tril() if causal else torch.ones(size, size)).bool()
     steps = torch.arange(size)
     slopes = _get_alibi_slopes(model.config.num_attention_heads, torch.device("cpu"))
-    linear = slopes[:, None, None] * (steps[None] - steps[:, None])
 
     def hook(layer: int) -> Any:
         mask = nn.functional.pad(seen, (lengths[layer], 0), value=True)
-        bias = nn.functional.pad(linear, (lengths[layer], 0)).repeat(batch, 1, 1)
+        apart = torch.arange(-lengths[layer], size)[None] - steps[:, None]
+        bias = (slopes[:, None, None] * apart).repeat(batch, 1, 1)
 
         def change(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
             assert "attention_mask" in named

@@ -347,6 +347,8 @@ def prefix_golden(folder: Path, spec: Decoder, inputs: Arrays, without: np.ndarr
 
     assert distance(compute(prefix[:, :, :, :0])["hidden"], without) < 1e-5, "a prefix of no length has an effect"
     golden = sound(spec.name, compute(prefix), compute(prefix))
+    library = run_behind(load(folder), inputs, prefix, our_masks=False)["hidden"].detach().numpy()
+    assert distance(golden["hidden"], library) < 1e-5, "our own masks are not those of transformers"
     assert np.abs(golden["grad_prefix"]).max((2, 3, 4)).min() > 1e-4, "a layer's keys or values have no gradient"
     assert distance(golden["hidden"], without) > 0.1, "the states do not notice the prefix"
     if layers > 1:
