@@ -164,6 +164,22 @@ def test_keys_and_values_of_a_text_agree_with_pytorch(case: Case) -> None:
     assert far(found, case.golden["keys_and_values"]) < TOLERANCE
 
 
+def test_a_text_behind_the_keys_and_values_of_its_beginning_is_the_whole_text(case: Case) -> None:
+    """Where its positions go on from theirs."""
+    front, ids = 3, case.golden["input_ids"]
+    long = case.real.sum(1) > front
+    whole = np.where(case.real, ids, 0)
+    whole[:, :front] = ids[0, :front]
+    begun = case.backbone.keys_and_values(Tensor(whole[0, :front].astype(np.int32)))
+    inputs, rest = case.inputs(read=case.everywhere()), case.inputs(read=case.everywhere()[:, :-front])
+    inputs["token_ids"] = Tensor(whole.astype(np.int32))
+    expected = states(case, inputs)[:, front:]
+    for key in ("token_ids", "segment_ids", "position_ids", "virtual_ids"):
+        rest[key] = inputs[key][:, front:]  # type: ignore[literal-required]
+    real = case.real[:, front:] & long[:, None]
+    assert far(states(case, rest, begun)[real], expected[real]) < 1e-5
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_normalised_logits_are_log_probabilities_over_the_whole_vocabulary(case: Case, whole: bool) -> None:
     hidden = Tensor(states(case, case.inputs()))
