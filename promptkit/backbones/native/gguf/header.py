@@ -308,14 +308,18 @@ def _placed(entries: list[tuple[str, int, tuple[int, ...], int]], start: int, en
             raise _BrokenHeaderError(f"the header has tensor {shown} twice")
         if kind not in _TYPES:
             known = ", ".join(each for each, _, _ in _TYPES.values())
-            raise _BrokenHeaderError(f"tensor {shown} is of type {_type_name(kind)}, which is not read; known: {known}")
+            raise _BrokenHeaderError(
+                f"tensor {shown} is of type {_type_name(kind)}, which is not read; known: {known}"
+            )
         type_name, block, width = _TYPES[kind]
         if min(shape) < 1 or max(shape) > _LARGEST or shape[-1] % block:
             raise _BrokenHeaderError(f"tensor {shown} has shape {shape}, which {type_name} cannot have")
         size = math.prod(shape) // block * width
         if start + offset + size > end:
             last = start + offset + size
-            raise _BrokenHeaderError(f"tensor {shown} would end at byte {last:,}, the file has {end:,}; it is cut or damaged")
+            raise _BrokenHeaderError(
+                f"tensor {shown} would end at byte {last:,}, the file has {end:,}; it is cut or damaged"
+            )
         tensors[name] = TensorEntry(type_name, shape, start + offset, size)
     return tensors
 

@@ -99,11 +99,7 @@ def _backend(header: Header, split: str, tokens: list[str]) -> Any:
     from tokenizers import models, normalizers, pre_tokenizers
 
     # A space within a token is written otherwise, so the first one behind a character parts the two.
-    merges = [
-        (pair[:cut_at], pair[cut_at + 1 :])
-        for pair in _array(header, "merges", str)
-        if (at := pair.find(" ", 1)) > 0
-    ]
+    merges = [(pair[:at], pair[at + 1 :]) for pair in _array(header, "merges", str) if (at := pair.find(" ", 1)) > 0]
     try:
         model = models.BPE(
             {token: number for number, token in enumerate(tokens)}, merges, ignore_merges=split in _IGNORES_MERGES
