@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from promptkit.backbones.native.gguf.values import tensor_values
 from promptkit.checking import shortened
 from promptkit.errors import UserError
 
+_T = TypeVar("_T")
 WORDS, OUTPUT, FACTORS = "token_embd.weight", "output.weight", "rope_freqs.weight"
 # `general.architecture` is what Hugging Face calls `model_type` for all of these.
 ROTARY = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
@@ -131,6 +132,8 @@ def _refuse_others(header: Header) -> None:
     window = header.index(f"{kind}.attention.sliding_window")
     if window and window < _needed(header, "context_length"):
         raise UserError(f"{header.where}: attention to a window of {window} tokens is not supported.")
+    if header.flag(f"{kind}.attention.causal") is False:
+        raise UserError(f"{header.where}: attention that looks ahead (attention.causal false) is not supported.")
     for key in ("attention.scale", "logit_scale", "residual_scale", "embedding_scale", "attention.clamp_kqv"):
         if header.number(f"{kind}.{key}"):
             raise UserError(f"{header.where}: {kind}.{key} is not supported.")
@@ -152,7 +155,7 @@ def _needed_number(header: Header, key: str) -> float:
     return _there(header, key, header.number(f"{header.architecture}.{key}"))
 
 
-def _there(header: Header, key: str, value: Any) -> Any:
+def _there(header: Header, key: str, value: _T | None) -> _T:
     if value is None:
         raise UserError(f"{header.where}: no {header.architecture}.{key} there.")
     return value

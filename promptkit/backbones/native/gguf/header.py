@@ -13,13 +13,14 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from promptkit.checking import cut, missing, path_shown
 from promptkit.errors import UserError, kind_of
 
+_T = TypeVar("_T")
 SUFFIX = ".gguf"
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -100,26 +101,34 @@ class Header:
 
     def size(self, key: str) -> int | None:
         """Return a whole number above 0 that a tensor could have, or None."""
-        return self._get(key, lambda value: type(value) is int and 0 < value <= _LARGEST, "a number above 0")
+        found: int | None = self._get(
+            key, lambda value: type(value) is int and 0 < value <= _LARGEST, "a number above 0"
+        )
+        return found
 
     def index(self, key: str) -> int | None:
         """Return a whole number from 0, or None."""
-        return self._get(key, lambda value: type(value) is int and 0 <= value <= _LARGEST, "a number from 0")
+        found: int | None = self._get(
+            key, lambda value: type(value) is int and 0 <= value <= _LARGEST, "a number from 0"
+        )
+        return found
 
     def number(self, key: str) -> float | None:
-        """Return a finite number above 0, or None; of a float32 the shortest decimal that gives it."""
+        """Return a finite number from 0, or None; of a float32 the shortest decimal that gives it."""
         found = self._get(
-            key, lambda value: type(value) in (int, float) and 0 < value < math.inf, "a finite number above 0"
+            key, lambda value: type(value) in (int, float) and 0 <= value < math.inf, "a finite number from 0"
         )
         return None if found is None else float(found)
 
     def text(self, key: str) -> str | None:
         """Return a text, or None."""
-        return self._get(key, lambda value: isinstance(value, str), "a text")
+        found: str | None = self._get(key, lambda value: isinstance(value, str), "a text")
+        return found
 
     def flag(self, key: str) -> bool | None:
         """Return a truth value, or None."""
-        return self._get(key, lambda value: isinstance(value, bool), "true or false")
+        found: bool | None = self._get(key, lambda value: isinstance(value, bool), "true or false")
+        return found
 
     def sizes(self, key: str) -> list[int] | None:
         """Return one whole number above 0, or one for each layer, as a list; or None."""
@@ -183,7 +192,7 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def _opened(path: Path, read: Callable[[mmap.mmap], Any]) -> Any:
+def _opened(path: Path, read: Callable[[mmap.mmap], _T]) -> _T:
     shown = f"'{path_shown(path)}'"
     try:
         if not path.is_file():
@@ -328,6 +337,6 @@ def _type_name(number: int) -> str:
     import gguf
 
     try:
-        return gguf.GGMLQuantizationType(number).name
+        return str(gguf.GGMLQuantizationType(number).name)
     except ValueError:
         return str(number)

@@ -32,5 +32,6 @@ def tensor_values(header: Header, name: str) -> Array:
     import gguf
 
     rows = raw.reshape(*entry.shape[:-1], -1)
-    found: Array = gguf.dequantize(rows, gguf.GGMLQuantizationType[entry.type]).reshape(entry.shape)
+    with np.errstate(all="ignore"):  # scales that are no numbers are found by who looks at the values
+        found: Array = gguf.dequantize(rows, gguf.GGMLQuantizationType[entry.type]).reshape(entry.shape)
     return found
