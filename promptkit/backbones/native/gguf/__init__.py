@@ -1,0 +1,12 @@
+"""Models in one GGUF file, the format of llama.cpp: configuration, weights and tokenizer as a checkpoint has them.
+
+The format: github.com/ggml-org/ggml, docs/gguf.md. Nothing here imports MindSpore; the `gguf` package is imported
+when a quantised tensor is read.
+"""
+
+from promptkit.backbones.native.gguf.config import read_config
+from promptkit.backbones.native.gguf.header import find_gguf
+from promptkit.backbones.native.gguf.tensors import tensor_readers
+from promptkit.backbones.native.gguf.tokenizer import GgufTokenizer, read_tokenizer
+
+__all__ = ["GgufTokenizer", "find_gguf", "read_config", "read_tokenizer", "tensor_readers"]
