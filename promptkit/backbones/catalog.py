@@ -13,8 +13,8 @@ from promptkit.errors import UserError, did_you_mean, unknown
 
 Registry = Mapping[str, Callable[[], Path]]
 _HUB_FILES = [
-    "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json",
-    "merges.txt",
+    "config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json", "tokenizer.json",
+    "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
 ]  # fmt: skip
 
 
@@ -51,11 +51,11 @@ def list_models(registry: Registry | None = None, engines: Mapping[str, Engine] 
 def find_model(
     name: str, *, registry: Registry | None = None, download: bool = False, mirror: str | None = None
 ) -> Path:
-    """Return the checkpoint directory for a model's name.
+    """Return the checkpoint directory, or the GGUF file, for a model's name.
 
     Args:
-        name: a shipped or registered name, a directory, or a Hub id such as `google-bert/bert-base-uncased`, or
-            `bert-base-chinese`, for the oldest ones have no owner.
+        name: a shipped or registered name, a directory, a `.gguf` file, or a Hub id such as
+            `google-bert/bert-base-uncased`, or `bert-base-chinese`, for the oldest ones have no owner.
         registry: models that plugins registered.
         download: whether a Hub id may be fetched; without it only the local Hub cache is looked at.
         mirror: base URL of a Hub mirror; asking for one asks for the download as well.
@@ -70,10 +70,10 @@ def find_model(
     if name in registered:
         return registered[name]()
     path = Path(name).expanduser()
-    if path.is_dir():
+    if path.is_dir() or (path.is_file() and path.suffix == ".gguf"):
         return path
     if path.is_file():
-        raise UserError(f"model '{name}' is a file; give the checkpoint's directory.")
+        raise UserError(f"model '{name}' is a file, and no GGUF one; give the checkpoint's directory.")
     known = [card.name for card in list_models(registered)]
     if not re.fullmatch(r"([\w.-]+/)?[\w.-]+", name):
         raise unknown("model", name, known)

@@ -17,9 +17,17 @@ from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
 from promptkit.backbones.native.bert import weights as bert_weights
 from promptkit.backbones.native.bloom import config as bloom_config
 from promptkit.backbones.native.bloom import weights as bloom_weights
-from promptkit.backbones.native.checkpoint import WeightPlan, read_weights, weights_files
+from promptkit.backbones.native.checkpoint import (
+    Tensors,
+    WeightPlan,
+    read_weights,
+    take_weights,
+    weights_files,
+)
 from promptkit.backbones.native.decoder import tokenizer as decoder_tokenizer
 from promptkit.backbones.native.decoder.shape import DecoderShape
+from promptkit.backbones.native.decoder.tokenizer import make_tokenizer
+from promptkit.backbones.native.gguf import find_gguf, read_config, read_tokenizer, tensor_readers
 from promptkit.backbones.native.gpt2 import config as gpt2_config
 from promptkit.backbones.native.gpt2 import weights as gpt2_weights
 from promptkit.backbones.native.llama import config as llama_config
@@ -92,8 +100,10 @@ class NativeEngine:
     summary = "; ".join(f"{kind} ({each.classes})" for kind, each in ARCHITECTURES.items())
 
     def claims(self, directory: Path) -> bool:
-        """Return whether `config.json` names one of the architectures."""
+        """Return whether `config.json` names one of the architectures, or there is a GGUF file in its place."""
         try:
+            if _gguf_file(directory) is not None:
+                return True
             kind = read_json_object(directory / CONFIG).get("model_type")
         except UserError:
             return False
@@ -105,7 +115,12 @@ class NativeEngine:
         Raises:
             UserError: for anything that is missing, unreadable or not supported.
         """
-        architecture, shape = _read_shape(directory)
+        file = _gguf_file(directory)
+        architecture, shape = _read_shape(directory, file)
+        if file is not None:
+            found, where = read_tokenizer(file), f"model '{file}'"
+            tokenizer = make_tokenizer(found.backend, found.special, marks_spaces=True, where=where)
+            return ModelFiles(directory, self.name, shape.info(), tokenizer, _fingerprints([file], [])[1])
         tokenizer = architecture.load_tokenizer(directory, shape.vocab_size)
         old, whole = _fingerprints(
             [directory / CONFIG, *weights_files(directory)], architecture.tokenizer_files(directory)
@@ -118,8 +133,13 @@ class NativeEngine:
         Raises:
             UserError: for weights that are missing, extra or misshapen.
         """
-        architecture, shape = _read_shape(files.directory)
-        weights = read_weights(files.directory, architecture.weight_plan(shape))
+        file = _gguf_file(files.directory)
+        architecture, shape = _read_shape(files.directory, file)
+        plan = architecture.weight_plan(shape)
+        if file is None:
+            weights = read_weights(files.directory, plan)
+        else:
+            weights = take_weights(Tensors(tensor_readers(file), file.name), plan, f"model '{file}'")
         if shape.tied and np.array_equal(weights["head.decoder"], weights["word"]):
             del weights["head.decoder"]
         else:
@@ -138,11 +158,21 @@ def _model_of(shape: Shape) -> Callable[..., Backbone]:
     return EncoderBackbone
 
 
-def _read_shape(directory: Path) -> tuple[Architecture, Shape]:
-    where = f"model '{directory}': {CONFIG}"
-    if not os.path.lexists(directory / CONFIG):
-        raise UserError(f"model '{directory}': no {CONFIG} there; a Hugging Face checkpoint has one.")
-    raw = read_json_object(directory / CONFIG, where, nan=True)
+def _gguf_file(directory: Path) -> Path | None:
+    """Return the GGUF file that is meant, or None where a checkpoint's directory is."""
+    return None if os.path.lexists(directory / CONFIG) else find_gguf(directory)
+
+
+def _read_shape(directory: Path, file: Path | None) -> tuple[Architecture, Shape]:
+    where = f"model '{directory}': {CONFIG}" if file is None else f"model '{file}'"
+    if file is not None:
+        raw = read_config(file)
+    elif os.path.lexists(directory / CONFIG):
+        raw = read_json_object(directory / CONFIG, where, nan=True)
+    else:
+        raise UserError(
+            f"model '{directory}': no {CONFIG} there; a Hugging Face checkpoint has one, and a GGUF file needs none."
+        )
     kind = raw.get("model_type")
     if not isinstance(kind, str) or kind not in ARCHITECTURES:
         raise UserError(
