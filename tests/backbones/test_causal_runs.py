@@ -1,0 +1,137 @@
+"""Runs on causal models through the door that a user takes: templates, what is refused, split files and GGUF."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gguf_files import write_llama
+from safetensors.numpy import load_file, save_file
+
+pytest.importorskip("mindspore")
+
+import promptkit
+from promptkit.backbones.native.engine import NativeEngine
+from promptkit.cli import main
+from promptkit.errors import UserError
+from promptkit.prompting.template import ending_at_mask
+from promptkit.testing import write_tiny_model, write_tiny_task
+
+WORDS = "positive=great; negative=terrible"
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> dict[str, Any]:
+    """The settings of a run on the tiny causal model."""
+    model = write_tiny_model(tmp_path / "model", "causal")
+    data = write_tiny_task(tmp_path / "data")
+    return {"data": str(data), "model": str(model), "verbalizer": WORDS, "mode": "pynative", "quiet": True}
+
+
+def test_default_templates_end_at_the_mask_and_are_kept_with_the_prompt(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    result = promptkit.run("soft", **asked, epochs=1, out=tmp_path / "run")
+    assert result.record.options.templates == ("{soft:20}{text} It was {mask}",)
+    assert result.record.backbone.architecture == "llama"
+    texts = [line.split("\t")[1] for line in (tmp_path / "data" / "test.tsv").read_text().splitlines()[1:]]
+    loaded = promptkit.load(tmp_path / "run").probabilities(texts)
+    assert np.abs(loaded - result.probabilities).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (("{text} It was {mask}.",), ("{text} It was {mask}",)),
+        (("{mask} news: {text}", "{text} 总体来说很{mask}。"), ("{text} 总体来说很{mask}",)),
+        (("{mask} {text}",), ("{mask} {text}",)),
+        (("{text} {mask} {mask}",), ("{text} {mask} {mask}",)),
+    ],
+)
+def test_templates_for_a_causal_model(sources: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    assert ending_at_mask(sources) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--strategy", "hard", "--template", "{text} It was {mask}."], "goes on behind {mask}"),
+        (
+            ["--strategy", "hard", "--verbalizer", "positive=very good; negative=bad"],
+            "different numbers of mask slots",
+        ),
+        (["--strategy", "autoprompt"], "strategy 'autoprompt' is for masked language models"),
+        (["--strategy", "finetune", "--engine", "nonsense"], "unknown engine 'nonsense'"),
+    ],
+)
+def test_what_does_not_go_is_one_line(
+    asked: dict[str, Any], capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    given = [] if "--verbalizer" in options else ["--verbalizer", WORDS]
+    assert main(["run", "--data", asked["data"], "--model", asked["model"], *given, *options]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_preview_shows_a_prompt_without_an_end(asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preview", "--model", asked["model"], "--text", "the film is good", "--verbalizer", WORDS]) == 0
+    shown = capsys.readouterr().out
+    assert "template: {text} It was {mask}\n" in shown
+    assert "<start>" in shown
+    assert "<end>" not in shown
+
+
+def split(folder: Path) -> None:
+    """Put the weights of a checkpoint into two files."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(weights)
+    files = {f"model-{n}-of-2.safetensors": names[n - 1 :: 2] for n in (1, 2)}
+    for file, own in files.items():
+        save_file({name: weights[name] for name in own}, folder / file)
+    index = {"metadata": {}, "weight_map": {name: file for file, own in files.items() for name in own}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def test_split_files_give_the_model_of_one(asked: dict[str, Any], tmp_path: Path) -> None:
+    whole = promptkit.run("hard", **asked, save=False).probabilities
+    before = NativeEngine().describe(tmp_path / "model").fingerprint
+    split(tmp_path / "model")
+    assert np.array_equal(promptkit.run("hard", **asked, save=False).probabilities, whole)
+    assert NativeEngine().describe(tmp_path / "model").fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "said"),
+    [
+        ({"a": "gone.safetensors"}, "gone.safetensors missing"),
+        ({"a": "../model.safetensors"}, "no name of a file beside it"),
+        ({}, "names no file"),
+        (["a"], "weight_map"),
+    ],
+)
+def test_an_index_that_is_wrong_is_one_line(
+    asked: dict[str, Any], tmp_path: Path, weight_map: Any, said: str
+) -> None:
+    (tmp_path / "model" / "model.safetensors").unlink()
+    path = tmp_path / "model" / "model.safetensors.index.json"
+    path.write_text(json.dumps({"weight_map": weight_map}), encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        promptkit.run("hard", **asked, save=False)
+
+
+def test_a_gguf_file_runs_by_its_path_and_from_its_folder(asked: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "gguf").mkdir()
+    file = write_llama(tmp_path / "gguf" / "small.gguf")
+    words = {"verbalizer": "positive=a; negative=b", "templates": ("{text}{mask}",)}
+    runs = [promptkit.run("hard", **{**asked, "model": str(it), **words}, save=False) for it in (file, file.parent)]
+    assert runs[0].record.backbone.architecture == "llama"
+    assert np.array_equal(runs[0].probabilities, runs[1].probabilities)
+    other = tmp_path / "model.bin"
+    other.touch()
+    with pytest.raises(UserError, match="is a file, and no GGUF one"):
+        promptkit.run("hard", **{**asked, "model": str(other)}, save=False)
