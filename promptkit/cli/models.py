@@ -31,4 +31,6 @@ def register(app: typer.Typer) -> None:
         engines = [(name, str(entry.origin), entry.engine.summary) for name, entry in host.engines.items()]
         typer.echo()
         typer.echo(tabulate(engines, headers=("engine", "from", "takes"), disable_numparse=True))
-        typer.echo("\n--model also takes a Hugging Face checkpoint directory, or a Hub id with --download.")
+        typer.echo(
+            "\n--model also takes a Hugging Face checkpoint directory, a GGUF file, or a Hub id with --download."
+        )

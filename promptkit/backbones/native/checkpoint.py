@@ -33,15 +33,15 @@ class WeightPlan:
         shapes: the engine's name of each weight -> its shape.
         ignored: matches what a file may hold besides: buffers, heads of other tasks, second names of tied tensors.
         head: what the names of the masked language model's head begin with; empty where there is none.
-        classes: the classes whose checkpoints fit, for the error.
+        classes: the classes whose checkpoints have one, for the error.
         takes: the engine's name of a weight -> what of the file's array it is, where that is not all of it as it is.
     """
 
     names: Mapping[str, tuple[str, ...]]
     shapes: Mapping[str, tuple[int, ...]]
     ignored: re.Pattern[str]
-    head: str
-    classes: str
+    head: str = ""
+    classes: str = ""
     takes: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
 

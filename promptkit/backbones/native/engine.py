@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit.backbones.face import Backbone, ModelFiles
+from promptkit.backbones.face import Backbone, Kind, ModelFiles
 from promptkit.backbones.native.bert import config as bert_config
 from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
 from promptkit.backbones.native.bert import weights as bert_weights
@@ -43,8 +43,6 @@ from promptkit.checking import read_json_object, shortened
 from promptkit.errors import UserError
 
 CONFIG = "config.json"
-
-
 Shape = EncoderShape | DecoderShape
 
 
@@ -52,7 +50,7 @@ Shape = EncoderShape | DecoderShape
 class Architecture:
     """What an architecture's folder brings; its MindSpore part is imported when a model is loaded."""
 
-    classes: str
+    kind: Kind
     read_shape: Callable[[dict[str, Any], str], Shape]
     weight_plan: Callable[[Any], WeightPlan]
     load_tokenizer: Callable[[Path, int], NativeTokenizer]
@@ -61,28 +59,28 @@ class Architecture:
 
 ARCHITECTURES = {
     "bert": Architecture(
-        bert_config.CLASSES,
+        "masked",
         bert_config.read_shape,
         bert_weights.weight_plan,
         bert_tokenizer.load_tokenizer,
         bert_tokenizer.tokenizer_files,
     ),
     "roberta": Architecture(
-        roberta_config.CLASSES,
+        "masked",
         roberta_config.read_shape,
         roberta_weights.weight_plan,
         roberta_tokenizer.load_tokenizer,
         roberta_tokenizer.tokenizer_files,
     ),
     **{
-        kind: Architecture(
-            config.CLASSES,
+        name: Architecture(
+            "causal",
             config.read_shape,
             weights.weight_plan,
             decoder_tokenizer.load_tokenizer,
             decoder_tokenizer.tokenizer_files,
         )
-        for kind, config, weights in (
+        for name, config, weights in (
             ("llama", llama_config, llama_weights),
             ("qwen2", qwen2_config, llama_weights),
             ("qwen3", qwen3_config, llama_weights),
@@ -93,11 +91,15 @@ ARCHITECTURES = {
 }
 
 
+def _of_kind(kind: Kind) -> str:
+    return ", ".join(name for name, each in ARCHITECTURES.items() if each.kind == kind)
+
+
 class NativeEngine:
     """Loads the checkpoints of `ARCHITECTURES`; fulfils `promptkit.backbones.face.Engine`."""
 
     name = "native"
-    summary = "; ".join(f"{kind} ({each.classes})" for kind, each in ARCHITECTURES.items())
+    summary = f"{_of_kind('masked')} (masked); {_of_kind('causal')} (causal); GGUF files"
 
     def claims(self, directory: Path) -> bool:
         """Return whether `config.json` names one of the architectures, or there is a GGUF file in its place."""

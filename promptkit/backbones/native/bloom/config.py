@@ -11,8 +11,6 @@ from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.checking import CheckedModel, Count, Positive, Size, checked
 from promptkit.errors import UserError
 
-CLASSES = "BloomForCausalLM"
-
 
 class BloomConfig(CheckedModel):
     """The fields of `config.json` that BLOOM is built from, under Hugging Face's names, older ones included."""

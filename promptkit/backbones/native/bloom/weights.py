@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from promptkit.backbones.native.bloom.config import CLASSES
 from promptkit.backbones.native.checkpoint import WeightPlan
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.decoder.weights import Take, decoder_plan
@@ -28,7 +27,7 @@ def weight_plan(shape: DecoderShape) -> WeightPlan:
     for number, part in enumerate(("query", "key", "value")):
         takes[f"{part}.weight"] = takes[f"{part}.bias"] = _of_heads(shape, number)
     stems = ("transformer.", "")
-    return decoder_plan(shape, _LAYER, _TOP, stems=stems, layers="h.{}", classes=CLASSES, takes=takes)
+    return decoder_plan(shape, _LAYER, _TOP, stems=stems, layers="h.{}", takes=takes)
 
 
 def _of_heads(shape: DecoderShape, number: int) -> Take:

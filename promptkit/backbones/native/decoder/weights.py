@@ -20,7 +20,6 @@ def decoder_plan(
     *,
     stems: Sequence[str],
     layers: str,
-    classes: str,
     head: str = "lm_head.weight",
     takes: Mapping[str, Take] | None = None,
 ) -> WeightPlan:
@@ -32,7 +31,6 @@ def decoder_plan(
         top: the same of what stands outside of the layers: `word`, `position`, `embedding_norm`, `final_norm`.
         stems: what names may begin with, the usual one first.
         layers: what layers are called, `{}` for the number.
-        classes: whose checkpoints these are, for errors.
         head: the output rows' name.
         takes: parts -> what of the file's array is theirs: of one that holds several, or one that is turned round.
     """
@@ -52,4 +50,4 @@ def decoder_plan(
             theirs = f"{top[part]}.{kind or 'weight'}"
         names[ours] = tuple(stem + theirs for stem in stems)
     names["head.decoder"] = (head, *names["word"]) if shape.tied else (head,)
-    return WeightPlan(names, shape.shapes(), re.compile(_BUFFERS), "", classes, taken)
+    return WeightPlan(names, shape.shapes(), re.compile(_BUFFERS), takes=taken)

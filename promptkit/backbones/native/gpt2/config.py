@@ -10,8 +10,6 @@ from promptkit.backbones.native.shape import Activation
 from promptkit.checking import CheckedModel, Count, Positive, Size, checked
 from promptkit.errors import UserError
 
-CLASSES = "GPT2LMHeadModel"
-
 
 class Gpt2Config(CheckedModel):
     """The fields of `config.json` that GPT-2 is built from, under Hugging Face's names."""

@@ -9,7 +9,6 @@ import numpy as np
 from promptkit.backbones.native.checkpoint import WeightPlan
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.decoder.weights import Take, decoder_plan
-from promptkit.backbones.native.gpt2.config import CLASSES
 
 _LAYER = {
     "attention_norm": "ln_1",
@@ -31,7 +30,7 @@ def weight_plan(shape: DecoderShape) -> WeightPlan:
     for number, part in enumerate(("query", "key", "value")):
         takes[f"{part}.weight"] = takes[f"{part}.bias"] = _third(number)
     stems = ("transformer.", "")
-    return decoder_plan(shape, _LAYER, _TOP, stems=stems, layers="h.{}", classes=CLASSES, takes=takes)
+    return decoder_plan(shape, _LAYER, _TOP, stems=stems, layers="h.{}", takes=takes)
 
 
 def _third(number: int) -> Take:

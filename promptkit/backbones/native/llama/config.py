@@ -9,8 +9,6 @@ from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.shape import Activation
 from promptkit.checking import CheckedModel, Count, Positive, Size, checked
 
-CLASSES = "LlamaForCausalLM"
-
 
 class LlamaConfig(CheckedModel):
     """The fields of `config.json` that Llama and models of its shape are built from, under Hugging Face's names."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from promptkit.backbones.native.checkpoint import WeightPlan
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.decoder.weights import decoder_plan
-from promptkit.backbones.native.llama.config import CLASSES
 
 _LAYER = {
     "attention_norm": "input_layernorm",
@@ -23,6 +22,6 @@ _LAYER = {
 _TOP = {"word": "embed_tokens", "final_norm": "norm"}
 
 
-def weight_plan(shape: DecoderShape, classes: str = CLASSES) -> WeightPlan:
+def weight_plan(shape: DecoderShape) -> WeightPlan:
     """Return what a checkpoint of this shape must hold."""
-    return decoder_plan(shape, _LAYER, _TOP, stems=("model.",), layers="layers.{}", classes=classes)
+    return decoder_plan(shape, _LAYER, _TOP, stems=("model.",), layers="layers.{}")

@@ -9,8 +9,6 @@ from promptkit.backbones.native.llama.config import LlamaConfig, llama_shape
 from promptkit.checking import checked
 from promptkit.errors import UserError
 
-CLASSES = "Qwen2ForCausalLM"
-
 
 class QwenConfig(LlamaConfig):
     """Llama's fields, and whether some layers see a part of the past only."""

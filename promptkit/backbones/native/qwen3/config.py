@@ -9,8 +9,6 @@ from promptkit.backbones.native.llama.config import llama_shape
 from promptkit.backbones.native.qwen2.config import QwenConfig
 from promptkit.checking import Count, checked
 
-CLASSES = "Qwen3ForCausalLM"
-
 
 class Qwen3Config(QwenConfig):
     """Qwen2's fields; heads are 128 wide unless another width is named."""
