@@ -22,7 +22,8 @@ def kit(name: str, **attributes: Any) -> type[StrategyKit]:
 TestHard = kit("hard", learns=())
 TestHardCalibrated = kit("hard", learns=(), options={"calibrate": True}, kinds=("masked",))
 TestProbe = kit("probe", learns=("head",))
-TestPet = kit("pet", learns=("head",))
+# Of a causal model only the label words' biases would learn.
+TestPet = kit("pet", learns=("head",), kinds=("masked",))
 TestSoft = kit("soft", learns=("prompt",), options={"tokens": 4}, settings={"lr": 0.03})
 TestPTuning = kit("ptuning", learns=("encoder",), options={"tokens": 4, "lstm_layers": 1}, settings={"lr": 3e-3})
 

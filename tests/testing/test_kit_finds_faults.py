@@ -301,19 +301,17 @@ from promptkit.testing import StrategyKit
 class TestNothing(StrategyKit):
     strategy = broken(build=lambda self, backbone, task: None, __module__="promptkit")
     settings = {"mode": "pynative"}
-    kinds = ("masked", "causal")
 """
 
 
 def test_pytest_shows_a_fault_once_in_one_line_and_skips_what_needs_a_run(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FILE)
     result = pytester.runpytest_inprocess("-rsf", "-p", "no:cacheprovider", "--tb=short")
-    # Two tests need no model, and the defaults no run; ten wait for a run, and twelve for a causal model.
-    result.assert_outcomes(passed=3, failed=1, skipped=10 + 12)
+    # Two tests need no model, and the defaults no run; ten wait for a run.
+    result.assert_outcomes(passed=3, failed=1, skipped=10)
     result.stdout.fnmatch_lines([
         "_* TestNothing.test_it_runs?masked? _*",
         "strategy 'sound' (plugin 'sound' of promptkit 0): build returned nothing, not a promptkit.nn.*",
         "*there is no run to look at; test_it_runs says why",
-        "*promptkit has no causal language model yet to test on.",
     ])  # fmt: skip
     assert "Traceback" not in result.stdout.str()
