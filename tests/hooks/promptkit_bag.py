@@ -76,11 +76,6 @@ def make_backbone(files: ModelFiles, source: str, vectors: Any, bias: Any, learn
     """Return the model. MindSpore is imported here, for promptkit lists engines without it."""
     from mindspore import Parameter, Tensor, nn, ops
 
-    @ops.constexpr
-    def refuse(why: str) -> None:
-        """Raise it while a graph is compiled: a `raise` of an error of one's own does not compile itself."""
-        raise UserError(why)
-
     class Bag(nn.Cell):
         """What is read is the mean of the example's word vectors, wherever in the example it is read."""
 
@@ -97,7 +92,7 @@ def make_backbone(files: ModelFiles, source: str, vectors: Any, bias: Any, learn
 
         def run(self, embeddings: Any, inputs: Any, prefix: Any = None, dropout: Any = None) -> Any:
             if prefix is not None or dropout is not None:
-                refuse("a bag of words takes no prefix and no dropout.")
+                raise UserError(f"a bag of words takes no {'prefix' if dropout is None else 'dropout'}.")
             rows, examples, slots = inputs["read"].shape
             segments = inputs["segment_ids"]
             own = ops.gather_elements(segments, 1, inputs["read"].reshape(rows, examples * slots))
