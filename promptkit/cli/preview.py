@@ -80,14 +80,13 @@ def register(app: typer.Typer) -> None:
         )
         from promptkit.data.catalog import guess_language
         from promptkit.prompting import Verbalizer, default_words
+        from promptkit.running.loader import Loader
         from promptkit.strategies.contract import Defaults
 
         language = guess_language([*config.templates, text or "", verbalizer or ""])
         chosen = _strategy(config)
         defaults = Defaults() if chosen is None else chosen.defaults
         config = config.model_copy(update={"readout": readout or defaults.readout})
-        from promptkit.running.loader import Loader
-
         files = Loader().model(config)
         templates = _templates(config, chosen, defaults, language, files)
         words = None
@@ -119,11 +118,9 @@ def _strategy(config: Any) -> Any:
 def _templates(config: Any, strategy: Any, defaults: Defaults, language: str, files: ModelFiles) -> list[Template]:
     """Return the templates as the strategy prepares them; without any, its own for the language and the model."""
     from promptkit.prompting import Template
-    from promptkit.prompting.template import ending_at_mask
+    from promptkit.running.fields import templates_for
 
-    own = defaults.templates_for(language)
-    if files.info.kind == "causal" and config.readout == "cloze":
-        own = ending_at_mask(own)
+    own = templates_for(defaults.templates_for(language), config.readout, files.info.kind)
     templates = [Template.parse(source) for source in config.templates or own]
     if strategy is not None:
         templates = [strategy.prepare(template) for template in templates]

@@ -28,11 +28,14 @@ def default_templates(strategy: Strategy, task: Task, readout: Readout, kind: Ki
     has. For a causal model they end at the mask.
     """
     if task.templates and readout == "cloze":
-        found = task.templates
-    else:
-        own = strategy.defaults.templates_for(task.language)
-        found = tuple(fill_in_fields(source, task.fields or ("text",)) for source in own)
-    return ending_at_mask(found) if kind == "causal" and readout == "cloze" else found
+        return templates_for(task.templates, readout, kind)
+    own = strategy.defaults.templates_for(task.language)
+    return templates_for([fill_in_fields(source, task.fields or ("text",)) for source in own], readout, kind)
+
+
+def templates_for(sources: Sequence[str], readout: Readout, kind: Kind) -> tuple[str, ...]:
+    """Return templates that nobody wrote for this model as they suit its kind."""
+    return ending_at_mask(sources) if kind == "causal" and readout == "cloze" else tuple(sources)
 
 
 def check_fields(template: Template, task: Task) -> None:

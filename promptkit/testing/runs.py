@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptkit.hooks import get_host
-from promptkit.prompting.template import ending_at_mask
+from promptkit.running.fields import templates_for
 from promptkit.strategies.contract import DEPENDS_ON, Strategy, parse_options
 from promptkit.testing.tiny import SPLITS, write_tiny_model, write_tiny_task
 
@@ -129,10 +129,8 @@ class RunSet:
         }  # fmt: skip
         if "templates" not in self.settings:
             # One of them does, for each is trained by itself.
-            own = self.instance.defaults.templates_for("en")
-            if self.kind == "causal" and self.instance.defaults.readout == "cloze":
-                own = ending_at_mask(own)
-            usual["templates"] = own[:1]
+            defaults = self.instance.defaults
+            usual["templates"] = templates_for(defaults.templates_for("en"), defaults.readout, self.kind)[:1]
         return make_config(**usual | self.settings | settings)
 
     def fresh_plan(self) -> Plan:

@@ -107,14 +107,29 @@ def read_tokenizer(
     Raises:
         UserError: if none is there, one cannot be read, or the tokenizer has more entries than the model has rows.
     """
+    backend, marks = read_backend(directory, others=others, read_others=read_others, marks_spaces=marks_spaces)
+    where = f"model '{directory}'"
+    return fitting(NativeTokenizer(backend, special, marks_spaces=marks, where=where), vocab_size, where)
+
+
+def read_backend(
+    directory: Path, *, others: Sequence[str], read_others: Callable[[Path, str], Any], marks_spaces: bool
+) -> tuple[Any, bool]:
+    """Return the backend alone, and whether it marks spaces; see `read_tokenizer`."""
     where = f"model '{directory}'"
     if (directory / FAST).is_file():
-        backend, marks = fast_backend(directory, where)
-    elif all((directory / name).is_file() for name in others):
-        backend, marks = read_others(directory, where), marks_spaces
-    else:
-        raise UserError(f"{where}: no {FAST} or {' + '.join(others)} there.")
-    tokenizer = NativeTokenizer(backend, special, marks_spaces=marks, where=where)
+        return fast_backend(directory, where)
+    if all((directory / name).is_file() for name in others):
+        return read_others(directory, where), marks_spaces
+    raise UserError(f"{where}: no {FAST} or {' + '.join(others)} there.")
+
+
+def fitting(tokenizer: NativeTokenizer, vocab_size: int, where: str) -> NativeTokenizer:
+    """Return a tokenizer that the model has a row for every entry of.
+
+    Raises:
+        UserError: if it has more entries.
+    """
     if tokenizer.vocab_size > vocab_size:
         raise UserError(
             f"{where}: the tokenizer has {tokenizer.vocab_size} entries, the model only {vocab_size} rows."

@@ -14,9 +14,18 @@ from mindspore import nn, ops
 from promptkit.backbones.face import Dropout, Inputs, Part, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.layers.gates import gate_of
-from promptkit.backbones.native.layers.masking import block_bias, for_heads, left_by_dropout, over_prefix
+from promptkit.backbones.native.layers.masking import (
+    block_bias,
+    for_heads,
+    left_by_dropout,
+    left_in_layer,
+    left_where_read,
+    over_prefix,
+    rows_read,
+)
 from promptkit.backbones.native.layers.norms import LayerNorm, parameter
 from promptkit.backbones.native.layers.post_norm import EncoderLayer
+from promptkit.backbones.native.layers.vocabulary import VocabularyScores
 from promptkit.backbones.native.shape import EncoderShape
 
 
@@ -75,9 +84,7 @@ class Encoder(nn.Cell):
         x = self.norm(embeddings.reshape(rows * length, hidden) + places)
         if dropout is not None:
             x = x * left_by_dropout(dropout["hidden"][0], dropout["rate"])
-        chosen = inputs["read"].reshape(rows, examples * slots)
-        firsts = ops.arange(0, rows * length, length).astype(ms.int32)
-        chosen = (chosen + firsts.reshape(rows, 1)).reshape(-1)
+        chosen = rows_read(inputs["read"], length)
         bias = block_bias(inputs["segment_ids"])
         read_bias = ops.gather(bias.reshape(rows * length, length), chosen, 0)
         read_bias = read_bias.reshape(rows, examples * slots, length)
@@ -89,26 +96,13 @@ class Encoder(nn.Cell):
             wide = for_heads(wide, self.heads)
         read_bias = for_heads(read_bias, self.heads)
         for number, layer in enumerate(self.layers[:-1]):
-            left = self.left(dropout, number)
+            left = left_in_layer(dropout, number)
             x = layer(x, plain, None, left) if number < first else layer(x, wide, prefix[number - first], left)
-        own, left = None, self.left(dropout, len(self.layers) - 1)
+        own, left = None, left_in_layer(dropout, len(self.layers) - 1)
         if prefix is not None:
             own = prefix[-1]
-        if left is not None:
-            places, attended, fed = left
-            left = places[:, :, : examples * slots], ops.gather(attended, chosen, 0), ops.gather(fed, chosen, 0)
+        left = left_where_read(left, chosen, examples * slots)
         return self.layers[-1].at(x, read_bias, chosen, own, left).reshape(rows * examples, slots, hidden)
-
-    def left(self, dropout: Any, number: Any) -> Any:
-        """What a layer multiplies by: attention probabilities, and the outputs of attention and feed-forward."""
-        if dropout is None:
-            return None
-        hidden, rate = dropout["hidden"], dropout["rate"]
-        return (
-            left_by_dropout(dropout["attention"][number], rate),
-            left_by_dropout(hidden[2 * number + 1], rate),
-            left_by_dropout(hidden[2 * number + 2], rate),
-        )
 
     def keys_and_values(self, embeddings: Any) -> Any:
         """See `Backbone.keys_and_values`; embeddings (P, H)."""
@@ -155,7 +149,7 @@ class EncoderBackbone(nn.Cell):
             for bias in self.encoder.biases():
                 bias.requires_grad = True
         self.transform = Transform(shape, weights, learns=learns in ("all", "head"), on_cpu=on_cpu)
-        self.linear = ops.MatMul(transpose_b=True)
+        self.scores = VocabularyScores()
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
@@ -173,15 +167,7 @@ class EncoderBackbone(nn.Cell):
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""
         count, slots, width = hidden.shape
         x = self.transform(hidden.reshape(count * slots, width))
-        table, bias = self.encoder.output_table(), self.encoder.output_bias
-        if rows is None:
-            scores = self.linear(x, table) + bias
-            if normalised:
-                scores = ops.log_softmax(scores, -1)
-        else:
-            scores = self.linear(x, ops.gather(table, rows, 0)) + ops.gather(bias, rows, 0)
-            if normalised:
-                scores = scores - ops.logsumexp(self.linear(x, table) + bias, -1, True)
+        scores = self.scores(x, self.encoder.output_table(), self.encoder.output_bias, rows, normalised)
         return scores.reshape(count, slots, scores.shape[1])
 
     def trainable(self, part: Part) -> EncoderBackbone:

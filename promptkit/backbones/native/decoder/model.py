@@ -21,12 +21,16 @@ from promptkit.backbones.native.layers.masking import (
     causal_bias,
     for_heads,
     left_by_dropout,
+    left_in_layer,
+    left_where_read,
     linear_bias,
     linear_prefix_bias,
     over_prefix,
+    rows_read,
 )
 from promptkit.backbones.native.layers.norms import Norm, NormalCore, parameter
 from promptkit.backbones.native.layers.rotary import Angles
+from promptkit.backbones.native.layers.vocabulary import VocabularyScores
 
 
 class DecoderNorm(nn.Cell):
@@ -59,8 +63,8 @@ class Decoder(nn.Cell):
         if self.rotary:
             self.query_angles = Angles(shape.frequencies, shape.heads)
             self.key_angles = Angles(shape.frequencies, shape.kv_heads)
-        self.linear = shape.positions == "alibi"
-        if self.linear:
+        self.distances = shape.positions == "alibi"
+        if self.distances:
             self.slopes = Tensor(np.array(slopes(shape.heads), np.float32))
         self.norms_embeddings = shape.embedding_norm
         if self.norms_embeddings:
@@ -106,12 +110,10 @@ class Decoder(nn.Cell):
         if dropout is not None:
             x = x * left_by_dropout(dropout["hidden"][0], dropout["rate"])
         turn_q, turn_k = self.turns(positions)
-        chosen = inputs["read"].reshape(rows, examples * slots)
-        firsts = ops.arange(0, rows * length, length).astype(ms.int32)
-        chosen = (chosen + firsts.reshape(rows, 1)).reshape(-1)
+        chosen = rows_read(inputs["read"], length)
         bias = causal_bias(inputs["segment_ids"], inputs["position_ids"])
         bias = for_heads(bias, self.heads)
-        if self.linear:
+        if self.distances:
             bias = bias + linear_bias(inputs["position_ids"], self.slopes)
         first, plain, wide = len(self.layers), self.grouped(bias), bias
         if prefix is not None:
@@ -120,24 +122,22 @@ class Decoder(nn.Cell):
         read_bias = self.read_bias(wide, chosen, examples * slots)
         wide = self.grouped(wide)
         for number, layer in enumerate(self.layers[:-1]):
-            left = self.left(dropout, number)
+            left = left_in_layer(dropout, number)
             if number < first:
                 x = layer(x, plain, turn_q, turn_k, None, left)
             else:
                 x = layer(x, wide, turn_q, turn_k, prefix[number - first], left)
-        own, left = None, self.left(dropout, len(self.layers) - 1)
+        own, left = None, left_in_layer(dropout, len(self.layers) - 1)
         if prefix is not None:
             own = prefix[-1]
-        if left is not None:
-            places, attended, fed = left
-            left = places[:, :, : examples * slots], ops.gather(attended, chosen, 0), ops.gather(fed, chosen, 0)
+        left = left_where_read(left, chosen, examples * slots)
         turn_read = ops.gather(turn_q, chosen, 1) if self.rotary else turn_q
         x = self.layers[-1].at(x, read_bias, chosen, turn_read, turn_k, own, left)
         return self.norm(x).reshape(rows * examples, slots, hidden)
 
     def over(self, bias: Any, inputs: Any, count: Any) -> Any:
         """A bias for `count` prefix positions as well, (R, A, S, count + S)."""
-        if not self.linear:
+        if not self.distances:
             return over_prefix(bias, count)
         apart = linear_prefix_bias(inputs["segment_ids"], inputs["position_ids"], self.slopes, count)
         return ops.concat((apart, bias), -1)
@@ -149,17 +149,6 @@ class Decoder(nn.Cell):
         read = ops.gather(flat, chosen, 0).reshape(rows, count, heads, keys)
         return self.grouped(ops.transpose(read, (0, 2, 1, 3)))
 
-    def left(self, dropout: Any, number: Any) -> Any:
-        """What a layer multiplies by: attention probabilities, and the outputs of attention and feed-forward."""
-        if dropout is None:
-            return None
-        hidden, rate = dropout["hidden"], dropout["rate"]
-        return (
-            left_by_dropout(dropout["attention"][number], rate),
-            left_by_dropout(hidden[2 * number + 1], rate),
-            left_by_dropout(hidden[2 * number + 2], rate),
-        )
-
     def keys_and_values(self, embeddings: Any) -> Any:
         """See `Backbone.keys_and_values`; embeddings (P, H)."""
         count = embeddings.shape[0]
@@ -167,7 +156,7 @@ class Decoder(nn.Cell):
         x, (turn_q, turn_k) = self.begun(embeddings, positions), self.turns(positions)
         one = ops.ones((1, count), ms.int32)
         bias = for_heads(causal_bias(one, positions.reshape(1, -1)), self.heads)
-        if self.linear:
+        if self.distances:
             bias = bias + linear_bias(positions.reshape(1, -1), self.slopes)
         bias, found = self.grouped(bias), []
         for layer in self.layers:
@@ -208,7 +197,7 @@ class DecoderBackbone(nn.Cell):
         self._shape, self._weights = shape, weights
         part = learns if learns in ("all", "biases") else None
         self.decoder = decoder or Decoder(shape, weights, learns=part, on_cpu=on_cpu)
-        self.linear = ops.MatMul(transpose_b=True)
+        self.scores = VocabularyScores()
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
@@ -225,15 +214,8 @@ class DecoderBackbone(nn.Cell):
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""
         count, slots, width = hidden.shape
-        x, table = hidden.reshape(count * slots, width), self.decoder.output_table()
-        if rows is None:
-            scores = self.linear(x, table)
-            if normalised:
-                scores = ops.log_softmax(scores, -1)
-        else:
-            scores = self.linear(x, ops.gather(table, rows, 0))
-            if normalised:
-                scores = scores - ops.logsumexp(self.linear(x, table), -1, True)
+        x = hidden.reshape(count * slots, width)
+        scores = self.scores(x, self.decoder.output_table(), None, rows, normalised)
         return scores.reshape(count, slots, scores.shape[1])
 
     def trainable(self, part: Part) -> DecoderBackbone:

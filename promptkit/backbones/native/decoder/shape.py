@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,7 +112,7 @@ class DecoderShape:
 
     def info(self) -> BackboneInfo:
         """Return what strategies and tables are told."""
-        sizes = {name: _product(size) for name, size in self.shapes().items()}
+        sizes = {name: math.prod(size) for name, size in self.shapes().items()}
         parameters = sum(sizes.values()) - (sizes["head.decoder"] if self.tied else 0)
         products = sum(n for name, n in sizes.items() if name.startswith("layers.0.") and name.endswith(".weight"))
         return BackboneInfo(
@@ -127,10 +128,3 @@ class DecoderShape:
             parameters=parameters,
             flops_per_token=2 * self.layers * products,
         )
-
-
-def _product(size: tuple[int, ...]) -> int:
-    product = 1
-    for each in size:
-        product *= each
-    return product

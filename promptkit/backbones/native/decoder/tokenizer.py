@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from promptkit.backbones.native.roberta.tokenizer import byte_level
-from promptkit.backbones.native.tokenizer import FAST, NativeTokenizer, fast_backend, read_files
+from promptkit.backbones.native.roberta.tokenizer import PAIR, byte_level
+from promptkit.backbones.native.tokenizer import NativeTokenizer, fitting, read_backend, read_files
 from promptkit.checking import read_json_object
-from promptkit.errors import UserError
 
-_PAIR, _SETTINGS = ("vocab.json", "merges.txt"), "tokenizer_config.json"
+_SETTINGS = "tokenizer_config.json"
 
 
 def tokenizer_files(directory: Path) -> list[Path]:
     """Return the files that the tokenizer is read from."""
     settings = [directory / _SETTINGS] if (directory / _SETTINGS).is_file() else []
-    return [*read_files(directory, _PAIR), *settings]
+    return [*read_files(directory, PAIR), *settings]
 
 
 def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
@@ -26,19 +25,9 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
         UserError: if there is none, it cannot be read, or it has more entries than the model has rows.
     """
     where = f"model '{directory}'"
-    if (directory / FAST).is_file():
-        backend, marks = fast_backend(directory, where)
-    elif all((directory / name).is_file() for name in _PAIR):
-        backend, marks = byte_level(directory, where), True
-    else:
-        raise UserError(f"{where}: no tokenizer there, neither {FAST} nor {' + '.join(_PAIR)}.")
+    backend, marks = read_backend(directory, others=PAIR, read_others=byte_level, marks_spaces=True)
     given = read_json_object(directory / _SETTINGS, where) if (directory / _SETTINGS).is_file() else {}
-    tokenizer = make_tokenizer(backend, given, marks_spaces=marks, where=where)
-    if tokenizer.vocab_size > vocab_size:
-        raise UserError(
-            f"{where}: the tokenizer has {tokenizer.vocab_size} entries, the model only {vocab_size} rows."
-        )
-    return tokenizer
+    return fitting(make_tokenizer(backend, given, marks_spaces=marks, where=where), vocab_size, where)
 
 
 def make_tokenizer(backend: Any, given: dict[str, Any], *, marks_spaces: bool, where: str) -> NativeTokenizer:

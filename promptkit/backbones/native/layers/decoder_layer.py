@@ -30,7 +30,7 @@ class DecoderLayer(nn.Cell):
         self, shape: DecoderShape, weights: Weights, index: int, *, learns: str | None, on_cpu: bool
     ) -> None:
         super().__init__()
-        own = {name: weights[f"layers.{index}.{name}"] for name in _names(shape, weights, index)}
+        own = {name: weights[f"layers.{index}.{name}"] for name in _names(shape, index)}
         self.learns = learns is not None
         merged = _merged(own) if self.learns else _folded(_merged(own))
         self.core = DecoderCore(shape, folded=not self.learns, on_cpu=on_cpu)
@@ -76,7 +76,7 @@ class DecoderLayer(nn.Cell):
         return self.core.pooled(x, bias, chosen, turn_q, turn_k, prefix, self.own(), left)
 
 
-def _names(shape: DecoderShape, weights: Weights, index: int) -> list[str]:
+def _names(shape: DecoderShape, index: int) -> list[str]:
     stem = f"layers.{index}."
     return [name.removeprefix(stem) for name in shape.shapes() if name.startswith(stem)]
 

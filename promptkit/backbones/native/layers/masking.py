@@ -85,6 +85,33 @@ def left_by_dropout(keep: Any, rate: Any) -> Any:
     return keep.astype(ms.float32) * (1.0 / (1.0 - rate))
 
 
+def left_in_layer(dropout: Any, number: Any) -> Any:
+    """What a layer multiplies by: attention probabilities, and the outputs of attention and feed-forward; or None."""
+    if dropout is None:
+        return None
+    hidden, rate = dropout["hidden"], dropout["rate"]
+    return (
+        left_by_dropout(dropout["attention"][number], rate),
+        left_by_dropout(hidden[2 * number + 1], rate),
+        left_by_dropout(hidden[2 * number + 2], rate),
+    )
+
+
+def left_where_read(left: Any, chosen: Any, count: Any) -> Any:
+    """The same for a layer that computes the R * Q chosen rows only, `count` = Q of each."""
+    if left is None:
+        return None
+    places, attended, fed = left
+    return places[:, :, :count], ops.gather(attended, chosen, 0), ops.gather(fed, chosen, 0)
+
+
+def rows_read(read: Any, length: Any) -> Any:
+    """Return the numbers of the positions read among all R * `length`: (R, E, M) int32 -> (R * E * M,)."""
+    rows, examples, slots = read.shape
+    firsts = ops.arange(0, rows * length, length).astype(ms.int32)
+    return (read.reshape(rows, examples * slots) + firsts.reshape(rows, 1)).reshape(-1)
+
+
 def for_heads(bias: Any, heads: Any) -> Any:
     """Repeat a bias for every head, (R, Q, S) -> (R, A, Q, S), so that no layer has to broadcast."""
     rows, queries, length = bias.shape

@@ -20,6 +20,7 @@ from mindspore import nn, ops
 
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.layers.gates import gate_of
+from promptkit.backbones.native.layers.heads import behind, join_heads, split_heads
 from promptkit.backbones.native.layers.norms import Norm, parameter
 from promptkit.backbones.native.shape import EncoderShape
 
@@ -40,19 +41,6 @@ class LayerMath(nn.Cell):
         self.mix_transposed = ops.BatchMatMul(transpose_a=True)
         self.softmax = ops.Softmax(-1)
         self.norm = Norm(shape.hidden_size, shape.layer_norm_eps)
-
-    def split_heads(self, x: Any, rows: Any, length: Any) -> Any:
-        """(rows * length, H) -> (rows, A, length, D)."""
-        return ops.transpose(x.reshape(rows, length, self.heads, self.width), (0, 2, 1, 3))
-
-    def join_heads(self, x: Any, rows: Any, length: Any) -> Any:
-        """(rows, A, length, D) -> (rows * length, H)."""
-        return ops.transpose(x, (0, 2, 1, 3)).reshape(rows * length, self.hidden)
-
-    def behind(self, prefix: Any, own: Any, rows: Any) -> Any:
-        """Put a prefix in front of every row's keys or values: (A, P, D), (R, A, S, D) -> (R, A, P + S, D)."""
-        heads, count, width = prefix.shape
-        return ops.concat((ops.broadcast_to(prefix.expand_dims(0), (rows, heads, count, width)), own), 2)
 
     def by_weights(self, weights: Any, within: Any, dy: Any) -> Any:
         """Gradients of the biases, and zeros for the other weights; the graph drops what nobody asks for.
@@ -82,17 +70,17 @@ class LayerMath(nn.Cell):
                 attention and feed-forward, (N, H) each; or None. The backward pass below does not know of it.
         """
         w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
-        rows, length = bias.shape[0], bias.shape[2]
+        rows = bias.shape[0]
         q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
-        q = self.split_heads(q * self.scale, rows, length)
-        k = self.split_heads(k, rows, length)
-        v = self.split_heads(v, rows, length)
+        q = split_heads(q * self.scale, rows, self.heads)
+        k = split_heads(k, rows, self.heads)
+        v = split_heads(v, rows, self.heads)
         if prefix is not None:
-            k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
+            k, v = behind(prefix[0], k), behind(prefix[1], v)
         p = self.softmax(self.scores(q, k) + bias)
         if left is not None:
             p = p * left[0]
-        context = self.join_heads(self.mix(p, v), rows, length)
+        context = join_heads(self.mix(p, v))
         attended = self.add_bias(self.linear(context, w_o), b_o)
         if left is not None:
             attended = attended * left[1]
@@ -122,7 +110,7 @@ class LayerMath(nn.Cell):
         """
         w_qkv, _, w_o, _, g1, _, w_up, _, w_down, _, g2, _ = weights
         _, q, k, v, p, context, n1, i1, u, f, n2, i2 = out
-        rows, length, keys = bias.shape[0], bias.shape[2], bias.shape[3]
+        rows, keys = bias.shape[0], bias.shape[3]
         dr2 = self.norm.gradient(n2, i2, g2, dy)
         du = self.matmul(dr2, w_down) * self.slope(u, f)
         dh = dr2 + self.matmul(du, w_up)
@@ -130,17 +118,17 @@ class LayerMath(nn.Cell):
         dcontext = self.matmul(dr1, w_o)
         # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4), a sum over D instead of S; the product
         # with ones repeats it over S.
-        inner = self.split_heads(dcontext * context, rows, length).reshape(-1, self.width)
+        inner = split_heads(dcontext * context, rows, self.heads).reshape(-1, self.width)
         inner = self.matmul(inner, ops.ones((self.width, keys), ms.float32))
-        dcontext = self.split_heads(dcontext, rows, length)
+        dcontext = split_heads(dcontext, rows, self.heads)
         ds = p * (self.scores(dcontext, v) - inner.reshape(p.shape))
-        dq = self.join_heads(self.mix(ds, k), rows, length) * self.scale
+        dq = join_heads(self.mix(ds, k)) * self.scale
         dk = self.mix_transposed(ds, q)
         dv = self.mix_transposed(p, dcontext)
         own_k, own_v = dk, dv
         if count > 0:
             own_k, own_v = dk[:, :, count:], dv[:, :, count:]
-        own_k, own_v = self.join_heads(own_k, rows, length), self.join_heads(own_v, rows, length)
+        own_k, own_v = join_heads(own_k), join_heads(own_v)
         dqkv = ops.concat((dq, own_k, own_v), 1)
         return dr1 + self.matmul(dqkv, w_qkv), dk, dv, (dqkv, dr1, dh, du, dr2)
 
@@ -160,20 +148,19 @@ class LayerMath(nn.Cell):
         """
         w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
         hidden = self.hidden
-        rows, count = bias.shape[0], bias.shape[2]
-        length = x.shape[0] // rows
+        rows = bias.shape[0]
         x_read = ops.gather(x, chosen, 0)
         q = self.add_bias(self.linear(x_read, w_qkv[:hidden]), b_qkv[:hidden])
         k, v = ops.split(self.add_bias(self.linear(x, w_qkv[hidden:]), b_qkv[hidden:]), hidden, 1)
-        q = self.split_heads(q * self.scale, rows, count)
-        k = self.split_heads(k, rows, length)
-        v = self.split_heads(v, rows, length)
+        q = split_heads(q * self.scale, rows, self.heads)
+        k = split_heads(k, rows, self.heads)
+        v = split_heads(v, rows, self.heads)
         if prefix is not None:
-            k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
+            k, v = behind(prefix[0], k), behind(prefix[1], v)
         p = self.softmax(self.scores(q, k) + bias)
         if left is not None:
             p = p * left[0]
-        context = self.join_heads(self.mix(p, v), rows, count)
+        context = join_heads(self.mix(p, v))
         attended = self.add_bias(self.linear(context, w_o), b_o)
         if left is not None:
             attended = attended * left[1]

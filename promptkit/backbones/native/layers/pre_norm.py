@@ -19,6 +19,7 @@ from mindspore import nn, ops
 
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.layers.gates import gate_of
+from promptkit.backbones.native.layers.heads import behind, join_heads, split_heads
 from promptkit.backbones.native.layers.norms import NormalCore
 from promptkit.backbones.native.layers.rotary import Rotation
 
@@ -63,26 +64,11 @@ class DecoderMath(nn.Cell):
 
     def split_queries(self, x: Any, rows: Any, length: Any) -> Any:
         """(rows * length, A * D) -> (rows, A_kv, G * length, D)."""
-        x = ops.transpose(x.reshape(rows, length, self.heads, self.width), (0, 2, 1, 3))
-        return x.reshape(rows, self.kv_heads, self.group * length, self.width)
+        return split_heads(x, rows, self.heads).reshape(rows, self.kv_heads, self.group * length, self.width)
 
     def join_queries(self, x: Any, rows: Any, length: Any) -> Any:
         """(rows, A_kv, G * length, D) -> (rows * length, A * D)."""
-        x = x.reshape(rows, self.heads, length, self.width)
-        return ops.transpose(x, (0, 2, 1, 3)).reshape(rows * length, self.queries)
-
-    def split_keys(self, x: Any, rows: Any, length: Any) -> Any:
-        """(rows * length, A_kv * D) -> (rows, A_kv, length, D)."""
-        return ops.transpose(x.reshape(rows, length, self.kv_heads, self.width), (0, 2, 1, 3))
-
-    def join_keys(self, x: Any, rows: Any, length: Any) -> Any:
-        """(rows, A_kv, length, D) -> (rows * length, A_kv * D)."""
-        return ops.transpose(x, (0, 2, 1, 3)).reshape(rows * length, self.keys)
-
-    def behind(self, prefix: Any, own: Any, rows: Any) -> Any:
-        """Put a prefix (A_kv, P, D) in front of every row's keys or values, (R, A_kv, S, D)."""
-        heads, count, width = prefix.shape
-        return ops.concat((ops.broadcast_to(prefix.expand_dims(0), (rows, heads, count, width)), own), 2)
+        return join_heads(x.reshape(rows, self.heads, length, self.width))
 
     def affine(self, x: Any, weight: Any, bias: Any, biased: Any) -> Any:
         """X W^T, and a bias where there is one."""
@@ -149,11 +135,11 @@ class DecoderMath(nn.Cell):
         q, within_q = self.for_each_head(qkv[:, : self.queries], weights[12])
         k, within_k = self.for_each_head(qkv[:, self.queries : self.queries + self.keys], weights[13])
         q = self.split_queries(self.turned(q, turn_q) * self.scale, rows, length)
-        k = self.split_keys(self.turned(k, turn_k), rows, length)
-        v = self.split_keys(qkv[:, self.queries + self.keys :], rows, length)
+        k = split_heads(self.turned(k, turn_k), rows, self.kv_heads)
+        v = split_heads(qkv[:, self.queries + self.keys :], rows, self.kv_heads)
         own_k, own_v = k, v
         if prefix is not None:
-            k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
+            k, v = behind(prefix[0], k), behind(prefix[1], v)
         p = self.softmax(self.scores(q, k) + bias)
         if left is not None:
             p = p * left[0].reshape(p.shape)
@@ -200,9 +186,9 @@ class DecoderMath(nn.Cell):
         if count > 0:
             own_k, own_v = dk[:, :, count:], dv[:, :, count:]
         dq = self.back_through_head(within_q, weights[12], self.turned_back(dq, turn_q))
-        own_k = self.turned_back(self.join_keys(own_k, rows, length), turn_k)
+        own_k = self.turned_back(join_heads(own_k), turn_k)
         own_k = self.back_through_head(within_k, weights[13], own_k)
-        dqkv = ops.concat((dq, own_k, self.join_keys(own_v, rows, length)), 1)
+        dqkv = ops.concat((dq, own_k, join_heads(own_v)), 1)
         return dh + self.normal.norm.gradient_of_normal(n1, i1, self.matmul(dqkv, w_qkv)), dk, dv
 
     def pooled(
@@ -226,7 +212,6 @@ class DecoderMath(nn.Cell):
         w_qkv, b_qkv, w_o, b_o, g1, c1 = weights[0], weights[1], weights[2], weights[3], weights[4], weights[5]
         split = self.queries
         rows, count = bias.shape[0], bias.shape[2] // self.group
-        length = x.shape[0] // rows
         normal = self.scaled(self.normal(x)[0], g1, c1)
         x_read = ops.gather(x, chosen, 0)
         q = self.affine(ops.gather(normal, chosen, 0), w_qkv[:split], b_qkv[:split], self.qkv_bias)
@@ -234,10 +219,10 @@ class DecoderMath(nn.Cell):
         q, _ = self.for_each_head(q, weights[12])
         k, _ = self.for_each_head(kv[:, : self.keys], weights[13])
         q = self.split_queries(self.turned(q, turn_q) * self.scale, rows, count)
-        k = self.split_keys(self.turned(k, turn_k), rows, length)
-        v = self.split_keys(kv[:, self.keys :], rows, length)
+        k = split_heads(self.turned(k, turn_k), rows, self.kv_heads)
+        v = split_heads(kv[:, self.keys :], rows, self.kv_heads)
         if prefix is not None:
-            k, v = self.behind(prefix[0], k, rows), self.behind(prefix[1], v, rows)
+            k, v = behind(prefix[0], k), behind(prefix[1], v)
         p = self.softmax(self.scores(q, k) + bias)
         if left is not None:
             p = p * left[0].reshape(p.shape)

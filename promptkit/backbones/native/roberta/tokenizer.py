@@ -9,17 +9,17 @@ from promptkit.backbones.native.tokenizer import NativeTokenizer, read_files, re
 from promptkit.errors import UserError
 
 SPECIAL = {"cls": "<s>", "sep": "</s>", "pad": "<pad>", "mask": "<mask>", "unk": "<unk>"}
-_PAIR = ("vocab.json", "merges.txt")
+PAIR = ("vocab.json", "merges.txt")
 
 
 def tokenizer_files(directory: Path) -> list[Path]:
     """Return the files that the tokenizer is read from."""
-    return read_files(directory, _PAIR)
+    return read_files(directory, PAIR)
 
 
 def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
     """Load `tokenizer.json`, or `vocab.json` with `merges.txt`; see `read_tokenizer`."""
-    return read_tokenizer(directory, vocab_size, SPECIAL, others=_PAIR, read_others=byte_level, marks_spaces=True)
+    return read_tokenizer(directory, vocab_size, SPECIAL, others=PAIR, read_others=byte_level, marks_spaces=True)
 
 
 def byte_level(directory: Path, where: str) -> Any:
@@ -30,8 +30,8 @@ def byte_level(directory: Path, where: str) -> Any:
     """
     import tokenizers
 
-    vocabulary, merges = (str(directory / name) for name in _PAIR)
+    vocabulary, merges = (str(directory / name) for name in PAIR)
     try:
         return tokenizers.ByteLevelBPETokenizer(vocabulary, merges)._tokenizer
     except Exception as error:  # the library raises bare Exception for a broken file
-        raise UserError(f"{where}: {_PAIR[0]} or {_PAIR[1]} cannot be read ({error}).") from None
+        raise UserError(f"{where}: {PAIR[0]} or {PAIR[1]} cannot be read ({error}).") from None
