@@ -6,7 +6,6 @@ only if its numbers are finite, equal in two runs, and move with what the engine
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from causal_models import Arrays, keys_and_values, masks_of_our_own, run, run_behind
+from make_goldens import begin
 from safetensors.torch import save_file
 from transformers import (
     AutoModelForCausalLM,
@@ -28,7 +28,6 @@ from transformers import (
     Qwen2Config,
     Qwen3Config,
 )
-from transformers.utils import logging
 from vocabularies import CausalVocabulary
 
 WEIGHT_SCALE = 0.2
@@ -370,13 +369,7 @@ def sound(name: str, golden: Arrays, again: Arrays) -> Arrays:
 
 def main() -> None:
     """Write every checkpoint with its goldens into `--out`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent)
-    out: Path = parser.parse_args().out
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    out = begin(__doc__)
     for number, spec in enumerate(specs()):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)

@@ -360,15 +360,21 @@ def check_apart(folder: Path, spec: Spec) -> None:
     assert not torch.equal(stored[f"{head}.decoder.bias"], stored[f"{head}.bias"])
 
 
-def main() -> None:
-    """Write every golden into `--out`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def begin(description: str) -> Path:
+    """Return `--out`, with PyTorch set to give the same numbers again."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent)
     out: Path = parser.parse_args().out
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    return out
+
+
+def main() -> None:
+    """Write every golden into `--out`."""
+    out = begin(__doc__)
     for number, spec in enumerate(specs()):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
