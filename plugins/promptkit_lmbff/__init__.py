@@ -133,6 +133,11 @@ class LmBff(Strategy):
 
         templates, verbalizer, found = draft.templates, draft.verbalizer, []
         if "templates" in self.proposes:
+            if draft.tokenizer.mask_id < 0:
+                raise UserError(
+                    "strategy 'lmbff' with templates=auto fills in mask tokens, and a causal model has none; give a "
+                    "template."
+                )
             if not draft.words_known:
                 verbalizer, _ = find_words(draft, without_slots(templates[0]), self.options.candidates)
             templates, said = find_templates(draft, verbalizer, self.options.beam, self.options.keep)

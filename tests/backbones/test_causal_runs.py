@@ -65,6 +65,7 @@ def test_templates_for_a_causal_model(sources: tuple[str, ...], expected: tuple[
             "different numbers of mask slots",
         ),
         (["--strategy", "autoprompt"], "strategy 'autoprompt' is for masked language models"),
+        (["--strategy", "lmbff", "--set", "templates=auto"], "fills in mask tokens, and a causal model has none"),
         (["--strategy", "finetune", "--engine", "nonsense"], "unknown engine 'nonsense'"),
     ],
 )
