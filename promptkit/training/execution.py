@@ -142,6 +142,10 @@ class Executor:
         try:
             # Ctrl-C while MindSpore compiles would end in its own call stack and a dump beside the user's files.
             with held_interrupts():
+                if self.mode == "pynative" and name.startswith("learn"):
+                    # What is refused within a gradient leaves MindSpore (2.10) in the middle of one, and in the next
+                    # run the tensor's own `[0]` fails: so it is refused here, before a gradient is begun.
+                    self._loss(name)(*tensors)
                 result = self._function(name)(*tensors)
         except Exception as error:
             if self.mode == "pynative" or isinstance(error, MemoryError):
@@ -176,7 +180,7 @@ class Executor:
         The arrays come one by one and are put together within the graph: MindSpore 2.10 takes a structure that is
         passed to a compiled function for a constant, and compiles again at every call.
         """
-        model, fields = self.model, len(Inputs.__annotations__)
+        model = self.model
 
         def forward(*arrays: Any) -> Any:
             return model(packed(*arrays))
@@ -189,7 +193,16 @@ class Executor:
 
         if not name.startswith("learn"):
             return {"construct": forward, "features": features, "scores": scores}[name]
-        objective = self.objective
+        gradient = ms.value_and_grad(self._loss(name), None, list(model.trainable_params()))
+
+        def learn(*arrays: Any) -> Any:
+            return gradient(*arrays)
+
+        return learn
+
+    def _loss(self, name: str) -> Callable[..., Any]:
+        """Return the loss that one of the learning functions takes the gradient of."""
+        model, objective, fields = self.model, self.objective, len(Inputs.__annotations__)
 
         def loss(*arrays: Any) -> Any:
             return objective.loss(model(packed(*arrays[:fields])), arrays[fields], arrays[fields + 1])
@@ -201,11 +214,4 @@ class Executor:
         def loss_of_features(*arrays: Any) -> Any:
             return objective.loss(model.scores(arrays[0]), arrays[1], arrays[2])
 
-        weights = list(model.trainable_params())
-        losses = {"learn": loss, "learn_noisy": noisy_loss, "learn_features": loss_of_features}
-        gradient = ms.value_and_grad(losses[name], None, weights)
-
-        def learn(*arrays: Any) -> Any:
-            return gradient(*arrays)
-
-        return learn
+        return {"learn": loss, "learn_noisy": noisy_loss, "learn_features": loss_of_features}[name]
