@@ -15,6 +15,7 @@ pytest.importorskip("mindspore")
 from mindspore import Parameter, Tensor, ops
 
 from promptkit.backbones.device import set_device
+from promptkit.errors import UserError
 from promptkit.nn import PromptedModel
 from promptkit.training import Classification, Executor, FeatureSource
 from promptkit.training.sources import Step
@@ -58,6 +59,20 @@ def test_a_model_that_does_not_compile_runs_eagerly_with_one_warning() -> None:
     assert len(warnings) == 1
     assert "PyNative" in warnings[0]
     assert "\n" not in warnings[0]
+
+
+class Refusing(PromptedModel):
+    """Refuses what it is asked for, as a model of an engine may, in a statement that no graph takes."""
+
+    def scores(self, features: Any) -> Any:
+        raise UserError("no answer here")
+
+
+def test_a_refusal_is_said_without_a_word_of_compiling() -> None:
+    warnings: list[str] = []
+    with pytest.raises(UserError, match="no answer here"):
+        Executor(Refusing(), "graph", warnings.append).scores_of_features(source())
+    assert warnings == []
 
 
 def test_a_bug_shows_its_traceback_in_either_mode() -> None:
