@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from beginning import begin
 from causal_models import Arrays, keys_and_values, masks_of_our_own, run, run_behind
-from make_goldens import begin
 from safetensors.torch import save_file
 from transformers import (
     AutoModelForCausalLM,

@@ -11,7 +11,6 @@ the activation, the layer-norm epsilon.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from beginning import begin
 from dropouts import dropout_golden
 from lstm import lstm_golden
 from prefixes import prefix_golden
@@ -37,7 +37,6 @@ from transformers import (
     RobertaConfig,
     RobertaForMaskedLM,
 )
-from transformers.utils import logging
 from vocabularies import byte_level_tokenizer, wordpiece_vocabulary
 from wordpieces import write_wordpiece_golden
 
@@ -358,18 +357,6 @@ def check_apart(folder: Path, spec: Spec) -> None:
         assert torch.equal(ours, stored[f"{head}.{name}"].float()), f"{spec.name}: {name} is not what is read"
     assert not torch.equal(stored[f"{head}.decoder.weight"], stored[words])
     assert not torch.equal(stored[f"{head}.decoder.bias"], stored[f"{head}.bias"])
-
-
-def begin(description: str) -> Path:
-    """Return `--out`, with PyTorch set to give the same numbers again."""
-    parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent)
-    out: Path = parser.parse_args().out
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    return out
 
 
 def main() -> None:

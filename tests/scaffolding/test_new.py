@@ -189,6 +189,8 @@ class TestModule:
 @pytest.mark.parametrize("kind", ["dataset", "metric", "engine"])
 def test_others_are_written_too_and_pass_their_own_tests(kind, tmp_path, monkeypatch, capsys, request):
     assert main(["new", kind, f"my-{kind}", "--folder", str(tmp_path / "new")]) == 0
+    for path in (tmp_path / "new").rglob("*"):
+        assert path.is_dir() or "<<" not in path.read_text(encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path / "new")
     monkeypatch.syspath_prepend(tmp_path / "new" / "tests")
     if kind == "engine":
@@ -206,8 +208,6 @@ def test_others_are_written_too_and_pass_their_own_tests(kind, tmp_path, monkeyp
     assert main(["new", kind, taken, "--folder", str(tmp_path / "other")]) == 2
     whose = "of plugin 'native' of promptkit " if kind == "engine" else "promptkit's own; choose another name."
     assert f"'{taken}' already, {whose}" in capsys.readouterr().err
-    for path in (tmp_path / "new").rglob("*"):
-        assert path.is_dir() or "<<" not in path.read_text(encoding="utf-8")
 
 
 def test_every_file_of_a_distribution_is_in_its_wheel():
