@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from promptkit.backbones.face import ModelFiles
 from promptkit.backbones.native.bert.tokenizer import load_tokenizer
 from promptkit.backbones.native.bert.weights import weight_plan
-from promptkit.backbones.native.checkpoint import Weights, read_weights
+from promptkit.backbones.native.checkpoint import StoredWeights, Weights, read_weights
 from promptkit.backbones.native.engine import ARCHITECTURES, NativeEngine
 from promptkit.errors import UserError
 
@@ -27,11 +27,16 @@ def describe(directory: Path | str) -> ModelFiles:
     return NativeEngine().describe(GOLDENS / directory)
 
 
-def read(directory: Path) -> Weights:
+def stored(directory: Path) -> StoredWeights:
     """Return the weights of a checkpoint, as its architecture plans them."""
     raw = json.loads((directory / "config.json").read_text())
     architecture = ARCHITECTURES[raw["model_type"]]
     return read_weights(directory, architecture.weight_plan(architecture.read_shape(raw, "config.json")))
+
+
+def read(directory: Path) -> Weights:
+    """Read all of them."""
+    return dict(stored(directory))
 
 
 @pytest.fixture
@@ -109,6 +114,14 @@ def test_an_output_bias_under_either_name_will_do(checkpoint: Path, name: str) -
 def test_tied_rows_are_the_word_embeddings(checkpoint: Path) -> None:
     weights = read(checkpoint)
     assert np.array_equal(weights["head.decoder"], weights["word"])
+
+
+def test_weights_are_read_when_they_are_asked_for_and_not_from_a_file_of_another_day(checkpoint: Path) -> None:
+    weights = stored(checkpoint)
+    assert weights["word"] is not weights["word"]
+    change_weights(checkpoint, cls__predictions__bias=np.arange(97, dtype=np.float32))
+    with pytest.raises(UserError, match="the file was changed after it was opened"):
+        weights["word"]
 
 
 def test_bfloat16_weights_are_read_exactly(checkpoint: Path) -> None:

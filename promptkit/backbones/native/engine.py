@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from promptkit.backbones.face import Backbone, Kind, ModelFiles
 from promptkit.backbones.native.bert import config as bert_config
 from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
@@ -141,12 +139,9 @@ class NativeEngine:
         if file is None:
             weights = read_weights(files.directory, plan)
         else:
-            weights = take_weights(Tensors(tensor_readers(file), file.name), plan, f"model '{file}'")
-        if shape.tied and np.array_equal(weights["head.decoder"], weights["word"]):
-            del weights["head.decoder"]
-        else:
-            # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
-            shape = replace(shape, tied=False)
+            weights = take_weights(Tensors(tensor_readers(file), file.name, [file]), plan, f"model '{file}'")
+        # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
+        shape = replace(shape, tied=shape.tied and weights.are_same("head.decoder", "word"))
         return _model_of(shape)(shape, weights, files.tokenizer, source=source, fingerprint=files.fingerprint)
 
 

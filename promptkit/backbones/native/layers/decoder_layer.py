@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from mindspore import nn
 
 from promptkit.backbones.native.checkpoint import Weights
@@ -12,6 +13,7 @@ from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.layers.norms import parameter
 from promptkit.backbones.native.layers.pre_norm import DecoderCore, PrefixedDecoderCore
 
+Parts = dict[str, npt.NDArray[np.float32]]
 _NONE = np.zeros(1, np.float32)  # in the place of a weight that the shape does not have
 
 
@@ -81,9 +83,9 @@ def _names(shape: DecoderShape, index: int) -> list[str]:
     return [name.removeprefix(stem) for name in shape.shapes() if name.startswith(stem)]
 
 
-def _merged(own: Weights) -> Weights:
+def _merged(own: Weights) -> Parts:
     """Put side by side what is multiplied with the same states: queries, keys and values; gate and up."""
-    found: Weights = {}
+    found: Parts = {}
     for name, parts in (("qkv", ("query", "key", "value")), ("up", ("gate", "up"))):
         for kind in ("weight", "bias"):
             there = [own[f"{part}.{kind}"] for part in parts if f"{part}.{kind}" in own]
@@ -96,7 +98,7 @@ def _merged(own: Weights) -> Weights:
     return found
 
 
-def _folded(merged: Weights) -> Weights:
+def _folded(merged: Parts) -> Parts:
     """Put the gains and biases of the two norms into the weights behind: W (g n + c) + b = (W g) n + (W c + b)."""
     found = dict(merged)
     for norm, name in (("attention_norm", "qkv"), ("ffn_norm", "up")):
