@@ -33,6 +33,7 @@ class Hard(Strategy):
     name = "hard"
     summary = "fixed template, frozen model, no training; label words at the mask (zero-shot)"
     Options = Options
+    fronts = True
     depends_on = frozenset()
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:

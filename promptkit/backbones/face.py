@@ -27,7 +27,7 @@ class Inputs(TypedDict):
     Keys:
         token_ids: (R, S) int32, vocabulary ids.
         segment_ids: (R, S) int32, which example of the row a position belongs to, from 1; 0 is padding.
-        position_ids: (R, S) int32, the position within the example, from 0.
+        position_ids: (R, S) int32, the position within the example, from 0, or from the end of a front.
         virtual_ids: (R, S) int32, the virtual token that stands at a position, or -1.
         read: (R, E, M) int32, positions of the row to read each example at; 0 where the row holds fewer examples.
     """
@@ -74,6 +74,8 @@ class BackboneInfo:
         max_length: longest example, special tokens included.
         parameters: weights, tied ones counted once.
         flops_per_token: multiplications and additions of one forward pass for one token, attention left out.
+        takes_front: whether `Backbone.run` takes a front: a causal model, of which what comes first sees nothing of
+            what comes behind it.
     """
 
     kind: Kind
@@ -87,6 +89,7 @@ class BackboneInfo:
     max_length: int
     parameters: int
     flops_per_token: int
+    takes_front: bool = False
 
 
 class Tokenizer(Protocol):
@@ -152,7 +155,14 @@ class Backbone(Protocol):
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
         ...
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
+    def run(
+        self,
+        embeddings: Any,
+        inputs: Inputs,
+        prefix: Any = None,
+        dropout: Dropout | None = None,
+        front: Any = None,
+    ) -> Any:
         """Run the layers.
 
         Args:
@@ -162,19 +172,20 @@ class Backbone(Protocol):
                 layers; the layers before them see none. Where distance counts (ALiBi) it stands directly in front of
                 every example. Or None.
             dropout: what is kept in this training step, or None for all.
+            front: (L, 2, A_kv, F, D), what `keys_and_values` gives of the F positions that examples begin with, so
+                that these are computed once for all. An example whose positions begin at F goes on from there; one
+                whose positions begin at 0 does not see it. Only where `info.takes_front`, and without a prefix.
 
         Returns:
             Last hidden states at the positions read, (R * E, M, H), ready for `logits`.
         """
         ...
 
-    def keys_and_values(self, ids: Any) -> Any:
+    def keys_and_values(self, embeddings: Any) -> Any:
         """What the attention of every layer computes for a text that stands alone; as a prefix it is that text.
 
-        Called outside of graphs, when a model is built.
-
         Args:
-            ids: (P,) int32 vocabulary ids; its positions are counted from 0.
+            embeddings: (P, H), word embeddings or virtual tokens; positions are counted from 0, and added here.
 
         Returns:
             (L, 2, A_kv, P, D), keys first.

@@ -23,7 +23,10 @@ Float32 = NDArray[np.float32]
 
 
 class Packable(Protocol):
-    """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read."""
+    """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read.
+
+    `front` positions stand before it, which are computed for all examples at once; 0 where there are none.
+    """
 
     @property
     def token_ids(self) -> Sequence[int]: ...
@@ -31,6 +34,8 @@ class Packable(Protocol):
     def virtual_ids(self) -> Sequence[int]: ...
     @property
     def read(self) -> Sequence[int]: ...
+    @property
+    def front(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,7 @@ class Packer:
         self._token_ids = np.concatenate([np.asarray(e.token_ids, np.int32) for e in encoded])
         self._virtual_ids = np.concatenate([np.asarray(e.virtual_ids, np.int32) for e in encoded])
         self._read = np.array([e.read for e in encoded], np.int32)
+        self._fronts = [e.front for e in encoded]
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Batch]:
         """Yield the batches of one epoch.
@@ -190,7 +196,7 @@ class Packer:
                 token_ids[row, here] = self._token_ids[there]
                 virtual_ids[row, here] = self._virtual_ids[there]
                 segment_ids[row, here] = place + 1
-                position_ids[row, here] = np.arange(size)
+                position_ids[row, here] = self._fronts[number] + np.arange(size)
                 read[row, place] = self._read[number] + at
                 index[row, place] = number
                 at += size

@@ -6,14 +6,15 @@ A `Layout` says what stands around the template's parts. Only fields are ever tr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.halves import split_halves
-from promptkit.prompting.layout import Layout, Readout, Segment, spaced_text
+from promptkit.prompting.layout import Front, Layout, Readout, Segment, spaced_text
 from promptkit.prompting.template import HALVES, Half, Template
 
+_LEAST_FRONT = 8  # positions; with fewer there is nothing to gain
 Content = str | Sequence[int]
 """What stands for a field: a text, or piece ids that are taken as they are."""
 
@@ -32,6 +33,7 @@ class Encoded:
         cut: the fields that were cut, each once, in the order of the template.
         shown: demonstrations that stand there.
         left_out: demonstrations that did not fit.
+        front: positions that stand before these S, which are left to `Encoder.front`.
     """
 
     token_ids: tuple[int, ...]
@@ -43,6 +45,7 @@ class Encoded:
     cut: tuple[str, ...] = ()
     shown: int = 0
     left_out: int = 0
+    front: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,11 @@ class Encoder:
         demonstrations: to be laid out beside texts, whole or not at all: they take at most half of the room that the
             template leaves, and those that do not fit are left out.
         arrange: from the numbers of those that fit to the order in which they stand.
+        front: the demonstrations beside every text, where what all prompts begin with is to be left to `self.front`;
+            None where every prompt is to be whole.
 
     Attributes:
+        front: what prompts begin with that have less than all their positions; empty where none do.
         shown: how many demonstrations fit where all are to stand beside a text.
         num_virtual: P, the number of virtual tokens.
         virtual_init: for each of the P virtual tokens the piece it is initialised from, or None.
@@ -110,6 +116,7 @@ class Encoder:
         layout: Layout | None = None,
         demonstrations: Sequence[Demonstration] = (),
         arrange: Callable[[Sequence[int]], Sequence[int]] | None = None,
+        front: Sequence[int] | None = None,
     ) -> None:
         self.template = template
         self.tokenizer = tokenizer
@@ -124,6 +131,7 @@ class Encoder:
         self._demonstrations = self._laid_out(demonstrations)
         self._frame = self._framed(tuple(range(len(demonstrations))))
         self.shown = self._frame.shown
+        self.front = Front() if front is None else _constant_front(self._framed(front).segments)
         self.fixed_tokens = max_length - self._frame.room
         self.template_unknown = sum(
             segment.ids.count(tokenizer.unk_id) for segment in self._segments if segment.role == "template"
@@ -187,6 +195,18 @@ class Encoder:
         """
         frames = [self._frame] * len(texts) if chosen is None else map(self._framed, chosen)
         return [self._encode(pieces, frame) for pieces, frame in zip(self._tokenise(texts), frames, strict=True)]
+
+    def whole(self, encoded: Encoded) -> Encoded:
+        """Return a prompt with all its positions, those that were left to the front as well."""
+        if not encoded.front:
+            return encoded
+        return replace(
+            encoded,
+            token_ids=self.front.ids + encoded.token_ids,
+            virtual_ids=self.front.virtual_ids + encoded.virtual_ids,
+            read=tuple(place + encoded.front for place in encoded.read),
+            front=0,
+        )
 
     def explain(self, text: Mapping[str, Content], chosen: Sequence[int] | None = None) -> list[tuple[str, str]]:
         """Return a row (piece, role) for every position of the prompt for one text.
@@ -257,17 +277,41 @@ class Encoder:
         if self._readout == "head":
             read = [self._layout.head_read(len(token_ids))]
         field_tokens = sum(map(len, kept))
+        front = self._cut(token_ids, virtual_ids, read)
         return Encoded(
-            token_ids=tuple(token_ids),
-            virtual_ids=tuple(virtual_ids),
-            read=tuple(read),
+            token_ids=tuple(token_ids[front:]),
+            virtual_ids=tuple(virtual_ids[front:]),
+            read=tuple(place - front for place in read),
             dropped=sum(map(len, pieces)) - field_tokens,
             unknown=sum(ids.count(self.tokenizer.unk_id) for ids in kept),
             field_tokens=field_tokens,
             cut=tuple(dict.fromkeys(self._names[n] for n, part in enumerate(kept) if len(part) < len(pieces[n]))),
             shown=frame.shown,
             left_out=frame.left_out,
+            front=front,
         )
+
+    def _cut(self, token_ids: list[int], virtual_ids: list[int], read: list[int]) -> int:
+        """Return how many positions of a prompt are the front: all of it, or none.
+
+        None where other demonstrations stand there, or where it is read before anything of its own comes.
+        """
+        count, front = len(self.front.ids), self.front
+        if not count or not read or min(read) < count or tuple(token_ids[:count]) != front.ids:
+            return 0
+        return count if tuple(virtual_ids[:count]) == front.virtual_ids else 0
+
+
+def _constant_front(segments: Sequence[Segment]) -> Front:
+    """Return what stands before the first field; nothing where that is too little."""
+    ids: list[int] = []
+    virtual_ids: list[int] = []
+    for segment in segments:
+        if segment.field:
+            break
+        ids += segment.ids
+        virtual_ids += segment.virtual or [-1] * len(segment.ids)
+    return Front(tuple(ids), tuple(virtual_ids)) if len(ids) >= _LEAST_FRONT else Front()
 
 
 def _fill(segments: Sequence[Segment], pieces: Sequence[list[int]]) -> Iterator[tuple[Segment, Sequence[int]]]:

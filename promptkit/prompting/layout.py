@@ -39,6 +39,19 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Front:
+    """What all prompts of a causal model begin with, and what need therefore be computed only once.
+
+    Attributes:
+        ids: F piece ids.
+        virtual_ids: the virtual token at each position, or -1.
+    """
+
+    ids: tuple[int, ...] = ()
+    virtual_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Layout:
     """What a model puts around a prompt, and at which position it is read.
 

@@ -17,7 +17,7 @@ from promptkit.data.packing import Packable
 from promptkit.errors import UserError
 from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.encoder import Content, Demonstration, Encoded, Encoder
-from promptkit.prompting.layout import Layout, Readout
+from promptkit.prompting.layout import Front, Layout, Readout
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import ResolvedVerbalizer, Verbalizer, advise_words
 
@@ -59,6 +59,11 @@ class PromptTask:
     def training_sets(self) -> int:
         """How many sets of demonstrations a text is learnt from with; 1 without demonstrations."""
         return 1 if self.context is None else self.context.showing.training_sets
+
+    @property
+    def front(self) -> Front | None:
+        """What all prompts begin with that is left to be computed once; None where every prompt is whole."""
+        return self.encoder.front if self.encoder.front.ids else None
 
     @property
     def num_virtual(self) -> int:
@@ -132,8 +137,11 @@ def resolve_prompt(
     language: str = "en",
     kind: Kind = "masked",
     context: Context | None = None,
+    front: bool = False,
 ) -> PromptTask:
     """Resolve a template and a verbalizer for a tokenizer; `context` holds the demonstrations, if there are any.
+
+    With `front` what all prompts begin with is left to the model, see `PromptTask.front`.
 
     Raises:
         UserError: if the cloze readout has no mask or no label words, the words do not fit the template, or there are
@@ -168,6 +176,7 @@ def resolve_prompt(
         if resolved and context is not None
         else (),
         arrange=None if context is None else context.arrange,
+        front=None if not front else () if context is None else context.steady(),
     )
     return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language, context)
 

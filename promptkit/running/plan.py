@@ -228,7 +228,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
         model=model,
         verbalizer=verbalizer,
         prompts=[
-            resolve(config, readout, task, template, number, verbalizer, model, contexts[number])
+            resolve(config, readout, task, template, number, verbalizer, model, contexts[number], strategy.fronts)
             for number, template in enumerate(templates)
         ],
         contexts=[() if context is None else context.pool for context in contexts],
@@ -305,6 +305,7 @@ def resolve(
     verbalizer: Verbalizer | None,
     model: ModelFiles,
     context: Context | None,
+    front: bool = False,
 ) -> PromptTask:
     """Return a template's prompt for the model of a run; see `resolve_prompt`, and `RunConfig` for the settings."""
     try:
@@ -320,6 +321,7 @@ def resolve(
             language=task.language,
             kind=model.info.kind,
             context=context,
+            front=front and model.info.takes_front,
         )
     except UserError as error:
         if config.verbalizer is None and verbalizer is not None and "vocabulary" in str(error):

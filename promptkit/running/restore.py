@@ -70,6 +70,7 @@ class OpenedPrompt:
             language=card["language"],
             kind=backbone.info.kind,
             context=make_context(self.strategy, pool, card["labels"], template, (card["seed"], number), title),
+            front=self.strategy.fronts and backbone.info.takes_front,
         )
         if task.context is not None and task.context.showing.by_likeness:
             task.context.measure = States(backbone, task, "pynative", _ignore, Executors())

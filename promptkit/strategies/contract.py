@@ -108,6 +108,8 @@ class Strategy(ABC):
         showing: how demonstrations are shown, where there are some, see `Showing`; a property where that depends on
             `self.options`.
         kinds: of language models that it works on; it is refused for others in one line.
+        fronts: whether its models compute what all prompts begin with once for all, as `promptkit.nn.ClozePrompt` and
+            `SoftPrompt` do where `task.front` says what that is. Prompts of a causal model then lack it.
         proposes: what `propose` looks for, of `templates` and `words`; nothing by default, and a property where that
             depends on `self.options`. `depends_on` must name `examples` then.
     """
@@ -123,6 +125,7 @@ class Strategy(ABC):
     unlabelled: int = 0
     showing: Showing = Showing()
     kinds: frozenset[Kind] = KINDS
+    fronts: bool = False
     proposes: frozenset[str] = frozenset()
 
     def __init__(self, options: StrategyOptions | None = None) -> None:

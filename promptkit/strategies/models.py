@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 
 from promptkit.backbones.face import Backbone, Inputs
 from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
+from promptkit.strategies.fronts import FrontStates, front_states, run_behind
 from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, PrefixStart, initial_prefix
 from promptkit.strategies.readouts import readout
 from promptkit.strategies.searching import Search
-from promptkit.strategies.virtual import VirtualTokens
+from promptkit.strategies.virtual import VirtualTokens, mix_in
 
 PARTS = ("prompt", "encoder", "head", "backbone")
 
@@ -161,6 +162,8 @@ def _paths(model: nn.Cell) -> Iterator[tuple[str, Parameter]]:
             for path, parameter in cell.parameters_and_names():  # type: ignore[attr-defined]
                 part = "head" if cell.learns == "head" and parameter.requires_grad else "backbone"
                 inside[id(parameter)] = f"{part}.{path}"
+        elif isinstance(cell, FrontStates) and not cell.learns:
+            inside[id(cell.values)] = "backbone.front.values"
     for path, parameter in model.parameters_and_names():
         yield inside.get(id(parameter), path), parameter
 
@@ -204,11 +207,15 @@ class ClozePrompt(PromptedModel):
         if task.num_virtual:
             raise UserError(f"template '{task.template}' has virtual tokens, which this strategy does not learn.")
         self.backbone = backbone
+        self.front: Any = front_states(backbone, task)
         self.head = readout(backbone, task, learns=head_learns)
 
     def features(self, inputs: Inputs) -> Any:
         """Hidden states at the positions read, (N, M, H)."""
-        return self.backbone.run(self.backbone.embed(inputs["token_ids"]), inputs)
+        front = None
+        if self.front is not None:
+            front = self.front()
+        return run_behind(self.backbone, self.backbone.embed(inputs["token_ids"]), inputs, front)
 
     def scores(self, features: Any) -> Any:
         """(N, M, H) -> (N, C)."""
@@ -267,6 +274,7 @@ class SoftPrompt(_Prompted):
         if not task.num_virtual:
             raise UserError(f"template '{task.template}' has no virtual tokens, e.g. {{soft:10}}.")
         super().__init__(backbone, task, prompt=prompt, encoder=encoder, head=head)
+        self.front: Any = front_states(backbone, task)
 
     def folded(self) -> SoftPrompt:
         """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""
@@ -281,9 +289,11 @@ class SoftPrompt(_Prompted):
 
     def construct(self, inputs: Inputs) -> Any:
         """Class scores, (N, C); see `PromptedModel.construct`."""
-        words = self.backbone.embed(inputs["token_ids"])
-        embeddings = mix_in(words, self.virtual_vectors(), inputs["virtual_ids"])
-        return self.head(self.backbone.run(embeddings, inputs))
+        vectors, front = self.virtual_vectors(), None
+        if self.front is not None:
+            front = self.front(vectors)
+        embeddings = mix_in(self.backbone.embed(inputs["token_ids"]), vectors, inputs["virtual_ids"])
+        return self.head(run_behind(self.backbone, embeddings, inputs, front))
 
 
 class PrefixPrompt(_Prompted):
@@ -351,19 +361,3 @@ def deep_prompt(
         shape = (depth, 2, info.kv_heads, tokens, info.head_width)
         return PrefixPrompt(backbone, task, encoder=PrefixEncoder(shape, width, task.rng))
     return PrefixPrompt(backbone, task, prompt=LayerPrefix(initial_prefix(backbone, task, init, tokens, depth)))
-
-
-def mix_in(words: Any, vectors: Any, virtual_ids: Any) -> Any:
-    """Put virtual tokens into their places.
-
-    Args:
-        words: word embeddings, (R, S, H).
-        vectors: virtual tokens, (P, H).
-        virtual_ids: (R, S) int32, which of them stands at a position, or -1.
-
-    Returns:
-        (R, S, H).
-    """
-    placed = ops.gather(vectors, ops.relu(virtual_ids), 0)
-    is_virtual = (virtual_ids >= 0).expand_dims(-1).astype(words.dtype)
-    return words * (1.0 - is_virtual) + placed * is_virtual

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone
 from promptkit.prompting.resolved import PromptTask
@@ -28,6 +28,22 @@ class VirtualTokens(nn.Cell):
     def construct(self) -> Any:
         """Return the vectors, (P, H)."""
         return self.vectors
+
+
+def mix_in(words: Any, vectors: Any, virtual_ids: Any) -> Any:
+    """Put virtual tokens into their places.
+
+    Args:
+        words: word embeddings, (R, S, H).
+        vectors: virtual tokens, (P, H).
+        virtual_ids: (R, S) int32, which of them stands at a position, or -1.
+
+    Returns:
+        (R, S, H).
+    """
+    placed = ops.gather(vectors, ops.relu(virtual_ids), 0)
+    is_virtual = (virtual_ids >= 0).expand_dims(-1).astype(words.dtype)
+    return words * (1.0 - is_virtual) + placed * is_virtual
 
 
 def word_vectors(backbone: Backbone, ids: Sequence[int]) -> Any:

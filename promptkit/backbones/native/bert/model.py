@@ -155,13 +155,18 @@ class EncoderBackbone(nn.Cell):
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
         return ops.gather(self.encoder.word, ids, 0)
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
-        """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
+    def run(
+        self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None, front: Any = None
+    ) -> Any:
+        """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`.
+
+        There is no front: what comes first in a masked model sees what comes behind it.
+        """
         return self.encoder(embeddings, inputs, prefix, dropout)
 
-    def keys_and_values(self, ids: Any) -> Any:
+    def keys_and_values(self, embeddings: Any) -> Any:
         """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`."""
-        return self.encoder.keys_and_values(self.embed(ids))
+        return self.encoder.keys_and_values(embeddings)
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""

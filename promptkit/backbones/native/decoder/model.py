@@ -20,6 +20,7 @@ from promptkit.backbones.native.layers.decoder_layer import DecoderLayer
 from promptkit.backbones.native.layers.masking import (
     causal_bias,
     for_heads,
+    front_bias,
     left_by_dropout,
     left_in_layer,
     left_where_read,
@@ -101,7 +102,7 @@ class Decoder(nn.Cell):
         rows, _, queries, keys = bias.shape
         return bias.reshape(rows, self.kv_heads, self.group * queries, keys)
 
-    def construct(self, embeddings: Any, inputs: Inputs, prefix: Any, dropout: Any) -> Any:
+    def construct(self, embeddings: Any, inputs: Inputs, prefix: Any, dropout: Any, front: Any) -> Any:
         """See `Backbone.run`."""
         rows, length, hidden = embeddings.shape
         examples, slots = inputs["read"].shape[1], inputs["read"].shape[2]
@@ -116,9 +117,13 @@ class Decoder(nn.Cell):
         if self.distances:
             bias = bias + linear_bias(inputs["position_ids"], self.slopes)
         first, plain, wide = len(self.layers), self.grouped(bias), bias
+        if front is not None:
+            wide = self.over(bias, inputs, front.shape[3], True)
+            prefix = front
+        elif prefix is not None:
+            wide = self.over(bias, inputs, prefix.shape[3], False)
         if prefix is not None:
             first = first - prefix.shape[0]
-            wide = self.over(bias, inputs, prefix.shape[3])
         read_bias = self.read_bias(wide, chosen, examples * slots)
         wide = self.grouped(wide)
         for number, layer in enumerate(self.layers[:-1]):
@@ -135,12 +140,17 @@ class Decoder(nn.Cell):
         x = self.layers[-1].at(x, read_bias, chosen, turn_read, turn_k, own, left)
         return self.norm(x).reshape(rows * examples, slots, hidden)
 
-    def over(self, bias: Any, inputs: Any, count: Any) -> Any:
-        """A bias for `count` prefix positions as well, (R, A, S, count + S)."""
-        if not self.distances:
+    def over(self, bias: Any, inputs: Any, count: Any, is_front: Any) -> Any:
+        """A bias for `count` positions of a prefix or a front as well, (R, A, S, count + S)."""
+        if not (self.distances or is_front):
             return over_prefix(bias, count)
-        apart = linear_prefix_bias(inputs["segment_ids"], inputs["position_ids"], self.slopes, count)
-        return ops.concat((apart, bias), -1)
+        segments, positions = inputs["segment_ids"], inputs["position_ids"]
+        before = ops.zeros((1, 1, 1, 1), ms.float32)
+        if self.distances:
+            before = linear_prefix_bias(segments, positions, self.slopes, count)
+        if is_front:
+            before = before + for_heads(front_bias(segments, positions, count), self.heads)
+        return ops.concat((before, bias), -1)
 
     def read_bias(self, bias: Any, chosen: Any, count: Any) -> Any:
         """The rows of a bias (R, A, S, K) at the positions read, (R, A_kv, G * Q, K)."""
@@ -203,13 +213,15 @@ class DecoderBackbone(nn.Cell):
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
         return ops.gather(self.decoder.word, ids, 0)
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
+    def run(
+        self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None, front: Any = None
+    ) -> Any:
         """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
-        return self.decoder(embeddings, inputs, prefix, dropout)
+        return self.decoder(embeddings, inputs, prefix, dropout, front)
 
-    def keys_and_values(self, ids: Any) -> Any:
+    def keys_and_values(self, embeddings: Any) -> Any:
         """Those of every layer for a text, (L, 2, A_kv, P, D); see `promptkit.backbones.face.Backbone`."""
-        return self.decoder.keys_and_values(self.embed(ids))
+        return self.decoder.keys_and_values(embeddings)
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""
