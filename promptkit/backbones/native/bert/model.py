@@ -24,7 +24,7 @@ from promptkit.backbones.native.layers.masking import (
     rows_read,
 )
 from promptkit.backbones.native.layers.norms import LayerNorm, parameter
-from promptkit.backbones.native.layers.post_norm import EncoderLayer
+from promptkit.backbones.native.layers.post_norm import EncoderLayer, LayerCores
 from promptkit.backbones.native.layers.vocabulary import VocabularyScores
 from promptkit.backbones.native.shape import EncoderShape
 
@@ -59,9 +59,8 @@ class Encoder(nn.Cell):
         self.norm = LayerNorm(
             weights["embedding_norm.weight"], weights["embedding_norm.bias"], shape.layer_norm_eps, learns
         )
-        self.layers = nn.CellList(
-            [EncoderLayer(shape, weights, i, learns=learns, on_cpu=on_cpu) for i in range(shape.layers)]
-        )
+        cores = LayerCores(shape, on_cpu=on_cpu)
+        self.layers = nn.CellList([EncoderLayer(cores, weights, i, learns=learns) for i in range(shape.layers)])
         self.output_bias = parameter("output_bias", weights["head.bias"], learns)
         self.untied = not shape.tied
         if self.untied:

@@ -16,7 +16,7 @@ from mindspore import Tensor, nn, ops
 from promptkit.backbones.face import Dropout, Inputs, Part, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
-from promptkit.backbones.native.layers.decoder_layer import DecoderLayer
+from promptkit.backbones.native.layers.decoder_layer import DecoderCores, DecoderLayer
 from promptkit.backbones.native.layers.masking import (
     causal_bias,
     for_heads,
@@ -70,8 +70,9 @@ class Decoder(nn.Cell):
         self.norms_embeddings = shape.embedding_norm
         if self.norms_embeddings:
             self.embedding_norm = DecoderNorm("embedding_norm", shape, weights, learns=learns)
+        cores = DecoderCores(shape, learns=learns, on_cpu=on_cpu)
         self.layers = nn.CellList(
-            [DecoderLayer(shape, weights, i, learns=learns, on_cpu=on_cpu) for i in range(shape.layers)]
+            [DecoderLayer(cores, shape, weights, i, learns=learns) for i in range(shape.layers)]
         )
         self.norm = DecoderNorm("final_norm", shape, weights, learns=learns)
         self.untied = not shape.tied
@@ -170,7 +171,7 @@ class Decoder(nn.Cell):
             bias = bias + linear_bias(positions.reshape(1, -1), self.slopes)
         bias, found = self.grouped(bias), []
         for layer in self.layers:
-            x, keys, values, *_ = layer.core.forward(x, bias, turn_q, turn_k, None, layer.own())
+            x, keys, values = layer.free(x, bias, turn_q, turn_k, None, layer.own())
             found.append(ops.stack((keys[0], values[0])))
         return ops.stack(found)
 
