@@ -26,8 +26,10 @@ class Inputs(TypedDict):
 
     Keys:
         token_ids: (R, S) int32, vocabulary ids.
-        segment_ids: (R, S) int32, which example of the row a position belongs to, from 1; 0 is padding.
-        position_ids: (R, S) int32, the position within the example, from 0.
+        segment_ids: (R, S) int32, which example of the row a position belongs to, from 1; 0 is padding. Where an
+            example has several parts, the prompt once for each label word of several pieces, they see nothing of each
+            other: the first bears the example's number, the others numbers above E.
+        position_ids: (R, S) int32, the position within the example, or within its part, from 0.
         virtual_ids: (R, S) int32, the virtual token that stands at a position, or -1.
         read: (R, E, M) int32, positions of the row to read each example at; 0 where the row holds fewer examples.
     """

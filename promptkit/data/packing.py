@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,10 @@ Float32 = NDArray[np.float32]
 
 
 class Packable(Protocol):
-    """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read."""
+    """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read.
+
+    `parts` are the lengths of parts that see nothing of each other, each with positions of its own; empty for one.
+    """
 
     @property
     def token_ids(self) -> Sequence[int]: ...
@@ -31,6 +34,8 @@ class Packable(Protocol):
     def virtual_ids(self) -> Sequence[int]: ...
     @property
     def read(self) -> Sequence[int]: ...
+    @property
+    def parts(self) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,12 @@ def group_rows(order: list[tuple[int, int]], rows: Rows, batch_size: int) -> Ite
         yield packed
 
 
+def _part_numbers(lengths: Sequence[int]) -> Iterator[int]:
+    """Yield for each position of an example the number of its part."""
+    for number, length in enumerate(lengths):
+        yield from repeat(number, length)
+
+
 class Packer:
     """Hands out encoded examples in batches of one shape, each example once an epoch.
 
@@ -157,6 +168,9 @@ class Packer:
         self._token_ids = np.concatenate([np.asarray(e.token_ids, np.int32) for e in encoded])
         self._virtual_ids = np.concatenate([np.asarray(e.virtual_ids, np.int32) for e in encoded])
         self._read = np.array([e.read for e in encoded], np.int32)
+        lengths = [tuple(e.parts) or (len(e.token_ids),) for e in encoded]
+        self._parts = np.array([number for each in lengths for number in _part_numbers(each)], np.int32)
+        self._positions = np.concatenate([np.arange(part, dtype=np.int32) for each in lengths for part in each])
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Batch]:
         """Yield the batches of one epoch.
@@ -183,14 +197,17 @@ class Packer:
         read = np.zeros((count, examples, self._slots), np.int32)
         index = np.full((count, examples), -1, np.int64)
         for row, numbers in enumerate(packed):
-            at = 0
+            at, further = 0, examples
             for place, number in enumerate(numbers):
                 size = self._lengths[number]
                 here, there = slice(at, at + size), slice(self._starts[number], self._starts[number + 1])
                 token_ids[row, here] = self._token_ids[there]
                 virtual_ids[row, here] = self._virtual_ids[there]
-                segment_ids[row, here] = place + 1
-                position_ids[row, here] = np.arange(size)
+                # An example's further parts are numbered behind all that a row may hold.
+                parts = self._parts[there]
+                segment_ids[row, here] = np.where(parts > 0, further + parts, place + 1)
+                further += int(parts[-1])
+                position_ids[row, here] = self._positions[there]
                 read[row, place] = self._read[number] + at
                 index[row, place] = number
                 at += size

@@ -131,12 +131,15 @@ def _erased(encoded: Encoded, roles: list[str]) -> tuple[list[Encoded], list[int
 
 
 def _without(encoded: Encoded, place: int) -> Encoded:
-    ids, virtual = encoded.token_ids, encoded.virtual_ids
+    starts = np.cumsum((0, *encoded.parts[:-1]))  # the prompt stands in each part once
+    gone = {int(start) + place for start in starts}
+    kept = [at for at in range(len(encoded.token_ids)) if at not in gone]
     return replace(
         encoded,
-        token_ids=ids[:place] + ids[place + 1 :],
-        virtual_ids=virtual[:place] + virtual[place + 1 :],
-        read=tuple(at - (at > place) for at in encoded.read),
+        token_ids=tuple(encoded.token_ids[at] for at in kept),
+        virtual_ids=tuple(encoded.virtual_ids[at] for at in kept),
+        read=tuple(at - sum(it < at for it in gone) for at in encoded.read),
+        parts=tuple(length - 1 for length in encoded.parts),
     )
 
 

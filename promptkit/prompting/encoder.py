@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError
+from promptkit.prompting.continuations import Continuations
 from promptkit.prompting.halves import split_halves
 from promptkit.prompting.layout import Layout, Readout, Segment, spaced_text
 from promptkit.prompting.template import HALVES, Half, Template
@@ -32,6 +33,8 @@ class Encoded:
         cut: the fields that were cut, each once, in the order of the template.
         shown: demonstrations that stand there.
         left_out: demonstrations that did not fit.
+        parts: where label words go on behind a prompt, the positions of each of its rows, which stand one after the
+            other and see nothing of each other; empty where there is one.
     """
 
     token_ids: tuple[int, ...]
@@ -43,6 +46,7 @@ class Encoded:
     cut: tuple[str, ...] = ()
     shown: int = 0
     left_out: int = 0
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Encoder:
         max_length: the most positions a prompt may take, special tokens included.
         readout: whether class scores are read at the mask slots or by a head.
         layout: of the model; a masked model's by default.
+        behind: the label words behind the prompt of a causal model; by default each is one piece.
         demonstrations: to be laid out beside texts, whole or not at all: they take at most half of the room that the
             template leaves, and those that do not fit are left out.
         arrange: from the numbers of those that fit to the order in which they stand.
@@ -92,6 +97,7 @@ class Encoder:
         virtual_init: for each of the P virtual tokens the piece it is initialised from, or None.
         mask_follows_space: whether label words stand behind a space.
         fixed_tokens: positions taken by everything but the fields.
+        longest: the most positions that an example takes: `max_length`, or the rows of label words together.
         template_unknown: how many pieces of the template's own text the vocabulary does not have.
 
     Raises:
@@ -108,6 +114,7 @@ class Encoder:
         max_length: int,
         readout: Readout = "cloze",
         layout: Layout | None = None,
+        behind: Continuations | None = None,
         demonstrations: Sequence[Demonstration] = (),
         arrange: Callable[[Sequence[int]], Sequence[int]] | None = None,
     ) -> None:
@@ -115,6 +122,8 @@ class Encoder:
         self.tokenizer = tokenizer
         self._layout, self._readout = layout or Layout.of(tokenizer, "masked"), readout
         self.max_length = max_length
+        self._behind = behind if behind is not None and behind.longest else None
+        self._room = max_length - (self._behind.longest if self._behind else 0)
         self.mask_follows_space = template.mask_follows_space
         self._segments = tuple(self._layout.segments(template, tokenizer, mask_slots))
         self.virtual_init = tuple(piece for segment in self._segments for piece in segment.init)
@@ -137,6 +146,13 @@ class Encoder:
                 "shorten it or allow a greater length."
             )
 
+    @property
+    def longest(self) -> int:
+        """See the class."""
+        if self._behind is None:
+            return self.max_length
+        return sum(self._room + len(row) for row in self._behind.rows)
+
     def _laid_out(self, demonstrations: Sequence[Demonstration]) -> list[tuple[int, ...]]:
         """Return the pieces of each demonstration, uncut, its answer filled in."""
         laid_out: list[tuple[int, ...]] = []
@@ -152,7 +168,7 @@ class Encoder:
 
     def _framed(self, chosen: Sequence[int]) -> _Frame:
         """Return the frame with those of the chosen demonstrations that fit, each whole."""
-        room = (self.max_length - self._fixed) // 2
+        room = (self._room - self._fixed) // 2
         fitting: list[int] = []
         for number in chosen:
             size = self._layout.demonstration_size(self._demonstrations[number])
@@ -162,7 +178,7 @@ class Encoder:
         shown = [self._demonstrations[number] for number in self._arrange(fitting)]
         segments = self._layout.with_demonstrations(self._segments, shown)
         taken = sum(len(segment.ids) for segment in segments)
-        return _Frame(segments, self.max_length - taken, len(fitting), len(chosen) - len(fitting))
+        return _Frame(segments, self._room - taken, len(fitting), len(chosen) - len(fitting))
 
     def encode_many(
         self, texts: Sequence[Mapping[str, Content]], chosen: Sequence[Sequence[int]] | None = None
@@ -256,6 +272,12 @@ class Encoder:
             virtual_ids += segment.virtual or [-1] * len(ids)
         if self._readout == "head":
             read = [self._layout.head_read(len(token_ids))]
+        parts: tuple[int, ...] = ()
+        if self._behind is not None:
+            read, length = list(self._behind.read(len(token_ids))), len(token_ids)
+            token_ids = [piece for row in self._behind.rows for piece in (*token_ids, *row)]
+            virtual_ids = [number for row in self._behind.rows for number in (*virtual_ids, *[-1] * len(row))]
+            parts = tuple(length + len(row) for row in self._behind.rows)
         field_tokens = sum(map(len, kept))
         return Encoded(
             token_ids=tuple(token_ids),
@@ -267,6 +289,7 @@ class Encoder:
             cut=tuple(dict.fromkeys(self._names[n] for n, part in enumerate(kept) if len(part) < len(pieces[n]))),
             shown=frame.shown,
             left_out=frame.left_out,
+            parts=parts,
         )
 
 

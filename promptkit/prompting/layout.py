@@ -71,19 +71,12 @@ class Layout:
 
         Raises:
             UserError: if the template's mask slots do not come to `mask_slots`, if a causal model is to answer at
-                several or before the end, or if the words of a `{soft:"..."}` are not in the vocabulary.
+                several or before the end or a count is given it, or if the words of a `{soft:"..."}` are not in the
+                vocabulary.
         """
+        if self.mask is None and mask_slots:
+            _check_answer(template)
         counts = iter(template.mask_counts(mask_slots))
-        if self.mask is None and mask_slots and not isinstance(template.parts[-1], Mask):
-            raise UserError(
-                f"template '{template}' goes on behind {{mask}}: a causal language model answers behind what it has "
-                "read, so put {mask} last."
-            )
-        if self.mask is None and mask_slots > 1:
-            raise UserError(
-                "a causal language model is read at one position, for label words of one piece; "
-                f"template '{template}' has {mask_slots} mask slots."
-            )
         virtual, marks = 0, tokenizer.marks_spaces
         yield Segment("special", self.front)
         for part, follows in zip(template.parts, template.follows_space, strict=True):
@@ -133,6 +126,21 @@ class Layout:
     def head_read(self, length: int) -> int:
         """Return where a linear head reads a prompt: at its first token, or at the last of a causal model."""
         return 0 if self.mask is not None else length - 1
+
+
+def _check_answer(template: Template) -> None:
+    """Refuse a mask that a causal model does not answer at: before the end, or of a count of slots."""
+    if template.has_mask and not isinstance(template.parts[-1], Mask):
+        raise UserError(
+            f"template '{template}' goes on behind {{mask}}: a causal language model answers behind what it has "
+            "read, so put {mask} last."
+        )
+    masks = [part for part in template.parts if isinstance(part, Mask)]
+    if len(masks) > 1 or any(mask.count for mask in masks):
+        raise UserError(
+            f"template '{template}' counts mask slots: a causal language model answers once, in as many pieces as a "
+            "label word has; write a single {mask}, without a count."
+        )
 
 
 def spaced_text(text: str, follows_space: bool) -> str:

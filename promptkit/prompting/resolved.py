@@ -154,14 +154,17 @@ def resolve_prompt(
                 f"no label words are known for the labels {', '.join(labels)}: give "
                 f"{advise_words(labels)}, or choose --readout head."
             )
-        resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
+        resolved = verbalizer.resolve(
+            tokenizer, labels, rule=slots, after_space=template.mask_follows_space, continued=kind == "causal"
+        )
     encoder = Encoder(
         template,
         tokenizer,
-        mask_slots=resolved.slots if resolved else 0,
+        mask_slots=resolved.mask_slots if resolved else 0,
         max_length=max_length,
         readout=readout,
         layout=layout,
+        behind=resolved.behind if resolved else None,
         demonstrations=[
             Demonstration(each.fields(), resolved.pieces[list(labels).index(each.label)][0]) for each in context.pool
         ]
