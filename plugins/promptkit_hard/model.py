@@ -41,7 +41,7 @@ class CalibratedPrompt(ClozePrompt):
         """Set the prior to the log of the mean class probabilities of inputs.
 
         For content-free ones that is Zhao et al. 2021, section 5, W = diag(p_cf)^-1 and b = 0: in log space a
-        subtraction. For the one empty input it is what Holtzman et al. 2021, section 3, divide by: the score of a
+        subtraction. For the one empty input it is what Holtzman et al. 2021 divide by: the score of a
         class is the mean over its words of log p(word | prompt), so that of its words' log p(word | premise) comes
         off, but for a number that is the same for all classes.
         """

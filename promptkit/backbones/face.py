@@ -6,12 +6,23 @@ A attention heads (A_kv of keys and values), D head width, V vocabulary, P prefi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
-__all__ = ["Backbone", "BackboneInfo", "Dropout", "Engine", "Inputs", "Kind", "ModelFiles", "Part", "Tokenizer"]
+__all__ = [
+    "Backbone",
+    "BackboneInfo",
+    "ChatTokenizer",
+    "Dropout",
+    "Engine",
+    "Inputs",
+    "Kind",
+    "ModelFiles",
+    "Part",
+    "Tokenizer",
+]
 
 Kind = Literal["masked", "causal"]
 Part = Literal["all", "head", "biases"]
@@ -126,6 +137,25 @@ class Tokenizer(Protocol):
 
     def token(self, id: int) -> str:
         """Return the piece with this id."""
+        ...
+
+
+@runtime_checkable
+class ChatTokenizer(Tokenizer, Protocol):
+    """What a tokenizer has besides that can say how its model converses.
+
+    Attributes:
+        chat_template: the Jinja template of a conversation, as Hugging Face's `apply_chat_template` has it; or None.
+        chat_tokens: what that template may name: `bos_token`, `eos_token` and their like.
+    """
+
+    @property
+    def chat_template(self) -> str | None: ...
+    @property
+    def chat_tokens(self) -> Mapping[str, str]: ...
+
+    def encode_marked(self, text: str) -> list[int]:
+        """Return the piece ids of what a chat template has written, in which special tokens are special."""
         ...
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The prompts without a piece go through the model together, up to so many: their activations must fit into memory.
 _TOGETHER = 128
-_KEPT = ("special", "mask", "virtual")
+_KEPT = ("special", "chat", "mask", "virtual")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Piece:
 
     Attributes:
         text: the piece as the tokenizer writes it; `[V0]` for a virtual token.
-        role: `template`, `field:NAME`, `special`, `mask` or `virtual`.
+        role: `template`, `field:NAME`, `special`, `chat`, `mask` or `virtual`.
         change: what the piece changes: the log-odds of the predicted class with it minus those without it. Positive
             speaks for the prediction. None where nothing was taken out: special tokens, mask slots, virtual tokens.
     """

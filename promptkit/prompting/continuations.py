@@ -1,7 +1,7 @@
 """Label words of several pieces behind the prompt of a causal model: its rows, and where they are read.
 
 A word of pieces w_1 ... w_n is scored by teacher forcing: log p(w_1 | prompt) + log p(w_2 | prompt w_1) + ...
-(Brown et al. 2020, section 2.4; Holtzman et al. 2021, section 2). So the model reads the prompt once for every
+(Brown et al. 2020, section 2.4; Holtzman et al. 2021). So the model reads the prompt once for every
 word, with all pieces of the word behind it but the last. Words that begin alike share such a row, and one of a
 single piece needs none of its own.
 """

@@ -161,6 +161,8 @@ class Encoder:
             for segment, own in _fill(self._segments, pieces):
                 if segment.slots:
                     ids += each.answer
+                elif segment.role == "chat" and self._layout.chat is not None:
+                    ids += self._layout.chat.shown
                 elif segment.role not in ("special", "virtual"):
                     ids += own
             laid_out.append(tuple(ids))
@@ -207,9 +209,9 @@ class Encoder:
     def explain(self, text: Mapping[str, Content], chosen: Sequence[int] | None = None) -> list[tuple[str, str]]:
         """Return a row (piece, role) for every position of the prompt for one text.
 
-        Roles are `special`, `template`, `mask`, `virtual`, `demonstration` and `field:NAME`, for halves too. Virtual
-        tokens show as `[V0]`, or `[V0=it]` where one is initialised from a piece. `chosen` are the demonstrations,
-        see `encode_many`.
+        Roles are `special`, `chat`, `template`, `mask`, `virtual`, `demonstration` and `field:NAME`, for halves too.
+        Virtual tokens show as `[V0]`, or `[V0=it]` where one is initialised from a piece. `chosen` are the
+        demonstrations, see `encode_many`.
         """
         frame = self._frame if chosen is None else self._framed(chosen)
         pieces = next(self._tokenise([text]))

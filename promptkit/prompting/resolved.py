@@ -141,7 +141,7 @@ def resolve_prompt(
     """
     if context is not None and readout != "cloze":
         raise UserError("demonstrations show label words, which the head readout has none of; use --readout cloze.")
-    layout = Layout.of(tokenizer, kind)
+    layout = Layout.of(tokenizer, kind, chat=template.has_chat)
     resolved: ResolvedVerbalizer | None = None
     if readout == "cloze":
         if not template.has_mask:

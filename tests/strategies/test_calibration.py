@@ -45,7 +45,7 @@ def centred(scores: Any) -> Any:
 
 
 def test_pmi_takes_off_what_the_template_alone_gives(prompt: tuple[Any, Any]) -> None:
-    """Holtzman et al. 2021, section 3: log p(word | prompt) - log p(word | premise), the mean over words."""
+    """Holtzman et al. 2021: log p(word | prompt) - log p(word | premise), the mean over words."""
     backbone, task = prompt
     plain = build(backbone, task, calibrate="none")
     found = build(backbone, task, calibrate="pmi")(tensors(task.encode(TEXTS).inputs)).asnumpy()
