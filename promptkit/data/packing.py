@@ -25,7 +25,7 @@ Float32 = NDArray[np.float32]
 class Packable(Protocol):
     """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read.
 
-    `parts` are the lengths of parts that see nothing of each other, each with positions of its own; empty for one.
+    It may have `parts`: the lengths of parts that see nothing of each other, each with positions of its own.
     """
 
     @property
@@ -34,8 +34,6 @@ class Packable(Protocol):
     def virtual_ids(self) -> Sequence[int]: ...
     @property
     def read(self) -> Sequence[int]: ...
-    @property
-    def parts(self) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,7 @@ class Packer:
         self._token_ids = np.concatenate([np.asarray(e.token_ids, np.int32) for e in encoded])
         self._virtual_ids = np.concatenate([np.asarray(e.virtual_ids, np.int32) for e in encoded])
         self._read = np.array([e.read for e in encoded], np.int32)
-        lengths = [tuple(e.parts) or (len(e.token_ids),) for e in encoded]
+        lengths = [tuple(getattr(e, "parts", ())) or (len(e.token_ids),) for e in encoded]
         self._parts = np.array([number for each in lengths for number in _part_numbers(each)], np.int32)
         self._positions = np.concatenate([np.arange(part, dtype=np.int32) for each in lengths for part in each])
 

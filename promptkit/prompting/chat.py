@@ -64,11 +64,19 @@ def _rendered(tokenizer: ChatTokenizer, messages: list[dict[str, str]], *marks: 
     environment.globals["raise_exception"] = _refuse
     try:
         text = environment.from_string(tokenizer.chat_template or "").render(
-            messages=messages, add_generation_prompt=True, **tokenizer.chat_tokens
+            messages=messages, add_generation_prompt=True, tools=None, documents=None, **tokenizer.chat_tokens
         )
     except UserError:
         raise
-    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (
+        jinja2.TemplateError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
         raise _unusable(str(error) or type(error).__name__) from None
     parts: list[str] = []
     for mark in marks:
