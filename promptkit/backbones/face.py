@@ -6,12 +6,23 @@ A attention heads (A_kv of keys and values), D head width, V vocabulary, P prefi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
-__all__ = ["Backbone", "BackboneInfo", "Dropout", "Engine", "Inputs", "Kind", "ModelFiles", "Part", "Tokenizer"]
+__all__ = [
+    "Backbone",
+    "BackboneInfo",
+    "ChatTokenizer",
+    "Dropout",
+    "Engine",
+    "Inputs",
+    "Kind",
+    "ModelFiles",
+    "Part",
+    "Tokenizer",
+]
 
 Kind = Literal["masked", "causal"]
 Part = Literal["all", "head", "biases"]
@@ -26,8 +37,11 @@ class Inputs(TypedDict):
 
     Keys:
         token_ids: (R, S) int32, vocabulary ids.
-        segment_ids: (R, S) int32, which example of the row a position belongs to, from 1; 0 is padding.
-        position_ids: (R, S) int32, the position within the example, from 0, or from the end of a front.
+        segment_ids: (R, S) int32, which example of the row a position belongs to, from 1; 0 is padding. Where an
+            example has several parts, the prompt once for each label word of several pieces, they see nothing of each
+            other: the first bears the example's number, the others numbers above E.
+        position_ids: (R, S) int32, the position within the example, or within its part, from 0, or from the end of a
+            front.
         virtual_ids: (R, S) int32, the virtual token that stands at a position, or -1.
         read: (R, E, M) int32, positions of the row to read each example at; 0 where the row holds fewer examples.
     """
@@ -127,6 +141,25 @@ class Tokenizer(Protocol):
 
     def token(self, id: int) -> str:
         """Return the piece with this id."""
+        ...
+
+
+@runtime_checkable
+class ChatTokenizer(Tokenizer, Protocol):
+    """What a tokenizer has besides that can say how its model converses.
+
+    Attributes:
+        chat_template: the Jinja template of a conversation, as Hugging Face's `apply_chat_template` has it; or None.
+        chat_tokens: what that template may name: `bos_token`, `eos_token` and their like.
+    """
+
+    @property
+    def chat_template(self) -> str | None: ...
+    @property
+    def chat_tokens(self) -> Mapping[str, str]: ...
+
+    def encode_marked(self, text: str) -> list[int]:
+        """Return the piece ids of what a chat template has written, in which special tokens are special."""
         ...
 
 

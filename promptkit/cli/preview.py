@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from promptkit.strategies.contract import Defaults
 
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
-_ROLES = {"mask": "mask slot", "virtual": "virtual token"}
+_ROLES = {"mask": "mask slot", "virtual": "virtual token", "chat": "chat template"}
 
 
 def register(app: typer.Typer) -> None:
@@ -200,6 +200,9 @@ def tokens_table(prompt: PromptTask, fields: Mapping[str, str]) -> str:
     listed = ", ".join(f"{count} {role}" for role, count in counts.items())
     lines = [table, "", f"{len(rows)} tokens of at most {prompt.encoder.max_length}: {listed}"]
     encoded = prompt.encoder.encode_many([fields])[0]
+    if encoded.parts:
+        times = "once" if len(encoded.parts) == 1 else f"{len(encoded.parts)} times"
+        lines.append(f"read {times}, with the beginnings of label words of several pieces behind")
     if encoded.dropped:
         lines.append(f"cut off: {encoded.dropped} tokens of {', '.join(f'{{{name}}}' for name in encoded.cut)}")
     if unknown := encoded.unknown + prompt.encoder.template_unknown:

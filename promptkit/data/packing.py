@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +25,8 @@ Float32 = NDArray[np.float32]
 class Packable(Protocol):
     """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read.
 
-    `front` positions stand before it, which are computed for all examples at once; 0 where there are none.
+    `front` positions stand before it, which are computed for all examples at once; 0 where there are none. It may
+    have `parts`: the lengths of parts that see nothing of each other, each with positions of its own.
     """
 
     @property
@@ -114,6 +115,12 @@ def group_rows(order: list[tuple[int, int]], rows: Rows, batch_size: int) -> Ite
         yield packed
 
 
+def _part_numbers(lengths: Sequence[int]) -> Iterator[int]:
+    """Yield for each position of an example the number of its part."""
+    for number, length in enumerate(lengths):
+        yield from repeat(number, length)
+
+
 class Packer:
     """Hands out encoded examples in batches of one shape, each example once an epoch.
 
@@ -162,7 +169,15 @@ class Packer:
         self._token_ids = np.concatenate([np.asarray(e.token_ids, np.int32) for e in encoded])
         self._virtual_ids = np.concatenate([np.asarray(e.virtual_ids, np.int32) for e in encoded])
         self._read = np.array([e.read for e in encoded], np.int32)
-        self._fronts = [e.front for e in encoded]
+        lengths = [tuple(getattr(e, "parts", ())) or (len(e.token_ids),) for e in encoded]
+        self._parts = np.array([number for each in lengths for number in _part_numbers(each)], np.int32)
+        self._positions = np.concatenate(
+            [
+                e.front + np.arange(part, dtype=np.int32)
+                for e, each in zip(encoded, lengths, strict=True)
+                for part in each
+            ]
+        )
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Batch]:
         """Yield the batches of one epoch.
@@ -189,14 +204,17 @@ class Packer:
         read = np.zeros((count, examples, self._slots), np.int32)
         index = np.full((count, examples), -1, np.int64)
         for row, numbers in enumerate(packed):
-            at = 0
+            at, further = 0, examples
             for place, number in enumerate(numbers):
                 size = self._lengths[number]
                 here, there = slice(at, at + size), slice(self._starts[number], self._starts[number + 1])
                 token_ids[row, here] = self._token_ids[there]
                 virtual_ids[row, here] = self._virtual_ids[there]
-                segment_ids[row, here] = place + 1
-                position_ids[row, here] = self._fronts[number] + np.arange(size)
+                # An example's further parts are numbered behind all that a row may hold.
+                parts = self._parts[there]
+                segment_ids[row, here] = np.where(parts > 0, further + parts, place + 1)
+                further += int(parts[-1])
+                position_ids[row, here] = self._positions[there]
                 read[row, place] = self._read[number] + at
                 index[row, place] = number
                 at += size

@@ -67,7 +67,7 @@ def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
     entries = [part.strip() for part in (value.split(",") if isinstance(value, str) else value)]
     names = [entry.partition("=")[0].strip() for entry in entries]
     for name in names:
-        if not FIELD_NAME.fullmatch(name) or name in ("mask", "soft"):
+        if not FIELD_NAME.fullmatch(name) or name in ("mask", "soft", "chat"):
             raise ValueError(f"'{name}' is no name of a field; write NAME or NAME=COLUMN, separated by commas")
         if names.count(name) > 1:
             raise ValueError(f"the field '{name}' is there twice")

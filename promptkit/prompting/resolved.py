@@ -149,7 +149,7 @@ def resolve_prompt(
     """
     if context is not None and readout != "cloze":
         raise UserError("demonstrations show label words, which the head readout has none of; use --readout cloze.")
-    layout = Layout.of(tokenizer, kind)
+    layout = Layout.of(tokenizer, kind, chat=template.has_chat)
     resolved: ResolvedVerbalizer | None = None
     if readout == "cloze":
         if not template.has_mask:
@@ -162,14 +162,17 @@ def resolve_prompt(
                 f"no label words are known for the labels {', '.join(labels)}: give "
                 f"{advise_words(labels)}, or choose --readout head."
             )
-        resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
+        resolved = verbalizer.resolve(
+            tokenizer, labels, rule=slots, after_space=template.mask_follows_space, continued=kind == "causal"
+        )
     encoder = Encoder(
         template,
         tokenizer,
-        mask_slots=resolved.slots if resolved else 0,
+        mask_slots=resolved.mask_slots if resolved else 0,
         max_length=max_length,
         readout=readout,
         layout=layout,
+        behind=resolved.behind if resolved else None,
         demonstrations=[
             Demonstration(each.fields(), resolved.pieces[list(labels).index(each.label)][0]) for each in context.pool
         ]

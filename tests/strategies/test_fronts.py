@@ -33,10 +33,10 @@ def backbone(folder: Path) -> Any:
     return load_model(folder)
 
 
-def scores(task: PromptTask, model: Any) -> tuple[Any, Any, Any]:
+def scores(task: PromptTask, model: Any, length: int = 40) -> tuple[Any, Any, Any]:
     """Scores of the texts, the gradient of a sum of them by the virtual tokens, and how many positions it took."""
     encoded = task.encode_fields([{"text": text} for text in TEXTS])
-    (batch,) = task.packer(encoded, None, batch_size=4, rows=Rows(2, 40, 4)).epoch(None)
+    (batch,) = task.packer(encoded, None, batch_size=4, rows=Rows(2, length, 4)).epoch(None)
     real = batch.index >= 0
 
     def of() -> Any:
@@ -140,3 +140,18 @@ def test_runs_give_the_numbers_of_whole_prompts(
                 texts = [example.text for example in load_task(data).test]
                 found[strategy, whole] = predictor.probabilities(texts)
         assert np.abs(found[strategy, False] - found[strategy, True]).max() < 1e-4, strategy
+
+
+def test_label_words_of_several_pieces_go_on_behind_a_front_too(backbone: Any) -> None:
+    found = []
+    for front in (False, True):
+        task = prompt_task(
+            backbone, VIRTUAL, "positive=good film; negative=bad", front=front, kind="causal", max_length=80
+        )
+        vectors = np.random.default_rng(0).normal(0, 0.5, (task.num_virtual, backbone.info.hidden_size))
+        found.append(scores(task, SoftPrompt(backbone, task, prompt=VirtualTokens(vectors)), length=80))
+        cut = task.encode_fields([{"text": text} for text in TEXTS])
+        assert [len(task.encoder.whole(each).token_ids) for each in cut] == found[0][2]
+    (plain, by_plain, _), (behind, by_behind, _) = found
+    assert np.abs(plain - behind).max() < 1e-5
+    assert np.abs(by_plain - by_behind).max() < 1e-5

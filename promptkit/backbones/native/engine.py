@@ -119,7 +119,9 @@ class NativeEngine:
         architecture, shape = _read_shape(directory, file)
         if file is not None:
             found, where = read_tokenizer(file), f"model '{file}'"
-            tokenizer = make_tokenizer(found.backend, found.special, marks_spaces=True, where=where)
+            tokenizer = make_tokenizer(
+                found.backend, found.special, marks_spaces=True, where=where, chat_template=found.chat_template
+            )
             return ModelFiles(directory, self.name, shape.info(), tokenizer, _fingerprints([file], [])[1])
         tokenizer = architecture.load_tokenizer(directory, shape.vocab_size)
         old, whole = _fingerprints(
