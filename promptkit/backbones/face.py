@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
-__all__ = ["Backbone", "BackboneInfo", "Dropout", "Engine", "Inputs", "Kind", "ModelFiles", "Part", "Tokenizer"]
+__all__ = [
+    "Backbone",
+    "BackboneInfo",
+    "Dropout",
+    "Engine",
+    "Inputs",
+    "Kind",
+    "Likelihoods",
+    "ModelFiles",
+    "Part",
+    "Tokenizer",
+]
 
 Kind = Literal["masked", "causal"]
 Part = Literal["all", "head", "biases"]
@@ -201,6 +212,15 @@ class Backbone(Protocol):
         anything; `biases` every vector that `run` adds to states, of embeddings and layers (Ben Zaken et al. 2022).
         What does not learn may be shared with this one.
         """
+        ...
+
+
+@runtime_checkable
+class Likelihoods(Protocol):
+    """What a backbone may offer besides, so that a large vocabulary's scores need not be there all at once."""
+
+    def likelihoods(self, hidden: Any, targets: Any) -> Any:
+        """Log-probabilities of one vocabulary entry each: hidden (N, H), targets (N,) int32 -> (N,)."""
         ...
 
 

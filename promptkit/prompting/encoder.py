@@ -32,6 +32,7 @@ class Encoded:
         cut: the fields that were cut, each once, in the order of the template.
         shown: demonstrations that stand there.
         left_out: demonstrations that did not fit.
+        cut_answer: whether the answer behind the prompt, if there is one, was cut.
     """
 
     token_ids: tuple[int, ...]
@@ -43,6 +44,7 @@ class Encoded:
     cut: tuple[str, ...] = ()
     shown: int = 0
     left_out: int = 0
+    cut_answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,7 @@ class Encoder:
         virtual_ids: list[int] = []
         read: list[int] = []
         for segment, ids in _fill(frame.segments, kept):
-            if segment.slots and self._readout == "cloze":
+            if segment.slots and self._readout != "head":
                 read += self._layout.slots_read(len(token_ids), segment.slots)
             token_ids += ids
             virtual_ids += segment.virtual or [-1] * len(ids)

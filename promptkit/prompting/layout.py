@@ -10,7 +10,7 @@ from promptkit.backbones.face import Kind, Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.template import Field, Half, Literal, Mask, Soft, Template
 
-Readout = OneOf["cloze", "head"]
+Readout = OneOf["cloze", "head", "answer"]
 
 
 @dataclass(frozen=True)

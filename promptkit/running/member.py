@@ -19,7 +19,7 @@ from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.running.guard import Guard, build_model, fold_model
 from promptkit.running.work import Manner, Work
 from promptkit.strategies.contract import Strategy
-from promptkit.training import Checkpoint, Classification, Executor, SoftClassification, TrainingResult
+from promptkit.training import Checkpoint, Executor, TrainingResult
 from promptkit.training.execution import Mode
 
 
@@ -42,6 +42,7 @@ class MemberResult:
         tokens: of the texts that went through the language model, each as often as it did.
         positions: those tokens and the padding beside them.
         mode: how the model was run in the end.
+        written: answers to the test texts; None where nobody asked.
         found: what was found, in words; see `PromptedModel.found`.
     """
 
@@ -60,6 +61,7 @@ class MemberResult:
     positions: int
     mode: Mode
     found: str = ""
+    written: tuple[str, ...] | None = None
 
 
 def run_member(
@@ -103,9 +105,8 @@ def run_member(
         _check_sets(model, prompt, manner.plugin)
     learns_from = "" if not learns else "examples" if finds else "training"
     guard.check_dependence(learns_from)
-    targets = np.array([task.label_index(e.label) for e in task.train]) if targets is None else np.asarray(targets)
-    kind = SoftClassification if targets.ndim == 2 else Classification
-    objective = kind(len(task.labels), manner.plugin)
+    targets = manner.aim.targets(task, task.train) if targets is None else np.asarray(targets)
+    objective = manner.aim.objective(task, targets, manner.plugin)
     executor = manner.executors.kept_for(
         Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
     )
@@ -117,7 +118,9 @@ def run_member(
     )
     parameters = count_kept(model) if model.searches else count_parameters(model)
     # A text that is learnt from with other demonstrations each time has no fixed features.
-    fixed = model.fixed_features and len(encoded.train) == len(targets) and prompt.sets == 1
+    fixed = (
+        prompt.answers is None and model.fixed_features and len(encoded.train) == len(targets) and prompt.sets == 1
+    )
     if learns and model.searches:
         result = work.by_search()
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from promptkit.checking import CheckedModel, Name, Size, checked, shortened
 from promptkit.errors import UserError
@@ -54,6 +54,8 @@ class Card(CheckedModel):
         contexts: for each template its demonstrations.
         weights: of the templates where their scores are averaged; none where they are equal.
         backbone: what the model has to be.
+        objective: what it gives: classes, at least two labels, or text.
+        max_tokens: of an answer, where it writes; 0 where it does not.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,9 +66,9 @@ class Card(CheckedModel):
     options: dict[str, Any]
     templates: list[Name] = Field(min_length=1)
     verbalizer: Name | None
-    readout: Literal["cloze", "head"]
+    readout: Literal["cloze", "head", "answer"]
     slots: Literal["same", "first", "mean"]
-    labels: list[Name] = Field(min_length=2)
+    labels: list[Name]
     contexts: list[list[ShownCard]] = Field(default_factory=list)
     weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=list)
     language: str
@@ -75,6 +77,15 @@ class Card(CheckedModel):
     clean: bool
     model: Name
     backbone: BackboneCard
+    objective: Literal["classes", "text"] = "classes"
+    max_tokens: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _labels_of_classes(self) -> Card:
+        writes = self.objective == "text"
+        if writes == (len(self.labels) >= 2) or writes != bool(self.max_tokens):
+            raise ValueError("labels and max_tokens are not those of its objective")
+        return self
 
 
 def load_prompt(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Card]:

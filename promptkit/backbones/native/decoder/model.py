@@ -30,7 +30,7 @@ from promptkit.backbones.native.layers.masking import (
 )
 from promptkit.backbones.native.layers.norms import Norm, NormalCore, parameter
 from promptkit.backbones.native.layers.rotary import Angles
-from promptkit.backbones.native.layers.vocabulary import VocabularyScores
+from promptkit.backbones.native.layers.vocabulary import TokenLikelihoods, VocabularyScores
 
 
 class DecoderNorm(nn.Cell):
@@ -197,7 +197,7 @@ class DecoderBackbone(nn.Cell):
         self._shape, self._weights = shape, weights
         part = learns if learns in ("all", "biases") else None
         self.decoder = decoder or Decoder(shape, weights, learns=part, on_cpu=on_cpu)
-        self.scores = VocabularyScores()
+        self.scores, self.found = VocabularyScores(), TokenLikelihoods()
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
@@ -217,6 +217,13 @@ class DecoderBackbone(nn.Cell):
         x = hidden.reshape(count * slots, width)
         scores = self.scores(x, self.decoder.output_table(), None, rows, normalised)
         return scores.reshape(count, slots, scores.shape[1])
+
+    def likelihoods(self, hidden: Any, targets: Any) -> Any:
+        """Log-probabilities of one vocabulary entry each, (N,); see `promptkit.backbones.face.Likelihoods`."""
+        if self.learns == "all":
+            scores = self.scores(hidden, self.decoder.output_table(), None, None, True)
+            return ops.gather_elements(scores, 1, targets.reshape(-1, 1)).reshape(-1)
+        return self.found(hidden, self.decoder.output_table(), targets)[0]
 
     def trainable(self, part: Part) -> DecoderBackbone:
         """Return a copy in which a part learns; that of the head shares everything with this one."""
