@@ -7,6 +7,7 @@ score texts without labels, and of dev and test nothing but what picks their epo
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +132,11 @@ def run_member(
         work.score(kept, result)
     for scores in (result.dev, result.test) if manner.last else (result.unlabelled,):
         objective.check(scores)
+    written = None
+    if manner.writes and manner.last:
+        started = time.perf_counter()
+        written = _written(kept, prompt, task, manner)
+        result.seconds += time.perf_counter() - started
     guard.check_backbone()
     own = kept.own_parameters() if manner.last else {}
     return MemberResult(
@@ -149,7 +155,21 @@ def run_member(
         positions=work.positions,
         mode=work.executor.mode,
         found=kept.found() if learns else "",
+        written=written,
     )
+
+
+def _written(model: PromptedModel, prompt: PromptTask, task: Task, manner: Manner) -> tuple[str, ...]:
+    """Return the model's answers to the test texts, the most likely tokens always."""
+    from promptkit.generation.writing import write
+
+    assert prompt.answers is not None
+    prompts, tokenizer = prompt.encode_fields([example.fields() for example in task.test]), prompt.tokenizer
+    found = write(
+        model, prompts, tokens=prompt.answers.max_tokens, end_id=tokenizer.sep_id, pad_id=tokenizer.pad_id,
+        batch_size=manner.batch_size, mode=manner.mode,
+    )  # fmt: skip
+    return tuple(model.backbone.decode(ids).strip() for ids in found)
 
 
 def _check_sets(model: PromptedModel, prompt: PromptTask, plugin: str) -> None:

@@ -157,6 +157,7 @@ def _manner(plan: Plan, session: Session, *, last: bool, weigh: bool) -> Manner:
         executors=session.executors,
         last=last,
         weigh=weigh,
+        writes=plan.aim.writes(plan.config),
     )
 
 

@@ -47,6 +47,7 @@ class Manner:
         on_epoch: is told of every pass over the training set.
         last: whether this is the last round, whose models answer and are kept.
         weigh: whether the accuracy before training is asked for.
+        writes: whether answers to the test texts are written.
     """
 
     aim: Aim
@@ -61,6 +62,7 @@ class Manner:
     on_epoch: OnEpoch | None = None
     last: bool = True
     weigh: bool = False
+    writes: bool = False
 
 
 @dataclass

@@ -36,6 +36,10 @@ class NativeTokenizer:
         backend.no_padding()
         # A text that happens to contain "[MASK]" is text: only the template makes special tokens.
         backend.encode_special_tokens = True
+        if marks_spaces and backend.decoder is None:
+            from tokenizers import decoders
+
+            backend.decoder = decoders.ByteLevel()
         self._backend = backend
         self.marks_spaces = marks_spaces
         self.vocab_size: int = backend.get_vocab_size()
@@ -55,6 +59,10 @@ class NativeTokenizer:
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of several texts, without special tokens."""
         return [list(e.ids) for e in self._backend.encode_batch(list(texts), add_special_tokens=False)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, special tokens left out; a character that is not whole is U+FFFD."""
+        return str(self._backend.decode(list(ids), skip_special_tokens=True))
 
     def token(self, id: int) -> str:
         """Return the piece with an id."""
