@@ -50,10 +50,11 @@ class Decoding:
         mode: Literal["graph", "pynative"],
     ) -> None:
         self._model = model
-        self._backbone: Any = getattr(model, "backbone", None)
-        if not isinstance(self._backbone, Writing):
+        backbone: Any = getattr(model, "backbone", None)
+        info = getattr(backbone, "info", None)
+        if not isinstance(backbone, Writing) or info is None:
             raise UserError("this engine's models score texts, but do not write them.")
-        info = self._info = self._backbone.info
+        self._backbone: Any = backbone
         if longest + tokens > info.max_length:
             raise UserError(
                 f"a prompt of {longest} tokens and {tokens} to be written are more than the model reads, "

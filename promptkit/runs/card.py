@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from promptkit.checking import CheckedModel, Name, Size, checked, shortened
 from promptkit.errors import UserError
@@ -80,13 +80,6 @@ class Card(CheckedModel):
     objective: Literal["classes", "text"] = "classes"
     max_tokens: Annotated[int, Field(ge=0)] = 0
 
-    @model_validator(mode="after")
-    def _labels_of_classes(self) -> Card:
-        writes = self.objective == "text"
-        if writes == (len(self.labels) >= 2) or writes != bool(self.max_tokens):
-            raise ValueError("labels and max_tokens are not those of its objective")
-        return self
-
 
 def load_prompt(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Card]:
     """Read the artifact of a prompt.
@@ -108,9 +101,21 @@ def load_prompt(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Card]:
             f"{' and '.join(map(str, _READ))}.{hint}"
         )
     card = checked(Card, values, f"'{path}', card")
+    if fault := _unfit(card):
+        raise UserError(f"'{path}', card: {fault}.")
     for name, tensor in tensors.items():
         if tensor.dtype not in _TENSOR_TYPES:
             raise UserError(f"'{path}': tensor {shortened(name)} is of type {tensor.dtype}, not float32.")
         if not np.isfinite(tensor).all():
             raise UserError(f"'{path}': tensor {shortened(name)} holds NaN or infinity, which no prompt has.")
     return tensors, card
+
+
+def _unfit(card: Card) -> str | None:
+    """Return what does not go with the card's objective, or None."""
+    count = len(card.labels)
+    if card.objective == "classes":
+        return None if count >= 2 else f"labels: there are {count}, and a prompt for classes has at least 2"
+    if count:
+        return f"labels: there are {count}, and a prompt that writes has none"
+    return None if card.max_tokens else "max_tokens: 0 for a prompt that writes"

@@ -49,7 +49,7 @@ class Rouge(evaluate.Metric):  # type: ignore[misc]
     def _info(self) -> Any:
         text = datasets.Value("string")
         return evaluate.MetricInfo(
-            description="Words, pairs of words and the longest subsequence that written texts share with expected ones.",
+            description="What written texts share with expected ones: words, pairs, longest subsequence.",
             citation="",
             inputs_description=__doc__ or "",
             features=datasets.Features({"predictions": text, "references": text}),
