@@ -1,4 +1,4 @@
-"""Runs that learn to write, through the doors that a user takes: what they leave, what they refuse, how they go on."""
+"""Runs that learn to write, through the doors that a user takes: what they leave and refuse, how they go on."""
 
 from __future__ import annotations
 
