@@ -25,6 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "hooks": {"errors", "version", "backbones", "strategies", "data", "runs"},
     "training": {"errors", "interrupts", "data", "evaluation", "nn"},
     "evaluation": {"checking", "errors", "data"},
+    # Writes texts with a prompted model; knows nothing of how it learnt.
+    "generation": {"errors", "interrupts", "backbones", "nn", "prompting"},
     "runs": {"checking", "errors", "version", "data"},
     # Figures, plots of figures, words about both: each knows those before it.
     "analysis": {"errors", "evaluation", "runs"},
@@ -32,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {"errors", "analysis", "drawing", "runs"},
     "running": {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies", "nn",
-        "training", "evaluation", "runs",
+        "training", "evaluation", "generation", "runs",
     },
     # What a prompt has learnt is read from runs; nothing there trains.
     "inspection": {"errors", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing"},

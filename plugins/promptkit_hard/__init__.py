@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from promptkit import Strategy, StrategyOptions, Template, hookimpl
+from promptkit import Strategy, StrategyOptions, Template, UserError, hookimpl
 
 if TYPE_CHECKING:
     from promptkit import PromptTask
@@ -42,6 +42,7 @@ class Hard(Strategy):
     name = "hard"
     summary = "fixed template, frozen model, no training; label words at the mask (zero-shot)"
     Options = Options
+    objectives = frozenset({"classes", "text"})
     fronts = True
 
     @property
@@ -52,6 +53,8 @@ class Hard(Strategy):
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse virtual tokens, which nothing here would train."""
         self.refuse_virtual_tokens(templates)
+        if readout == "answer" and self.options.calibrate:
+            raise UserError("calibrate=true is for classes; with --objective text leave it out.")
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the frozen model, calibrated if asked for."""

@@ -12,17 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
 __all__ = [
-    "Backbone",
-    "BackboneInfo",
-    "ChatTokenizer",
-    "Dropout",
-    "Engine",
-    "Inputs",
-    "Kind",
-    "ModelFiles",
-    "Part",
-    "Tokenizer",
-]
+    "Backbone", "BackboneInfo", "ChatTokenizer", "Dropout", "Engine", "Inputs", "Kind", "Likelihoods", "ModelFiles",
+    "Part", "Tokenizer", "Writing",
+]  # fmt: skip
 
 Kind = Literal["masked", "causal"]
 Part = Literal["all", "head", "biases"]
@@ -245,6 +237,43 @@ class Backbone(Protocol):
         anything; `biases` every vector that `run` adds to states, of embeddings and layers (Ben Zaken et al. 2022).
         What does not learn may be shared with this one.
         """
+        ...
+
+
+@runtime_checkable
+class Likelihoods(Protocol):
+    """What a backbone may offer besides, so that a large vocabulary's scores need not be there all at once."""
+
+    def likelihoods(self, hidden: Any, targets: Any) -> Any:
+        """Log-probabilities of one vocabulary entry each: hidden (N, H), targets (N,) int32 -> (N,)."""
+        ...
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """What a causal backbone offers that can go on with texts token by token."""
+
+    def extend(
+        self, embeddings: Any, position_ids: Any, kept_positions: Any, seen: Any, kept: Any, first: int, front: int
+    ) -> tuple[Any, Any]:
+        """Read T further positions of each of B texts, behind C whose keys and values were kept.
+
+        Args:
+            embeddings: (B, T, H), word embeddings with virtual tokens in their places.
+            position_ids: (B, T) int32, where in its text each stands.
+            kept_positions: (B, C) int32, the same of what was kept.
+            seen: (B, T, C + T) float32, added to attention: 0 where a position may look, far below 0 elsewhere.
+            kept: (L, 2, B, A_kv, C, D), keys first.
+            first: the first layer that sees the `front` foremost kept positions: a prefix of the last layers.
+            front: how many these are.
+
+        Returns:
+            Last hidden states, (B, T, H), and the new keys and values, (L, 2, B, A_kv, T, D).
+        """
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
         ...
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from promptkit.checking import missing, path_shown, user_path
 from promptkit.data.cleaning import clean_task
 from promptkit.data.doubles import note_doubles
-from promptkit.data.readers import CARD, POLARITIES, read_folder, read_table
+from promptkit.data.pairs import PairTask, make_pairs
+from promptkit.data.readers import CARD, POLARITIES, RawData, read_folder, read_table
 from promptkit.data.splits import make_task
 from promptkit.data.tables import FORMATS, Columns
 from promptkit.data.task import SPLITS, Task
@@ -49,6 +50,7 @@ def load_task(
     clean: bool = False,
     name: str | None = None,
     registry: Registry | None = None,
+    answers: bool = False,
 ) -> Task:
     """Load a data set.
 
@@ -63,23 +65,29 @@ def load_task(
         clean: apply `clean_text` to every text.
         name: what to call the task.
         registry: data sets that plugins registered, by name.
+        answers: whether they are pairs with an answer each, a `PairTask`, and not labelled texts.
 
     Raises:
         UserError: for an unknown name or anything that cannot be read, in one line.
     """
     registered = registry or {}
-    columns = Columns(text=text_column, text_b=text_b_column, label=label_column, fields=tuple(fields))
+    columns = Columns(
+        text=text_column, text_b=text_b_column, label=label_column, fields=tuple(fields), answers=answers
+    )
     embedded = _embedded()
     if str(data) in embedded:
-        task = make_task(read_folder(embedded[str(data)], columns, encoding), name=name)
+        task = _made(read_folder(embedded[str(data)], columns, encoding), columns, name=name)
     elif str(data) in registered:
         # Fields are for templates to ask for; whether they are there is seen there.
-        if replace(columns, fields=()) != Columns() or encoding:
+        if replace(columns, fields=(), answers=False) != Columns() or encoding:
             raise UserError(f"data set '{data}' comes from a plugin: columns and encoding are for files.")
         task = registered[str(data)]()
+        _check_kind(task.name, isinstance(task, PairTask), answers)
         task = replace(task, name=name) if name else task
     else:
         task = _load_path(data, columns, encoding, name, [*embedded, *registered])
+    if answers and clean:
+        raise UserError("--clean is for labelled texts; answers are learnt as they are.")
     # Once cleaned, for texts that differed before may be the same now.
     return note_doubles(clean_task(task) if clean else task)
 
@@ -89,7 +97,7 @@ def list_datasets(registry: Registry | None = None) -> list[DatasetCard]:
     cards = []
     for name, folder in _embedded().items():
         raw = read_folder(folder)
-        task = make_task(raw)
+        task = make_pairs(raw) if raw.info.answer else make_task(raw)
         sizes = {split: len(task.split(split)) for split in SPLITS}
         cards.append(DatasetCard(name, task.language, raw.info.summary, sizes, raw.info.licence))
     for name in sorted(set(registry or {}) - {card.name for card in cards}):
@@ -135,7 +143,21 @@ def _load_path(
     language = raw.info.language or guess_language(
         example.joined for examples in raw.splits.values() for example in examples[:500]
     )
-    return make_task(raw, name=name, language=language)
+    return _made(raw, columns, name=name, language=language)
+
+
+def _made(raw: RawData, columns: Columns, *, name: str | None, language: str | None = None) -> Task:
+    """Return the task, of labelled texts or of pairs, as was asked for."""
+    _check_kind(name or raw.name, columns.answers or raw.info.answer is not None, columns.answers)
+    make = make_pairs if columns.answers else make_task
+    return make(raw, name=name, language=language)
+
+
+def _check_kind(name: str, are_pairs: bool, wanted: bool) -> None:
+    if are_pairs and not wanted:
+        raise UserError(f"data '{name}' holds pairs with an answer each, not labelled texts; use --objective text.")
+    if wanted and not are_pairs:
+        raise UserError(f"data '{name}' holds labelled texts; --objective text takes pairs with an answer each.")
 
 
 def guess_language(texts: Iterable[str]) -> str:

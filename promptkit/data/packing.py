@@ -47,11 +47,13 @@ class Rows:
         count: R, rows.
         length: S, positions a row.
         examples: E, examples a row at most.
+        reads: Q, positions read of a row where answers are (`AnswerPacker`); 0 where each example is read alike.
     """
 
     count: int
     length: int
     examples: int
+    reads: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +65,14 @@ class Batch:
         labels: (N,) int32 class indices, or (N, C) float32 probabilities; 0 where there is no example or no label.
         weights: (N,) float32, 1 for an example, 0 for an empty place.
         index: (N,) int64, number of the example in the data set, -1 for an empty place.
+        owners: of answers, see `AnswerPacker`: (R, Q) int64, the example that a position is read for, -1 for none.
     """
 
     inputs: Inputs
     labels: Int32 | Float32
     weights: Float32
     index: Int64
+    owners: Int64 | None = None
 
 
 def as_targets(labels: Sequence[int] | NDArray[Any]) -> Int32 | Float32:

@@ -17,7 +17,6 @@ from promptkit.prompting.halves import split_halves
 from promptkit.prompting.layout import Front, Layout, Readout, Segment, spaced_text
 from promptkit.prompting.template import HALVES, Half, Template
 
-_LEAST_FRONT = 8  # positions; with fewer there is nothing to gain
 Content = str | Sequence[int]
 """What stands for a field: a text, or piece ids that are taken as they are."""
 
@@ -39,6 +38,7 @@ class Encoded:
         front: positions that stand before these S, which are left to `Encoder.front`.
         parts: where label words go on behind a prompt, the positions of each of its rows, which stand one after the
             other and see nothing of each other; empty where there is one.
+        cut_answer: whether the answer behind the prompt, if there is one, was cut.
     """
 
     token_ids: tuple[int, ...]
@@ -52,6 +52,7 @@ class Encoded:
     left_out: int = 0
     front: int = 0
     parts: tuple[int, ...] = ()
+    cut_answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Encoder:
         self._demonstrations = self._laid_out(demonstrations)
         self._frame = self._framed(tuple(range(len(demonstrations))))
         self.shown = self._frame.shown
-        self.front = Front() if front is None else _constant_front(self._framed(front).segments)
+        self.front = Front() if front is None else Front.of(self._framed(front).segments)
         self.fixed_tokens = max_length - self._frame.room
         self.template_unknown = sum(
             segment.ids.count(tokenizer.unk_id) for segment in self._segments if segment.role == "template"
@@ -298,7 +299,7 @@ class Encoder:
         virtual_ids: list[int] = []
         read: list[int] = []
         for segment, ids in _fill(frame.segments, kept):
-            if segment.slots and self._readout == "cloze":
+            if segment.slots and self._readout != "head":
                 read += self._layout.slots_read(len(token_ids), segment.slots)
             token_ids += ids
             virtual_ids += segment.virtual or [-1] * len(ids)
@@ -336,18 +337,6 @@ class Encoder:
         if not count or not read or min(read) < count or tuple(token_ids[:count]) != front.ids:
             return 0
         return count if tuple(virtual_ids[:count]) == front.virtual_ids else 0
-
-
-def _constant_front(segments: Sequence[Segment]) -> Front:
-    """Return what stands before the first field; nothing where that is too little."""
-    ids: list[int] = []
-    virtual_ids: list[int] = []
-    for segment in segments:
-        if segment.field:
-            break
-        ids += segment.ids
-        virtual_ids += segment.virtual or [-1] * len(segment.ids)
-    return Front(tuple(ids), tuple(virtual_ids)) if len(ids) >= _LEAST_FRONT else Front()
 
 
 def _fill(segments: Sequence[Segment], pieces: Sequence[list[int]]) -> Iterator[tuple[Segment, Sequence[int]]]:

@@ -11,7 +11,8 @@ from promptkit.errors import UserError
 from promptkit.prompting.chat import Conversation
 from promptkit.prompting.template import Chat, Field, Half, Literal, Mask, Soft, Template
 
-Readout = OneOf["cloze", "head"]
+_LEAST_FRONT = 8  # positions
+Readout = OneOf["cloze", "head", "answer"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,18 @@ class Front:
 
     ids: tuple[int, ...] = ()
     virtual_ids: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> Front:
+        """Return what stands before the first field; nothing where that is too little to gain by it."""
+        ids: list[int] = []
+        virtual_ids: list[int] = []
+        for segment in segments:
+            if segment.field:
+                break
+            ids += segment.ids
+            virtual_ids += segment.virtual or [-1] * len(segment.ids)
+        return cls(tuple(ids), tuple(virtual_ids)) if len(ids) >= _LEAST_FRONT else cls()
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,11 @@ class RunConfig(BaseModel):
         Setting(help="Peak learning rate.", metavar="X"),
     ] = None
     batch_size: Annotated[int | None, Field(ge=1, le=65_536), Setting(help="Examples a step.", metavar="N")] = None
+    accumulate: Annotated[
+        int,
+        Field(ge=1, le=65_536),
+        Setting(help="Batches whose gradients make one step, where memory holds no larger batch.", metavar="N"),
+    ] = 1
     weight_decay: Annotated[
         float | None, Field(ge=0, allow_inf_nan=False), Setting(help="AdamW's decay.", metavar="X")
     ] = None
@@ -135,10 +140,25 @@ class RunConfig(BaseModel):
         ),
         Field(default_factory=dict),
     ]  # fmt: skip
+    objective: Annotated[
+        Literal["classes", "text"],
+        Setting(
+            help="Classes of texts, or answers that a causal model learns to write.",
+            metavar="classes|text", scope="run", page="generate.md",
+        ),
+    ] = "classes"  # fmt: skip
+    max_tokens: Annotated[
+        int,
+        Field(ge=1, le=65_536),
+        Setting(
+            help="Most tokens of an answer, with --objective text; longer ones are cut.",
+            metavar="N", scope="run", page="generate.md",
+        ),
+    ] = 64  # fmt: skip
     metrics: Annotated[
         tuple[str, ...],
         Setting(
-            help="A metric beside accuracy and macro F1: a name, a path or hub:NAME.",
+            help="A metric beside accuracy and macro F1, or perplexity: a name, a path or hub:NAME.",
             metavar="M", flag="--metric", repeated=True, scope="comparison",
         ),
     ] = ()  # fmt: skip
@@ -157,9 +177,9 @@ class RunConfig(BaseModel):
     text_b_column: Annotated[
         str | None, Setting(help="Column of the second text.", metavar="NAME", scope="comparison")
     ] = None
-    label_column: Annotated[str | None, Setting(help="Column of the label.", metavar="NAME", scope="comparison")] = (
-        None
-    )
+    label_column: Annotated[
+        str | None, Setting(help="Column of the label, or of the answer.", metavar="NAME", scope="comparison")
+    ] = None
     fields: Annotated[
         tuple[str, ...],
         BeforeValidator(parse_fields),

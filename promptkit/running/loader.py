@@ -66,6 +66,7 @@ class Loader:
                 encoding=config.encoding,
                 clean=config.clean,
                 registry=get_host().dataset_readers(),
+                answers=config.objective == "text",
             )
         return self._tasks[source]
 
@@ -84,4 +85,4 @@ class Loader:
 def _source(config: RunConfig) -> tuple[Any, ...]:
     """Return the settings that say what data is read, and how."""
     columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
-    return (config.data, *columns, config.fields or named_fields(config.templates), config.clean)
+    return (config.data, *columns, config.fields or named_fields(config.templates), config.clean, config.objective)

@@ -142,6 +142,8 @@ def load(
         UserError: if there is no artifact, its strategy is not installed, or it belongs to another backbone.
     """
     opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
+    if opened.card["objective"] != "classes":
+        raise UserError(f"'{path}' writes answers and knows no labels: use 'promptkit generate', or load_writer.")
     members = []
     for number in range(len(opened.card["templates"])):
         prompt, built = opened.rebuild(number)

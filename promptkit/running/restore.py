@@ -65,10 +65,11 @@ class OpenedPrompt:
             tokenizer=backbone.tokenizer,
             readout=card["readout"],
             slots=card["slots"],
-            max_length=min(card["max_length"], backbone.info.max_length),
+            max_length=min(card["max_length"], backbone.info.max_length - card["max_tokens"]),
             rng=np.random.default_rng([card["seed"], 1, number]),
             language=card["language"],
             kind=backbone.info.kind,
+            max_tokens=card["max_tokens"],
             context=make_context(self.strategy, pool, card["labels"], template, (card["seed"], number), title),
             front=self.strategy.fronts and backbone.info.takes_front,
         )

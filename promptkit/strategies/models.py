@@ -115,6 +115,14 @@ class PromptedModel(nn.Cell):
         """
         return self.scores(self.features(inputs))
 
+    def embeddings(self, inputs: Inputs) -> Any:
+        """What the language model reads at every position, (R, S, H); of a model that writes answers."""
+        raise NotImplementedError
+
+    def in_front(self) -> Any:
+        """Keys and values in front of the layers of a model that writes answers, (K, 2, A_kv, P, D), or None."""
+        return None
+
     def noise(self, inputs: Inputs, rng: np.random.Generator) -> tuple[Any, ...]:
         """Return what a training step draws at random, e.g. what dropout keeps; by default nothing.
 
@@ -209,13 +217,23 @@ class ClozePrompt(PromptedModel):
         self.backbone = backbone
         self.front: Any = front_states(backbone, task)
         self.head = readout(backbone, task, learns=head_learns)
+        self.writes = task.readout == "answer"
+
+    def embeddings(self, inputs: Inputs) -> Any:
+        """Those of the words, (R, S, H)."""
+        return self.backbone.embed(inputs["token_ids"])
 
     def features(self, inputs: Inputs) -> Any:
         """Hidden states at the positions read, (N, M, H)."""
         front = None
         if self.front is not None:
             front = self.front()
-        return run_behind(self.backbone, self.backbone.embed(inputs["token_ids"]), inputs, front)
+        return run_behind(self.backbone, self.embeddings(inputs), inputs, front)
+
+    def construct(self, inputs: Inputs) -> Any:
+        """Class scores, (N, C), or how likely the tokens of answers are, (R, Q)."""
+        hidden = self.features(inputs)
+        return self.head(hidden, inputs) if self.writes else self.scores(hidden)
 
     def scores(self, features: Any) -> Any:
         """(N, M, H) -> (N, C)."""
@@ -243,6 +261,12 @@ class _Prompted(PromptedModel):
         else:
             self.prompt: Any = prompt
         self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
+        self.writes = task.readout == "answer"
+
+    def construct(self, inputs: Inputs) -> Any:
+        """Class scores, (N, C), or how likely the tokens of answers are, (R, Q); see `PromptedModel.construct`."""
+        hidden = self.backbone.run(self.embeddings(inputs), inputs, self.in_front())
+        return self.head(hidden, inputs) if self.writes else self.head(hidden)
 
     def given(self) -> Any:
         """What the cell gives now."""
@@ -287,13 +311,18 @@ class SoftPrompt(_Prompted):
         """The virtual tokens' vectors, (P, H)."""
         return self.given()
 
+    def embeddings(self, inputs: Inputs) -> Any:
+        """Those of the words, with virtual tokens in their places, (R, S, H)."""
+        return mix_in(self.backbone.embed(inputs["token_ids"]), self.virtual_vectors(), inputs["virtual_ids"])
+
     def construct(self, inputs: Inputs) -> Any:
-        """Class scores, (N, C); see `PromptedModel.construct`."""
+        """Class scores, (N, C), or how likely the tokens of answers are, (R, Q); see `PromptedModel.construct`."""
         vectors, front = self.virtual_vectors(), None
         if self.front is not None:
             front = self.front(vectors)
         embeddings = mix_in(self.backbone.embed(inputs["token_ids"]), vectors, inputs["virtual_ids"])
-        return self.head(run_behind(self.backbone, embeddings, inputs, front))
+        hidden = run_behind(self.backbone, embeddings, inputs, front)
+        return self.head(hidden, inputs) if self.writes else self.head(hidden)
 
 
 class PrefixPrompt(_Prompted):
@@ -320,10 +349,13 @@ class PrefixPrompt(_Prompted):
         """The prefix, (K, 2, A_kv, P, D)."""
         return self.given()
 
-    def construct(self, inputs: Inputs) -> Any:
-        """Class scores, (N, C); see `PromptedModel.construct`."""
-        words = self.backbone.embed(inputs["token_ids"])
-        return self.head(self.backbone.run(words, inputs, self.keys_and_values()))
+    def embeddings(self, inputs: Inputs) -> Any:
+        """Those of the words, (R, S, H)."""
+        return self.backbone.embed(inputs["token_ids"])
+
+    def in_front(self) -> Any:
+        """The prefix, (K, 2, A_kv, P, D)."""
+        return self.keys_and_values()
 
 
 def deep_prompt(

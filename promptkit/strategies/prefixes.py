@@ -119,4 +119,6 @@ def task_words(task: PromptTask, count: int) -> list[int]:
                 words += label_word if place == min(slots) else ()
             elif piece not in special and piece is not None and virtual[place] < 0:
                 words.append(piece)
+    if not words:
+        raise UserError(f"init=activations starts from words, and template '{task.template}' has none of its own.")
     return [words[number % len(words)] for number in range(count)]

@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone
+from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
 
 
@@ -73,6 +74,10 @@ def initial_vectors(backbone: Backbone, task: PromptTask, how: str) -> Any:
 def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
     if how == "text":
         words = [piece for group in label_pieces(task) for piece in group]
+        if not words:
+            raise UserError(
+                'init=text takes label words, and there are none; write {soft:"WORDS"} to start from some.'
+            )
         return [words[i % len(words)] for i in range(count)]
     tokenizer = task.tokenizer
     special = {tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, tokenizer.unk_id}
@@ -85,4 +90,4 @@ def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
 def label_pieces(task: PromptTask) -> list[tuple[int, ...]]:
     if task.verbalizer is not None:
         return [word for words in task.verbalizer.pieces for word in words]
-    return [tuple(task.tokenizer.encode(label)) for label in task.labels]
+    return [tuple(task.tokenizer.encode(label)) for label in task.labels] or [()]

@@ -47,6 +47,10 @@ class NativeTokenizer:
         backend.no_padding()
         # A text that happens to contain "[MASK]" is text: only the template makes special tokens.
         backend.encode_special_tokens = True
+        if marks_spaces and backend.decoder is None:
+            from tokenizers import decoders
+
+            backend.decoder = decoders.ByteLevel()
         self._backend = backend
         self.marks_spaces = marks_spaces
         self.chat_template, self.chat_tokens = chat_template, dict(chat_tokens or {})
@@ -75,6 +79,10 @@ class NativeTokenizer:
             return self.encode(text)
         finally:
             self._backend.encode_special_tokens = True
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, special tokens left out; a character that is not whole is U+FFFD."""
+        return str(self._backend.decode(list(ids), skip_special_tokens=True))
 
     def token(self, id: int) -> str:
         """Return the piece with an id."""

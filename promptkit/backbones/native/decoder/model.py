@@ -7,6 +7,7 @@ feed-forward only at the positions that are read, and of the vocabulary only the
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import mindspore as ms
@@ -18,6 +19,7 @@ from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.layers.decoder_layer import DecoderCores, DecoderLayer
 from promptkit.backbones.native.layers.masking import (
+    FAR,
     causal_bias,
     for_heads,
     front_bias,
@@ -31,7 +33,7 @@ from promptkit.backbones.native.layers.masking import (
 )
 from promptkit.backbones.native.layers.norms import Norm, NormalCore, parameter
 from promptkit.backbones.native.layers.rotary import Angles
-from promptkit.backbones.native.layers.vocabulary import VocabularyScores
+from promptkit.backbones.native.layers.vocabulary import TokenLikelihoods, VocabularyScores
 
 
 class DecoderNorm(nn.Cell):
@@ -160,6 +162,27 @@ class Decoder(nn.Cell):
         read = ops.gather(flat, chosen, 0).reshape(rows, count, heads, keys)
         return self.grouped(ops.transpose(read, (0, 2, 1, 3)))
 
+    def extend(
+        self, embeddings: Any, position_ids: Any, kept_positions: Any, seen: Any, kept: Any, first: Any, front: Any
+    ) -> Any:
+        """See `Writing.extend`."""
+        count, length, hidden = embeddings.shape
+        positions = position_ids.reshape(-1)
+        x, (turn_q, turn_k) = self.begun(embeddings.reshape(count * length, hidden), positions), self.turns(positions)
+        bias = for_heads(seen, self.heads)
+        if self.distances:
+            there = ops.concat((kept_positions, position_ids), 1).expand_dims(1) - position_ids.expand_dims(2)
+            bias = bias + there.astype(ms.float32).expand_dims(1) * self.slopes.reshape(1, -1, 1, 1)
+        below = bias
+        if first > 0:
+            below = ops.concat((bias[:, :, :, :front] - FAR, bias[:, :, :, front:]), -1)
+        bias, below, found = self.grouped(bias), self.grouped(below), []
+        for number, layer in enumerate(self.layers):
+            own = below if number < first else bias
+            x, keys, values, *_ = layer.core.forward(x, own, turn_q, turn_k, kept[number], layer.own())
+            found.append(ops.stack((keys, values)))
+        return self.norm(x).reshape(count, length, hidden), ops.stack(found)
+
     def keys_and_values(self, embeddings: Any) -> Any:
         """See `Backbone.keys_and_values`; embeddings (P, H)."""
         count = embeddings.shape[0]
@@ -208,7 +231,7 @@ class DecoderBackbone(nn.Cell):
         self._shape, self._weights = shape, weights
         part = learns if learns in ("all", "biases") else None
         self.decoder = decoder or Decoder(shape, weights, learns=part, on_cpu=on_cpu)
-        self.scores = VocabularyScores()
+        self.scores, self.found = VocabularyScores(), TokenLikelihoods()
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
@@ -230,6 +253,23 @@ class DecoderBackbone(nn.Cell):
         x = hidden.reshape(count * slots, width)
         scores = self.scores(x, self.decoder.output_table(), None, rows, normalised)
         return scores.reshape(count, slots, scores.shape[1])
+
+    def extend(
+        self, embeddings: Any, position_ids: Any, kept_positions: Any, seen: Any, kept: Any, first: Any, front: Any
+    ) -> Any:
+        """Read further positions of texts; see `promptkit.backbones.face.Writing`."""
+        return self.decoder.extend(embeddings, position_ids, kept_positions, seen, kept, first, front)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids; see `promptkit.backbones.face.Writing`."""
+        return str(self.tokenizer.decode(ids))  # type: ignore[attr-defined]
+
+    def likelihoods(self, hidden: Any, targets: Any) -> Any:
+        """Log-probabilities of one vocabulary entry each, (N,); see `promptkit.backbones.face.Likelihoods`."""
+        if self.learns == "all":
+            scores = self.scores(hidden, self.decoder.output_table(), None, None, True)
+            return ops.gather_elements(scores, 1, targets.reshape(-1, 1)).reshape(-1)
+        return self.found(hidden, self.decoder.output_table(), targets)[0]
 
     def trainable(self, part: Part) -> DecoderBackbone:
         """Return a copy in which a part learns; that of the head shares everything with this one."""

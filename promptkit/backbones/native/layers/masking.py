@@ -7,7 +7,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import ops
 
-_FAR = 1e9  # far enough below any score that softmax turns it into exactly 0
+FAR = 1e9  # far enough below any score that softmax turns it into exactly 0
 
 
 def block_bias(segment_ids: Any) -> Any:
@@ -23,7 +23,7 @@ def block_bias(segment_ids: Any) -> Any:
     """
     own = segment_ids.expand_dims(2)
     other = segment_ids.expand_dims(1)
-    return (ops.equal(own, other).astype(ms.float32) - 1.0) * _FAR
+    return (ops.equal(own, other).astype(ms.float32) - 1.0) * FAR
 
 
 def causal_bias(segment_ids: Any, position_ids: Any) -> Any:
@@ -37,7 +37,7 @@ def causal_bias(segment_ids: Any, position_ids: Any) -> Any:
         (R, S, S) float32.
     """
     later = ops.less(position_ids.expand_dims(2), position_ids.expand_dims(1))
-    return ops.minimum(block_bias(segment_ids), later.astype(ms.float32) * -_FAR)
+    return ops.minimum(block_bias(segment_ids), later.astype(ms.float32) * -FAR)
 
 
 def linear_bias(position_ids: Any, slopes: Any) -> Any:
@@ -85,7 +85,7 @@ def front_bias(segment_ids: Any, position_ids: Any, count: Any) -> Any:
         (R, S, F) float32.
     """
     begins = position_ids.astype(ms.float32) - _from_start(segment_ids, position_ids)
-    hidden = ops.less(begins, 0.5).astype(ms.float32) * -_FAR
+    hidden = ops.less(begins, 0.5).astype(ms.float32) * -FAR
     return ops.broadcast_to(hidden.expand_dims(2), (*position_ids.shape, count))
 
 
