@@ -143,6 +143,21 @@ def test_bfloat16_weights_are_read_exactly(checkpoint: Path) -> None:
         assert (array == EXACT_BFLOAT16).all(), name
 
 
+@pytest.mark.parametrize(("number", "token"), [(2, "c"), ([3, 4], "d"), (None, None), (99, None), ("2", None)])
+def test_the_end_of_text_may_be_named_by_number_in_the_configuration(
+    tmp_path: Path, number: Any, token: str | None
+) -> None:
+    """As in GPT-2's checkpoints, which have no tokenizer_config.json."""
+    from promptkit.backbones.native.decoder.tokenizer import load_tokenizer as load_decoders
+
+    vocab = {chr(97 + n): n for n in range(6)}
+    (tmp_path / "vocab.json").write_text(json.dumps(vocab))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": number}))
+    tokenizer = load_decoders(tmp_path, 6)
+    assert tokenizer.sep_id == (-1 if token is None else vocab[token])
+
+
 def test_a_decoder_is_refused(checkpoint: Path) -> None:
     change_config(checkpoint, is_decoder=True)
     with pytest.raises(UserError, match="is_decoder is true; a decoder's causal attention is not supported here"):

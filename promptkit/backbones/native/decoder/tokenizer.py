@@ -10,6 +10,7 @@ from promptkit.backbones.native.tokenizer import NativeTokenizer, fitting, read_
 from promptkit.checking import read_json_object, read_text
 
 _SETTINGS = "tokenizer_config.json"
+_CONFIG = "config.json"
 _CHAT = "chat_template.jinja"
 _NAMED = ("bos_token", "eos_token", "unk_token", "pad_token")
 
@@ -29,9 +30,22 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
     where = f"model '{directory}'"
     backend, marks = read_backend(directory, others=PAIR, read_others=byte_level, marks_spaces=True)
     given = read_json_object(directory / _SETTINGS, where) if (directory / _SETTINGS).is_file() else {}
+    if not given.get("eos_token"):
+        given = given | _named_by_number(directory, backend, where)
     chat = read_text(directory / _CHAT) if (directory / _CHAT).is_file() else _chat_template(given)
     tokenizer = make_tokenizer(backend, given, marks_spaces=marks, where=where, chat_template=chat)
     return fitting(tokenizer, vocab_size, where)
+
+
+def _named_by_number(directory: Path, backend: Any, where: str) -> dict[str, Any]:
+    """Return the end-of-text token of a checkpoint whose configuration alone knows it, by its number."""
+    number = (
+        read_json_object(directory / _CONFIG, where).get("eos_token_id") if (directory / _CONFIG).is_file() else None
+    )
+    if isinstance(number, list):
+        number = number[0] if number else None
+    token = backend.id_to_token(number) if type(number) is int and number >= 0 else None
+    return {} if token is None else {"eos_token": token}
 
 
 def _chat_template(given: dict[str, Any]) -> str | None:
