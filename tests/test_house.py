@@ -17,9 +17,11 @@ ALLOWED: dict[str, set[str]] = {
     "interrupts": set(),
     # What files and settings hold is checked in one place, with one way of saying what is wrong.
     "checking": {"errors"},
+    # Knows ids, hosts and caches; what is in the files is for other rooms.
+    "hub": {"errors"},
     "prompting": {"errors", "backbones", "data"},
-    "data": {"checking", "errors", "backbones"},
-    "backbones": {"checking", "errors"},
+    "data": {"checking", "errors", "hub", "backbones"},
+    "backbones": {"checking", "errors", "hub"},
     "strategies": {"checking", "errors", "backbones", "data", "prompting"},
     "nn": {"backbones", "strategies"},
     "hooks": {"errors", "version", "backbones", "strategies", "data", "runs"},
@@ -31,11 +33,11 @@ ALLOWED: dict[str, set[str]] = {
     "drawing": {"analysis", "runs"},
     "reports": {"errors", "analysis", "drawing", "runs"},
     "running": {
-        "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies", "nn",
-        "training", "evaluation", "runs",
+        "checking", "errors", "interrupts", "version", "hooks", "hub", "data", "prompting", "backbones", "strategies",
+        "nn", "training", "evaluation", "runs",
     },
     # What a prompt has learnt is read from runs; nothing there trains.
-    "inspection": {"errors", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
+    "inspection": {"errors", "hub", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
     # The comparison starts runs in processes of their own; only its worker knows the runner.
     "comparison": {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs",
@@ -108,6 +110,7 @@ def test_inspection_draws_with_what_drawing_hands_out() -> None:
         "promptkit.prompting",
         "promptkit.data",
         "promptkit.hooks",
+        "promptkit.hub",
         "promptkit.runs",
         "promptkit.evaluation",
         "promptkit.reports",

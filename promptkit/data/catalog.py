@@ -10,11 +10,13 @@ from pathlib import Path
 from promptkit.checking import missing, path_shown, user_path
 from promptkit.data.cleaning import clean_task
 from promptkit.data.doubles import note_doubles
-from promptkit.data.readers import CARD, POLARITIES, read_folder, read_table
+from promptkit.data.hub import PREFIXES, read_hub
+from promptkit.data.readers import CARD, POLARITIES, RawData, read_folder, read_table
 from promptkit.data.splits import make_task
 from promptkit.data.tables import FORMATS, Columns
 from promptkit.data.task import SPLITS, Task
 from promptkit.errors import UserError, unknown
+from promptkit.hub import Access, hub_id
 
 Registry = Mapping[str, Callable[[], Task]]
 
@@ -49,11 +51,13 @@ def load_task(
     clean: bool = False,
     name: str | None = None,
     registry: Registry | None = None,
+    access: Access | None = None,
 ) -> Task:
     """Load a data set.
 
     Args:
-        data: name of an embedded set, else of a registered one, else path to a file or folder.
+        data: name of an embedded set, else of a registered one, else path to a file or folder; or an id,
+            `hub:OWNER/NAME` or `ms:OWNER/NAME`, with `:CONFIG` where there are several, and `@REVISION`.
         text_column: column of the text; by default the card's, else a usual name.
         text_b_column: column of the second text of a pair.
         label_column: column of the label; by default the card's, else a usual name.
@@ -63,6 +67,7 @@ def load_task(
         clean: apply `clean_text` to every text.
         name: what to call the task.
         registry: data sets that plugins registered, by name.
+        access: whether an id may be fetched; by default only local caches are looked at.
 
     Raises:
         UserError: for an unknown name or anything that cannot be read, in one line.
@@ -78,6 +83,8 @@ def load_task(
             raise UserError(f"data set '{data}' comes from a plugin: columns and encoding are for files.")
         task = registered[str(data)]()
         task = replace(task, name=name) if name else task
+    elif str(data).startswith(PREFIXES):
+        task = _load_id(str(data), columns, encoding, name, access or Access())
     else:
         task = _load_path(data, columns, encoding, name, [*embedded, *registered])
     # Once cleaned, for texts that differed before may be the same now.
@@ -114,6 +121,22 @@ def _embedded() -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(embedded_root().glob(f"*/{CARD}"))}
 
 
+def _load_id(data: str, columns: Columns, encoding: str | None, name: str | None, access: Access) -> Task:
+    wanted = hub_id(data)
+    if wanted is None:
+        raise UserError(f"'{data}' is no id of a data set; write hub:OWNER/NAME, or hub:OWNER/NAME:CONFIG@REVISION.")
+    if encoding:
+        raise UserError(f"data set '{data}' comes from a host: an encoding is for files.")
+    found = read_hub(wanted, columns, access)
+    task = make_task(found.raw, name=name, language=_language(found.raw))
+    return replace(task, notes=(*found.notes, *task.notes))
+
+
+def _language(raw: RawData) -> str:
+    texts = (example.joined for examples in raw.splits.values() for example in examples[:500])
+    return raw.info.language or guess_language(texts)
+
+
 def _load_path(
     data: str | Path, columns: Columns, encoding: str | None, name: str | None, known: Iterable[str]
 ) -> Task:
@@ -132,10 +155,7 @@ def _load_path(
         raise UserError(f"'{path}' holds one class alone: name its folder, which has the other one too.")
     else:
         raw = read_table(path, columns, encoding)
-    language = raw.info.language or guess_language(
-        example.joined for examples in raw.splits.values() for example in examples[:500]
-    )
-    return make_task(raw, name=name, language=language)
+    return make_task(raw, name=name, language=_language(raw))
 
 
 def guess_language(texts: Iterable[str]) -> str:

@@ -283,6 +283,11 @@ def check_metrics(config: RunConfig, task: Task) -> None:
         from promptkit.evaluation import check_metric
 
         for name in config.metrics:
+            if name.startswith("hub:") and config.access.forbidden:
+                raise UserError(
+                    f"metric '{name}' is fetched from the Hub, and {config.access.forbidden} keeps promptkit off the "
+                    "network; save it and give its path."
+                )
             check_metric(name, task.labels, get_host().metric_paths())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from promptkit.data import Task
 from promptkit.evaluation import compute, majority_accuracy
 from promptkit.hooks import get_host
+from promptkit.hub import revision_of
 from promptkit.running.config import RunConfig
 from promptkit.runs import (
     BackboneInfo,
@@ -84,6 +85,8 @@ def card(plan: Plan, backbone: Backbone, weights: Sequence[float] | None = None)
             "hidden_size": backbone.info.hidden_size,
         },
     }
+    if revision := revision_of(plan.model.directory):
+        found["backbone"]["revision"] = revision
     if weights is not None:
         found["weights"] = list(weights)
     if plan.student:
@@ -132,6 +135,7 @@ def build(
             engine=plan.model.engine,
             architecture=backbone.info.architecture,
             parameters=backbone.info.parameters,
+            revision=revision_of(plan.model.directory),
         ),
         dev=split_scores["dev"],
         test=split_scores["test"],
