@@ -42,6 +42,10 @@ ALLOWED: dict[str, set[str]] = {
     "comparison": {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs",
     },
+    # Looks at everything that is installed, and lets it compute a little.
+    "doctor": {
+        "errors", "hooks", "data", "prompting", "backbones", "strategies", "training",
+    },
     # Writes plugins, from templates; knows nothing of what they do.
     "scaffolding": {"checking", "errors", "version", "runs"},
     # For the tests of plugins: runs them through every other room, and no other room knows it.
@@ -51,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies",
         "running", "runs", "comparison", "analysis", "reports", "drawing", "inspection", "scaffolding",
+        "doctor",
     },
 }  # fmt: skip
 # The package's own names, and `python -m promptkit`, lead to every room.
@@ -118,6 +123,7 @@ def test_inspection_draws_with_what_drawing_hands_out() -> None:
         "promptkit.comparison",
         "promptkit.cli",
         "promptkit.testing",
+        "promptkit.doctor",
     ],
 )
 def test_light_rooms_import_nothing_heavy(module: str) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from promptkit.checking import missing, path_shown, user_path
 from promptkit.data.cleaning import clean_task
 from promptkit.data.doubles import note_doubles
-from promptkit.data.hub import PREFIXES, read_hub
 from promptkit.data.readers import CARD, POLARITIES, RawData, read_folder, read_table
 from promptkit.data.splits import make_task
 from promptkit.data.tables import FORMATS, Columns
@@ -83,7 +82,7 @@ def load_task(
             raise UserError(f"data set '{data}' comes from a plugin: columns and encoding are for files.")
         task = registered[str(data)]()
         task = replace(task, name=name) if name else task
-    elif str(data).startswith(PREFIXES):
+    elif str(data).startswith(("hub:", "ms:")):
         task = _load_id(str(data), columns, encoding, name, access or Access())
     else:
         task = _load_path(data, columns, encoding, name, [*embedded, *registered])
@@ -127,6 +126,8 @@ def _load_id(data: str, columns: Columns, encoding: str | None, name: str | None
         raise UserError(f"'{data}' is no id of a data set; write hub:OWNER/NAME, or hub:OWNER/NAME:CONFIG@REVISION.")
     if encoding:
         raise UserError(f"data set '{data}' comes from a host: an encoding is for files.")
+    from promptkit.data.hub import read_hub
+
     found = read_hub(wanted, columns, access)
     task = make_task(found.raw, name=name, language=_language(found.raw))
     return replace(task, notes=(*found.notes, *task.notes))

@@ -14,7 +14,6 @@ from promptkit.data.tables import LABEL_COLUMNS, Columns
 from promptkit.errors import UserError
 from promptkit.hub import Access, HubId, Repository, find_snapshot
 
-PREFIXES = ("hub:", "ms:")
 _ABOUT = ("README.md", "dataset_infos.json", CARD)
 _FILES = ("*.parquet", "*.csv", "*.tsv", "*.jsonl", "*.json", "*.txt", "*.pos", "*.neg")
 # What `datasets` calls splits that a folder of ours names otherwise.

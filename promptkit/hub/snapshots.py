@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from promptkit.errors import UserError
-from promptkit.hub import huggingface, modelscope
 from promptkit.hub.access import Access
 from promptkit.hub.ids import HubId
-from promptkit.hub.transfer import Listing, RemoteFile
+
+if TYPE_CHECKING:
+    from promptkit.hub.transfer import Listing, RemoteFile
 
 Kind = Literal["model", "dataset"]
 _CALLED = {"model": "model", "dataset": "data set"}
@@ -46,7 +47,15 @@ class _Host(Protocol):
         """Fetch files into the cache, and return their folder."""
 
 
-_HOSTS: Mapping[str, _Host] = {"hub": huggingface.Hub(), "ms": modelscope.ModelScope()}
+def _host(name: str) -> _Host:
+    # Imported when one is asked for something: every command imports this file.
+    if name == "ms":
+        from promptkit.hub.modelscope import ModelScope
+
+        return ModelScope()
+    from promptkit.hub.huggingface import Hub
+
+    return Hub()
 
 
 def find_snapshot(wanted: Repository, access: Access, hint: str = "") -> Path:
@@ -60,7 +69,7 @@ def find_snapshot(wanted: Repository, access: Access, hint: str = "") -> Path:
     Raises:
         UserError: if it is not in the cache and must not, or cannot, be fetched.
     """
-    host, called = _HOSTS[wanted.id.host], f"{_CALLED[wanted.kind]} '{wanted.id}'"
+    host, called = _host(wanted.id.host), f"{_CALLED[wanted.kind]} '{wanted.id}'"
     if access.fetches:
         try:
             listing = host.listing(wanted.id, wanted.kind, access.mirror)

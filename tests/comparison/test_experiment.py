@@ -176,8 +176,6 @@ def test_bad_values_of_settings_are_refused_when_a_cell_is_made() -> None:
 
 def test_how_to_fetch_is_no_part_of_a_comparison() -> None:
     plain = make_experiment(strategies=["hard"])
-    fetched = make_experiment(
-        {"strategies": ["hard"], "settings": {"download": True, "mirror": "https://me:pass@word"}}
-    )
+    fetched = make_experiment(strategies=["hard"], settings={"download": True, "mirror": "https://me:pass@word"})
     assert plain.title == fetched.title
     assert "pass@word" not in str(fetched.spec)

@@ -93,7 +93,7 @@ def test_a_chinese_model_by_its_id(
     wwm.commits["main"] = OTHER
     wwm.tokens.clear()
     assert main(["predict", "first", "味道很好", "--offline", "--download"]) == 0
-    assert main(["preview", "--model", "hfl/tiny-wwm", "--revision", COMMIT, "--offline"]) == 0
+    assert main(["preview", "--model", "hfl/tiny-wwm", "--revision", COMMIT, "--offline", "--text", "好吃"]) == 0
     assert wwm.tokens == []
     capfd.readouterr()
     assert main(["run", *asked, "hfl/tiny-wwm", "--revision", "v2", "--offline"]) == 2
