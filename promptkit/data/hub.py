@@ -62,11 +62,13 @@ def _files_of_config(wanted: HubId, access: Access) -> tuple[str, ...]:
         return ()
     from huggingface_hub import metadata_load
 
-    about = find_snapshot(Repository(wanted, "dataset", _ABOUT), access)
     try:
+        about = find_snapshot(Repository(wanted, "dataset", _ABOUT), access)
         head = metadata_load(about / "README.md")
         found = next(it for it in head["configs"] if it["config_name"] == wanted.config)["data_files"]
-    except Exception:  # of the parser's as well: what is written there is anybody's
+    except (
+        Exception
+    ):  # of the parser's as well, for what is written there is anybody's; what is not there is said later
         return ()
     each = [it["path"] if isinstance(it, dict) else it for it in (found if isinstance(found, list) else [found])]
     return tuple(path for it in each for path in (it if isinstance(it, list) else [it]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,7 @@ def _file(told: Any, where: str) -> RemoteFile:
 
 def _link(blob: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(target.name + ".promptkit-new")
-    new.unlink(missing_ok=True)
+    new = _beside(target)
     try:
         new.symlink_to(os.path.relpath(blob, target.parent))
     except OSError:
@@ -93,7 +93,12 @@ def _link(blob: Path, target: Path) -> None:
     os.replace(new, target)
 
 
+def _beside(path: Path) -> Path:
+    """Return a name that no other process takes."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex}.promptkit-new")
+
+
 def _write(path: Path, text: str) -> None:
-    new = path.with_name(path.name + ".promptkit-new")
+    new = _beside(path)
     new.write_text(text, encoding="utf-8")
     os.replace(new, path)

@@ -7,6 +7,7 @@ here needs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,8 @@ class ModelScope:
         # Once all are there, for a folder with some of them would be taken for the model.
         for file in new:
             (snapshot / file.path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(coming / file.path, snapshot / file.path)
+            with contextlib.suppress(FileNotFoundError):  # another process, with the same file, was quicker
+                os.replace(coming / file.path, snapshot / file.path)
         return snapshot
 
 

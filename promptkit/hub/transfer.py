@@ -160,18 +160,28 @@ def fetch(session: Session, file: RemoteFile, target: Path) -> None:
     """
     part = target.with_name(target.name + ".promptkit-part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("ab+") as out:
-        fcntl.flock(out, fcntl.LOCK_EX)
-        if target.is_file():
-            # Another process has brought it meanwhile.
-            part.unlink(missing_ok=True)
+    while not target.is_file():
+        with part.open("ab+") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)
+            if target.is_file() or not _is_at(out, part):
+                # Another process has brought it, or thrown it away, while this one waited.
+                continue
+            _receive(session, file, out)
+            if fault := fault_of(part, file):
+                part.unlink()
+                raise UserError(f"'{file.path}' {fault}; nothing of it was kept")
+            os.fsync(out.fileno())
+            os.replace(part, target)
             return
-        _receive(session, file, out)
-        if fault := fault_of(part, file):
-            part.unlink()
-            raise UserError(f"'{file.path}' {fault}; nothing of it was kept")
-        os.fsync(out.fileno())
-        os.replace(part, target)
+    part.unlink(missing_ok=True)
+
+
+def _is_at(opened: IO[bytes], path: Path) -> bool:
+    """Return whether an open file is still the one that lies there."""
+    try:
+        return os.path.samestat(os.fstat(opened.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def fault_of(path: Path, file: RemoteFile) -> str:

@@ -69,8 +69,8 @@ def test_a_mindspore_that_does_not_import_is_said(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_or_writes_nonsense_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho 'step {\"name\": \"MindSpore\", \"ok\": true, \"said\": \"2\", \"seconds\": 1}'\n"
-                      "echo some noise\necho 'a reason' >&2\nkill -SEGV $$\n")  # fmt: skip
+    step = json.dumps({"name": "MindSpore", "ok": True, "said": "2", "seconds": 1})
+    python.write_text(f"#!/bin/sh\necho 'step {step}'\necho some noise\necho 'a reason' >&2\nkill -SEGV $$\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     assert diagnose().faults == ("self-check, after MindSpore: the process was ended by signal 11: ...a reason",)

@@ -131,20 +131,22 @@ def test_the_beginning_of_another_file_is_not_gone_on_with(host: Host, caches: P
     assert (found / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_two_at_once_do_not_disturb_each_other(host: Host) -> None:
-    put(host, "owner/tiny")
+@pytest.mark.parametrize("name", ["owner/tiny", "ms:owner/tiny"])
+def test_several_at_once_do_not_disturb_each_other(host: Host, name: str, caches: Path) -> None:
+    put(host, name)
     host.breaks["model.safetensors"] = [16_384] * 3
     found: list[Path] = []
     both = [
-        threading.Thread(target=lambda: found.append(find_model("owner/tiny", access=Access(mirror=host.url))))
-        for _ in range(2)
+        threading.Thread(target=lambda: found.append(find_model(name, access=Access(mirror=host.url))))
+        for _ in range(6)
     ]
     for each in both:
         each.start()
     for each in both:
         each.join(30)
-    assert len(found) == 2
+    assert len(found) == 6
     assert {(it / "model.safetensors").read_bytes() for it in found} == {WEIGHTS}
+    assert not [it for it in left_behind(caches) if "promptkit" in it]
 
 
 def test_a_revision_is_the_one_that_is_loaded_and_stays_it(host: Host) -> None:
