@@ -13,6 +13,7 @@ from promptkit.cli.options import (
     DownloadOption,
     MaxLengthOption,
     MirrorOption,
+    OfflineOption,
     SecondTextOption,
     StoreOption,
 )
@@ -75,6 +76,7 @@ def register(app: typer.Typer) -> None:
         device: DeviceOption = "auto",
         download: DownloadOption = False,
         mirror: MirrorOption = None,
+        offline: OfflineOption = False,
         store: StoreOption = Path(DEFAULT_STORE),
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines of fields and answer.")] = False,
     ) -> None:
@@ -91,11 +93,16 @@ def register(app: typer.Typer) -> None:
             if run is None:
                 writer = make_writer(
                     model or "", template or "", max_tokens=64 if max_tokens is None else max_tokens,
-                    max_length=max_length, device=device, download=download, mirror=mirror,
+                    max_length=max_length, device=device, download=download, mirror=mirror, offline=offline,
                 )  # fmt: skip
             else:
                 writer = load_writer(
-                    resolve_run(run, store), model=model, device=device, download=download, mirror=mirror
+                    resolve_run(run, store),
+                    model=model,
+                    device=device,
+                    download=download,
+                    mirror=mirror,
+                    offline=offline,
                 )
             rows = to_fields(lines, text_b, writer.field_names)
             settings = {"temperature": how.temperature, "top_p": how.top_p, "seed": how.seed}

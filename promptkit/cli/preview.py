@@ -14,7 +14,9 @@ from promptkit.cli.options import (
     MaxLengthOption,
     MirrorOption,
     ModelOption,
+    OfflineOption,
     ReadoutOption,
+    RevisionOption,
     SettingsOption,
     SlotsOption,
     TemplateOption,
@@ -58,8 +60,10 @@ def register(app: typer.Typer) -> None:
         settings: SettingsOption = None,
         max_length: MaxLengthOption = MAX_LENGTH,
         engine: EngineOption = None,
+        revision: RevisionOption = None,
         download: DownloadOption = False,
         mirror: MirrorOption = None,
+        offline: OfflineOption = False,
     ) -> None:
         """Show the tokens of a prompt and of its label words."""
         from promptkit.running.config import make_config, parse_settings
@@ -74,8 +78,10 @@ def register(app: typer.Typer) -> None:
             max_length=max_length,
             model=model,
             engine=engine,
+            revision=revision,
             download=download,
             mirror=mirror,
+            offline=offline,
             options=parse_settings(settings or []),
         )
         from promptkit.data.catalog import guess_language

@@ -16,6 +16,7 @@ from promptkit.data.splits import make_task
 from promptkit.data.tables import FORMATS, Columns
 from promptkit.data.task import SPLITS, Task
 from promptkit.errors import UserError, unknown
+from promptkit.hub import Access, hub_id
 
 Registry = Mapping[str, Callable[[], Task]]
 
@@ -51,11 +52,13 @@ def load_task(
     name: str | None = None,
     registry: Registry | None = None,
     answers: bool = False,
+    access: Access | None = None,
 ) -> Task:
     """Load a data set.
 
     Args:
-        data: name of an embedded set, else of a registered one, else path to a file or folder.
+        data: name of an embedded set, else of a registered one, else path to a file or folder; or an id,
+            `hub:OWNER/NAME` or `ms:OWNER/NAME`, with `:CONFIG` where there are several, and `@REVISION`.
         text_column: column of the text; by default the card's, else a usual name.
         text_b_column: column of the second text of a pair.
         label_column: column of the label; by default the card's, else a usual name.
@@ -66,6 +69,7 @@ def load_task(
         name: what to call the task.
         registry: data sets that plugins registered, by name.
         answers: whether they are pairs with an answer each, a `PairTask`, and not labelled texts.
+        access: whether an id may be fetched; by default only local caches are looked at.
 
     Raises:
         UserError: for an unknown name or anything that cannot be read, in one line.
@@ -84,6 +88,8 @@ def load_task(
         task = registered[str(data)]()
         _check_kind(task.name, isinstance(task, PairTask), answers)
         task = replace(task, name=name) if name else task
+    elif str(data).startswith(("hub:", "ms:")):
+        task = _load_id(str(data), columns, encoding, name, access or Access())
     else:
         task = _load_path(data, columns, encoding, name, [*embedded, *registered])
     if answers and clean:
@@ -122,6 +128,24 @@ def _embedded() -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(embedded_root().glob(f"*/{CARD}"))}
 
 
+def _load_id(data: str, columns: Columns, encoding: str | None, name: str | None, access: Access) -> Task:
+    wanted = hub_id(data)
+    if wanted is None:
+        raise UserError(f"'{data}' is no id of a data set; write hub:OWNER/NAME, or hub:OWNER/NAME:CONFIG@REVISION.")
+    if encoding:
+        raise UserError(f"data set '{data}' comes from a host: an encoding is for files.")
+    from promptkit.data.hub import read_hub
+
+    found = read_hub(wanted, columns, access)
+    task = _made(found.raw, columns, name=name, language=_language(found.raw))
+    return replace(task, notes=(*found.notes, *task.notes))
+
+
+def _language(raw: RawData) -> str:
+    texts = (example.joined for examples in raw.splits.values() for example in examples[:500])
+    return raw.info.language or guess_language(texts)
+
+
 def _load_path(
     data: str | Path, columns: Columns, encoding: str | None, name: str | None, known: Iterable[str]
 ) -> Task:
@@ -140,10 +164,7 @@ def _load_path(
         raise UserError(f"'{path}' holds one class alone: name its folder, which has the other one too.")
     else:
         raw = read_table(path, columns, encoding)
-    language = raw.info.language or guess_language(
-        example.joined for examples in raw.splits.values() for example in examples[:500]
-    )
-    return _made(raw, columns, name=name, language=language)
+    return _made(raw, columns, name=name, language=_language(raw))
 
 
 def _made(raw: RawData, columns: Columns, *, name: str | None, language: str | None = None) -> Task:

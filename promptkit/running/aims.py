@@ -106,6 +106,7 @@ class Classes:
             from promptkit.evaluation import check_metric
 
             for name in config.metrics:
+                _check_access(name, config)
                 check_metric(name, task.labels, get_host().metric_paths())
 
     def targets(self, task: Task, examples: Sequence[Example]) -> Any:
@@ -177,6 +178,7 @@ class Texts:
             from promptkit.evaluation import check_text_metric
 
             for name in config.metrics:
+                _check_access(name, config)
                 check_text_metric(name, get_host().metric_paths())
 
     def targets(self, task: Task, examples: Sequence[Example]) -> Any:
@@ -258,4 +260,13 @@ def _warn_if_no_better(plan: Plan, predictions: Any, truth: list[int], *, learnt
         plan.warn(
             f"accuracy {correct / len(truth):.3f} on test is no better than always answering the majority class "
             f"({majority:.3f}).{hint}"
+        )
+
+
+def _check_access(metric: str, config: RunConfig) -> None:
+    """Refuse a metric that is fetched, where nothing may be."""
+    if metric.startswith("hub:") and config.access.forbidden:
+        raise UserError(
+            f"metric '{metric}' is fetched from the Hub, and {config.access.forbidden} keeps promptkit off the "
+            "network; save it and give its path."
         )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from promptkit.checking import field_fault
 from promptkit.data.tables import parse_fields
 from promptkit.errors import UserError, did_you_mean
+from promptkit.hub import Access
 from promptkit.running.settings import Setting, parse_fold, parse_settings, parse_shots
 
 __all__ = [
@@ -41,12 +42,15 @@ class RunConfig(BaseModel):
     strategy: Annotated[str, Setting(help="How to prompt; see 'promptkit strategies'.", metavar="NAME", scope="grid")]
     data: Annotated[
         _NameOrPath,
-        Setting(help="Data set, or a file or folder.", metavar="NAME|PATH", scope="grid", page="data.md"),
-    ] = DEFAULT_DATA
+        Setting(
+            help="Data set, a file or folder, or an id (hub:ID, ms:ID).",
+            metavar="NAME|PATH|ID", scope="grid", page="data.md",
+        ),
+    ] = DEFAULT_DATA  # fmt: skip
     model: Annotated[
         _NameOrPath,
         Setting(
-            help="Shipped model, checkpoint directory or Hub id.",
+            help="Shipped model, checkpoint directory, or id of the Hub or of ModelScope (ms:ID).",
             metavar="NAME|DIR|ID", scope="grid", page="models.md",
         ),
     ] = DEFAULT_MODEL  # fmt: skip
@@ -192,12 +196,22 @@ class RunConfig(BaseModel):
         str | None,
         Setting(help="Encoding of the data files, if not UTF-8.", metavar="NAME", scope="comparison"),
     ] = None
+    revision: Annotated[
+        str | None,
+        Setting(
+            help="Branch, tag or commit of the model's id; the main branch by default.",
+            metavar="REV", scope="comparison", page="models.md",
+        ),
+    ] = None  # fmt: skip
     download: Annotated[
-        bool, Setting(help="Fetch a Hub model; without it nothing touches the network.", scope="comparison")
+        bool, Setting(help="Fetch what has an id; without it nothing touches the network.", scope="comparison")
     ] = False
     mirror: Annotated[
-        str | None, Setting(help="Fetch from this mirror of the Hub.", metavar="URL", scope="comparison")
+        str | None, Setting(help="Fetch from this mirror of the host.", metavar="URL", scope="comparison")
     ] = None
+    offline: Annotated[
+        bool, Setting(help="Never touch the network, whatever else asks for it.", scope="comparison")
+    ] = False
     out: Annotated[
         Path | None,
         Setting(
@@ -227,6 +241,11 @@ class RunConfig(BaseModel):
             scope="run", hidden=True,
         ),
     ] = ()  # fmt: skip
+
+    @property
+    def access(self) -> Access:
+        """Whether the network may be touched."""
+        return Access(self.download, self.mirror, self.offline)
 
     @property
     def drawn_stem(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from promptkit.data import Task
+from promptkit.hub import revision_of
 from promptkit.runs import (
     BackboneInfo,
     Cost,
@@ -69,6 +70,8 @@ def card(plan: Plan, backbone: Backbone, weights: Sequence[float] | None = None)
     }
     if chosen.objective != "classes":
         found |= {"objective": chosen.objective, "max_tokens": chosen.max_tokens}
+    if revision := revision_of(plan.model.directory):
+        found["backbone"]["revision"] = revision
     if weights is not None:
         found["weights"] = list(weights)
     if plan.student:
@@ -117,6 +120,7 @@ def build(
             engine=plan.model.engine,
             architecture=backbone.info.architecture,
             parameters=backbone.info.parameters,
+            revision=revision_of(plan.model.directory),
         ),
         dev=judged.dev,
         test=judged.test,

@@ -14,6 +14,7 @@ from promptkit.backbones.engines import describe_model, load_backbone
 from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.hooks import get_host, no_exit
+from promptkit.hub import Access, at_revision
 from promptkit.interrupts import held_interrupts
 from promptkit.running.contexts import make_context
 from promptkit.strategies.contract import Strategy, parse_options
@@ -97,8 +98,7 @@ def open_prompt(
     *,
     model: str | None = None,
     device: str = "auto",
-    download: bool = False,
-    mirror: str | None = None,
+    access: Access | None = None,
 ) -> OpenedPrompt:
     """Read an artifact and load the backbone it belongs to; see `promptkit.load` for the arguments.
 
@@ -124,10 +124,10 @@ def open_prompt(
     strategy = cls(parse_options(cls, card["options"]))
     wanted = model or card["model"]
     directory = find_model(
-        wanted,
+        # What it was made with, wherever the main branch has gone since.
+        wanted if model else at_revision(wanted, card["backbone"]["revision"]),
         registry=host.model_finders(),
-        download=download,
-        mirror=mirror,
+        access=access,
     )
     with held_interrupts():
         set_device(device)

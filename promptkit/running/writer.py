@@ -12,6 +12,7 @@ import numpy as np
 from promptkit.errors import UserError
 from promptkit.generation import Sampling
 from promptkit.hooks import no_exit
+from promptkit.hub import Access
 from promptkit.running.config import MAX_LENGTH
 from promptkit.running.restore import open_prompt
 
@@ -149,6 +150,7 @@ def load_writer(
     device: str = "auto",
     download: bool = False,
     mirror: str | None = None,
+    offline: bool = False,
 ) -> Writer:
     """Load the prompt of a run that learnt to write answers; see `promptkit.load` for the arguments.
 
@@ -156,7 +158,7 @@ def load_writer(
         UserError: if there is no artifact, its strategy is not installed, it belongs to another backbone, or it
             scores classes.
     """
-    opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
+    opened = open_prompt(path, model=model, device=device, access=Access(download, mirror, offline))
     if opened.card["objective"] != "text":
         raise UserError(f"'{path}' was made for classes and writes nothing: use 'promptkit predict'.")
     prompt, built = opened.rebuild(0)
@@ -174,6 +176,7 @@ def make_writer(
     device: str = "auto",
     download: bool = False,
     mirror: str | None = None,
+    offline: bool = False,
 ) -> Writer:
     """Return a writer that asks a model with a plain template, with nothing learnt.
 
@@ -185,6 +188,7 @@ def make_writer(
         device: as for a run.
         download: whether a Hub model may be fetched.
         mirror: base URL of a Hub mirror.
+        offline: whether nothing may be fetched, whatever else says so.
 
     Raises:
         UserError: for a model that does not write, or a template that does not ask.
@@ -200,7 +204,7 @@ def make_writer(
     host = get_host()
     engines = host.engine_objects()
     files = describe_model(
-        find_model(model, registry=host.model_finders(), download=download, mirror=mirror), engines, None
+        find_model(model, registry=host.model_finders(), access=Access(download, mirror, offline)), engines, None
     )
     prompt = resolve_prompt(
         Template.parse(template), None, labels=(), tokenizer=files.tokenizer, readout="answer", slots="same",

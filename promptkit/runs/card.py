@@ -19,7 +19,7 @@ _TENSOR_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 
 
 class BackboneCard(CheckedModel):
-    """The language model that a prompt belongs to."""
+    """The language model that a prompt belongs to, and at which revision of its id it was found, if it has one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,6 +27,7 @@ class BackboneCard(CheckedModel):
     engine: Name | None = None
     architecture: Name
     hidden_size: Size
+    revision: Name | None = None
 
 
 class ShownCard(CheckedModel):

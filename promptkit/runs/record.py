@@ -122,6 +122,7 @@ class BackboneInfo(RecordPart):
     Attributes:
         engine: what loaded it; None in records from before engines had names.
         parameters: how many it has, learnt or not.
+        revision: of its id that was loaded, a commit where the host has them; None for what has no id.
     """
 
     name: str
@@ -129,6 +130,7 @@ class BackboneInfo(RecordPart):
     engine: str | None = None
     architecture: str
     parameters: int
+    revision: str | None = None
 
 
 def _version_of(distribution: str) -> str:

@@ -17,7 +17,9 @@ CARD: dict[str, Any] = {
     "verbalizer": "good=good; bad=bad", "readout": "cloze", "slots": "same", "labels": ["bad", "good"],
     "language": "en", "max_length": 40, "seed": 3, "clean": False, "model": "promptkit-mini",
     "contexts": [[{"text": "fine", "text_b": None, "label": "good", "others": [["q", "Who?"]]}]],
-    "backbone": {"fingerprint": "fe", "engine": "native", "architecture": "bert", "hidden_size": 24},
+    "backbone": {
+        "fingerprint": "fe", "engine": "native", "architecture": "bert", "hidden_size": 24, "revision": None,
+    },
 }  # fmt: skip
 TENSORS = {"0.prompt.vectors": np.ones((3, 4), np.float32)}
 
@@ -48,7 +50,7 @@ def test_one_of_before_engines_had_names_has_none(tmp_path: Path) -> None:
 
 ALLOWED = [
     ("verbalizer", None), ("clean", True), ("language", ""), ("options", {"a": [1]}), ("engine", None),
-    ("engine", KeyError), ("contexts", KeyError),
+    ("engine", KeyError), ("contexts", KeyError), ("revision", None), ("revision", KeyError),
 ]  # fmt: skip
 
 
