@@ -74,6 +74,8 @@ class BackboneInfo:
         max_length: longest example, special tokens included.
         parameters: weights, tied ones counted once.
         flops_per_token: multiplications and additions of one forward pass for one token, attention left out.
+        embedding_size: width of word embeddings, where it is another than H (ALBERT, Lan et al. 2020); 0 for H,
+            which it then becomes.
     """
 
     kind: Kind
@@ -87,6 +89,12 @@ class BackboneInfo:
     max_length: int
     parameters: int
     flops_per_token: int
+    embedding_size: int = 0
+
+    def __post_init__(self) -> None:
+        """Fill in the width of word embeddings."""
+        if not self.embedding_size:
+            object.__setattr__(self, "embedding_size", self.hidden_size)
 
 
 class Tokenizer(Protocol):
@@ -131,8 +139,11 @@ class Tokenizer(Protocol):
 class Backbone(Protocol):
     """A language model on MindSpore: a `mindspore.nn.Cell` whose weights are frozen.
 
-    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes. What an
-    engine does not offer (a prefix, dropout, a part that learns) it refuses with a `UserError`.
+    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes. One that cannot
+    says so with an attribute `compiles = False`, and is run eagerly. What an engine does not offer (a prefix, dropout,
+    a part that learns) it refuses with a `UserError`.
+
+    Where word embeddings have another width than hidden states, H of the former is `info.embedding_size`.
 
     Attributes:
         info: its shape.
@@ -215,6 +226,8 @@ class ModelFiles:
         tokenizer: its tokenizer.
         fingerprint: see `Backbone`.
         old_fingerprint: the same without the tokenizer, by which artifacts of format 1 know their model; or None.
+        software: what else computes the numbers, with its version, where it is not promptkit and MindSpore alone. It
+            is in a run's key; an artifact is loaded by other versions as well.
     """
 
     directory: Path
@@ -223,6 +236,7 @@ class ModelFiles:
     tokenizer: Tokenizer
     fingerprint: str
     old_fingerprint: str | None = None
+    software: str = ""
 
 
 @runtime_checkable
@@ -232,6 +246,8 @@ class Engine(Protocol):
     Attributes:
         name: what `--engine` takes.
         summary: which checkpoints it takes, for `promptkit models`.
+
+    One that takes nearly anything may set a third, `last_resort`, to True: it is asked after all others.
     """
 
     name: str

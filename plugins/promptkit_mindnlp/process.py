@@ -1,0 +1,98 @@
+"""The other end of `promptkit_mindnlp.worker`: starts the process, asks it, and ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+from promptkit import UserError
+from promptkit.backbones.face import BackboneInfo
+
+
+class ModelProcess:
+    """A process that holds one model. It ends with this object, and with the process that started it.
+
+    Args:
+        directory: the checkpoint.
+        info: its sizes.
+        source: what errors call the model.
+
+    Attributes:
+        head: values of the head that may learn, by name.
+        packs: whether the model takes packed rows as they are.
+
+    Raises:
+        UserError: for what mindnlp cannot load.
+    """
+
+    def __init__(self, directory: Path, info: BackboneInfo, source: str) -> None:
+        import mindspore as ms
+
+        self._source = source
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "promptkit_mindnlp.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=_environment(),
+            # Ctrl-C is for the process that asks; it ends this one.
+            start_new_session=True,
+        )
+        weakref.finalize(self, _end, self._process)
+        sizes = {name: getattr(info, name) for name in ("embedding_size", "hidden_size", "vocab_size")}
+        told = self.ask("load", ms.get_context("device_target"), str(directory), info.kind, sizes)
+        self.head: dict[str, Any] = told["head"]
+        self.packs: bool = told["packs"]
+
+    def ask(self, name: str, *given: Any) -> Any:
+        """Return what a method of `LanguageModel` returns.
+
+        Raises:
+            UserError: if it raises something, or the process has ended.
+        """
+        try:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            pickle.dump((name, given), self._process.stdin, protocol=5)
+            self._process.stdin.flush()
+            done, found = pickle.load(self._process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            _end(self._process)
+            raise UserError(f"mindnlp's process of model '{self._source}' has ended: {self._last_words()}.") from error
+        except BaseException:
+            # Amidst an answer, as Ctrl-C may come, nothing that follows can be understood.
+            _end(self._process)
+            raise
+        if not done:
+            what = "cannot be loaded by mindnlp" if name == "load" else "run by mindnlp"
+            raise UserError(f"model '{self._source}' {what}: {found}.")
+        return found
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        lines = [line.strip() for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
+        return lines[-1].rstrip(".") if lines else f"exit code {self._process.returncode}"
+
+
+def _environment() -> dict[str, str]:
+    """Return the process's environment: this one's modules, and no network."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return {**os.environ, "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GLOG_v": "3"}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
