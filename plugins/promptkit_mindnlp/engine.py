@@ -54,6 +54,9 @@ class MindNLPEngine:
             raise UserError(f"{where}: {CONFIG} names no masked or causal language model.")
         if self.missing:
             raise UserError(f"{where} is one for engine 'mindnlp', and {self.missing}; {INSTALL}.")
+        if "rope_parameters" in config and int(_version("transformers").partition(".")[0] or 0) < 5:
+            # It would be passed over, and the model run with another base.
+            raise UserError(f"{where}: {CONFIG} has rope_parameters, which only transformers 5 reads.")
         weights = _weights_files(directory, where)
         info = read_info(config, weights, where)
         tokenizer = load_tokenizer(directory, where)

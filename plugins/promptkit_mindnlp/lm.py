@@ -66,7 +66,6 @@ class LanguageModel:
             names = sorted(told["missing_keys"])
             raise Refused(f"the weights lack {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}")
         self._model.eval()
-        self._prefix_name = self._model.base_model_prefix
         self._base = self._model.base_model
         if self._base is self._model:
             raise Refused("its encoder cannot be told from its head")
@@ -80,7 +79,9 @@ class LanguageModel:
         self._more = {name: False for name in ("use_cache",) if name in accepted}
         self._head = self._head_parameters(info["vocab_size"])
         self._mask_rank, self._offset = 2, 0
+        self._encoder = (self._model, self._model.base_model_prefix)
         self._check_sizes(info)
+        self._check_halves()
         self._find_packing()
 
     def told(self) -> dict[str, Any]:
@@ -175,7 +176,9 @@ class LanguageModel:
         names = list(self._head)
 
         def score(hidden: Any, *values: Any) -> Any:
-            with _Swapped(self._model, self._prefix_name, _Given(self._base, hidden), dict(zip(names, values))):  # noqa: B905
+            module, name = self._encoder
+            stand_in = _Given(module._modules[name], hidden)
+            with _Swapped(self._model, (module._modules, name, stand_in), dict(zip(names, values))):  # noqa: B905
                 found = self._model(inputs_embeds=hidden, return_dict=True).logits
             if normalised:
                 found = torch.log_softmax(found, -1)
@@ -205,15 +208,31 @@ class LanguageModel:
         if wrong:
             raise Refused(f"mindnlp's {type(self._model).__name__} has {', '.join(wrong)}")
 
+    def _check_halves(self) -> None:
+        """Hold head behind encoder to the whole model: some heads call a part of what they are built on (OPT)."""
+        ids = np.arange(5)[None] * 31 % self._table.weight.shape[0]
+        embeddings, one = self.embed(ids), np.ones((1, 5), np.int64)
+        hidden = self.run(embeddings, one, np.arange(5)[None], np.arange(5).reshape(1, 1, 5), None)
+        whole = self._model(inputs_embeds=_real(embeddings), attention_mask=_whole(one), return_dict=True)
+        wanted = whole.logits.asnumpy()
+        for place in (self._encoder, *((self._base, name) for name in ("decoder",) if name in self._base._modules)):
+            self._encoder = place
+            if np.abs(self.logits(hidden, None, False, []) - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max()):
+                return
+        raise Refused(f"the head of mindnlp's {type(self._model).__name__} does not run by itself")
+
     def _find_packing(self) -> None:
         """Find out how the model takes packed rows, by trying; else examples get rows of their own.
 
         What stands beside an example must change no bit of its states, and states must be those of an example alone.
+        The rows differ, so that a mask which is taken for one of something else than rows shows.
         """
-        ids = np.arange(7) * 31 % self._table.weight.shape[0]
-        segments, positions = np.array([[1, 1, 1, 2, 2, 2, 2]]), np.array([[0, 1, 2, 0, 1, 2, 3]])
-        read = np.array([[[0, 1, 2, 2], [3, 4, 5, 6]]])
-        embeddings = self.embed(ids[None])
+        ids = np.arange(21).reshape(3, 7) * 31 % self._table.weight.shape[0]
+        split = np.array([3, 2, 5])[:, None]
+        segments = 1 + (np.arange(7) >= split)
+        positions = np.where(segments == 1, np.arange(7), np.arange(7) - split)
+        read = np.stack([np.arange(7) * (segments == 1), np.maximum(np.arange(7), split)], 1)
+        embeddings = self.embed(ids)
         alone = self.run(embeddings, segments, positions, read, None)
         padding = getattr(self._model.config, "pad_token_id", None)
         for rank in (3, 4):
@@ -227,7 +246,7 @@ class LanguageModel:
                     ]
                 except Exception:  # whatever a model says to a mask it does not know
                     continue
-                same = np.array_equal(seen[0][0], found[0]) and np.array_equal(seen[1][1], found[1])
+                same = np.array_equal(seen[0][::2], found[::2]) and np.array_equal(seen[1][1::2], found[1::2])
                 if same and np.abs(found - alone).max() <= 1e-4 * max(1.0, np.abs(alone).max()):
                     self._mask_rank, self._offset = rank, offset
                     return
@@ -236,8 +255,8 @@ class LanguageModel:
 class _Swapped:
     """The model with something else for its encoder and for some of its parameters, as long as the body runs."""
 
-    def __init__(self, model: Any, prefix: str, encoder: Any, values: dict[str, Any]) -> None:
-        self._places = [(model._modules, prefix, encoder)]
+    def __init__(self, model: Any, encoder: tuple[dict[str, Any], str, Any], values: dict[str, Any]) -> None:
+        self._places = [encoder]
         for name, value in values.items():
             *path, last = name.split(".")
             module = model

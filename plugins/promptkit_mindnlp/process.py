@@ -72,8 +72,8 @@ class ModelProcess:
             _end(self._process)
             raise
         if not done:
-            what = "cannot be loaded by mindnlp" if name == "load" else "run by mindnlp"
-            raise UserError(f"model '{self._source}' {what}: {found}.")
+            what = "cannot be loaded by mindnlp: " if name == "load" else ""
+            raise UserError(f"model '{self._source}': {what}{found}.")
         return found
 
     def _last_words(self) -> str:

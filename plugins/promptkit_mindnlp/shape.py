@@ -26,7 +26,7 @@ _PADDED_POSITIONS = (
 """Architectures whose position table begins one past the padding index (Liu et al. 2019, as fairseq has it)."""
 _LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 _HEADS = ("num_attention_heads", "n_heads", "n_head", "num_heads")
-_HIDDEN = ("hidden_size", "dim", "n_embd", "d_model")
+_HIDDEN = ("hidden_size", "dim", "n_embd", "n_embed", "d_model")
 _INNER = ("intermediate_size", "hidden_dim", "ffn_dim", "n_inner")
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_sequence_length")
 _NO_LIMIT = 512  # where a model has no table of positions
