@@ -10,8 +10,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import mindnlp  # noqa: F401  # before mindtorch, which it puts in the place of torch
 import mindspore as ms
-import mindnlp  # noqa: F401, I001  # before mindtorch, which it puts in the place of torch
 import mindtorch as torch
 import numpy as np
 from mindnlp.transformers import AutoModelForCausalLM, AutoModelForMaskedLM
@@ -23,7 +23,7 @@ _FAR = -1e9  # added to attention scores: exp of it is zero
 _LOADERS = {"masked": AutoModelForMaskedLM, "causal": AutoModelForCausalLM}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What the model or the checkpoint does not offer; its text goes to the user."""
 
 
@@ -49,7 +49,7 @@ class LanguageModel:
         info: `embedding_size`, `hidden_size`, `vocab_size`, as `config.json` has them.
 
     Raises:
-        Refused: for weights that are missing, or other sizes.
+        RefusedError: for weights that are missing, or other sizes.
     """
 
     def __init__(self, directory: str, kind: str, info: dict[str, int]) -> None:
@@ -64,14 +64,14 @@ class LanguageModel:
         )
         if told["missing_keys"]:
             names = sorted(told["missing_keys"])
-            raise Refused(f"the weights lack {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}")
+            raise RefusedError(f"the weights lack {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}")
         self._model.eval()
         self._base = self._model.base_model
         if self._base is self._model:
-            raise Refused("its encoder cannot be told from its head")
+            raise RefusedError("its encoder cannot be told from its head")
         for name, value in self._model.named_parameters():
             if not np.isfinite(value.asnumpy()).all():
-                raise Refused(f"{name} holds values that are no finite numbers")
+                raise RefusedError(f"{name} holds values that are no finite numbers")
         self._table = self._model.get_input_embeddings()
         accepted = inspect.signature(self._base.forward).parameters
         self._takes_positions = "position_ids" in accepted
@@ -124,10 +124,10 @@ class LanguageModel:
 
     def _need_cache(self) -> None:
         if not self._takes_cache or self._mask_rank == 2:
-            raise Refused(f"mindnlp's {type(self._model).__name__} takes no keys and values from outside")
+            raise RefusedError(f"mindnlp's {type(self._model).__name__} takes no keys and values from outside")
 
     def _flags(self, caching: bool) -> dict[str, Any]:
-        return {name: caching for name in self._more}
+        return dict.fromkeys(self._more, caching)
 
     def _runner(self, segments: Any, positions: Any, read: Any) -> Callable[..., Any]:
         return self._apart(segments, positions, read) if self._mask_rank == 2 else self._packed(
@@ -206,7 +206,7 @@ class LanguageModel:
         }
         wrong = [f"{name} {found[name]}, not {info[name]}" for name in found if found[name] != info[name]]
         if wrong:
-            raise Refused(f"mindnlp's {type(self._model).__name__} has {', '.join(wrong)}")
+            raise RefusedError(f"mindnlp's {type(self._model).__name__} has {', '.join(wrong)}")
 
     def _check_halves(self) -> None:
         """Hold head behind encoder to the whole model: some heads call a part of what they are built on (OPT)."""
@@ -219,7 +219,7 @@ class LanguageModel:
             self._encoder = place
             if np.abs(self.logits(hidden, None, False, []) - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max()):
                 return
-        raise Refused(f"the head of mindnlp's {type(self._model).__name__} does not run by itself")
+        raise RefusedError(f"the head of mindnlp's {type(self._model).__name__} does not run by itself")
 
     def _find_packing(self) -> None:
         """Find out how the model takes packed rows, by trying; else examples get rows of their own.

@@ -63,9 +63,7 @@ class MindNLPBackbone(nn.Cell):
 
     compiles = False
 
-    def __init__(
-        self, files: ModelFiles, source: str, process: ModelProcess, learns: Part | None = None
-    ) -> None:
+    def __init__(self, files: ModelFiles, source: str, process: ModelProcess, learns: Part | None = None) -> None:
         super().__init__()
         self.info, self.tokenizer, self.fingerprint = files.info, files.tokenizer, files.fingerprint
         self.source, self.learns = source, learns
@@ -108,6 +106,6 @@ class MindNLPBackbone(nn.Cell):
         """
         if part != "head":
             raise UserError(
-                f"engine 'mindnlp' keeps the weights of model '{self.source}' frozen: of it, the head alone can learn."
+                f"engine 'mindnlp' keeps model '{self.source}' frozen: of its weights, the head's alone can learn."
             )
         return MindNLPBackbone(self._files, self.source, self._process, part)

@@ -31,8 +31,9 @@ def take_apart(segment_ids: Any, position_ids: Any, read: Any) -> Apart:
     """Return where everything goes.
 
     Args:
-        segment_ids, position_ids, read: as in `promptkit.backbones.face.Inputs`. A position of padding that is read,
-            for a row holds fewer examples, reads the first example's first.
+        segment_ids: (R, S), as in `promptkit.backbones.face.Inputs`.
+        position_ids: (R, S).
+        read: (R, E, M). Where a position of padding is read, the first example's first is.
     """
     segments, places = np.asarray(segment_ids), np.asarray(position_ids)
     rows, length = segments.shape

@@ -16,8 +16,8 @@ _MASKED = (
     "xlm-roberta-xl", "bert", "roberta",
 )  # fmt: skip
 _CAUSAL = (
-    "opt", "gpt_neo", "gpt_neox", "gptj", "gemma", "gemma2", "mistral", "phi", "phi3", "olmo", "stablelm", "starcoder2",
-    "llama", "qwen2", "qwen3", "gpt2", "bloom",
+    "opt", "gpt_neo", "gpt_neox", "gptj", "gemma", "gemma2", "mistral", "phi", "phi3", "olmo", "stablelm",
+    "starcoder2", "llama", "qwen2", "qwen3", "gpt2", "bloom",
 )  # fmt: skip
 _ENDINGS: dict[str, Kind] = {"ForMaskedLM": "masked", "ForCausalLM": "causal", "LMHeadModel": "causal"}
 _PADDED_POSITIONS = (

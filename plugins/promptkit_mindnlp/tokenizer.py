@@ -48,6 +48,7 @@ class FastTokenizer:
         # A text that happens to contain "[MASK]" is text: only the template makes special tokens.
         backend.encode_special_tokens = True
         self._backend = backend
+        self._instead: dict[int, list[int]] = {}
         self.vocab_size: int = backend.get_vocab_size()
         plain, spaced = self.encode("a"), self.encode(" a")
         # Where a word gets its mark with and without a space ("▁a"), there is nothing to tell apart.
@@ -59,6 +60,9 @@ class FastTokenizer:
         before, behind = _around(self._framed, plain)
         self.cls_id = before if before is not None else (ids["cls"] if self.mask_id >= 0 else -1)
         self.sep_id = behind if behind is not None else ids["sep"]
+        # Unigram models have special tokens among their pieces, and would find them in a text all the same.
+        unknown = [self.unk_id] if self.unk_id >= 0 else []
+        self._instead = {id: unknown for id in (self.cls_id, self.sep_id, ids["pad"], self.mask_id) if id >= 0}
 
     def _id(self, role: str, named: Mapping[str, str]) -> int:
         for token in (named.get(role), *_USUAL[role]):
@@ -69,11 +73,16 @@ class FastTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without special tokens."""
-        return list(self._backend.encode(text, add_special_tokens=False).ids)
+        return self._text(self._backend.encode(text, add_special_tokens=False).ids)
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of several texts, without special tokens."""
-        return [list(each.ids) for each in self._backend.encode_batch(list(texts), add_special_tokens=False)]
+        return [self._text(each.ids) for each in self._backend.encode_batch(list(texts), add_special_tokens=False)]
+
+    def _text(self, ids: list[int]) -> list[int]:
+        if self._instead.keys().isdisjoint(ids):
+            return list(ids)
+        return [kept for id in ids for kept in self._instead.get(id, [id])]
 
     def token(self, id: int) -> str:
         """Return the piece with an id."""

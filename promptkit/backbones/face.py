@@ -139,9 +139,9 @@ class Tokenizer(Protocol):
 class Backbone(Protocol):
     """A language model on MindSpore: a `mindspore.nn.Cell` whose weights are frozen.
 
-    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes. One that cannot
-    says so with an attribute `compiles = False`, and is run eagerly. What an engine does not offer (a prefix, dropout,
-    a part that learns) it refuses with a `UserError`.
+    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes. One that
+    cannot says so by an attribute `compiles = False`, and is run eagerly. What an engine does not offer (a prefix,
+    dropout, a part that learns) it refuses with a `UserError`.
 
     Where word embeddings have another width than hidden states, H of the former is `info.embedding_size`.
 

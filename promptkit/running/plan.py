@@ -125,7 +125,11 @@ class Plan:
             "metrics": list(chosen.metrics),
             "device": [chosen.device, chosen.mode],
             "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
-            "model": [self.model.engine, self.model.fingerprint, *([self.model.software] if self.model.software else [])],
+            "model": [
+                self.model.engine,
+                self.model.fingerprint,
+                *([self.model.software] if self.model.software else []),
+            ],
         }
         if self.drawn_from:
             # Rows are planned for them, and so is which examples meet in a batch.

@@ -1,8 +1,8 @@
 """Write the golden numbers that hold the engine `mindnlp` to PyTorch: architectures that the native engine lacks.
 
-Needs torch and transformers. Each folder becomes a small checkpoint of an odd shape with random weights, a tokenizer and
-a `golden.npz`; README.md in this folder says what the arrays are. Numbers must be finite, equal in two runs, and move
-when the mask is left out.
+Needs torch and transformers. Each folder becomes a small checkpoint of an odd shape with random weights, a tokenizer
+and a `golden.npz`; README.md in this folder says what the arrays are. Numbers must be finite, equal in two runs, and
+move when the mask is left out.
 """
 
 from __future__ import annotations
@@ -17,9 +17,19 @@ import torch
 from beginning import begin
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedModel
-from transformers import AlbertConfig, DebertaV2Config, DistilBertConfig, ElectraConfig, MPNetConfig, OPTConfig
-from transformers import PreTrainedConfig, XLMRobertaConfig
+from transformers import (
+    AlbertConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    DebertaV2Config,
+    DistilBertConfig,
+    ElectraConfig,
+    MPNetConfig,
+    OPTConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    XLMRobertaConfig,
+)
 from vocabularies import LETTERS, WORDS, CausalVocabulary, wordpiece_vocabulary
 
 SCALE, LENGTH = 0.2, 11
@@ -44,6 +54,7 @@ class Foreign:
 
 def specs() -> list[Foreign]:
     """The checkpoints."""
+
     def shape(vocabulary: int, hidden: int, layers: int, heads: int, inner: int) -> dict[str, Any]:
         return {
             "vocab_size": vocabulary, "hidden_size": hidden, "num_hidden_layers": layers,
@@ -100,10 +111,18 @@ def write_tokenizer(spec: Foreign, folder: Path) -> dict[str, int]:
     if spec.tokenizer == "wordpiece":
         pieces = wordpiece_vocabulary(size, 0)
         (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
-        return {"first": 5, "open": pieces.index("[CLS]"), "end": pieces.index("[SEP]"), "mask": pieces.index("[MASK]")}
+        return {
+            "first": 5,
+            "open": pieces.index("[CLS]"),
+            "end": pieces.index("[SEP]"),
+            "mask": pieces.index("[MASK]"),
+        }
     special, mark = spec.special, "▁"
     plain = [mark, *(mark + word for word in WORDS), *LETTERS][: size - len(special)]
-    scores = [*((token, 0.0) for token in special), *((token, -1.0 - number / 100) for number, token in enumerate(plain))]
+    scores = [
+        *((token, 0.0) for token in special),
+        *((token, -1.0 - number / 100) for number, token in enumerate(plain)),
+    ]
     unknown = next(number for number, token in enumerate(special) if "unk" in token.lower())
     tokenizer = Tokenizer(models.Unigram(scores, unk_id=unknown))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(" {2,}"), " ")])
@@ -116,7 +135,12 @@ def write_tokenizer(spec: Foreign, folder: Path) -> dict[str, int]:
     )  # fmt: skip
     tokenizer.add_special_tokens(list(special))
     tokenizer.save(str(folder / "tokenizer.json"))
-    named = {"cls_token": opening, "sep_token": ending, "mask_token": special[4], "tokenizer_class": "PreTrainedTokenizerFast"}
+    named = {
+        "cls_token": opening,
+        "sep_token": ending,
+        "mask_token": special[4],
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(named, indent=1) + "\n", encoding="utf-8")
     return {"first": len(special), "open": special.index(opening), "end": special.index(ending), "mask": 4}
 
@@ -162,7 +186,9 @@ def make_inputs(spec: Foreign, ids: dict[str, int], rng: np.random.Generator) ->
     }  # fmt: skip
 
 
-def run_model(folder: Path, spec: Foreign, inputs: dict[str, np.ndarray], masked: bool = True) -> dict[str, np.ndarray]:
+def run_model(
+    folder: Path, spec: Foreign, inputs: dict[str, np.ndarray], masked: bool = True
+) -> dict[str, np.ndarray]:
     """Hidden states and logits at the positions read, the loss and its gradient by the embeddings."""
     model = load(folder, spec.causal)
     ids, attention, positions, rows, labels = (torch.from_numpy(inputs[name]) for name in inputs)
