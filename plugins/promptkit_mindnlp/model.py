@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 
 from promptkit import UserError
 from promptkit.backbones.face import Dropout, Inputs, ModelFiles, Part
@@ -30,7 +30,7 @@ class _Run(nn.Cell):
         given = [each.asnumpy() for each in (embeddings, segments, positions, read)]
         given.append(prefix[0].asnumpy() if prefix else None)
         first, *others = (Tensor(each) for each in self._process.ask("run_gradients", *given, towards.asnumpy()))
-        return (first, *(ops.zeros_like(each) for each in (segments, positions, read)), *others)
+        return (first, *(Tensor(np.zeros_like(each)) for each in given[1:4]), *others)
 
 
 class _Logits(nn.Cell):

@@ -169,8 +169,8 @@ def foreign_run(folder: Path) -> Found:
     for name, settings in (("hard", {}), ("soft", {"epochs": 1})):
         out = folder / f"albert-{name}"
         result = promptkit.run(
-            name, data=str(folder / "data"), model=str(GOLDENS / "albert-odd"), verbalizer="positive=great; negative=bad",
-            batch_size=16, quiet=True, out=out, **settings,
+            name, data=str(folder / "data"), model=str(GOLDENS / "albert-odd"),
+            verbalizer="positive=great; negative=bad", batch_size=16, quiet=True, out=out, **settings,
         )  # fmt: skip
         assert (result.record.backbone.engine, result.record.options.mode) == ("mindnlp", "pynative")
         assert not any("compile" in warning for warning in result.record.warnings), result.record.warnings

@@ -1,8 +1,9 @@
 """The classic lab by mindnlp alone: prompt tuning of a sequence classifier with `mindnlp.peft`. No promptkit in it.
 
-Run with a checkpoint and a file for what comes out: where the 10 virtual tokens and the linear layer start, the loss and
-the gradients of every step, and the learning rates of a linear schedule with warm-up. mindnlp 0.5.1 has no backward pass
-of its own on tensors and no kernels for its optimisers on CPU: gradients are MindSpore's, and the steps plain descent.
+Run with a checkpoint and a file for what comes out: where the 10 virtual tokens and the linear layer start, the loss
+and the gradients of every step, and the learning rates of a linear schedule with warm-up. mindnlp 0.5.1 has no
+backward pass of its own on tensors and no kernels for its optimisers on CPU: gradients are MindSpore's, and the steps
+plain descent.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import sys
 import warnings
 from typing import Any
 
+import mindnlp  # noqa: F401  # before mindtorch, which it brings
 import mindspore as ms
-
-import mindnlp  # noqa: F401, I001  # before mindtorch, which it brings
 import mindtorch as torch
 import numpy as np
 from mindnlp.peft import PromptTuningConfig, TaskType, get_peft_model

@@ -269,3 +269,18 @@ def test_a_process_that_ends_or_fails_is_one_line(
     while process.poll() is None and time.monotonic() - started < 10:
         time.sleep(0.05)
     assert process.poll() is not None
+
+
+def test_the_page_the_files_and_the_extra_name_the_same_versions() -> None:
+    root = GOLDENS.parents[1]
+    page = (root / "docs" / "mindnlp.md").read_text(encoding="utf-8")
+    folder = root / "plugins" / "promptkit_mindnlp" / "install"
+    extra = (root / "pyproject.toml").read_text(encoding="utf-8").split("\nmindnlp = [\n")[1].split("]")[0]
+    pins = (folder / "constraints.txt").read_text(encoding="utf-8").split()
+    for pin in pins:
+        name, version = pin.split("==")
+        assert name in ("mindspore", "numpy") or f'"{pin}"' in extra
+        assert f"{name} {version}" in page.replace("MindSpore", "mindspore") or name == "numpy" or pin in page
+    assert (folder / "overrides.txt").read_text(encoding="utf-8").strip() in page
+    assert "mindnlp==0.5.1" in page
+    assert '"mindnlp==0.5.1"' in extra
