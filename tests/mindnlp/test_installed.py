@@ -1,6 +1,6 @@
 """The engine `mindnlp` in a fresh environment, installed as docs/mindnlp.md says: against PyTorch, native, the lab.
 
-One process does all of it (`checks.py`), for importing mindnlp takes long. `PROMPTKIT_MINDNLP_PYTHON` names the Python
+One process does all of it (`checks.py`), for mindnlp takes long to import. `PROMPTKIT_MINDNLP_PYTHON` names the Python
 of an environment that is there already, promptkit in it.
 """
 
