@@ -1,7 +1,7 @@
 """The engine `mindnlp` in a fresh environment, installed as docs/mindnlp.md says: against PyTorch, native, the lab.
 
-One process does all of it (`checks.py`), for mindnlp takes long to import. `PROMPTKIT_MINDNLP_PYTHON` names the Python
-of an environment that is there already, promptkit in it.
+One process does all of it (`checks.py`), for mindnlp takes long to import. An environment that is there already,
+promptkit in it, may be named by its Python: `PROMPTKIT_MINDNLP_PYTHON`.
 """
 
 from __future__ import annotations
