@@ -199,7 +199,8 @@ def test_an_artifact_remembers_its_engine_and_says_so_when_it_is_gone(bag, insta
     (bag["out"].parent / "zweite_dist-1.2.dist-info" / "entry_points.txt").unlink()
     get_host.cache_clear()
     assert main(["predict", str(bag["out"]), *TEXTS]) == 2
-    assert "made with engine 'faulty', which is not installed. Installed: native, bag, mindnlp." in capsys.readouterr().err
+    said = "made with engine 'faulty', which is not installed. Installed: native, bag, mindnlp."
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
