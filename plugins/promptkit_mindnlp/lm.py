@@ -20,6 +20,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 from promptkit_mindnlp.rows import attention, take_apart
 
 _FAR = -1e9  # added to attention scores: exp of it is zero
+_DEVICES = {"CPU": "cpu", "Ascend": "npu", "GPU": "cuda"}  # MindSpore's names, and mindnlp's; CPU alone has been run
 _LOADERS = {"masked": AutoModelForMaskedLM, "causal": AutoModelForCausalLM}
 
 
@@ -44,6 +45,7 @@ class LanguageModel:
     """One checkpoint.
 
     Args:
+        device: as MindSpore calls it.
         directory: of the checkpoint.
         kind: `masked` or `causal`.
         info: `embedding_size`, `hidden_size`, `vocab_size`, as `config.json` has them.
@@ -52,8 +54,8 @@ class LanguageModel:
         RefusedError: for weights that are missing, or other sizes.
     """
 
-    def __init__(self, directory: str, kind: str, info: dict[str, int]) -> None:
-        self._kind, self._causal = kind, kind == "causal"
+    def __init__(self, device: str, directory: str, kind: str, info: dict[str, int]) -> None:
+        self._causal = kind == "causal"
         self._model, told = _LOADERS[kind].from_pretrained(
             directory,
             attn_implementation="eager",
@@ -65,7 +67,8 @@ class LanguageModel:
         if told["missing_keys"]:
             names = sorted(told["missing_keys"])
             raise RefusedError(f"the weights lack {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}")
-        self._model.eval()
+        torch.set_default_device(_DEVICES[device])
+        self._model.eval().to(_DEVICES[device])
         self._base = self._model.base_model
         if self._base is self._model:
             raise RefusedError("its encoder cannot be told from its head")

@@ -51,7 +51,7 @@ def _load(device: str, *given: Any, first: bool) -> Any:
         ms.set_context(mode=ms.PYNATIVE_MODE)
     from promptkit_mindnlp.lm import LanguageModel
 
-    return LanguageModel(*given)
+    return LanguageModel(device, *given)
 
 
 def _said(error: Exception) -> str:

@@ -35,7 +35,7 @@ FOREIGN = ("albert-odd", "electra-odd", "distilbert-odd", "deberta-odd", "mpnet-
 PREFIXED = ("bert-odd", "llama-odd")
 WORDS = "positive=great; negative=terrible"
 TRAINED: dict[str, dict[str, Any]] = {
-    "hard": {}, "pet": {"epochs": 1}, "soft": {"epochs": 1}, "ptuning": {"epochs": 1}, "prefix": {"epochs": 1},
+    "hard": {}, "pet": {"epochs": 2}, "soft": {"epochs": 2}, "ptuning": {"epochs": 2}, "prefix": {"epochs": 2},
     "probe": {},
 }  # fmt: skip
 TEXTS = (
@@ -123,7 +123,7 @@ def trained(folder: Path) -> Found:
     """Both engines under strategies, trained on a tiny task: the probabilities."""
     asked: dict[str, Any] = {
         "data": str(folder / "data"), "model": str(write_tiny_model(folder / "tiny")),
-        "verbalizer": WORDS, "batch_size": 16, "quiet": True, "save": False,
+        "verbalizer": WORDS, "shots": 8, "batch_size": 16, "quiet": True, "save": False,
     }  # fmt: skip
     found = {}
     for name, settings in TRAINED.items():

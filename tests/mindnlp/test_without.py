@@ -238,7 +238,7 @@ def test_a_process_that_ends_or_fails_is_one_line(
         "import os\n"
         "class RefusedError(Exception): ...\n"
         "class LanguageModel:\n"
-        "    def __init__(self, directory, kind, info): print('loading')\n"
+        "    def __init__(self, device, directory, kind, info): print('loading')\n"
         "    def told(self): return {'head': {}, 'packs': True}\n"
         "    def refuse(self): raise RefusedError('not offered')\n"
         "    def fail(self): raise ValueError('first line.\\nsecond line')\n"
