@@ -21,6 +21,7 @@ from promptkit_mindnlp.rows import attention, take_apart
 
 _FAR = -1e9  # added to attention scores: exp of it is zero
 _DEVICES = {"CPU": "cpu", "Ascend": "npu", "GPU": "cuda"}  # MindSpore's names, and mindnlp's; CPU alone has been run
+_Place = tuple[dict[str, Any], str, Any]
 _LOADERS = {"masked": AutoModelForMaskedLM, "causal": AutoModelForCausalLM}
 
 
@@ -67,8 +68,10 @@ class LanguageModel:
         if told["missing_keys"]:
             names = sorted(told["missing_keys"])
             raise RefusedError(f"the weights lack {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}")
-        torch.set_default_device(_DEVICES[device])
-        self._model.eval().to(_DEVICES[device])
+        self._model.eval()
+        if device != "CPU":
+            torch._bind.set_default_device(_DEVICES[device])
+            self._model.to(_DEVICES[device])
         self._base = self._model.base_model
         if self._base is self._model:
             raise RefusedError("its encoder cannot be told from its head")
@@ -80,7 +83,7 @@ class LanguageModel:
         self._takes_positions = "position_ids" in accepted
         self._takes_cache = "past_key_values" in accepted
         self._more = {name: False for name in ("use_cache",) if name in accepted}
-        self._head = self._head_parameters(info["vocab_size"])
+        self._vocab = info["vocab_size"]
         self._mask_rank, self._offset = 2, 0
         self._encoder = (self._model, self._model.base_model_prefix)
         self._check_sizes(info)
@@ -88,32 +91,64 @@ class LanguageModel:
         self._find_packing()
 
     def told(self) -> dict[str, Any]:
-        """Return the values of the head that may learn, by name, and whether rows are packed."""
-        return {"head": {name: value.asnumpy() for name, value in self._head.items()}, "packs": self._mask_rank > 2}
+        """Return whether rows are packed."""
+        return {"packs": self._mask_rank > 2}
+
+    def parameters(self, part: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+        """Return what learns with a part, by name, of the encoder and of the head; and the name of the embeddings.
+
+        The embeddings count as the head's where they are its output rows, and else stand by themselves, nameless for
+        parts that they do not belong to. See `promptkit.backbones.face.Backbone.trainable`.
+        """
+        inside = {id(value) for value in self._base.parameters()}
+        encoder, head, table = {}, {}, ""
+        for name, value in self._model.named_parameters():
+            if value is self._table.weight:
+                table = name if part == "all" else ""
+            elif id(value) not in inside:
+                if part == "all" or (part == "head" and value.shape[0] != self._vocab):
+                    head[name] = value.asnumpy()
+            elif part == "all" or (part == "biases" and name.endswith("bias") and len(value.shape) == 1):
+                encoder[name] = value.asnumpy()
+        if table:
+            head[table] = self._table.weight.asnumpy()
+        return encoder, head, table
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings: ids (...) -> (..., E')."""
         return self._table(_whole(ids)).asnumpy()
 
-    def run(self, embeddings: Any, segments: Any, positions: Any, read: Any, prefix: Any) -> Any:
-        """Last hidden states at the positions read, (N, M, H)."""
-        return self._runner(segments, positions, read)(_real(embeddings), *_given(prefix)).asnumpy()
+    def run(
+        self,
+        embeddings: Any,
+        segments: Any,
+        positions: Any,
+        read: Any,
+        prefix: Any,
+        names: Any = (),
+        values: Any = (),
+    ) -> Any:
+        """Last hidden states at the positions read, (N, M, H), with these values in the place of the model's."""
+        run = self._runner(segments, positions, read, names, prefix is not None)
+        return run(_real(embeddings), *_given(prefix), *map(_real, values)).asnumpy()
 
     def run_gradients(
-        self, embeddings: Any, segments: Any, positions: Any, read: Any, prefix: Any, towards: Any
-    ) -> list[Any]:
-        """Gradients of (states * towards).sum() by embeddings, and by the prefix where there is one."""
-        return _gradients(self._runner(segments, positions, read), towards, _real(embeddings), *_given(prefix))
+        self, embeddings: Any, segments: Any, positions: Any, read: Any, prefix: Any, names: Any, values: Any,
+        towards: Any,
+    ) -> list[Any]:  # fmt: skip
+        """Gradients of (states * towards).sum() by embeddings, by the prefix if there is one, and by the values."""
+        run = self._runner(segments, positions, read, names, prefix is not None)
+        return _gradients(run, towards, _real(embeddings), *_given(prefix), *map(_real, values))
 
-    def logits(self, hidden: Any, rows: Any, normalised: bool, values: Sequence[Any]) -> Any:
-        """Vocabulary scores, (N, M, W); `values` are the head's, in the order of `told`, or none for its own."""
-        return self._scorer(rows, normalised)(_real(hidden), *map(_real, values)).asnumpy()
+    def logits(self, hidden: Any, rows: Any, normalised: bool, names: Any = (), values: Any = ()) -> Any:
+        """Vocabulary scores, (N, M, W), with these values in the place of the model's."""
+        return self._scorer(rows, normalised, names)(_real(hidden), *map(_real, values)).asnumpy()
 
     def logits_gradients(
-        self, hidden: Any, rows: Any, normalised: bool, values: Sequence[Any], towards: Any
+        self, hidden: Any, rows: Any, normalised: bool, names: Any, values: Any, towards: Any
     ) -> list[Any]:
         """Gradients of (logits * towards).sum() by hidden states, and by the values."""
-        return _gradients(self._scorer(rows, normalised), towards, _real(hidden), *map(_real, values))
+        return _gradients(self._scorer(rows, normalised, names), towards, _real(hidden), *map(_real, values))
 
     def keys_and_values(self, ids: Any) -> Any:
         """What the attention of every layer computes for a text, (L, 2, A_kv, P, D)."""
@@ -132,10 +167,33 @@ class LanguageModel:
     def _flags(self, caching: bool) -> dict[str, Any]:
         return dict.fromkeys(self._more, caching)
 
-    def _runner(self, segments: Any, positions: Any, read: Any) -> Callable[..., Any]:
-        return self._apart(segments, positions, read) if self._mask_rank == 2 else self._packed(
-            segments, positions, read, self._mask_rank, self._offset
-        )  # fmt: skip
+    def _runner(self, segments: Any, positions: Any, read: Any, names: Any, prefixed: bool) -> Callable[..., Any]:
+        """Return the model as a function of embeddings, a prefix if there is one, and values by name."""
+        plain = (
+            self._apart(segments, positions, read)
+            if self._mask_rank == 2
+            else self._packed(segments, positions, read, self._mask_rank, self._offset)
+        )
+        count = 1 + prefixed
+
+        def run(*given: Any) -> Any:
+            with _Swapped(self._places(names, given[count:])):
+                return plain(*given[:count])
+
+        return run
+
+    def _places(self, names: Sequence[str], values: Sequence[Any]) -> list[_Place]:
+        """Return all places of parameters, tied ones have several, with what comes there."""
+        if not names:
+            return []
+        known = dict(self._model.named_parameters())
+        instead = {id(known[name]): value for name, value in zip(names, values)}  # noqa: B905
+        return [
+            (module._parameters, name, instead[id(parameter)])
+            for module in self._model.modules()
+            for name, parameter in module._parameters.items()
+            if id(parameter) in instead
+        ]
 
     def _apart(self, segments: Any, positions: Any, read: Any) -> Callable[..., Any]:
         """Return the model on one example a row; it counts positions itself."""
@@ -175,28 +233,20 @@ class LanguageModel:
 
         return run
 
-    def _scorer(self, rows: Any, normalised: bool) -> Callable[..., Any]:
-        names = list(self._head)
+    def _scorer(self, rows: Any, normalised: bool, names: Any) -> Callable[..., Any]:
+        """Return the head as a function of hidden states, and values by name."""
 
         def score(hidden: Any, *values: Any) -> Any:
             module, name = self._encoder
-            stand_in = _Given(module._modules[name], hidden)
-            with _Swapped(self._model, (module._modules, name, stand_in), dict(zip(names, values))):  # noqa: B905
+            # Before the stand-in is there: it has no parameters.
+            places = self._places(names, values)
+            with _Swapped([(module._modules, name, _Given(module._modules[name], hidden)), *places]):
                 found = self._model(inputs_embeds=hidden, return_dict=True).logits
             if normalised:
                 found = torch.log_softmax(found, -1)
             return found if rows is None else torch.index_select(found, 2, _whole(rows))
 
         return score
-
-    def _head_parameters(self, vocab: int) -> dict[str, Any]:
-        """Return what stands between hidden states and the vocabulary's rows, by name."""
-        inside = {id(value) for value in self._base.parameters()}
-        return {
-            name: value
-            for name, value in self._model.named_parameters()
-            if id(value) not in inside and value.shape[0] != vocab
-        }
 
     def _check_sizes(self, info: dict[str, int]) -> None:
         one = np.ones((1, 2), np.int64)
@@ -205,7 +255,7 @@ class LanguageModel:
         found = {
             "embedding_size": embedded.shape[-1],
             "hidden_size": hidden.shape[-1],
-            "vocab_size": self.logits(hidden, None, False, []).shape[-1],
+            "vocab_size": self.logits(hidden, None, False).shape[-1],
         }
         wrong = [f"{name} {found[name]}, not {info[name]}" for name in found if found[name] != info[name]]
         if wrong:
@@ -220,7 +270,7 @@ class LanguageModel:
         wanted = whole.logits.asnumpy()
         for place in (self._encoder, *((self._base, name) for name in ("decoder",) if name in self._base._modules)):
             self._encoder = place
-            if np.abs(self.logits(hidden, None, False, []) - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max()):
+            if np.abs(self.logits(hidden, None, False) - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max()):
                 return
         raise RefusedError(f"the head of mindnlp's {type(self._model).__name__} does not run by itself")
 
@@ -256,16 +306,10 @@ class LanguageModel:
 
 
 class _Swapped:
-    """The model with something else for its encoder and for some of its parameters, as long as the body runs."""
+    """Something else in some places of the model, as long as the body runs."""
 
-    def __init__(self, model: Any, encoder: tuple[dict[str, Any], str, Any], values: dict[str, Any]) -> None:
-        self._places = [encoder]
-        for name, value in values.items():
-            *path, last = name.split(".")
-            module = model
-            for step in path:
-                module = getattr(module, step)
-            self._places.append((module._parameters, last, value))
+    def __init__(self, places: Sequence[_Place]) -> None:
+        self._places = places
 
     def __enter__(self) -> None:
         self._before = [(where, name, where[name]) for where, name, _ in self._places]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit import UserError
 from promptkit.backbones.face import Dropout, Inputs, ModelFiles, Part
@@ -13,32 +14,35 @@ from promptkit_mindnlp.process import ModelProcess
 
 
 class _Run(nn.Cell):
-    """Embeddings and where examples stand -> hidden states at the positions read."""
+    """Embeddings, where examples stand, a prefix or none, values that learn -> hidden states at positions read."""
 
-    def __init__(self, process: ModelProcess) -> None:
+    def __init__(self, process: ModelProcess, names: Sequence[str], prefixed: bool) -> None:
         super().__init__()
-        self._process = process
+        self._process, self._names, self._prefixed = process, names, prefixed
 
-    def construct(self, embeddings: Any, segments: Any, positions: Any, read: Any, *prefix: Any) -> Any:
+    def construct(self, embeddings: Any, segments: Any, positions: Any, read: Any, *rest: Any) -> Any:
         """See `Backbone.run`."""
-        given = [each.asnumpy() for each in (embeddings, segments, positions, read)]
-        return Tensor(self._process.ask("run", *given, prefix[0].asnumpy() if prefix else None))
+        return Tensor(self._process.ask("run", *self._given(embeddings, segments, positions, read, *rest)))
 
     def bprop(self, embeddings: Any, segments: Any, positions: Any, read: Any, *rest: Any) -> Any:
-        """Gradients by embeddings, and by the prefix where there is one."""
-        *prefix, _, towards = rest
-        given = [each.asnumpy() for each in (embeddings, segments, positions, read)]
-        given.append(prefix[0].asnumpy() if prefix else None)
-        first, *others = (Tensor(each) for each in self._process.ask("run_gradients", *given, towards.asnumpy()))
-        return (first, *(Tensor(np.zeros_like(each)) for each in given[1:4]), *others)
+        """Gradients by embeddings, by the prefix where there is one, and by the values."""
+        *values, _, towards = rest
+        given = self._given(embeddings, segments, positions, read, *values)
+        first, *others = self._process.ask("run_gradients", *given, towards.asnumpy())
+        return tuple(Tensor(each) for each in (first, *map(np.zeros_like, given[1:4]), *others))
+
+    def _given(self, *tensors: Any) -> tuple[Any, ...]:
+        *where, rest = (*(each.asnumpy() for each in tensors[:4]), [each.asnumpy() for each in tensors[4:]])
+        prefix = rest.pop(0) if self._prefixed else None
+        return (*where, prefix, self._names, rest)
 
 
 class _Logits(nn.Cell):
-    """Hidden states, and the values of a head that learns -> scores of vocabulary rows."""
+    """Hidden states, and values that learn -> scores of vocabulary rows."""
 
-    def __init__(self, process: ModelProcess, rows: Any, normalised: bool) -> None:
+    def __init__(self, process: ModelProcess, names: Sequence[str], rows: Any, normalised: bool) -> None:
         super().__init__()
-        self._process, self._which = process, (rows, normalised)
+        self._process, self._which = process, (rows, normalised, names)
 
     def construct(self, hidden: Any, *values: Any) -> Any:
         """See `Backbone.logits`."""
@@ -57,8 +61,8 @@ class MindNLPBackbone(nn.Cell):
     Args:
         files: the checkpoint.
         source: name or path it was loaded from.
-        process: holds the model.
-        learns: `head`, or None.
+        process: holds the model. What learns is held here, and handed over with every call.
+        learns: a part, or None.
     """
 
     compiles = False
@@ -68,14 +72,16 @@ class MindNLPBackbone(nn.Cell):
         self.info, self.tokenizer, self.fingerprint = files.info, files.tokenizer, files.fingerprint
         self.source, self.learns = source, learns
         self._files, self._process = files, process
-        self._running = _Run(process)
-        self._names = []
-        for name, value in process.head.items() if learns == "head" else ():
-            self._names.append(f"head_{name.replace('.', '_')}")
-            setattr(self, self._names[-1], Parameter(Tensor(value), name=self._names[-1]))
+        encoder, head, table = process.ask("parameters", learns) if learns else ({}, {}, "")
+        self._encoder_names, self._head_names = list(encoder), list(head)
+        for name, value in (encoder | head).items():
+            setattr(self, _attribute(name), Parameter(Tensor(value), name=_attribute(name)))
+        self._table = table
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H); their width is `info.embedding_size`."""
+        if self._table:
+            return ops.gather(getattr(self, _attribute(self._table)), ids, 0)
         return Tensor(self._process.ask("embed", ids.asnumpy()))
 
     def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
@@ -84,9 +90,9 @@ class MindNLPBackbone(nn.Cell):
             raise UserError(f"engine 'mindnlp' runs model '{self.source}' without dropout.")
         if prefix is not None and prefix.shape[0] != self.info.layers:
             raise UserError("engine 'mindnlp' puts a prefix before all layers or none.")
-        given = [] if prefix is None else [prefix]
         where = [inputs["segment_ids"], inputs["position_ids"], inputs["read"]]
-        return self._running(embeddings, *where, *given)
+        rest = [*([] if prefix is None else [prefix]), *self._values(self._encoder_names)]
+        return _Run(self._process, self._encoder_names, prefix is not None)(embeddings, *where, *rest)
 
     def keys_and_values(self, ids: Any) -> Any:
         """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`."""
@@ -94,18 +100,16 @@ class MindNLPBackbone(nn.Cell):
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""
-        chosen = None if rows is None else np.asarray(rows.asnumpy())
-        values = [getattr(self, name) for name in self._names]
-        return _Logits(self._process, chosen, normalised)(hidden, *values)
+        chosen = None if rows is None else rows.asnumpy()
+        return _Logits(self._process, self._head_names, chosen, normalised)(hidden, *self._values(self._head_names))
 
     def trainable(self, part: Part) -> MindNLPBackbone:
-        """Return a copy whose head learns; it shares the process.
-
-        Raises:
-            UserError: for another part.
-        """
-        if part != "head":
-            raise UserError(
-                f"engine 'mindnlp' keeps model '{self.source}' frozen: of its weights, the head's alone can learn."
-            )
+        """Return a copy in which a part learns; it shares the process."""
         return MindNLPBackbone(self._files, self.source, self._process, part)
+
+    def _values(self, names: Sequence[str]) -> list[Any]:
+        return [getattr(self, _attribute(name)) for name in names]
+
+
+def _attribute(name: str) -> str:
+    return f"weight_{name.replace('.', '_')}"

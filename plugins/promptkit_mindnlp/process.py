@@ -90,7 +90,6 @@ class ModelProcess:
         source: what errors call the model.
 
     Attributes:
-        head: values of the head that may learn, by name.
         packs: whether the model takes packed rows as they are.
 
     Raises:
@@ -106,7 +105,6 @@ class ModelProcess:
         told = self.ask("load", device, str(Path(directory).resolve()), info.kind, sizes)
         self._model = told["model"]
         weakref.finalize(self, self._server.forget, told["model"])
-        self.head: dict[str, Any] = told["head"]
         self.packs: bool = told["packs"]
 
     def ask(self, name: str, *given: Any) -> Any:

@@ -36,7 +36,7 @@ PREFIXED = ("bert-odd", "llama-odd")
 WORDS = "positive=great; negative=terrible"
 TRAINED: dict[str, dict[str, Any]] = {
     "hard": {}, "pet": {"epochs": 2}, "soft": {"epochs": 2}, "ptuning": {"epochs": 2}, "prefix": {"epochs": 2},
-    "probe": {},
+    "probe": {}, "bitfit": {"epochs": 2}, "finetune": {"epochs": 1, "options": {"dropout": 0.0}},
 }  # fmt: skip
 TEXTS = (
     "a great film, and not at all boring", "terrible", "the plot was bad and the actor was very bad",
@@ -113,9 +113,35 @@ def goldens(name: str) -> Found:
             found[f"{how} prefix loss"] = apart(float(value), with_prefix["loss"])
             held(f"{how} prefix, gradient of texts", first, with_prefix["grad_inputs_embeds"])
             found[f"{how} prefix gradient"] = apart(second.asnumpy(), with_prefix["grad_prefix"])
+    if "grad::cls.predictions.bias" in golden:
+        found |= weights(model, golden)
     if "keys_and_values" in golden:
         text = Tensor(golden["text"].astype(np.int32))
         found["keys and values"] = apart(model.keys_and_values(text).asnumpy(), golden["keys_and_values"])
+    return found
+
+
+def weights(frozen: Any, golden: Any) -> Found:
+    """PyTorch's gradients by the weights: of the whole model, tied rows included, of the biases and of the head."""
+    inputs, places, _ = rows_of(golden, [[0], [1, 2], [3]])
+    given, words = tensors(inputs), Tensor(golden["rows"].astype(np.int32))
+    labels, found = Tensor(golden["labels"].astype(np.int32)), {}
+    wanted = {name.removeprefix("grad::"): golden[name] for name in golden if name.startswith("grad::")}
+    for part in ("all", "biases", "head"):
+        model = frozen.trainable(part)
+        learns = list(model.trainable_params())
+
+        def loss() -> Any:
+            scores = model.logits(model.run(model.embed(given["token_ids"]), given), words)  # noqa: B023
+            return ops.cross_entropy(scores[Tensor(places)][:, 0], labels)
+
+        value, gradients = ms.value_and_grad(loss, None, learns)()
+        named = {f"weight_{name.replace('.', '_')}": gradient for name, gradient in wanted.items()}
+        held = [(named[p.name], g.asnumpy()) for p, g in zip(learns, gradients) if p.name in named]  # noqa: B905
+        assert len(held) > 3, part
+        assert part != "all" or len(held) == len(named), (len(held), len(named))
+        found[f"loss where {part} learns"] = apart(float(value), golden["loss"])
+        found[f"gradient where {part} learns"] = max(apart(*pair) for pair in held)
     return found
 
 
@@ -218,7 +244,7 @@ def lab(folder: Path) -> Found:
 def refused(folder: Path) -> dict[str, str]:
     """What strategies that this engine cannot do are told."""
     said = {}
-    for name, model in (("prefix", "albert-odd"), ("finetune", "electra-odd"), ("bitfit", "electra-odd")):
+    for name, model in (("prefix", "albert-odd"), ("finetune", "electra-odd")):
         try:
             promptkit.run(
                 name, data=str(folder / "data"), model=str(GOLDENS / model), quiet=True, save=False, epochs=1,

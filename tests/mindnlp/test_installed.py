@@ -72,13 +72,13 @@ def test_there_is_no_pytorch(found: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", [*FOREIGN, "bert-odd", "llama-odd"])
 def test_numbers_and_gradients_are_those_of_pytorch(found: dict[str, Any], name: str) -> None:
     # Packed or not, and with a prefix, where its goldens have one.
-    least = 8 if name in FOREIGN else 10
+    least = {"bert-odd": 16, "llama-odd": 11}.get(name, 8)
     assert len(found[name]) >= least
     assert {what: far for what, far in found[name].items() if not far < TOLERANCE} == {}
 
 
 def test_both_engines_train_to_the_same_answers(found: dict[str, Any]) -> None:
-    assert set(found["trained"]) == {"hard", "pet", "soft", "ptuning", "prefix", "probe"}
+    assert set(found["trained"]) == {"hard", "pet", "soft", "ptuning", "prefix", "probe", "bitfit", "finetune"}
     assert max(found["trained"].values()) < TOLERANCE
 
 
@@ -95,7 +95,7 @@ def test_an_architecture_of_its_own_runs_and_loads_again(found: dict[str, Any]) 
 def test_what_it_does_not_offer_is_refused(found: dict[str, Any]) -> None:
     said = found["refused"]
     assert "AlbertForMaskedLM takes no keys and values from outside" in said["prefix"]
-    assert all("keeps model" in said[name] and "frozen" in said[name] for name in ("finetune", "bitfit"))
+    assert "electra-odd' without dropout" in said["finetune"]
     assert not any("\n" in line for line in said.values())
 
 
