@@ -25,11 +25,9 @@ class MindNLPEngine:
     name = "mindnlp"
     last_resort = True
 
-    @property
-    def summary(self) -> str:
-        """Which checkpoints it takes, and whether it can."""
+    def __init__(self) -> None:
         takes = "masked and causal models of transformers (DistilBERT, ALBERT, ELECTRA, DeBERTa, XLM-R, MPNet, OPT)"
-        return f"{takes}; {self.missing}" if self.missing else takes
+        self.summary = f"{takes}; {self.missing}" if self.missing else takes
 
     @property
     def missing(self) -> str:

@@ -28,6 +28,7 @@ def main() -> None:
             return
         for number in unused:
             del models[number]
+        answer: tuple[bool, Any]
         try:
             if name == "load":
                 count += 1
