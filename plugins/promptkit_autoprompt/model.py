@@ -26,7 +26,7 @@ class Trigger(nn.Cell):
         # Fractions hold whole numbers below 2^24 exactly, and they are what an artifact holds.
         self.ids = Parameter(Tensor(np.asarray(ids, np.float32)), name="ids", requires_grad=False)
         # It stays zero: its gradient is that of the embeddings.
-        zeros = np.zeros((len(ids), backbone.info.hidden_size), np.float32)
+        zeros = np.zeros((len(ids), backbone.info.embedding_size), np.float32)
         self.offset = Parameter(Tensor(zeros), name="offset")
 
     def construct(self) -> Any:

@@ -60,5 +60,5 @@ class PromptEncoder(nn.Cell):
 def build(backbone: Backbone, task: PromptTask, options: Options) -> SoftPrompt:
     """Return the prompted model with a fresh encoder."""
     inputs = initial_vectors(backbone, task, options.init)
-    width = options.lstm_hidden or backbone.info.hidden_size // 2
+    width = options.lstm_hidden or backbone.info.embedding_size // 2
     return SoftPrompt(backbone, task, encoder=PromptEncoder(inputs, width, options.lstm_layers, task.rng))

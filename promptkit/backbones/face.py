@@ -82,6 +82,8 @@ class BackboneInfo:
         flops_per_token: multiplications and additions of one forward pass for one token, attention left out.
         takes_front: whether `Backbone.run` takes a front: a causal model, of which what comes first sees nothing of
             what comes behind it.
+        embedding_size: width of word embeddings, where it is another than H (ALBERT, Lan et al. 2020); 0 for H,
+            which it then becomes.
     """
 
     kind: Kind
@@ -96,6 +98,12 @@ class BackboneInfo:
     parameters: int
     flops_per_token: int
     takes_front: bool = False
+    embedding_size: int = 0
+
+    def __post_init__(self) -> None:
+        """Fill in the width of word embeddings."""
+        if not self.embedding_size:
+            object.__setattr__(self, "embedding_size", self.hidden_size)
 
 
 class Tokenizer(Protocol):
@@ -159,8 +167,11 @@ class ChatTokenizer(Tokenizer, Protocol):
 class Backbone(Protocol):
     """A language model on MindSpore: a `mindspore.nn.Cell` whose weights are frozen.
 
-    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes. What an
-    engine does not offer (a prefix, dropout, a part that learns) it refuses with a `UserError`.
+    Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes. One that
+    cannot says so by an attribute `compiles = False`, and is run eagerly. What an engine does not offer (a prefix,
+    dropout, a part that learns) it refuses with a `UserError`.
+
+    Where word embeddings have another width than hidden states, H of the former is `info.embedding_size`.
 
     Attributes:
         info: its shape.
@@ -288,6 +299,8 @@ class ModelFiles:
         tokenizer: its tokenizer.
         fingerprint: see `Backbone`.
         old_fingerprint: the same without the tokenizer, by which artifacts of format 1 know their model; or None.
+        software: what else computes the numbers, with its version, where it is not promptkit and MindSpore alone. It
+            is in a run's key; an artifact is loaded by other versions as well.
     """
 
     directory: Path
@@ -296,6 +309,7 @@ class ModelFiles:
     tokenizer: Tokenizer
     fingerprint: str
     old_fingerprint: str | None = None
+    software: str = ""
 
 
 @runtime_checkable
@@ -305,6 +319,8 @@ class Engine(Protocol):
     Attributes:
         name: what `--engine` takes.
         summary: which checkpoints it takes, for `promptkit models`.
+
+    One that takes nearly anything may set a third, `last_resort`, to True: it is asked after all others.
     """
 
     name: str

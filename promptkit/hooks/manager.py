@@ -127,7 +127,10 @@ class PluginHost:
     @property
     def engines(self) -> Mapping[str, EngineEntry]:
         """Engines by name, in the order in which they are asked whether they claim a checkpoint."""
-        return MappingProxyType(self._registered.engines)
+        found = self._registered.engines
+        return MappingProxyType(
+            dict(sorted(found.items(), key=lambda it: getattr(it[1].engine, "last_resort", False)))
+        )
 
     def dataset_readers(self) -> dict[str, Callable[[], Task]]:
         """Return the functions that read the data sets, by name; what they give is checked."""

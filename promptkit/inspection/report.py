@@ -193,7 +193,7 @@ def _learnt(opened: OpenedPrompt, number: int) -> tuple[PromptTask, _Learnt, _Le
     # A run does so too, for strategies that draw from MindSpore's own generators.
     ms.set_seed(opened.card["seed"])
     task, model = opened.rebuild(number)
-    width = opened.backbone.info.hidden_size
+    width = opened.backbone.info.embedding_size
     before = _virtual_vectors(model, width), prefix_of(model)
     opened.fill(number, model)
     return task, before, (_virtual_vectors(model, width), prefix_of(model))

@@ -132,7 +132,11 @@ class Plan:
             "metrics": list(chosen.metrics),
             "device": [chosen.device, chosen.mode],
             "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
-            "model": [self.model.engine, self.model.fingerprint],
+            "model": [
+                self.model.engine,
+                self.model.fingerprint,
+                *([self.model.software] if self.model.software else []),
+            ],
         }
         if chosen.accumulate > 1 and "training" in self.depends_on:
             parts["accumulate"] = chosen.accumulate

@@ -60,7 +60,7 @@ def initial_vectors(backbone: Backbone, task: PromptTask, how: str) -> Any:
     the embeddings of words drawn without replacement; `text`, the label words in turn, as their class-label
     initialisation does.
     """
-    count, width = task.num_virtual, backbone.info.hidden_size
+    count, width = task.num_virtual, backbone.info.embedding_size
     if how == "random":
         vectors = task.rng.uniform(-0.5, 0.5, (count, width)).astype(np.float32)
     else:

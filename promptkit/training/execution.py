@@ -29,7 +29,8 @@ class Executor:
 
     Args:
         model: the prompted model.
-        mode: `graph` compiles, once for every static shape; `pynative` never does.
+        mode: `graph` compiles, once for every static shape, unless the backbone says that it cannot; `pynative` never
+            does.
         warn: is told, in one line, that a model could not be compiled.
         objective: what is trained for; only `loss_and_gradients` needs one.
         label: what the progress bar calls the model.
@@ -51,7 +52,8 @@ class Executor:
         label: str = "",
         quiet: bool = True,
     ) -> None:
-        self.model, self.mode, self.aim = model, mode, objective
+        self.model, self.aim = model, objective
+        self.mode: Mode = mode if _compiles(model) else "pynative"
         self._warn, self._label, self._quiet = warn, label, quiet
         self.compile_seconds = 0.0
         self._seen: set[tuple[Any, ...]] = set()
@@ -214,3 +216,8 @@ class Executor:
             return objective.loss(model.scores(arrays[0]), arrays[1], arrays[2])
 
         return {"learn": loss, "learn_noisy": noisy_loss, "learn_features": loss_of_features}[name]
+
+
+def _compiles(model: PromptedModel) -> bool:
+    """Return whether every cell can be compiled, as all can that do not say otherwise."""
+    return all(getattr(cell, "compiles", True) for _, cell in model.cells_and_names())

@@ -163,8 +163,8 @@ def test_preview_asks_it_for_the_pieces(bag, capsys) -> None:
 @pytest.mark.parametrize(
     ("model", "engine", "said"),
     [
-        ("bag", "nonsense", "unknown engine 'nonsense'. Known: bag, native."),
-        ("bag", "bga", "unknown engine 'bga'. Did you mean 'bag'? Known: bag, native."),
+        ("bag", "nonsense", "unknown engine 'nonsense'. Known: bag, mindnlp, native."),
+        ("bag", "bga", "unknown engine 'bga'. Did you mean 'bag'? Known: bag, mindnlp, native."),
         ("bag", "native", "no config.json there"),
         (str(GOLDENS / "bert-odd"), "bag", "no bag.npz there"),
     ],
@@ -199,7 +199,8 @@ def test_an_artifact_remembers_its_engine_and_says_so_when_it_is_gone(bag, insta
     (bag["out"].parent / "zweite_dist-1.2.dist-info" / "entry_points.txt").unlink()
     get_host.cache_clear()
     assert main(["predict", str(bag["out"]), *TEXTS]) == 2
-    assert "made with engine 'faulty', which is not installed. Installed: native, bag." in capsys.readouterr().err
+    said = "made with engine 'faulty', which is not installed. Installed: native, bag, mindnlp."
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_an_engine_that_breaks_its_word_is_one_line(install, bag, method, said) 
     get_host.cache_clear()
     install("faulty", FAULTY.replace("METHOD", method))
     # Asked before the toy engine, for its name comes first.
-    assert list(get_host().engines) == ["native", "faulty", "bag"]
+    assert list(get_host().engines) == ["native", "faulty", "bag", "mindnlp"]
     with pytest.raises(UserError, match=said):
         promptkit.run("hard", **{**bag, "templates": (HARD,)})
 

@@ -1,0 +1,139 @@
+"""The other end of `promptkit_mindnlp.worker`: starts the process, asks it, and ends it.
+
+One process holds all models, for importing mindnlp takes long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+from promptkit import UserError
+from promptkit.backbones.face import BackboneInfo
+
+
+class Server:
+    """The process. It ends with the one that started it, and whenever an answer is not heard to its end."""
+
+    _running: Server | None = None
+
+    def __init__(self) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "promptkit_mindnlp.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=_environment(),
+            # Ctrl-C is for the process that asks; it ends this one.
+            start_new_session=True,
+        )
+        weakref.finalize(self, _end, self._process)
+        self._lock, self._started_by = threading.Lock(), os.getpid()
+        self._unused: list[int] = []
+
+    @classmethod
+    def running(cls) -> Server:
+        """Return the process that runs, or start it."""
+        found = cls._running
+        if found is None or found._process.poll() is not None or found._started_by != os.getpid():
+            found = cls._running = cls()
+        return found
+
+    def ask(self, model: int | None, name: str, *given: Any) -> tuple[bool, Any]:
+        """Return (True, result), or (False, why there is none).
+
+        Raises:
+            EOFError: if the process has ended, with its last words.
+        """
+        with self._lock:
+            # What a garbage collector lets go of is told with the next request, for it may do so amidst one.
+            unused, self._unused = self._unused, []
+            try:
+                assert self._process.stdin is not None
+                assert self._process.stdout is not None
+                pickle.dump((unused, model, name, given), self._process.stdin, protocol=5)
+                self._process.stdin.flush()
+                return pickle.load(self._process.stdout)  # type: ignore[no-any-return]
+            except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
+                _end(self._process)
+                raise EOFError(self._last_words()) from error
+            except BaseException:
+                # Amidst an answer, as Ctrl-C may come, nothing that follows can be understood.
+                _end(self._process)
+                raise
+
+    def forget(self, model: int) -> None:
+        """Let go of a model with the next request."""
+        self._unused.append(model)
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        lines = [line.strip() for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
+        return lines[-1].rstrip(".") if lines else f"exit code {self._process.returncode}"
+
+
+class ModelProcess:
+    """A model in the process. It is forgotten there with this object.
+
+    Args:
+        directory: the checkpoint.
+        info: its sizes.
+        source: what errors call the model.
+
+    Attributes:
+        packs: whether the model takes packed rows as they are.
+
+    Raises:
+        UserError: for what mindnlp cannot load.
+    """
+
+    def __init__(self, directory: Path, info: BackboneInfo, source: str) -> None:
+        import mindspore as ms
+
+        self._source, self._server, self._model = source, Server.running(), None
+        sizes = {name: getattr(info, name) for name in ("embedding_size", "hidden_size", "vocab_size")}
+        device = ms.get_context("device_target")
+        told = self.ask("load", device, str(Path(directory).resolve()), info.kind, sizes)
+        self._model = told["model"]
+        weakref.finalize(self, self._server.forget, told["model"])
+        self.packs: bool = told["packs"]
+
+    def ask(self, name: str, *given: Any) -> Any:
+        """Return what a method of `LanguageModel` returns.
+
+        Raises:
+            UserError: if it raises something, or the process has ended.
+        """
+        try:
+            done, found = self._server.ask(self._model, name, *given)
+        except EOFError as error:
+            raise UserError(f"mindnlp's process of model '{self._source}' has ended: {error}.") from error
+        if not done:
+            what = "cannot be loaded by mindnlp: " if name == "load" else ""
+            raise UserError(f"model '{self._source}': {what}{found}.")
+        return found
+
+
+def _environment() -> dict[str, str]:
+    """Return the process's environment: this one's modules, and no network."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return {**os.environ, "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GLOG_v": "3"}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

@@ -1,0 +1,64 @@
+"""Packed rows taken apart, one example a row, and put together again. NumPy alone.
+
+R rows, S positions a row, E examples a row, M positions read of each, N = R * E.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Where the positions of packed rows go when every example gets a row of its own, T positions long.
+
+    Attributes:
+        source: (X, T) int64, which of the R * S positions stands where; R * S itself for padding.
+        mask: (X, T) int64, 1 where there is a token.
+        read: (N * M,) int64, which of the X * T positions is read.
+    """
+
+    source: NDArray[np.int64]
+    mask: NDArray[np.int64]
+    read: NDArray[np.int64]
+
+
+def take_apart(segment_ids: Any, position_ids: Any, read: Any) -> Apart:
+    """Return where everything goes.
+
+    Args:
+        segment_ids: (R, S), as in `promptkit.backbones.face.Inputs`.
+        position_ids: (R, S).
+        read: (R, E, M). Where a position of padding is read, the first example's first is.
+    """
+    segments, places = np.asarray(segment_ids), np.asarray(position_ids)
+    rows, length = segments.shape
+    of_row = np.arange(rows)[:, None].repeat(length, 1)
+    real = segments > 0
+    examples, number = np.unique(np.stack([of_row[real], segments[real]], 1), axis=0, return_inverse=True)
+    longest = int(places[real].max()) + 1 if real.any() else 1
+    source = np.full((max(len(examples), 1), longest), rows * length, np.int64)
+    number = number.reshape(-1)
+    source[number, places[real]] = np.flatnonzero(real)
+    back = np.zeros(rows * length, np.int64)
+    back[np.flatnonzero(real)] = number * longest + places[real]
+    mask = (source < rows * length).astype(np.int64)
+    mask[:, 0] = 1  # a row of padding alone looks at something
+    flat = np.asarray(read).reshape(rows, -1) + np.arange(rows)[:, None] * length
+    return Apart(source, mask, back[flat.reshape(-1)])
+
+
+def attention(segment_ids: Any, causal: bool, prefix: int = 0) -> NDArray[np.bool_]:
+    """Return which positions every position attends to, (R, S, prefix + S).
+
+    Its own segment's, those before it alone if `causal`, and all of a prefix. Padding attends to padding.
+    """
+    segments = np.asarray(segment_ids)
+    allowed = segments[:, :, None] == segments[:, None, :]
+    if causal:
+        allowed &= np.tril(np.ones(allowed.shape[1:], bool))
+    return np.concatenate([np.ones((*allowed.shape[:2], prefix), bool), allowed], -1)
