@@ -218,6 +218,17 @@ def test_a_host_that_has_nothing_is_one_line(host: Host, mirror: str | None, exp
         find_model("owner/none", access=Access(mirror=mirror or host.url))
 
 
+@pytest.mark.parametrize("name", ["owner/tiny", "ms:owner/tiny"])
+def test_an_endpoint_of_the_environment_is_a_mirror(host: Host, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(host, name)
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", host.url)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", host.url)
+    with pytest.raises(UserError, match="add --download"):
+        find_model(name)
+    assert host.asked == []
+    assert (find_model(name, access=Access(download=True)) / "model.safetensors").read_bytes() == WEIGHTS
+
+
 def test_what_an_older_client_of_modelscope_fetched_is_found(caches: Path) -> None:
     older = caches / "ms" / "hub" / "models" / "owner" / "tiny-0___5b"
     older.mkdir(parents=True)
