@@ -53,8 +53,8 @@ class Hard(Strategy):
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse virtual tokens, which nothing here would train."""
         self.refuse_virtual_tokens(templates)
-        if readout == "answer" and self.options.calibrate:
-            raise UserError("calibrate=true is for classes; with --objective text leave it out.")
+        if readout == "answer" and self.options.calibrate != "none":
+            raise UserError("calibrate is for classes; with --objective text leave it out.")
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the frozen model, calibrated if asked for."""

@@ -122,7 +122,7 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
     wanted = Columns(
         text=wanted.text or info.text,
         text_b=wanted.text_b or info.text_b,
-        label=wanted.label or info.answer or info.label,
+        label=wanted.label or info.answer or (None if wanted.answers else info.label),
         fields=wanted.fields or info.fields,
         answers=wanted.answers or info.answer is not None,
     )
