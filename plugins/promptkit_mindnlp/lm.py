@@ -97,8 +97,8 @@ class LanguageModel:
     def parameters(self, part: str) -> tuple[dict[str, Any], dict[str, Any], str]:
         """Return what learns with a part, by name, of the encoder and of the head; and the name of the embeddings.
 
-        The embeddings count as the head's where they are its output rows, and else stand by themselves, nameless for
-        parts that they do not belong to. See `promptkit.backbones.face.Backbone.trainable`.
+        The embeddings, which are often the output rows as well, are among the head's, and nameless where they do not
+        learn. See `promptkit.backbones.face.Backbone.trainable`.
         """
         inside = {id(value) for value in self._base.parameters()}
         encoder, head, table = {}, {}, ""

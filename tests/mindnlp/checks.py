@@ -35,8 +35,8 @@ FOREIGN = ("albert-odd", "electra-odd", "distilbert-odd", "deberta-odd", "mpnet-
 PREFIXED = ("bert-odd", "llama-odd")
 WORDS = "positive=great; negative=terrible"
 TRAINED: dict[str, dict[str, Any]] = {
-    "hard": {}, "pet": {"epochs": 2}, "soft": {"epochs": 2}, "ptuning": {"epochs": 2}, "prefix": {"epochs": 2},
-    "probe": {}, "bitfit": {"epochs": 2}, "finetune": {"epochs": 1, "options": {"dropout": 0.0}},
+    "hard": {}, "pet": {"epochs": 2}, "soft": {"epochs": 2}, "ptuning": {"epochs": 2},
+    "finetune": {"epochs": 1, "options": {"dropout": 0.0}},
 }  # fmt: skip
 TEXTS = (
     "a great film, and not at all boring", "terrible", "the plot was bad and the actor was very bad",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,17 @@ def test_another_mindnlp_is_another_run_and_the_same_model(installed: None, monk
     assert before.model.fingerprint == after.model.fingerprint
 
 
-def test_without_mindnlp_it_says_what_is_missing(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+@pytest.fixture
+def looking_again() -> Iterator[None]:
+    """Have plugins loaded anew, within the test and behind it."""
+    get_host.cache_clear()
+    yield
+    get_host.cache_clear()
+
+
+def test_without_mindnlp_it_says_what_is_missing(
+    looking_again: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("promptkit_mindnlp.engine._version", lambda name: "")
     assert main(["models"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mindnlp ")]
