@@ -42,9 +42,9 @@ class VocabularyScores(nn.Cell):
 class TokenLikelihoods(nn.Cell):
     """Log-probabilities of one vocabulary entry a state, part by part, with a backward pass of its own.
 
-    Scores of all V entries are computed for a part of the states at a time, and are not kept for the gradient: what it
-    needs of each state is one vector, e_target - sum_v p_v e_v, computed on the way and dropped where nobody asks for
-    a gradient. How soon the memory of a part serves the next one is MindSpore's affair; on the CPU (2.10) not at once.
+    Scores of all V entries are computed for a part of the states at a time, and are not kept for the gradient: what
+    it needs of each state is one vector, e_target - sum_v p_v e_v, computed on the way and dropped where nobody asks
+    for a gradient. When the memory of a part serves the next is up to MindSpore; on the CPU (2.10) it does not at once.
 
     Args:
         most: scores of a part, at most.
