@@ -44,8 +44,7 @@ class TokenLikelihoods(nn.Cell):
 
     Scores of all V entries are computed for a part of the states at a time, and are not kept for the gradient: what
     it needs of each state is one vector, e_target - sum_v p_v e_v, computed on the way and dropped where nobody asks
-    for a gradient. How soon the memory of a part serves the next one is MindSpore's affair; on the CPU (2.10) not at
-    once.
+    for a gradient. When a part's memory serves the next is up to MindSpore; on the CPU (2.10) it does not at once.
 
     Args:
         most: scores of a part, at most.
