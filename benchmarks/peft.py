@@ -32,7 +32,7 @@ from promptkit.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 IMPORTS = "import torch, transformers, peft, safetensors"
-REQUIREMENTS = ("torch==2.13.0", "transformers>=5,<6", "peft>=0.17,<1", "numpy", "safetensors")
+REQUIREMENTS = ("torch==2.13.0", "transformers>=5,<6", "peft>=0.17,<1", "numpy", "safetensors", "gguf>=0.19,<1")
 SAME_LOSS = 1e-3
 TITLES = {"promptkit": "promptkit", "peft": "PyTorch + PEFT", "lean": "PyTorch, lean"}
 RATIOS = {"peft": "promptkit / PEFT", "lean": "promptkit / lean"}
@@ -84,7 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     where.add_argument("--torch-python", metavar="PYTHON", help="a Python that has torch, transformers and peft")
     default = JobSettings()
     parser.add_argument("--data", default=default.data, help="data set or path (default: %(default)s)")
-    parser.add_argument("--model", default=default.model, help="BERT checkpoint (default: %(default)s)")
+    parser.add_argument("--model", default=default.model, help="BERT or causal model (default: %(default)s)")
     parser.add_argument(
         "--lean", action=argparse.BooleanOptionalAction, default=True, help="PyTorch by hand as a third side"
     )

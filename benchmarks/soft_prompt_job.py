@@ -24,7 +24,7 @@ from promptkit.data import Rows, Task, load_task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Encoded
-from promptkit.prompting.resolved import EncodedTask
+from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config
 from promptkit.running.loader import Loader
 from promptkit.running.plan import Plan, make_plan
@@ -42,7 +42,7 @@ class JobSettings:
 
     Attributes:
         data: name or path of a data set.
-        model: name or directory of a BERT checkpoint.
+        model: name, directory or GGUF file of a BERT or a causal language model.
         seed: of the examples' order and the starting prompt.
         train_examples, predict_examples: at most so many; None takes the split.
         torch_order: PyTorch's batches: of rows of like length, shuffled, or of any rows.
@@ -94,8 +94,10 @@ def plan_job(settings: JobSettings, task: Task) -> Plan:
     config = make_config(strategy="soft", model=settings.model, seed=settings.seed, epochs=1, quiet=True, save=False)
     plan = make_plan(config, _Read(task))
     prompt, info = plan.prompts[0], plan.model.info
-    if info.architecture != "bert":
-        raise UserError(f"model '{settings.model}': the PyTorch side runs BERT, not {info.architecture}.")
+    if info.kind == "masked" and info.architecture != "bert":
+        raise UserError(
+            f"model '{settings.model}': the PyTorch side runs BERT and causal models, not {info.architecture}."
+        )
     words = prompt.verbalizer
     if words is None or words.slots != 1 or any(len(pieces) != 1 for pieces in words.pieces):
         raise UserError(f"the benchmark needs one label word of one piece a class, not '{plan.verbalizer}'.")
@@ -168,12 +170,15 @@ def write_job(settings: JobSettings, folder: Path) -> None:
     vectors = build(plan).virtual_vectors().asnumpy()
     arrays: dict[str, Any] = {"prompt": vectors}
     for (name, rows), split in zip(_splits(encoded), ("train", "test"), strict=True):
-        arrays |= split_arrays(name, rows, labels_of(task, split), orders[name])
+        whole = [prompt.encoder.whole(each) for each in rows]
+        arrays |= split_arrays(name, whole, labels_of(task, split), orders[name], opening_of(prompt))
     np.savez(folder / "examples.npz", **arrays)
     with (folder / "task.pickle").open("wb") as file:
         pickle.dump((task, encoded), file)
     job = {
         "checkpoint": str(plan.model.directory.resolve()),
+        "kind": plan.model.info.kind,
+        "opening": opening_of(prompt),
         "label_word_ids": [words[0][0] for words in prompt.verbalizer.pieces],
         "batch_size": plan.settings.batch_size,
         "num_virtual": prompt.num_virtual,
@@ -215,19 +220,27 @@ def by_length(lengths: Sequence[int], batch_size: int, rng: np.random.Generator)
     return np.concatenate([rng.permutation(batches).reshape(-1), order[whole:]])
 
 
-def split_arrays(name: str, encoded: Sequence[Encoded], labels: Sequence[int], order: Any) -> dict[str, Any]:
+def opening_of(prompt: PromptTask) -> int:
+    """Return how many special tokens open a prompt: [CLS], or what a causal model's tokenizer puts there, if any."""
+    return int(prompt.tokenizer.cls_id >= 0)
+
+
+def split_arrays(
+    name: str, encoded: Sequence[Encoded], labels: Sequence[int], order: Any, opening: int
+) -> dict[str, Any]:
     """Return one split as `torch_peft.py` describes it: rows in `order`, without virtual tokens.
 
     Raises:
-        ValueError: if virtual tokens stand elsewhere than behind [CLS], where PyTorch's side puts its own.
+        ValueError: if virtual tokens stand elsewhere than behind what opens a prompt, where PyTorch's side puts its
+            own.
     """
     rows = [encoded[number] for number in order]
     pieces, masks = [], []
     for row in rows:
         count = sum(number >= 0 for number in row.virtual_ids)
-        if row.virtual_ids[1 : count + 1] != tuple(range(count)):
-            raise ValueError("the virtual tokens do not stand behind [CLS]")
-        pieces.append((row.token_ids[0], *row.token_ids[count + 1 :]))
+        if row.virtual_ids[opening : count + opening] != tuple(range(count)):
+            raise ValueError("the virtual tokens do not stand at the beginning")
+        pieces.append((*row.token_ids[:opening], *row.token_ids[count + opening :]))
         masks.append(row.read[0] - count)
     lengths = np.array([len(each) for each in pieces])
     ids = np.zeros((len(rows), lengths.max()), np.int32)

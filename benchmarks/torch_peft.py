@@ -1,11 +1,12 @@
-"""The PyTorch side of the benchmark: soft-prompt tuning of a BERT masked language model.
+"""The PyTorch side of the benchmark: soft-prompt tuning of a BERT masked language model, or of a causal one.
 
     python torch_peft.py [--lean] FOLDER
 
-Two ways to do one job. By default, PEFT's prompt tuning over `BertForMaskedLM`, as a user would write it: the
-virtual tokens stand before [CLS], and the head computes the whole vocabulary's logits at every position. With
-`--lean`, PyTorch by hand without PEFT: the virtual tokens stand after [CLS], the head sees the mask position
-alone and computes the label words' rows alone. The difference between the two is the price of generality.
+Two ways to do one job. By default, PEFT's prompt tuning over `AutoModelForMaskedLM` or `AutoModelForCausalLM`, as a
+user would write it: the virtual tokens stand before everything, and the head computes the whole vocabulary's logits
+at every position. With `--lean`, PyTorch by hand without PEFT: the virtual tokens stand after what opens a text, the
+head sees the position that is read alone and computes the label words' rows alone. The difference between the two is
+the price of generality.
 
 In both only the prompt learns (AdamW, float32, constant rate), the batches come in the order of the file, and each
 is padded to its own longest row. The loss is the cross entropy over the label words' logits at the mask. Dropout is
@@ -14,7 +15,9 @@ off: promptkit never applies it to a frozen model. The threads are PyTorch's own
 This file stands alone, for it runs in an environment without promptkit. FOLDER was written by `soft_prompt_job.py`.
 Of `job.json` it reads
 
-    checkpoint       directory with config.json and model.safetensors
+    checkpoint       directory with config.json and model.safetensors, or a GGUF file
+    kind             masked or causal
+    opening          tokens that open a text: 1 for [CLS]
     batch_size, num_virtual, lr, weight_decay, seed
     max_grad_norm    largest norm of the gradient
     label_word_ids   one vocabulary id for each class
@@ -23,7 +26,7 @@ and of `examples.npz`, for each split `train` and `predict`, without virtual tok
 
     SPLIT_input_ids  (N, S) int, padded on the right with anything
     SPLIT_lengths    (N,) int
-    SPLIT_mask       (N,) int, the mask's position in the row, 1 or later
+    SPLIT_mask       (N,) int, the position that is read: the mask's, or a causal model's last
     SPLIT_labels     (N,) int, the index into label_word_ids
     prompt           (num_virtual, H) float, where the prompt starts
 
@@ -53,7 +56,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 from torch import nn  # noqa: E402
-from transformers import BertForMaskedLM  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM  # noqa: E402
 
 Job = dict[str, Any]
 
@@ -65,7 +68,7 @@ class Batch:
     Attributes:
         input_ids: (B, S) without virtual tokens.
         attention_mask: (B, S), 1 at real tokens.
-        mask: (B,), the mask's position without virtual tokens.
+        mask: (B,), the position that is read, without virtual tokens.
         labels: (B,), index into the label words.
     """
 
@@ -149,30 +152,34 @@ class Pass:
 
 
 class LeanPrompt(nn.Module):
-    """Prompt tuning by hand: no more of the head than the label words at the mask need.
+    """Prompt tuning by hand: no more of the head than the label words need where a text is read.
 
     Args:
-        model: The masked language model. It is frozen.
+        model: The language model. It is frozen.
         job: For the number of virtual tokens and the label words.
     """
 
-    def __init__(self, model: BertForMaskedLM, job: Job) -> None:
+    def __init__(self, model: Any, job: Job) -> None:
         super().__init__()
         self.model = model.requires_grad_(False)
         self.prompt = nn.Parameter(torch.zeros(job["num_virtual"], model.config.hidden_size))
-        head, rows = model.cls.predictions, torch.tensor(job["label_word_ids"])
-        self.transform = head.transform
-        self.register_buffer("rows", head.decoder.weight[rows].clone())
-        self.register_buffer("bias", head.decoder.bias[rows].clone())
+        self.opening = job["opening"]
+        rows = torch.tensor(job["label_word_ids"])
+        if job["kind"] == "masked":
+            self.transform, decoder = model.cls.predictions.transform, model.cls.predictions.decoder
+        else:
+            self.transform, decoder = nn.Identity(), model.get_output_embeddings()
+        self.register_buffer("rows", decoder.weight[rows].clone())
+        self.register_buffer("bias", None if decoder.bias is None else decoder.bias[rows].clone())
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Class scores (B, C)."""
-        count, size = len(self.prompt), len(batch.input_ids)
+        count, size, first = len(self.prompt), len(batch.input_ids), self.opening
         words = self.model.get_input_embeddings()(batch.input_ids)
         prompt = self.prompt.expand(size, -1, -1)
-        embeds = torch.cat([words[:, :1], prompt, words[:, 1:]], dim=1)
+        embeds = torch.cat([words[:, :first], prompt, words[:, first:]], dim=1)
         attention = torch.cat([batch.attention_mask.new_ones(size, count), batch.attention_mask], dim=1)
-        hidden = self.model.bert(inputs_embeds=embeds, attention_mask=attention).last_hidden_state
+        hidden = self.model.base_model(inputs_embeds=embeds, attention_mask=attention).last_hidden_state
         at_mask = hidden[torch.arange(size), batch.mask + count]
         return nn.functional.linear(self.transform(at_mask), self.rows, self.bias)
 
@@ -184,12 +191,12 @@ class PeftPrompt(nn.Module):
     masked language models.
     """
 
-    def __init__(self, model: BertForMaskedLM, job: Job) -> None:
+    def __init__(self, model: Any, job: Job) -> None:
         from peft import PromptTuningConfig, PromptTuningInit, TaskType, get_peft_model
 
         super().__init__()
         config = PromptTuningConfig(
-            task_type=TaskType.FEATURE_EXTRACTION,
+            task_type=TaskType.CAUSAL_LM if job["kind"] == "causal" else TaskType.FEATURE_EXTRACTION,
             num_virtual_tokens=job["num_virtual"],
             prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
         )
@@ -216,7 +223,11 @@ def build(job: Job, arrays: Any, lean: bool) -> tuple[LeanPrompt | PeftPrompt, i
         RuntimeError: If anything but the prompt would learn.
     """
     # transformers 5 keeps the file's fp16 unless told; PyTorch's CPU kernels are at their best in float32.
-    model = BertForMaskedLM.from_pretrained(job["checkpoint"], dtype=torch.float32)
+    path = Path(job["checkpoint"])
+    kind = AutoModelForMaskedLM if job["kind"] == "masked" else AutoModelForCausalLM
+    file = {} if path.is_dir() else {"gguf_file": path.name}
+    model = kind.from_pretrained(str(path if path.is_dir() else path.parent), dtype=torch.float32, **file)
+    model.config.use_cache = False
     pad_id = model.config.pad_token_id or 0
     prompted = (LeanPrompt if lean else PeftPrompt)(model, job)
     learning = [parameter for parameter in prompted.parameters() if parameter.requires_grad]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from promptkit.prompting import Query, Showing, Template, Verbalizer
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
+    from promptkit.running.writer import Writer, load_writer
     from promptkit.strategies.contract import Defaults, Strategy, StrategyOptions
     from promptkit.strategies.proposing import Draft, Proposal
     from promptkit.strategies.rounds import Lesson, Round, Student
@@ -47,17 +48,19 @@ _HOMES = {
     "Template": "promptkit.prompting",
     "UserError": "promptkit.errors",
     "Verbalizer": "promptkit.prompting",
+    "Writer": "promptkit.running.writer",
     "hookimpl": "promptkit.hooks",
     "load": "promptkit.running.runner",
     "load_task": "promptkit.data",
+    "load_writer": "promptkit.running.writer",
     "run": "promptkit.running.runner",
 }
 
 __all__ = [
     "Batch", "Defaults", "Draft", "EpochInfo", "Example", "Lesson", "Prediction", "Predictor", "PromptTask",
     "Proposal", "Query", "Round", "RunConfig", "RunInfo", "RunOutcome", "RunResult", "Showing", "Strategy",
-    "StrategyOptions", "Student", "Task", "Template", "UserError", "Verbalizer", "__version__", "hookimpl", "load",
-    "load_task", "run",
+    "StrategyOptions", "Student", "Task", "Template", "UserError", "Verbalizer", "Writer", "__version__", "hookimpl",
+    "load", "load_task", "load_writer", "run",
 ]  # fmt: skip
 
 

@@ -18,7 +18,6 @@ from promptkit.strategies.models import (
     count_kept,
     count_parameters,
     deep_prompt,
-    mix_in,
     packed,
     part_of,
     tensors,
@@ -26,7 +25,7 @@ from promptkit.strategies.models import (
 from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, initial_prefix
 from promptkit.strategies.readouts import ClozeReadout, LinearReadout, readout
 from promptkit.strategies.searching import Search
-from promptkit.strategies.virtual import VirtualTokens, initial_vectors, word_vectors
+from promptkit.strategies.virtual import VirtualTokens, initial_vectors, mix_in, word_vectors
 
 __all__ = [
     "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Dropout", "Inputs", "LayerPrefix",

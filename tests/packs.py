@@ -18,6 +18,7 @@ class Text:
     token_ids: tuple[int, ...]
     virtual_ids: tuple[int, ...]
     read: tuple[int, ...]
+    front: int = 0
 
 
 def random_texts(rng: np.random.Generator, lengths: Sequence[int], *, vocabulary: int, slots: int = 1) -> list[Text]:

@@ -17,28 +17,36 @@ ALLOWED: dict[str, set[str]] = {
     "interrupts": set(),
     # What files and settings hold is checked in one place, with one way of saying what is wrong.
     "checking": {"errors"},
+    # Knows ids, hosts and caches; what is in the files is for other rooms.
+    "hub": {"errors"},
     "prompting": {"errors", "backbones", "data"},
-    "data": {"checking", "errors", "backbones"},
-    "backbones": {"checking", "errors"},
+    "data": {"checking", "errors", "hub", "backbones"},
+    "backbones": {"checking", "errors", "hub"},
     "strategies": {"checking", "errors", "backbones", "data", "prompting"},
     "nn": {"backbones", "strategies"},
     "hooks": {"errors", "version", "backbones", "strategies", "data", "runs"},
     "training": {"errors", "interrupts", "data", "evaluation", "nn"},
     "evaluation": {"checking", "errors", "data"},
+    # Writes texts with a prompted model; knows nothing of how it learnt.
+    "generation": {"errors", "interrupts", "backbones", "nn", "prompting"},
     "runs": {"checking", "errors", "version", "data"},
     # Figures, plots of figures, words about both: each knows those before it.
     "analysis": {"errors", "evaluation", "runs"},
     "drawing": {"analysis", "runs"},
     "reports": {"errors", "analysis", "drawing", "runs"},
     "running": {
-        "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies", "nn",
-        "training", "evaluation", "runs",
+        "checking", "errors", "interrupts", "version", "hooks", "hub", "data", "prompting", "backbones", "strategies",
+        "nn", "training", "evaluation", "generation", "runs",
     },
     # What a prompt has learnt is read from runs; nothing there trains.
-    "inspection": {"errors", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
+    "inspection": {"errors", "hub", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
     # The comparison starts runs in processes of their own; only its worker knows the runner.
     "comparison": {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs",
+    },
+    # Looks at everything that is installed, and lets it compute a little.
+    "doctor": {
+        "errors", "hooks", "data", "prompting", "backbones", "strategies", "training",
     },
     # Writes plugins, from templates; knows nothing of what they do.
     "scaffolding": {"checking", "errors", "version", "runs"},
@@ -49,6 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies",
         "running", "runs", "comparison", "analysis", "reports", "drawing", "inspection", "scaffolding",
+        "doctor",
     },
 }  # fmt: skip
 # The package's own names, and `python -m promptkit`, lead to every room.
@@ -108,6 +117,7 @@ def test_inspection_draws_with_what_drawing_hands_out() -> None:
         "promptkit.prompting",
         "promptkit.data",
         "promptkit.hooks",
+        "promptkit.hub",
         "promptkit.runs",
         "promptkit.evaluation",
         "promptkit.reports",
@@ -115,6 +125,7 @@ def test_inspection_draws_with_what_drawing_hands_out() -> None:
         "promptkit.comparison",
         "promptkit.cli",
         "promptkit.testing",
+        "promptkit.doctor",
     ],
 )
 def test_light_rooms_import_nothing_heavy(module: str) -> None:

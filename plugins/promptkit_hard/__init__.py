@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from promptkit import Strategy, StrategyOptions, Template, hookimpl
+from promptkit import Strategy, StrategyOptions, Template, UserError, hookimpl
 
 if TYPE_CHECKING:
     from promptkit import PromptTask
     from promptkit.nn import Backbone, PromptedModel
 
+_SWITCHES = {"true": "content-free", "false": "none"}  # the option was a switch before there were several ways
+
 
 class Options(StrategyOptions):
     """Options of `hard`."""
 
-    calibrate: bool = Field(
-        default=False,
-        description="contextual calibration (Zhao et al. 2021): divide by what content-free texts score",
+    calibrate: Literal["none", "content-free", "pmi", "median"] = Field(
+        default="none",
+        description="what the classes are measured against: nothing; what inputs without content score (Zhao et al. "
+        "2021); what the template without a text scores (PMI, Holtzman et al. 2021); the median of the training "
+        "texts, whose labels are not looked at",
     )
+
+    @field_validator("calibrate", mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        return _SWITCHES.get(str(value).lower(), value)
 
 
 class Hard(Strategy):
@@ -33,11 +42,19 @@ class Hard(Strategy):
     name = "hard"
     summary = "fixed template, frozen model, no training; label words at the mask (zero-shot)"
     Options = Options
-    depends_on = frozenset()
+    objectives = frozenset({"classes", "text"})
+    fronts = True
+
+    @property
+    def depends_on(self) -> frozenset[str]:  # type: ignore[override]
+        """Nothing, but for a median: that is one of the training texts."""
+        return frozenset({"examples"} if self.options.calibrate == "median" else ())
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse virtual tokens, which nothing here would train."""
         self.refuse_virtual_tokens(templates)
+        if readout == "answer" and self.options.calibrate != "none":
+            raise UserError("calibrate is for classes; with --objective text leave it out.")
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the frozen model, calibrated if asked for."""

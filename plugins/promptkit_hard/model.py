@@ -1,14 +1,18 @@
-"""The cell behind `hard`; imported only when a run builds it."""
+"""The cells behind `hard`; imported only when a run builds one."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from mindspore import Parameter, Tensor, ops
 
 from promptkit import PromptTask
-from promptkit.nn import Backbone, ClozePrompt, tensors
+from promptkit.nn import Backbone, ClozePrompt, Trial, tensors
+
+Calibration = Literal["none", "content-free", "pmi", "median"]
+
+_CHUNK = 64  # texts whose words are scored at a time: that may take the whole vocabulary
 
 
 def content_free(task: PromptTask) -> tuple[str | tuple[int, ...], ...]:
@@ -21,31 +25,64 @@ def content_free(task: PromptTask) -> tuple[str | tuple[int, ...], ...]:
 
 
 class CalibratedPrompt(ClozePrompt):
-    """Class scores minus the log-probability that content-free inputs get.
+    """Class scores minus what each class gets anyway, the prior.
 
-    Zhao et al. 2021, section 5: W = diag(p_cf)^-1, b = 0, which in log space is a subtraction.
+    Args:
+        backbone: the language model.
+        task: the resolved prompt.
+        learns: whether the prior is found on texts, by `fit`.
     """
 
-    def __init__(self, backbone: Backbone, task: PromptTask) -> None:
+    def __init__(self, backbone: Backbone, task: PromptTask, *, learns: bool = False) -> None:
         super().__init__(backbone, task)
-        self.prior = Parameter(Tensor(np.zeros(len(task.labels), np.float32)), name="prior", requires_grad=False)
+        self.prior = Parameter(Tensor(np.zeros(len(task.labels), np.float32)), name="prior", requires_grad=learns)
 
-    def measure(self, task: PromptTask) -> None:
-        """Set the prior to the mean class probabilities of the content-free inputs."""
-        batch = task.encode(content_free(task))
+    def measure(self, task: PromptTask, inputs: tuple[str | tuple[int, ...], ...]) -> None:
+        """Set the prior to the log of the mean class probabilities of inputs.
+
+        For content-free ones that is Zhao et al. 2021, section 5, W = diag(p_cf)^-1 and b = 0: in log space a
+        subtraction. For the one empty input it is what Holtzman et al. 2021 divide by: the score of a
+        class is the mean over its words of log p(word | prompt), so that of its words' log p(word | premise) comes
+        off, but for a number that is the same for all classes.
+        """
+        batch = task.encode(inputs)
         scores = super().scores(self.features(tensors(batch.inputs)))
-        p = ops.softmax(scores, -1).asnumpy().astype(np.float64)
-        self.prior.set_data(Tensor(np.log(p.mean(0)).astype(np.float32)))
+        log_p = ops.log_softmax(scores, -1).asnumpy().astype(np.float64)
+        prior = np.logaddexp.reduce(log_p, axis=0) - np.log(len(log_p))
+        self.prior.set_data(Tensor(prior.astype(np.float32)))
 
     def scores(self, features: Any) -> Any:
-        """(B, M, H) -> (B, C)."""
+        """(N, M, H) -> (N, C)."""
         return ops.log_softmax(self.head(features), -1) - self.prior
 
 
-def build(backbone: Backbone, task: PromptTask, *, calibrate: bool) -> ClozePrompt:
+class CentredPrompt(CalibratedPrompt):
+    """The same with the median of texts as the prior; of two classes each then gets half of these texts."""
+
+    fits = True
+
+    def __init__(self, backbone: Backbone, task: PromptTask) -> None:
+        super().__init__(backbone, task, learns=True)
+
+    def fit(self, train: Any, labels: Any, dev: Any, dev_labels: Any) -> list[Trial]:
+        """Set the prior from the features of the training texts; nothing is tried on dev.
+
+        What a text says of a class is its score less the mean over the classes. Of that, class by class, the median
+        over the texts is the prior: for two classes the threshold is the median of their log-odds.
+        """
+        chunks = [self.head(Tensor(train[at : at + _CHUNK])).asnumpy() for at in range(0, len(train), _CHUNK)]
+        scores = np.concatenate(chunks).astype(np.float64)
+        middle = np.median(scores - scores.mean(-1, keepdims=True), axis=0)
+        ops.assign(self.prior, Tensor(middle.astype(np.float32)))
+        return []
+
+
+def build(backbone: Backbone, task: PromptTask, *, calibrate: Calibration) -> ClozePrompt:
     """Return the frozen prompted model."""
-    if not calibrate:
+    if calibrate == "none":
         return ClozePrompt(backbone, task)
+    if calibrate == "median":
+        return CentredPrompt(backbone, task)
     model = CalibratedPrompt(backbone, task)
-    model.measure(task)
+    model.measure(task, content_free(task) if calibrate == "content-free" else ("",))
     return model

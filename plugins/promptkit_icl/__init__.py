@@ -53,6 +53,7 @@ class InContext(Strategy):
     name = "icl"
     summary = "in-context learning: training examples with their answers beside every text, nothing learns"
     Options = Options
+    fronts = True
     depends_on = frozenset({"examples", "seed"})
 
     @property

@@ -150,12 +150,12 @@ class LanguageModel:
         """Gradients of (logits * towards).sum() by hidden states, and by the values."""
         return _gradients(self._scorer(rows, normalised, names), towards, _real(hidden), *map(_real, values))
 
-    def keys_and_values(self, ids: Any) -> Any:
-        """What the attention of every layer computes for a text, (L, 2, A_kv, P, D)."""
+    def keys_and_values(self, embeddings: Any) -> Any:
+        """What the attention of every layer computes for a text, (P, H) -> (L, 2, A_kv, P, D)."""
         self._need_cache()
         cache = _cache()
         self._base(
-            inputs_embeds=self._table(_whole(ids)[None]), past_key_values=cache, return_dict=True, **self._flags(True)
+            inputs_embeds=_real(embeddings)[None], past_key_values=cache, return_dict=True, **self._flags(True)
         )
         pairs = [(layer.keys.asnumpy()[0], layer.values.asnumpy()[0]) for layer in cache.layers]
         return np.stack([np.stack(pair) for pair in pairs])

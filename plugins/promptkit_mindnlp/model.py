@@ -84,8 +84,13 @@ class MindNLPBackbone(nn.Cell):
             return ops.gather(getattr(self, _attribute(self._table)), ids, 0)
         return Tensor(self._process.ask("embed", ids.asnumpy()))
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
-        """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
+    def run(
+        self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None, front: Any = None
+    ) -> Any:
+        """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`.
+
+        Nothing gives it a front: `info.takes_front` is False.
+        """
         if dropout is not None:
             raise UserError(f"engine 'mindnlp' runs model '{self.source}' without dropout.")
         if prefix is not None and prefix.shape[0] != self.info.layers:
@@ -94,9 +99,12 @@ class MindNLPBackbone(nn.Cell):
         rest = [*([] if prefix is None else [prefix]), *self._values(self._encoder_names)]
         return _Run(self._process, self._encoder_names, prefix is not None)(embeddings, *where, *rest)
 
-    def keys_and_values(self, ids: Any) -> Any:
-        """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`."""
-        return Tensor(self._process.ask("keys_and_values", ids.asnumpy()))
+    def keys_and_values(self, embeddings: Any) -> Any:
+        """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`.
+
+        Outside of gradients, when a model is built.
+        """
+        return Tensor(self._process.ask("keys_and_values", embeddings.asnumpy()))
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""

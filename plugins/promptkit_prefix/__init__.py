@@ -35,6 +35,7 @@ class Prefix(Strategy):
     name = "prefix"
     summary = "prefix tuning: keys and values in front of every layer learn, the model is frozen"
     Options = Options
+    objectives = frozenset({"classes", "text"})
 
     @property
     def defaults(self) -> Defaults:  # type: ignore[override]

@@ -39,6 +39,8 @@ class PTuning(Strategy):
     name = "ptuning"
     summary = "P-tuning: virtual tokens from a bidirectional LSTM and an MLP, folded after training"
     Options = Options
+    objectives = frozenset({"classes", "text"})
+    fronts = True
     defaults = Defaults(epochs=5, min_steps=100, lr=3e-4, batch_size=32, patience=3)
 
     def prepare(self, template: Template) -> Template:

@@ -35,6 +35,8 @@ class Soft(Strategy):
     name = "soft"
     summary = "soft prompt tuning: virtual tokens learn, the model is frozen"
     Options = Options
+    objectives = frozenset({"classes", "text"})
+    fronts = True
     defaults = Defaults(epochs=5, min_steps=100, lr=1e-2, batch_size=32, patience=3)
 
     def prepare(self, template: Template) -> Template:

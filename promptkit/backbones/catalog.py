@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import Engine
 from promptkit.errors import UserError, did_you_mean, unknown
+from promptkit.hub import Access, Repository, find_snapshot, hub_id
 
 Registry = Mapping[str, Callable[[], Path]]
-_HUB_FILES = [
+_FILES = (
     "config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json", "tokenizer.json",
     "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
-]  # fmt: skip
+    # For engines other than our own.
+    "special_tokens_map.json", "added_tokens.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,21 +52,46 @@ def list_models(registry: Registry | None = None, engines: Mapping[str, Engine] 
 
 
 def find_model(
-    name: str, *, registry: Registry | None = None, download: bool = False, mirror: str | None = None
+    name: str, *, registry: Registry | None = None, access: Access | None = None, revision: str | None = None
 ) -> Path:
     """Return the checkpoint directory, or the GGUF file, for a model's name.
 
     Args:
-        name: a shipped or registered name, a directory, a `.gguf` file, or a Hub id such as
-            `google-bert/bert-base-uncased`, or `bert-base-chinese`, for the oldest ones have no owner.
+        name: a shipped or registered name, a directory, a `.gguf` file, an id of the Hub such as
+            `google-bert/bert-base-uncased`, or `bert-base-chinese`, for the oldest ones have no owner, or one of
+            ModelScope, `ms:OWNER/NAME`. `hub:` in front says that it is one of the Hub, `@REVISION` behind which.
         registry: models that plugins registered.
-        download: whether a Hub id may be fetched; without it only the local Hub cache is looked at.
-        mirror: base URL of a Hub mirror; asking for one asks for the download as well.
+        access: whether an id may be fetched; by default only local caches are looked at.
+        revision: of an id: branch, tag or commit; the host's main branch by default.
 
     Raises:
-        UserError: for a name that is none of these, or a download that fails.
+        UserError: for a name that is none of these, a revision of what has none, or a download that fails.
     """
-    registered = registry or {}
+    registered, access = registry or {}, access or Access()
+    found = _local(name, registered)
+    known = [card.name for card in list_models(registered)]
+    wanted = hub_id(name) if found is None else None
+    if wanted is None and found is None:
+        raise unknown("model", name, known)
+    if wanted is None or wanted.config:
+        if wanted is not None:
+            raise UserError(f"model '{name}': only data sets have a configuration (:{wanted.config}).")
+        assert found is not None
+        if revision is not None:
+            raise UserError(f"model '{name}' is at hand and has no revisions; --revision is for ids.")
+        return found
+    asked = Repository(wanted.at(revision), "model", _FILES, _pickled)
+    if access.fetches or wanted.host != "hub" or re.search("[/:@]", name):
+        return find_snapshot(asked, access, "" if "/" in name else did_you_mean(name, known))
+    try:
+        return find_snapshot(asked, Access(offline=access.offline))
+    except UserError:
+        advice = f"{access.forbidden} keeps promptkit off the network" if access.forbidden else "add --download"
+        raise UserError(f"{unknown('model', name, known)} If it is a model of the Hub, {advice}.") from None
+
+
+def _local(name: str, registered: Registry) -> Path | None:
+    """Return where a model is that needs no host; None where it may be one of a host."""
     shipped = shipped_root() / name
     if re.fullmatch(r"[\w.-]+", name) and (shipped / "config.json").is_file():
         return shipped
@@ -74,32 +102,20 @@ def find_model(
         return path
     if path.is_file():
         raise UserError(f"model '{name}' is a file, and no GGUF one; give the checkpoint's directory.")
-    known = [card.name for card in list_models(registered)]
-    if not re.fullmatch(r"([\w.-]+/)?[\w.-]+", name):
-        raise unknown("model", name, known)
-    if "/" in name or download or mirror is not None:
-        near = "" if "/" in name else did_you_mean(name, known)
-        return _from_hub(name, download=download or mirror is not None, mirror=mirror, hint=near)
-    try:
-        return _from_hub(name, download=False, mirror=None)
-    except UserError:
-        raise UserError(f"{unknown('model', name, known)} If it is a model of the Hub, add --download.") from None
+    return None
 
 
-def _from_hub(name: str, *, download: bool, mirror: str | None, hint: str = "") -> Path:
-    """Return the folder of a Hub model; `hint` ends the error of a download that fails."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise UserError(f"model '{name}': a Hub id needs the package huggingface_hub.") from None
-    try:
-        found = snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=not download, endpoint=mirror)
-    except Exception as error:  # the client raises a dozen kinds, of several libraries
-        if not download:
-            raise UserError(
-                f"model '{name}' is no directory and not in the local Hub cache; add --download to fetch it "
-                "(--mirror URL for another host)."
-            ) from None
-        reason = str(error).split("\n")[0][:200]
-        raise UserError(f"model '{name}' could not be downloaded: {reason.rstrip('.')}.{hint}") from None
-    return Path(found)
+def _pickled(paths: Sequence[str]) -> str:
+    """Say what to do about a repository whose weights cannot be read, before anything is fetched."""
+    if any(path.endswith(".safetensors") and "/" not in path for path in paths):
+        return ""
+    pickles = [path for path in paths if path.endswith((".bin", ".pt", ".pth", ".ckpt")) and "/" not in path]
+    if pickles:
+        return (
+            f"its weights are a pickle ({pickles[0]}), which can run code and is never loaded; look for a revision "
+            "with model.safetensors (--revision refs/pr/N of a request that adds it), or convert it where it is "
+            "trusted: AutoModelForMaskedLM.from_pretrained(ID).save_pretrained(DIR) of transformers, then --model DIR"
+        )
+    if any(path.endswith(".gguf") for path in paths):
+        return "it holds GGUF files; download one of them and give its path"
+    return ""

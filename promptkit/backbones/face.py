@@ -6,12 +6,15 @@ A attention heads (A_kv of keys and values), D head width, V vocabulary, P prefi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
-__all__ = ["Backbone", "BackboneInfo", "Dropout", "Engine", "Inputs", "Kind", "ModelFiles", "Part", "Tokenizer"]
+__all__ = [
+    "Backbone", "BackboneInfo", "ChatTokenizer", "Dropout", "Engine", "Inputs", "Kind", "Likelihoods", "ModelFiles",
+    "Part", "Tokenizer", "Writing",
+]  # fmt: skip
 
 Kind = Literal["masked", "causal"]
 Part = Literal["all", "head", "biases"]
@@ -26,8 +29,11 @@ class Inputs(TypedDict):
 
     Keys:
         token_ids: (R, S) int32, vocabulary ids.
-        segment_ids: (R, S) int32, which example of the row a position belongs to, from 1; 0 is padding.
-        position_ids: (R, S) int32, the position within the example, from 0.
+        segment_ids: (R, S) int32, which example of the row a position belongs to, from 1; 0 is padding. Where an
+            example has several parts, the prompt once for each label word of several pieces, they see nothing of each
+            other: the first bears the example's number, the others numbers above E.
+        position_ids: (R, S) int32, the position within the example, or within its part, from 0, or from the end of a
+            front.
         virtual_ids: (R, S) int32, the virtual token that stands at a position, or -1.
         read: (R, E, M) int32, positions of the row to read each example at; 0 where the row holds fewer examples.
     """
@@ -74,6 +80,8 @@ class BackboneInfo:
         max_length: longest example, special tokens included.
         parameters: weights, tied ones counted once.
         flops_per_token: multiplications and additions of one forward pass for one token, attention left out.
+        takes_front: whether `Backbone.run` takes a front: a causal model, of which what comes first sees nothing of
+            what comes behind it.
         embedding_size: width of word embeddings, where it is another than H (ALBERT, Lan et al. 2020); 0 for H,
             which it then becomes.
     """
@@ -89,6 +97,7 @@ class BackboneInfo:
     max_length: int
     parameters: int
     flops_per_token: int
+    takes_front: bool = False
     embedding_size: int = 0
 
     def __post_init__(self) -> None:
@@ -136,6 +145,25 @@ class Tokenizer(Protocol):
 
 
 @runtime_checkable
+class ChatTokenizer(Tokenizer, Protocol):
+    """What a tokenizer has besides that can say how its model converses.
+
+    Attributes:
+        chat_template: the Jinja template of a conversation, as Hugging Face's `apply_chat_template` has it; or None.
+        chat_tokens: what that template may name: `bos_token`, `eos_token` and their like.
+    """
+
+    @property
+    def chat_template(self) -> str | None: ...
+    @property
+    def chat_tokens(self) -> Mapping[str, str]: ...
+
+    def encode_marked(self, text: str) -> list[int]:
+        """Return the piece ids of what a chat template has written, in which special tokens are special."""
+        ...
+
+
+@runtime_checkable
 class Backbone(Protocol):
     """A language model on MindSpore: a `mindspore.nn.Cell` whose weights are frozen.
 
@@ -163,7 +191,14 @@ class Backbone(Protocol):
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
         ...
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
+    def run(
+        self,
+        embeddings: Any,
+        inputs: Inputs,
+        prefix: Any = None,
+        dropout: Dropout | None = None,
+        front: Any = None,
+    ) -> Any:
         """Run the layers.
 
         Args:
@@ -173,19 +208,20 @@ class Backbone(Protocol):
                 layers; the layers before them see none. Where distance counts (ALiBi) it stands directly in front of
                 every example. Or None.
             dropout: what is kept in this training step, or None for all.
+            front: (L, 2, A_kv, F, D), what `keys_and_values` gives of the F positions that examples begin with, so
+                that these are computed once for all. An example whose positions begin at F goes on from there; one
+                whose positions begin at 0 does not see it. Only where `info.takes_front`, and without a prefix.
 
         Returns:
             Last hidden states at the positions read, (R * E, M, H), ready for `logits`.
         """
         ...
 
-    def keys_and_values(self, ids: Any) -> Any:
+    def keys_and_values(self, embeddings: Any) -> Any:
         """What the attention of every layer computes for a text that stands alone; as a prefix it is that text.
 
-        Called outside of graphs, when a model is built.
-
         Args:
-            ids: (P,) int32 vocabulary ids; its positions are counted from 0.
+            embeddings: (P, H), word embeddings or virtual tokens; positions are counted from 0, and added here.
 
         Returns:
             (L, 2, A_kv, P, D), keys first.
@@ -212,6 +248,43 @@ class Backbone(Protocol):
         anything; `biases` every vector that `run` adds to states, of embeddings and layers (Ben Zaken et al. 2022).
         What does not learn may be shared with this one.
         """
+        ...
+
+
+@runtime_checkable
+class Likelihoods(Protocol):
+    """What a backbone may offer besides, so that a large vocabulary's scores need not be there all at once."""
+
+    def likelihoods(self, hidden: Any, targets: Any) -> Any:
+        """Log-probabilities of one vocabulary entry each: hidden (N, H), targets (N,) int32 -> (N,)."""
+        ...
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """What a causal backbone offers that can go on with texts token by token."""
+
+    def extend(
+        self, embeddings: Any, position_ids: Any, kept_positions: Any, seen: Any, kept: Any, first: int, front: int
+    ) -> tuple[Any, Any]:
+        """Read T further positions of each of B texts, behind C whose keys and values were kept.
+
+        Args:
+            embeddings: (B, T, H), word embeddings with virtual tokens in their places.
+            position_ids: (B, T) int32, where in its text each stands.
+            kept_positions: (B, C) int32, the same of what was kept.
+            seen: (B, T, C + T) float32, added to attention: 0 where a position may look, far below 0 elsewhere.
+            kept: (L, 2, B, A_kv, C, D), keys first.
+            first: the first layer that sees the `front` foremost kept positions: a prefix of the last layers.
+            front: how many these are.
+
+        Returns:
+            Last hidden states, (B, T, H), and the new keys and values, (L, 2, B, A_kv, T, D).
+        """
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, special tokens left out."""
         ...
 
 

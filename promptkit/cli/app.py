@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 from promptkit.cli import (
     compare,
     datasets,
+    doctor,
+    generate,
     inspect,
     models,
     new,
@@ -25,7 +27,21 @@ from promptkit.cli import (
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.hooks import PluginHost, exit_message, get_host
 
-_COMMANDS = (run, compare, report, runs, predict, inspect, preview, strategies, models, datasets, new)
+_COMMANDS = (
+    run,
+    compare,
+    report,
+    runs,
+    predict,
+    generate,
+    inspect,
+    preview,
+    strategies,
+    models,
+    datasets,
+    doctor,
+    new,
+)
 _OWN = {command.__name__.rpartition(".")[2] for command in _COMMANDS}
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # typer carries a click of its own in newer versions; its base of all wrong usage is reached the same way.

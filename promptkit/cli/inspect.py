@@ -15,6 +15,7 @@ from promptkit.cli.options import (
     DownloadOption,
     JsonOption,
     MirrorOption,
+    OfflineOption,
     OtherModelOption,
     SecondTextOption,
     StoreOption,
@@ -56,6 +57,7 @@ def register(app: typer.Typer) -> None:
         device: DeviceOption = "auto",
         download: DownloadOption = False,
         mirror: MirrorOption = None,
+        offline: OfflineOption = False,
         as_json: JsonOption = False,
     ) -> None:
         """Show what a run has learnt, or the pieces of a text that a prediction hangs on."""
@@ -68,7 +70,8 @@ def register(app: typer.Typer) -> None:
             if file is not None and not os.path.isdir(file.absolute().parent):
                 raise UserError(f"cannot write '{file}': there is no folder '{file.parent}'.")
         path = resolve_run(run, store)
-        loading: dict[str, Any] = {"model": model, "device": device, "download": download, "mirror": mirror}
+        loading: dict[str, Any] = {"model": model, "device": device}
+        loading |= {"download": download, "mirror": mirror, "offline": offline}
         with keyboard_interrupts():
             if text is None:
                 from promptkit.inspection import inspect_prompt

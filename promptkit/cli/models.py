@@ -32,5 +32,6 @@ def register(app: typer.Typer) -> None:
         typer.echo()
         typer.echo(tabulate(engines, headers=("engine", "from", "takes"), disable_numparse=True))
         typer.echo(
-            "\n--model also takes a Hugging Face checkpoint directory, a GGUF file, or a Hub id with --download."
+            "\n--model also takes a Hugging Face checkpoint directory, a GGUF file, or an id of the Hub or of "
+            "ModelScope (ms:ID), with --download where it is to be fetched."
         )

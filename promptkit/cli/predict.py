@@ -15,6 +15,7 @@ from promptkit.cli.options import (
     DownloadOption,
     FieldsOption,
     MirrorOption,
+    OfflineOption,
     OtherModelOption,
     SecondTextOption,
     StoreOption,
@@ -74,6 +75,7 @@ def register(app: typer.Typer) -> None:
         device: DeviceOption = "auto",
         download: DownloadOption = False,
         mirror: MirrorOption = None,
+        offline: OfflineOption = False,
         store: StoreOption = Path(DEFAULT_STORE),
         as_json: Annotated[
             bool, typer.Option("--json", help="Print JSON lines with the probability of every label.")
@@ -91,7 +93,8 @@ def register(app: typer.Typer) -> None:
             from promptkit.running.predictor import load
             from promptkit.runs import resolve_run
 
-            predictor = load(resolve_run(run, store), model=model, device=device, download=download, mirror=mirror)
+            found = resolve_run(run, store)
+            predictor = load(found, model=model, device=device, download=download, mirror=mirror, offline=offline)
             names = predictor.field_names
             rows = to_fields(lines, text_b, names) if table is None else rows_of(table, columns, names)
             predictions = predictor.predict(rows)

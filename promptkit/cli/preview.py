@@ -14,7 +14,9 @@ from promptkit.cli.options import (
     MaxLengthOption,
     MirrorOption,
     ModelOption,
+    OfflineOption,
     ReadoutOption,
+    RevisionOption,
     SettingsOption,
     SlotsOption,
     TemplateOption,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from promptkit.strategies.contract import Defaults
 
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
-_ROLES = {"mask": "mask slot", "virtual": "virtual token"}
+_ROLES = {"mask": "mask slot", "virtual": "virtual token", "chat": "chat template"}
 
 
 def register(app: typer.Typer) -> None:
@@ -58,8 +60,10 @@ def register(app: typer.Typer) -> None:
         settings: SettingsOption = None,
         max_length: MaxLengthOption = MAX_LENGTH,
         engine: EngineOption = None,
+        revision: RevisionOption = None,
         download: DownloadOption = False,
         mirror: MirrorOption = None,
+        offline: OfflineOption = False,
     ) -> None:
         """Show the tokens of a prompt and of its label words."""
         from promptkit.running.config import make_config, parse_settings
@@ -74,8 +78,10 @@ def register(app: typer.Typer) -> None:
             max_length=max_length,
             model=model,
             engine=engine,
+            revision=revision,
             download=download,
             mirror=mirror,
+            offline=offline,
             options=parse_settings(settings or []),
         )
         from promptkit.data.catalog import guess_language
@@ -200,6 +206,9 @@ def tokens_table(prompt: PromptTask, fields: Mapping[str, str]) -> str:
     listed = ", ".join(f"{count} {role}" for role, count in counts.items())
     lines = [table, "", f"{len(rows)} tokens of at most {prompt.encoder.max_length}: {listed}"]
     encoded = prompt.encoder.encode_many([fields])[0]
+    if encoded.parts:
+        times = "once" if len(encoded.parts) == 1 else f"{len(encoded.parts)} times"
+        lines.append(f"read {times}, with the beginnings of label words of several pieces behind")
     if encoded.dropped:
         lines.append(f"cut off: {encoded.dropped} tokens of {', '.join(f'{{{name}}}' for name in encoded.cut)}")
     if unknown := encoded.unknown + prompt.encoder.template_unknown:

@@ -43,6 +43,8 @@ def _what_next(result: RunResult) -> str:
     place = str(result.directory) if place.startswith("..") else place
     found = "".join(f"found:   {each}\n" for each in result.record.found)
     texts = _texts(result.record.options.templates)
+    if result.record.options.objective == "text":
+        return f"{found}run:      {place}\ngenerate: promptkit generate {shlex.quote(place)} {texts}"
     return f"{found}run:     {place}\npredict: promptkit predict {shlex.quote(place)} {texts}"
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from promptkit.comparison.experiment import Experiment, Fold
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
+from promptkit.running.aims import Classes, class_scores
 from promptkit.running.config import RunConfig
 from promptkit.running.loader import Loader
-from promptkit.running.plan import check_metrics
-from promptkit.running.record import scores, task_info
+from promptkit.running.record import task_info
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.files import folder_name
 from promptkit.runs.record import Cost, LearntParameters, Seconds
@@ -67,8 +67,8 @@ class Baseline:
             fold=self.config.fold,
             settings=fitted.settings,
             task=task_info(task),
-            dev=scores(self.config, task, "dev", np.asarray(fitted.dev), self._warn),
-            test=scores(self.config, task, "test", np.asarray(fitted.test), self._warn),
+            dev=class_scores(self.config, task, "dev", np.asarray(fitted.dev), self._warn),
+            test=class_scores(self.config, task, "test", np.asarray(fitted.test), self._warn),
             parameters=LearntParameters(head=fitted.parameters),
             cost=Cost(
                 artifact_bytes=0,
@@ -108,7 +108,7 @@ def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Any, see
     task = inputs.task(config)
     if not task.train:
         raise UserError(f"data '{task.name}' has nothing to train on.")
-    check_metrics(config, task)
+    Classes().check_metrics(config, task)
     parts = [__version__, name, _library_version(), task.fingerprint, list(task.labels), task.language]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return Baseline(PlannedCell(name, "", "baseline", shots, seed, key), config, task)

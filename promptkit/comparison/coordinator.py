@@ -83,7 +83,7 @@ def compare(
     grid = make_grid(experiment, inputs, shows=shows)
     # The first baseline is the majority class, on all the data.
     grid = replace(grid, notes=(*grid.notes, *baselines[0].task.cautions))
-    spec = {**experiment.model_dump(mode="json"), "notes": list(grid.notes)}
+    spec = {**experiment.spec, "notes": list(grid.notes)}
     places = (*(baseline.place for baseline in baselines), *grid.places)
     if dry:
         _say_plan(announce, experiment, grid, _not_stored(grid, store, experiment.title, places, spec))

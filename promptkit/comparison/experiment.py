@@ -21,6 +21,7 @@ PRESETS = Path(__file__).parent / "presets"
 # Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison.
 _SHARED = tuple(name for name in RunConfig.model_fields if setting_of(name).scope == "comparison")
 _SETTINGS = tuple(name for name in RunConfig.model_fields if setting_of(name).scope in ("cell", "comparison"))
+_FETCHING = ("download", "mirror", "offline")
 Settings = dict[str, Any]
 Fold = tuple[int, int] | None
 """Which fold of how many is tested on, from 1; None outside a cross-validation."""
@@ -100,11 +101,19 @@ class Experiment(BaseModel):
         """The name given, or one made of the data's name and a hash of everything else."""
         if self.name:
             return self.name
-        plain = json.dumps(
-            self.model_dump(mode="json", exclude={"folds"} if self.folds is None else None), sort_keys=True
-        )
+        told = self.spec
+        if self.folds is None:
+            del told["folds"]
+        plain = json.dumps(told, sort_keys=True)
         stem = re.sub(r"[^\w.+-]+", "-", Path(self.data).name).strip("-.") or "data"
         return f"{stem}-{hashlib.sha256(plain.encode()).hexdigest()[:6]}"
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the store keeps of it: all but how to fetch what it needs, which may hold a mirror's password."""
+        told = self.model_dump(mode="json")
+        told["settings"] = {key: value for key, value in told["settings"].items() if key not in _FETCHING}
+        return told
 
     @property
     def each_fold(self) -> tuple[Fold, ...]:

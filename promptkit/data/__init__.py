@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from promptkit.data.answers import AnswerPacker, with_reads
 from promptkit.data.catalog import list_datasets, load_task
 from promptkit.data.cleaning import clean_text
 from promptkit.data.folds import take_fold
 from promptkit.data.packing import Batch, Packer, Rows, as_targets
+from promptkit.data.pairs import PairTask
 from promptkit.data.planning import plan_rows, plan_scoring_rows
 from promptkit.data.splits import draw_shots
 from promptkit.data.task import Example, Task
 from promptkit.data.unlabelled import unlabelled_texts
 
 __all__ = [
+    "AnswerPacker",
     "Batch",
     "Example",
     "Packer",
+    "PairTask",
     "Rows",
     "Task",
     "as_targets",
@@ -26,4 +30,5 @@ __all__ = [
     "plan_scoring_rows",
     "take_fold",
     "unlabelled_texts",
+    "with_reads",
 ]

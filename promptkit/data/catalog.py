@@ -10,11 +10,13 @@ from pathlib import Path
 from promptkit.checking import missing, path_shown, user_path
 from promptkit.data.cleaning import clean_task
 from promptkit.data.doubles import note_doubles
-from promptkit.data.readers import CARD, POLARITIES, read_folder, read_table
+from promptkit.data.pairs import PairTask, make_pairs
+from promptkit.data.readers import CARD, POLARITIES, RawData, read_folder, read_table
 from promptkit.data.splits import make_task
 from promptkit.data.tables import FORMATS, Columns
 from promptkit.data.task import SPLITS, Task
 from promptkit.errors import UserError, unknown
+from promptkit.hub import Access, hub_id
 
 Registry = Mapping[str, Callable[[], Task]]
 
@@ -49,11 +51,14 @@ def load_task(
     clean: bool = False,
     name: str | None = None,
     registry: Registry | None = None,
+    answers: bool = False,
+    access: Access | None = None,
 ) -> Task:
     """Load a data set.
 
     Args:
-        data: name of an embedded set, else of a registered one, else path to a file or folder.
+        data: name of an embedded set, else of a registered one, else path to a file or folder; or an id,
+            `hub:OWNER/NAME` or `ms:OWNER/NAME`, with `:CONFIG` where there are several, and `@REVISION`.
         text_column: column of the text; by default the card's, else a usual name.
         text_b_column: column of the second text of a pair.
         label_column: column of the label; by default the card's, else a usual name.
@@ -63,23 +68,32 @@ def load_task(
         clean: apply `clean_text` to every text.
         name: what to call the task.
         registry: data sets that plugins registered, by name.
+        answers: whether they are pairs with an answer each, a `PairTask`, and not labelled texts.
+        access: whether an id may be fetched; by default only local caches are looked at.
 
     Raises:
         UserError: for an unknown name or anything that cannot be read, in one line.
     """
     registered = registry or {}
-    columns = Columns(text=text_column, text_b=text_b_column, label=label_column, fields=tuple(fields))
+    columns = Columns(
+        text=text_column, text_b=text_b_column, label=label_column, fields=tuple(fields), answers=answers
+    )
     embedded = _embedded()
     if str(data) in embedded:
-        task = make_task(read_folder(embedded[str(data)], columns, encoding), name=name)
+        task = _made(read_folder(embedded[str(data)], columns, encoding), columns, name=name)
     elif str(data) in registered:
         # Fields are for templates to ask for; whether they are there is seen there.
-        if replace(columns, fields=()) != Columns() or encoding:
+        if replace(columns, fields=(), answers=False) != Columns() or encoding:
             raise UserError(f"data set '{data}' comes from a plugin: columns and encoding are for files.")
         task = registered[str(data)]()
+        _check_kind(task.name, isinstance(task, PairTask), answers)
         task = replace(task, name=name) if name else task
+    elif str(data).startswith(("hub:", "ms:")):
+        task = _load_id(str(data), columns, encoding, name, access or Access())
     else:
         task = _load_path(data, columns, encoding, name, [*embedded, *registered])
+    if answers and clean:
+        raise UserError("--clean is for labelled texts; answers are learnt as they are.")
     # Once cleaned, for texts that differed before may be the same now.
     return note_doubles(clean_task(task) if clean else task)
 
@@ -89,7 +103,7 @@ def list_datasets(registry: Registry | None = None) -> list[DatasetCard]:
     cards = []
     for name, folder in _embedded().items():
         raw = read_folder(folder)
-        task = make_task(raw)
+        task = make_pairs(raw) if raw.info.answer else make_task(raw)
         sizes = {split: len(task.split(split)) for split in SPLITS}
         cards.append(DatasetCard(name, task.language, raw.info.summary, sizes, raw.info.licence))
     for name in sorted(set(registry or {}) - {card.name for card in cards}):
@@ -114,6 +128,24 @@ def _embedded() -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(embedded_root().glob(f"*/{CARD}"))}
 
 
+def _load_id(data: str, columns: Columns, encoding: str | None, name: str | None, access: Access) -> Task:
+    wanted = hub_id(data)
+    if wanted is None:
+        raise UserError(f"'{data}' is no id of a data set; write hub:OWNER/NAME, or hub:OWNER/NAME:CONFIG@REVISION.")
+    if encoding:
+        raise UserError(f"data set '{data}' comes from a host: an encoding is for files.")
+    from promptkit.data.hub import read_hub
+
+    found = read_hub(wanted, columns, access)
+    task = _made(found.raw, columns, name=name, language=_language(found.raw))
+    return replace(task, notes=(*found.notes, *task.notes))
+
+
+def _language(raw: RawData) -> str:
+    texts = (example.joined for examples in raw.splits.values() for example in examples[:500])
+    return raw.info.language or guess_language(texts)
+
+
 def _load_path(
     data: str | Path, columns: Columns, encoding: str | None, name: str | None, known: Iterable[str]
 ) -> Task:
@@ -132,10 +164,21 @@ def _load_path(
         raise UserError(f"'{path}' holds one class alone: name its folder, which has the other one too.")
     else:
         raw = read_table(path, columns, encoding)
-    language = raw.info.language or guess_language(
-        example.joined for examples in raw.splits.values() for example in examples[:500]
-    )
-    return make_task(raw, name=name, language=language)
+    return _made(raw, columns, name=name, language=_language(raw))
+
+
+def _made(raw: RawData, columns: Columns, *, name: str | None, language: str | None = None) -> Task:
+    """Return the task, of labelled texts or of pairs, as was asked for."""
+    _check_kind(name or raw.name, columns.answers or raw.info.answer is not None, columns.answers)
+    make = make_pairs if columns.answers else make_task
+    return make(raw, name=name, language=language)
+
+
+def _check_kind(name: str, are_pairs: bool, wanted: bool) -> None:
+    if are_pairs and not wanted:
+        raise UserError(f"data '{name}' holds pairs with an answer each, not labelled texts; use --objective text.")
+    if wanted and not are_pairs:
+        raise UserError(f"data '{name}' holds labelled texts; --objective text takes pairs with an answer each.")
 
 
 def guess_language(texts: Iterable[str]) -> str:

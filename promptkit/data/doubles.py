@@ -26,7 +26,8 @@ def note_doubles(task: Task) -> Task:
             f"{_of(len(leaked), len(task.test))} in the data's train as well, e.g. {_shown(leaked[0])}: what learns "
             "texts by heart looks better than it is"
         )
-    cautions += _two_labels(task)
+    # Of pairs without labels a text may well have two answers.
+    cautions += _two_labels(task) if task.labels else []
     return replace(task, cautions=(*task.cautions, *cautions)) if cautions else task
 
 

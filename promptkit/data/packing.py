@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,11 @@ Float32 = NDArray[np.float32]
 
 
 class Packable(Protocol):
-    """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read."""
+    """An encoded example: S ids, as many numbers of virtual tokens (-1 for none), and M positions to read.
+
+    `front` positions stand before it, which are computed for all examples at once; 0 where there are none. It may
+    have `parts`: the lengths of parts that see nothing of each other, each with positions of its own.
+    """
 
     @property
     def token_ids(self) -> Sequence[int]: ...
@@ -31,6 +35,8 @@ class Packable(Protocol):
     def virtual_ids(self) -> Sequence[int]: ...
     @property
     def read(self) -> Sequence[int]: ...
+    @property
+    def front(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,13 @@ class Rows:
         count: R, rows.
         length: S, positions a row.
         examples: E, examples a row at most.
+        reads: Q, positions read of a row where answers are (`AnswerPacker`); 0 where each example is read alike.
     """
 
     count: int
     length: int
     examples: int
+    reads: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +65,14 @@ class Batch:
         labels: (N,) int32 class indices, or (N, C) float32 probabilities; 0 where there is no example or no label.
         weights: (N,) float32, 1 for an example, 0 for an empty place.
         index: (N,) int64, number of the example in the data set, -1 for an empty place.
+        owners: of answers, see `AnswerPacker`: (R, Q) int64, the example that a position is read for, -1 for none.
     """
 
     inputs: Inputs
     labels: Int32 | Float32
     weights: Float32
     index: Int64
+    owners: Int64 | None = None
 
 
 def as_targets(labels: Sequence[int] | NDArray[Any]) -> Int32 | Float32:
@@ -107,6 +117,12 @@ def group_rows(order: list[tuple[int, int]], rows: Rows, batch_size: int) -> Ite
         packed = list(islice(fill_rows(waiting, rows.length, rows.examples), rows.count))
         left = waiting
         yield packed
+
+
+def _part_numbers(lengths: Sequence[int]) -> Iterator[int]:
+    """Yield for each position of an example the number of its part."""
+    for number, length in enumerate(lengths):
+        yield from repeat(number, length)
 
 
 class Packer:
@@ -157,6 +173,15 @@ class Packer:
         self._token_ids = np.concatenate([np.asarray(e.token_ids, np.int32) for e in encoded])
         self._virtual_ids = np.concatenate([np.asarray(e.virtual_ids, np.int32) for e in encoded])
         self._read = np.array([e.read for e in encoded], np.int32)
+        lengths = [tuple(getattr(e, "parts", ())) or (len(e.token_ids),) for e in encoded]
+        self._parts = np.array([number for each in lengths for number in _part_numbers(each)], np.int32)
+        self._positions = np.concatenate(
+            [
+                e.front + np.arange(part, dtype=np.int32)
+                for e, each in zip(encoded, lengths, strict=True)
+                for part in each
+            ]
+        )
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Batch]:
         """Yield the batches of one epoch.
@@ -183,14 +208,17 @@ class Packer:
         read = np.zeros((count, examples, self._slots), np.int32)
         index = np.full((count, examples), -1, np.int64)
         for row, numbers in enumerate(packed):
-            at = 0
+            at, further = 0, examples
             for place, number in enumerate(numbers):
                 size = self._lengths[number]
                 here, there = slice(at, at + size), slice(self._starts[number], self._starts[number + 1])
                 token_ids[row, here] = self._token_ids[there]
                 virtual_ids[row, here] = self._virtual_ids[there]
-                segment_ids[row, here] = place + 1
-                position_ids[row, here] = np.arange(size)
+                # An example's further parts are numbered behind all that a row may hold.
+                parts = self._parts[there]
+                segment_ids[row, here] = np.where(parts > 0, further + parts, place + 1)
+                further += int(parts[-1])
+                position_ids[row, here] = self._positions[there]
                 read[row, place] = self._read[number] + at
                 index[row, place] = number
                 at += size

@@ -39,6 +39,7 @@ class DatasetInfo(BaseModel):
         text: the text column.
         text_b: the column of the second text of a pair.
         label: the label column.
+        answer: the column of answers, for pairs to learn to write from, which have no labels.
         fields: the fields to read, each `NAME` or `NAME=COLUMN`.
         labels: the classes, in the order their indices go by.
         licence: SPDX name.
@@ -54,6 +55,7 @@ class DatasetInfo(BaseModel):
     text: str | None = None
     text_b: str | None = None
     label: str | None = None
+    answer: str | None = None
     fields: Annotated[tuple[str, ...], BeforeValidator(parse_fields)] = ()
     labels: tuple[str, ...] | None = None
     licence: str = ""
@@ -106,7 +108,7 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
     by_split = [file for file in tables if _split_of(file)]
     if by_split:
         grouped = _group(path, by_split)
-    elif polar:
+    elif polar and not (columns and columns.answers):
         grouped = _group_polar(polar)
     elif len(tables) == 1:
         grouped = {"all": tables}
@@ -120,8 +122,9 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
     wanted = Columns(
         text=wanted.text or info.text,
         text_b=wanted.text_b or info.text_b,
-        label=wanted.label or info.label,
+        label=wanted.label or info.answer or (None if wanted.answers else info.label),
         fields=wanted.fields or info.fields,
+        answers=wanted.answers or info.answer is not None,
     )
     raw = _read_groups(info.name or path.resolve().name, grouped, wanted, encoding, info)
     hidden = _group(path, unlabelled, UNLABELLED_NAMES)

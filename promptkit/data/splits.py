@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -17,6 +18,8 @@ SPLIT_SEED = 0
 CARVED = 0.1
 
 Examples = tuple[Example, ...]
+LabelOf = Callable[[Example], str]
+_LABEL: LabelOf = attrgetter("label")
 
 
 def make_task(raw: RawData, *, name: str | None = None, language: str | None = None) -> Task:
@@ -41,7 +44,7 @@ def make_task(raw: RawData, *, name: str | None = None, language: str | None = N
     learnable = {example.label for example in raw.splits.get("all", raw.splits.get("train", ()))}
     if len(learnable) == 1:
         raise UserError(f"data '{title}' has only one class to learn ('{learnable.pop()}'); two are needed.")
-    train, dev, test, note = _arrange(raw.splits, labels, title)
+    train, dev, test, note = arrange(raw.splits, labels, title)
     notes = []
     if raw.dropped:
         what = "example" if raw.dropped == 1 else "examples"
@@ -78,13 +81,13 @@ def _labels(raw: RawData, title: str) -> tuple[str, ...]:
     return listed
 
 
-def _arrange(
-    splits: Mapping[str, Examples], labels: Sequence[str], title: str
+def arrange(
+    splits: Mapping[str, Examples], labels: Sequence[str], title: str, *, label_of: LabelOf = _LABEL
 ) -> tuple[Examples, Examples, Examples, str]:
-    """Return train, dev, test and what was done to get there."""
+    """Return train, dev, test and what was done to get there; for `label_of` see `carve`."""
     whole = splits.get("all") or (splits["train"] if set(splits) == {"train"} else None)
     if whole:
-        train, dev, test = carve(whole, labels, title, parts=2)
+        train, dev, test = carve(whole, labels, title, parts=2, label_of=label_of)
         return (
             train,
             dev,
@@ -95,17 +98,20 @@ def _arrange(
         raise UserError(f"data '{title}' has {' and '.join(splits)} but no train.")
     if len(splits) == 3:
         return splits["train"], splits["dev"], splits["test"], ""
-    train, dev = carve(splits["train"], labels, title, parts=1)
+    train, dev = carve(splits["train"], labels, title, parts=1, label_of=label_of)
     if "test" in splits:
         return train, dev, splits["test"], "dev is a tenth of train: the data has no dev set"
     note = "the data's dev set is used as test, and dev is a tenth of train: the data has no test set"
     return train, dev, splits["dev"], note
 
 
-def carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) -> tuple[Examples, ...]:
+def carve(
+    examples: Examples, labels: Sequence[str], title: str, *, parts: int, label_of: LabelOf = _LABEL
+) -> tuple[Examples, ...]:
     """Split off `parts` tenths of each class; what remains comes first. Order in the file is kept.
 
     What is drawn are texts, each with all its rows: on both sides it would be known before it is asked for.
+    `label_of` says which class an example counts to, by default its own.
     """
     rng = np.random.default_rng(SPLIT_SEED)
     chosen: list[list[int]] = [[] for _ in range(parts + 1)]
@@ -113,7 +119,7 @@ def carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) 
     for label in labels:
         rows_of: dict[Key, list[int]] = {}
         for row, example in enumerate(examples):
-            if example.label == label:
+            if label_of(example) == label:
                 rows_of.setdefault(text_key(example), []).append(row)
         if 0 < len(rows_of) <= parts:
             raise UserError(
@@ -161,6 +167,8 @@ def draw_shots(task: Task, shots: int | None, seed: int) -> Task:
     few-shot learning has. One seed draws the same examples every time, and its larger draws hold its smaller
     ones.
 
+    Of pairs without labels K are drawn in all.
+
     Args:
         task: the task to draw from.
         shots: K; None leaves the task as it is.
@@ -175,6 +183,10 @@ def draw_shots(task: Task, shots: int | None, seed: int) -> Task:
         raise UserError(f"{shots} shots: at least one example a class is needed.")
     if seed < 0:
         raise UserError(f"seed {seed}: a seed is 0 or more.")
+    if not task.labels:
+        from promptkit.data.pairs import draw_pairs
+
+        return draw_pairs(task, shots, seed)
     train, short = _draw(task.train, task.labels, shots, np.random.default_rng([seed, 0]))
     if short:
         there = sum(example.label == short[0] for example in task.train)

@@ -17,6 +17,9 @@ from promptkit.errors import UserError, did_you_mean, unknown
 TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "sentence1", "premise", "question1", "#1 string")
 TEXT_B_COLUMNS = ("text_b", "sentence2", "hypothesis", "question2", "#2 string")
 _LISTED = 5  # usual names that an error lists
+# Columns of pairs: what is asked, each a field of its own name, and the answer.
+ASKED_COLUMNS = ("instruction", "question", "prompt", "query", "document", "article", "dialogue")
+ANSWER_COLUMNS = ("answer", "response", "output", "completion", "target", "summary", "abstract", "reply")
 LABEL_COLUMNS = ("label", "sentiment", "class", "category", "polarity", "gold_label", "quality")
 
 Row = tuple[int, list[str]]
@@ -29,12 +32,14 @@ class Columns:
     Attributes:
         text, text_b, label: of those fields and the label; None looks for a usual name.
         fields: to read, as `parse_fields` returns them; without any `text`, and `text_b` where it is there.
+        answers: whether an answer, of any text, is read in the place of a label.
     """
 
     text: str | None = None
     text_b: str | None = None
     label: str | None = None
     fields: tuple[str, ...] = ()
+    answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
     entries = [part.strip() for part in (value.split(",") if isinstance(value, str) else value)]
     names = [entry.partition("=")[0].strip() for entry in entries]
     for name in names:
-        if not FIELD_NAME.fullmatch(name) or name in ("mask", "soft"):
+        if not FIELD_NAME.fullmatch(name) or name in ("mask", "soft", "chat"):
             raise ValueError(f"'{name}' is no name of a field; write NAME or NAME=COLUMN, separated by commas")
         if names.count(name) > 1:
             raise ValueError(f"the field '{name}' is there twice")
@@ -82,12 +87,13 @@ def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows
     """
     table = open_table(path, encoding)
     places = _places(path, table.header, columns)
-    column_label = _column(path, "label", table.header, columns.label, LABEL_COLUMNS)
+    kind, usual = ("answer", ANSWER_COLUMNS) if columns.answers else ("label", LABEL_COLUMNS)
+    column_label = _column(path, kind, table.header, columns.label, usual)
     examples, dropped = [], 0
     for line, cells in table.rows:
         label = cells[column_label].strip()
         if not label:
-            raise UserError(f"{path}, line {line}: the label is empty.")
+            raise UserError(f"{path}, line {line}: the {kind} is empty.")
         fields = {name: cells[place].strip() for name, place in places.items()}
         if holds_text(fields):
             examples.append(Example.of(fields, label))
@@ -143,6 +149,9 @@ def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, in
     """Return the place of each field's column."""
     if columns.fields:
         return {entry.partition("=")[0].strip(): _field(path, entry, header, columns) for entry in columns.fields}
+    asked = [name for name in ASKED_COLUMNS if name in map(str.lower, header)]
+    if columns.answers and columns.text is None and asked:
+        return {asked[0]: _column(path, "text", header, None, asked)}
     places = {"text": _column(path, "text", header, columns.text, TEXT_COLUMNS)}
     if columns.text_b is not None or any(name.lower() in TEXT_B_COLUMNS for name in header):
         places["text_b"] = _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)

@@ -2,9 +2,16 @@
 
 from promptkit.evaluation.baselines import majority_accuracy, no_better_than_majority
 from promptkit.evaluation.lexical import LexicalResult, tfidf_baseline
-from promptkit.evaluation.scoring import BUILT_IN_METRICS, check_metric, compute, load_metric
+from promptkit.evaluation.scoring import (
+    BUILT_IN_METRICS,
+    check_metric,
+    check_text_metric,
+    compute,
+    compute_texts,
+    load_metric,
+)
 
 __all__ = [
-    "BUILT_IN_METRICS", "LexicalResult", "check_metric", "compute", "load_metric", "majority_accuracy",
-    "no_better_than_majority", "tfidf_baseline",
+    "BUILT_IN_METRICS", "LexicalResult", "check_metric", "check_text_metric", "compute", "compute_texts",
+    "load_metric", "majority_accuracy", "no_better_than_majority", "tfidf_baseline",
 ]  # fmt: skip

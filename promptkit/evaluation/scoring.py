@@ -30,6 +30,7 @@ BUILT_IN_METRICS: Mapping[str, Path] = types.MappingProxyType(
     {
         "accuracy": _METRICS / "accuracy" / "accuracy.py",
         "f1": _METRICS / "f1_macro" / "f1_macro.py",
+        "rouge": _METRICS / "rouge" / "rouge.py",
         "f1_positive": _METRICS / "f1_positive" / "f1_positive.py",
     }
 )
@@ -106,6 +107,51 @@ def _measure(
     odd = next(((key, value) for key, value in numbers.items() if not math.isfinite(value)), None)
     fault = UserError(f"metric '{name}' gave {odd[1]} for '{odd[0]}'") if odd else None
     return {key: value if math.isfinite(value) else None for key, value in numbers.items()}, fault
+
+
+def compute_texts(
+    names: Sequence[str],
+    predictions: Sequence[str],
+    references: Sequence[str],
+    registry: Mapping[str, Path] | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> dict[str, float | None]:
+    """Compute metrics of written texts; for what comes out, and for `warn`, see `compute`.
+
+    Args:
+        names: metrics on strings, as `load_metric` takes them.
+        predictions: what was written, (N,).
+        references: what should have been, (N,).
+        registry: further metrics, name -> path of a metric module.
+        warn: is told of a metric that fails.
+
+    Raises:
+        UserError: without `warn`, for an unknown metric, one that is for classes, or one that fails.
+    """
+    values: dict[str, float | None] = {}
+    for name in dict.fromkeys(names):
+        try:
+            numbers = _numbers(name, check_text_metric(name, registry), list(predictions), list(references))
+        except UserError as error:
+            if warn is None:
+                raise
+            warn(f"{str(error).rstrip('.')}; its value is missing")
+            numbers = {_short(name): math.nan}
+        for key, value in numbers.items():
+            values[_free(key, _short(name), values)] = value if math.isfinite(value) else None
+    return values
+
+
+def check_text_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
+    """Return a metric as `load_metric` does, if it is for texts.
+
+    Raises:
+        UserError: as `load_metric`; if the metric is for classes.
+    """
+    metric = None if name.startswith(_OF_CLASS) else load_metric(name, registry)
+    if metric is None or not _takes_strings(metric):
+        raise UserError(f"metric '{name}' is for classes; of answers there are texts, which 'rouge' compares.")
+    return metric
 
 
 def check_metric(name: str, labels: Sequence[str], registry: Mapping[str, Path] | None = None) -> Any:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 # Names that promptkit serves itself, without a plugin. A plugin that took one would never be heard.
 RESERVED: dict[str, frozenset[str]] = {
-    "data set": frozenset({"entailment-en", "news-en", "news-zh", "reviews-en", "reviews-zh"}),
+    "data set": frozenset(
+        {"dialogue-en", "dialogue-zh", "entailment-en", "news-en", "news-zh", "reviews-en", "reviews-zh"}
+    ),
     "model": frozenset({"promptkit-mini"}),
-    "metric": frozenset({"accuracy", "f1", "f1_macro", "f1_positive"}),
+    "metric": frozenset({"accuracy", "f1", "f1_macro", "f1_positive", "rouge"}),
 }
 _ENGINE_METHODS = ("claims", "describe", "load")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

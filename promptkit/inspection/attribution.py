@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The prompts without a piece go through the model together, up to so many: their activations must fit into memory.
 _TOGETHER = 128
-_KEPT = ("special", "mask", "virtual")
+_KEPT = ("special", "chat", "mask", "virtual")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Piece:
 
     Attributes:
         text: the piece as the tokenizer writes it; `[V0]` for a virtual token.
-        role: `template`, `field:NAME`, `special`, `mask` or `virtual`.
+        role: `template`, `field:NAME`, `special`, `chat`, `mask` or `virtual`.
         change: what the piece changes: the log-odds of the predicted class with it minus those without it. Positive
             speaks for the prediction. None where nothing was taken out: special tokens, mask slots, virtual tokens.
     """
@@ -92,7 +92,10 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
         UserError: if the template has a field that is not given.
     """
     (fields,) = predictor.fields([text])
-    rows = [_erased(task.encode_fields([fields])[0], _roles(task, fields)) for task, _ in predictor.members]
+    rows = [
+        _erased(task.encoder.whole(task.encode_fields([fields])[0]), _roles(task, fields))
+        for task, _ in predictor.members
+    ]
     scores = [
         predictor.scores(number, encoded, batch_size=min(len(encoded), _TOGETHER))
         for number, (encoded, _) in enumerate(rows)
@@ -131,12 +134,15 @@ def _erased(encoded: Encoded, roles: list[str]) -> tuple[list[Encoded], list[int
 
 
 def _without(encoded: Encoded, place: int) -> Encoded:
-    ids, virtual = encoded.token_ids, encoded.virtual_ids
+    starts = np.cumsum((0, *encoded.parts[:-1]))  # the prompt stands in each part once
+    gone = {int(start) + place for start in starts}
+    kept = [at for at in range(len(encoded.token_ids)) if at not in gone]
     return replace(
         encoded,
-        token_ids=ids[:place] + ids[place + 1 :],
-        virtual_ids=virtual[:place] + virtual[place + 1 :],
-        read=tuple(at - (at > place) for at in encoded.read),
+        token_ids=tuple(encoded.token_ids[at] for at in kept),
+        virtual_ids=tuple(encoded.virtual_ids[at] for at in kept),
+        read=tuple(at - sum(it < at for it in gone) for at in encoded.read),
+        parts=tuple(length - 1 for length in encoded.parts),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptkit.errors import UserError
+from promptkit.hub import Access
 from promptkit.inspection.movement import Movement, movement
 from promptkit.inspection.prefixes import PrefixOfLayers, describe_prefix, prefix_of
 from promptkit.inspection.vectors import Neighbour, nearest_words, principal_components, similarity, word_rows
@@ -124,6 +125,7 @@ def inspect_prompt(
     device: str = "auto",
     download: bool = False,
     mirror: str | None = None,
+    offline: bool = False,
 ) -> PromptReport:
     """Describe the virtual tokens of a run, and the keys and values that it puts into the layers.
 
@@ -138,13 +140,14 @@ def inspect_prompt(
         device: as for `promptkit.load`.
         download: as for `promptkit.load`.
         mirror: as for `promptkit.load`.
+        offline: as for `promptkit.load`.
 
     Raises:
         UserError: if the run has neither, or cannot be loaded.
     """
     if not 1 <= nearest <= MAX_NEAREST:
         raise UserError(f"the number of nearest words must be from 1 to {MAX_NEAREST}, got {nearest}.")
-    opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
+    opened = open_prompt(path, model=model, device=device, access=Access(download, mirror, offline))
     # Behind it, for it turns off MindSpore's warnings, which must be done before MindSpore is imported.
     from promptkit.nn import word_vectors
 

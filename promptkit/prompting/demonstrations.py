@@ -139,6 +139,14 @@ class Context:
             for number in range(sets)
         ]
 
+    def steady(self) -> tuple[int, ...] | None:
+        """Return the demonstrations that stand beside every text that is none of them, or None if they vary."""
+        if self.showing.by_likeness or self.showing.sets > 1 or self.showing.training_sets > 1:
+            return None
+        # Two texts that no pool holds; a chooser that draws for each text draws for them as well.
+        first, second = self.chosen([dict.fromkeys(self._fields, text) for text in ("\0", "\0\0")], 1)[0]
+        return first if first == second else None
+
     def arrange(self, chosen: Sequence[int]) -> Sequence[int]:
         """Return the demonstrations that fit in the order in which they stand."""
         return self._chooser.arrange(self.pool, chosen)

@@ -5,13 +5,16 @@ A `Layout` says what stands around the template's parts. Only fields are ever tr
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError
+from promptkit.prompting.continuations import Continuations
 from promptkit.prompting.halves import split_halves
-from promptkit.prompting.layout import Layout, Readout, Segment, spaced_text
+from promptkit.prompting.layout import Front, Layout, Readout, Segment, spaced_text
 from promptkit.prompting.template import HALVES, Half, Template
 
 Content = str | Sequence[int]
@@ -32,6 +35,10 @@ class Encoded:
         cut: the fields that were cut, each once, in the order of the template.
         shown: demonstrations that stand there.
         left_out: demonstrations that did not fit.
+        front: positions that stand before these S, which are left to `Encoder.front`.
+        parts: where label words go on behind a prompt, the positions of each of its rows, which stand one after the
+            other and see nothing of each other; empty where there is one.
+        cut_answer: whether the answer behind the prompt, if there is one, was cut.
     """
 
     token_ids: tuple[int, ...]
@@ -43,6 +50,9 @@ class Encoded:
     cut: tuple[str, ...] = ()
     shown: int = 0
     left_out: int = 0
+    front: int = 0
+    parts: tuple[int, ...] = ()
+    cut_answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,16 +92,21 @@ class Encoder:
         max_length: the most positions a prompt may take, special tokens included.
         readout: whether class scores are read at the mask slots or by a head.
         layout: of the model; a masked model's by default.
+        behind: the label words behind the prompt of a causal model; by default each is one piece.
         demonstrations: to be laid out beside texts, whole or not at all: they take at most half of the room that the
             template leaves, and those that do not fit are left out.
         arrange: from the numbers of those that fit to the order in which they stand.
+        front: the demonstrations beside every text, where what all prompts begin with is to be left to `self.front`;
+            None where every prompt is to be whole.
 
     Attributes:
+        front: what prompts begin with that have less than all their positions; empty where none do.
         shown: how many demonstrations fit where all are to stand beside a text.
         num_virtual: P, the number of virtual tokens.
         virtual_init: for each of the P virtual tokens the piece it is initialised from, or None.
         mask_follows_space: whether label words stand behind a space.
         fixed_tokens: positions taken by everything but the fields.
+        longest: the most positions that an example takes: `max_length`, or the rows of label words together.
         template_unknown: how many pieces of the template's own text the vocabulary does not have.
 
     Raises:
@@ -108,13 +123,17 @@ class Encoder:
         max_length: int,
         readout: Readout = "cloze",
         layout: Layout | None = None,
+        behind: Continuations | None = None,
         demonstrations: Sequence[Demonstration] = (),
         arrange: Callable[[Sequence[int]], Sequence[int]] | None = None,
+        front: Sequence[int] | None = None,
     ) -> None:
         self.template = template
         self.tokenizer = tokenizer
         self._layout, self._readout = layout or Layout.of(tokenizer, "masked"), readout
         self.max_length = max_length
+        self._behind = behind if behind is not None and behind.longest else None
+        self._room = max_length - (self._behind.longest if self._behind else 0)
         self.mask_follows_space = template.mask_follows_space
         self._segments = tuple(self._layout.segments(template, tokenizer, mask_slots))
         self.virtual_init = tuple(piece for segment in self._segments for piece in segment.init)
@@ -124,6 +143,7 @@ class Encoder:
         self._demonstrations = self._laid_out(demonstrations)
         self._frame = self._framed(tuple(range(len(demonstrations))))
         self.shown = self._frame.shown
+        self.front = Front() if front is None else Front.of(self._framed(front).segments)
         self.fixed_tokens = max_length - self._frame.room
         self.template_unknown = sum(
             segment.ids.count(tokenizer.unk_id) for segment in self._segments if segment.role == "template"
@@ -137,6 +157,13 @@ class Encoder:
                 "shorten it or allow a greater length."
             )
 
+    @property
+    def longest(self) -> int:
+        """See the class."""
+        if self._behind is None:
+            return self.max_length
+        return sum(self._room + len(row) for row in self._behind.rows)
+
     def _laid_out(self, demonstrations: Sequence[Demonstration]) -> list[tuple[int, ...]]:
         """Return the pieces of each demonstration, uncut, its answer filled in."""
         laid_out: list[tuple[int, ...]] = []
@@ -145,6 +172,8 @@ class Encoder:
             for segment, own in _fill(self._segments, pieces):
                 if segment.slots:
                     ids += each.answer
+                elif segment.role == "chat" and self._layout.chat is not None:
+                    ids += self._layout.chat.shown
                 elif segment.role not in ("special", "virtual"):
                     ids += own
             laid_out.append(tuple(ids))
@@ -152,7 +181,7 @@ class Encoder:
 
     def _framed(self, chosen: Sequence[int]) -> _Frame:
         """Return the frame with those of the chosen demonstrations that fit, each whole."""
-        room = (self.max_length - self._fixed) // 2
+        room = (self._room - self._fixed) // 2
         fitting: list[int] = []
         for number in chosen:
             size = self._layout.demonstration_size(self._demonstrations[number])
@@ -162,7 +191,7 @@ class Encoder:
         shown = [self._demonstrations[number] for number in self._arrange(fitting)]
         segments = self._layout.with_demonstrations(self._segments, shown)
         taken = sum(len(segment.ids) for segment in segments)
-        return _Frame(segments, self.max_length - taken, len(fitting), len(chosen) - len(fitting))
+        return _Frame(segments, self._room - taken, len(fitting), len(chosen) - len(fitting))
 
     def encode_many(
         self, texts: Sequence[Mapping[str, Content]], chosen: Sequence[Sequence[int]] | None = None
@@ -188,12 +217,32 @@ class Encoder:
         frames = [self._frame] * len(texts) if chosen is None else map(self._framed, chosen)
         return [self._encode(pieces, frame) for pieces, frame in zip(self._tokenise(texts), frames, strict=True)]
 
+    def whole(self, encoded: Encoded) -> Encoded:
+        """Return a prompt with all its positions, those that were left to the front as well."""
+        if not encoded.front:
+            return encoded
+        lengths = encoded.parts or (len(encoded.token_ids),)
+        ids: list[int] = []
+        virtual_ids: list[int] = []
+        begins = [0, *accumulate(lengths)]
+        for start, end in pairwise(begins):
+            ids += (*self.front.ids, *encoded.token_ids[start:end])
+            virtual_ids += (*self.front.virtual_ids, *encoded.virtual_ids[start:end])
+        return replace(
+            encoded,
+            token_ids=tuple(ids),
+            virtual_ids=tuple(virtual_ids),
+            read=tuple(place + encoded.front * bisect_right(begins, place) for place in encoded.read),
+            parts=tuple(length + encoded.front for length in encoded.parts),
+            front=0,
+        )
+
     def explain(self, text: Mapping[str, Content], chosen: Sequence[int] | None = None) -> list[tuple[str, str]]:
         """Return a row (piece, role) for every position of the prompt for one text.
 
-        Roles are `special`, `template`, `mask`, `virtual`, `demonstration` and `field:NAME`, for halves too. Virtual
-        tokens show as `[V0]`, or `[V0=it]` where one is initialised from a piece. `chosen` are the demonstrations,
-        see `encode_many`.
+        Roles are `special`, `chat`, `template`, `mask`, `virtual`, `demonstration` and `field:NAME`, for halves too.
+        Virtual tokens show as `[V0]`, or `[V0=it]` where one is initialised from a piece. `chosen` are the
+        demonstrations, see `encode_many`.
         """
         frame = self._frame if chosen is None else self._framed(chosen)
         pieces = next(self._tokenise([text]))
@@ -250,12 +299,20 @@ class Encoder:
         virtual_ids: list[int] = []
         read: list[int] = []
         for segment, ids in _fill(frame.segments, kept):
-            if segment.slots and self._readout == "cloze":
+            if segment.slots and self._readout != "head":
                 read += self._layout.slots_read(len(token_ids), segment.slots)
             token_ids += ids
             virtual_ids += segment.virtual or [-1] * len(ids)
         if self._readout == "head":
             read = [self._layout.head_read(len(token_ids))]
+        front = self._cut(token_ids, virtual_ids, read)
+        token_ids, virtual_ids, read = token_ids[front:], virtual_ids[front:], [place - front for place in read]
+        parts: tuple[int, ...] = ()
+        if self._behind is not None:
+            read, length = list(self._behind.read(len(token_ids))), len(token_ids)
+            token_ids = [piece for row in self._behind.rows for piece in (*token_ids, *row)]
+            virtual_ids = [number for row in self._behind.rows for number in (*virtual_ids, *[-1] * len(row))]
+            parts = tuple(length + len(row) for row in self._behind.rows)
         field_tokens = sum(map(len, kept))
         return Encoded(
             token_ids=tuple(token_ids),
@@ -267,7 +324,19 @@ class Encoder:
             cut=tuple(dict.fromkeys(self._names[n] for n, part in enumerate(kept) if len(part) < len(pieces[n]))),
             shown=frame.shown,
             left_out=frame.left_out,
+            front=front,
+            parts=parts,
         )
+
+    def _cut(self, token_ids: list[int], virtual_ids: list[int], read: list[int]) -> int:
+        """Return how many positions of a prompt are the front: all of it, or none.
+
+        None where other demonstrations stand there, or where it is read before anything of its own comes.
+        """
+        count, front = len(self.front.ids), self.front
+        if not count or not read or min(read) < count or tuple(token_ids[:count]) != front.ids:
+            return 0
+        return count if tuple(virtual_ids[:count]) == front.virtual_ids else 0
 
 
 def _fill(segments: Sequence[Segment], pieces: Sequence[list[int]]) -> Iterator[tuple[Segment, Sequence[int]]]:

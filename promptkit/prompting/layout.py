@@ -8,9 +8,11 @@ from typing import Literal as OneOf
 
 from promptkit.backbones.face import Kind, Tokenizer
 from promptkit.errors import UserError
-from promptkit.prompting.template import Field, Half, Literal, Mask, Soft, Template
+from promptkit.prompting.chat import Conversation
+from promptkit.prompting.template import Chat, Field, Half, Literal, Mask, Soft, Template
 
-Readout = OneOf["cloze", "head"]
+_LEAST_FRONT = 8  # positions
+Readout = OneOf["cloze", "head", "answer"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Segment:
     """A run of positions with one role. A field's ids come with the text; all others are fixed.
 
     Attributes:
-        role: `special`, `template`, `mask`, `virtual`, `demonstration` or `field:NAME`.
+        role: `special`, `chat`, `template`, `mask`, `virtual`, `demonstration` or `field:NAME`.
         ids: the fixed piece ids.
         virtual: numbers of the virtual tokens that stand here.
         init: the piece each of them starts from, or None.
@@ -39,6 +41,31 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Front:
+    """What all prompts of a causal model begin with, and what need therefore be computed only once.
+
+    Attributes:
+        ids: F piece ids.
+        virtual_ids: the virtual token at each position, or -1.
+    """
+
+    ids: tuple[int, ...] = ()
+    virtual_ids: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> Front:
+        """Return what stands before the first field; nothing where that is too little to gain by it."""
+        ids: list[int] = []
+        virtual_ids: list[int] = []
+        for segment in segments:
+            if segment.field:
+                break
+            ids += segment.ids
+            virtual_ids += segment.virtual or [-1] * len(segment.ids)
+        return cls(tuple(ids), tuple(virtual_ids)) if len(ids) >= _LEAST_FRONT else cls()
+
+
+@dataclass(frozen=True)
 class Layout:
     """What a model puts around a prompt, and at which position it is read.
 
@@ -48,20 +75,31 @@ class Layout:
         mask: the piece that stands in a mask slot; None for a causal model, whose answer comes next and takes no
             position: it is read at the position before.
         filler: the piece under a virtual token, whose vector takes its place.
+        chat: what stands around the turns of a conversation, of which `front` is the beginning; None where there is
+            none.
     """
 
     front: tuple[int, ...]
     back: tuple[int, ...]
     mask: int | None
     filler: int
+    chat: Conversation | None = None
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, kind: Kind) -> Layout:
-        """Return the layout of a kind of model.
+    def of(cls, tokenizer: Tokenizer, kind: Kind, *, chat: bool = False) -> Layout:
+        """Return the layout of a kind of model, or of a conversation with it.
 
         `[CLS] ... [SEP]` for a masked one; for a causal one what its tokenizer opens a text with, if anything, and
-        nothing behind, where the answer comes.
+        nothing behind, where the answer comes. Of a conversation the model's own chat template says what opens it.
+
+        Raises:
+            UserError: if there is to be a conversation, and the model has no chat template that can be used.
         """
+        if chat:
+            found = Conversation.of(tokenizer)
+            if kind == "masked":
+                raise UserError("{chat} is for a causal language model; a masked one gives no answer of its own.")
+            return cls(found.front, (), None, tokenizer.pad_id, found)
         if kind == "masked":
             return cls((tokenizer.cls_id,), (tokenizer.sep_id,), tokenizer.mask_id, tokenizer.pad_id)
         return cls((tokenizer.cls_id,) if tokenizer.cls_id >= 0 else (), (), None, tokenizer.pad_id)
@@ -71,19 +109,12 @@ class Layout:
 
         Raises:
             UserError: if the template's mask slots do not come to `mask_slots`, if a causal model is to answer at
-                several or before the end, or if the words of a `{soft:"..."}` are not in the vocabulary.
+                several or before the end or a count is given it, or if the words of a `{soft:"..."}` are not in the
+                vocabulary.
         """
+        if self.mask is None and mask_slots:
+            _check_answer(template)
         counts = iter(template.mask_counts(mask_slots))
-        if self.mask is None and mask_slots and not isinstance(template.parts[-1], Mask):
-            raise UserError(
-                f"template '{template}' goes on behind {{mask}}: a causal language model answers behind what it has "
-                "read, so put {mask} last."
-            )
-        if self.mask is None and mask_slots > 1:
-            raise UserError(
-                "a causal language model is read at one position, for label words of one piece; "
-                f"template '{template}' has {mask_slots} mask slots."
-            )
         virtual, marks = 0, tokenizer.marks_spaces
         yield Segment("special", self.front)
         for part, follows in zip(template.parts, template.follows_space, strict=True):
@@ -92,7 +123,10 @@ class Layout:
                 yield Segment("template", tuple(tokenizer.encode(text)))
             elif isinstance(part, Field):
                 yield Segment(f"field:{part.name}", field=part.name, half=part.half, spaced=follows and marks)
+            elif isinstance(part, Chat):
+                continue
             elif isinstance(part, Mask):
+                yield from self._answer()
                 slots = next(counts)
                 yield Segment("mask", () if self.mask is None else (self.mask,) * slots, slots=slots)
             else:
@@ -100,7 +134,14 @@ class Layout:
                 numbers = tuple(range(virtual, virtual + len(init)))
                 yield Segment("virtual", (self.filler,) * len(init), numbers, init)
                 virtual += len(init)
+        if not template.has_mask:
+            yield from self._answer()
         yield Segment("special", self.back)
+
+    def _answer(self) -> Iterator[Segment]:
+        """Yield what stands between a user's turn and the answer, where there is a conversation."""
+        if self.chat is not None:
+            yield Segment("chat", self.chat.answer)
 
     def with_demonstrations(
         self, own: Sequence[Segment], demonstrations: Sequence[tuple[int, ...]]
@@ -108,15 +149,18 @@ class Layout:
         """Put demonstrations beside a prompt's own segments.
 
         A masked model has them behind its prompt, each closed by the separator (Gao et al. 2021, section 6.1); a
-        causal one before it, for it sees only what came before (Brown et al. 2020).
+        causal one before it, for it sees only what came before (Brown et al. 2020); in a conversation they are turns.
         """
         if self.mask is None:
-            return (own[0], *(Segment("demonstration", ids) for ids in demonstrations), *own[1:])
+            turn = () if self.chat is None else self.chat.turn
+            return (own[0], *(Segment("demonstration", ids + turn) for ids in demonstrations), *own[1:])
         return (*own, *(Segment("demonstration", ids + self.back) for ids in demonstrations))
 
     def demonstration_size(self, ids: Sequence[int]) -> int:
         """Return how many positions a demonstration takes."""
-        return len(ids) + (0 if self.mask is None else len(self.back))
+        return len(ids) + (
+            len(self.back) if self.mask is not None else 0 if self.chat is None else len(self.chat.turn)
+        )
 
     def slots_read(self, start: int, count: int) -> range:
         """Return where `count` mask slots at `start` are read: there, or before the one answer that comes next.
@@ -133,6 +177,21 @@ class Layout:
     def head_read(self, length: int) -> int:
         """Return where a linear head reads a prompt: at its first token, or at the last of a causal model."""
         return 0 if self.mask is not None else length - 1
+
+
+def _check_answer(template: Template) -> None:
+    """Refuse a mask that a causal model does not answer at: before the end, or of a count of slots."""
+    if template.has_mask and not isinstance(template.parts[-1], Mask):
+        raise UserError(
+            f"template '{template}' goes on behind {{mask}}: a causal language model answers behind what it has "
+            "read, so put {mask} last."
+        )
+    masks = [part for part in template.parts if isinstance(part, Mask)]
+    if len(masks) > 1 or any(mask.count for mask in masks):
+        raise UserError(
+            f"template '{template}' counts mask slots: a causal language model answers once, in as many pieces as a "
+            "label word has; write a single {mask}, without a count."
+        )
 
 
 def spaced_text(text: str, follows_space: bool) -> str:

@@ -12,12 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from promptkit.backbones.face import Inputs, Kind, Tokenizer
-from promptkit.data import Batch, Example, Packer, Rows, Task
+from promptkit.data import AnswerPacker, Batch, Example, Packer, Rows, Task, with_reads
 from promptkit.data.packing import Packable
 from promptkit.errors import UserError
+from promptkit.prompting.answers import AnswerEncoder
 from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.encoder import Content, Demonstration, Encoded, Encoder
-from promptkit.prompting.layout import Layout, Readout
+from promptkit.prompting.layout import Front, Layout, Readout
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import ResolvedVerbalizer, Verbalizer, advise_words
 
@@ -33,11 +34,13 @@ class PromptTask:
         template: the parsed template.
         encoder: texts -> token ids under this template.
         verbalizer: label words as vocabulary rows; None with the `head` readout.
-        readout: `cloze` reads label words at the mask, `head` a linear layer on one token's state.
+        readout: `cloze` reads label words at the mask, `head` a linear layer on one token's state, `answer` the
+            tokens of a text that is written at the mask.
         tokenizer: the backbone's tokenizer.
         rng: the only source of random numbers for `Strategy.build`.
         language: language code of the data.
         context: the demonstrations that stand beside texts; None where there are none.
+        answers: answers -> token ids behind the prompt; None where classes are scored.
     """
 
     labels: tuple[str, ...]
@@ -49,6 +52,7 @@ class PromptTask:
     rng: np.random.Generator
     language: str = "en"
     context: Context | None = None
+    answers: AnswerEncoder | None = None
 
     @property
     def sets(self) -> int:
@@ -59,6 +63,11 @@ class PromptTask:
     def training_sets(self) -> int:
         """How many sets of demonstrations a text is learnt from with; 1 without demonstrations."""
         return 1 if self.context is None else self.context.showing.training_sets
+
+    @property
+    def front(self) -> Front | None:
+        """What all prompts begin with that is left to be computed once; None where every prompt is whole."""
+        return self.encoder.front if self.encoder.front.ids else None
 
     @property
     def num_virtual(self) -> int:
@@ -93,8 +102,15 @@ class PromptTask:
         )
 
     def encode_examples(self, examples: Sequence[Example], sets: int = 1) -> list[Encoded]:
-        """Encode examples of the data set; see `encode_fields`."""
-        return self.encode_fields([example.fields() for example in examples], sets)
+        """Encode examples of the data set, with their answers where these are learnt; see `encode_fields`."""
+        encoded = self.encode_fields([example.fields() for example in examples], sets)
+        if self.answers is None:
+            return encoded
+        return self.answers.answered(encoded, [example.label for example in examples])
+
+    def rows_for(self, rows: Rows, encoded: Sequence[Packable], batch_size: int) -> Rows:
+        """Return planned rows with what is read of each, where answers are."""
+        return rows if self.answers is None else with_reads(rows, encoded, batch_size)
 
     def encode_fields(self, fields: Sequence[Mapping[str, Content]], sets: int = 1) -> list[Encoded]:
         """Encode texts, each with its demonstrations: all with their first set, then all with their second, etc.
@@ -114,8 +130,10 @@ class PromptTask:
 
     def packer(
         self, encoded: Sequence[Packable], labels: Sequence[int] | Any | None, *, batch_size: int, rows: Rows
-    ) -> Packer:
-        """Return the batches of encoded examples; for `labels` see `Packer`."""
+    ) -> Packer | AnswerPacker:
+        """Return the batches of encoded examples, of answers where rows have `reads`; for `labels` see `Packer`."""
+        if rows.reads:
+            return AnswerPacker(encoded, batch_size=batch_size, rows=rows, pad_id=self.tokenizer.pad_id)
         return Packer(encoded, labels, batch_size=batch_size, rows=rows, pad_id=self.tokenizer.pad_id)
 
 
@@ -132,8 +150,14 @@ def resolve_prompt(
     language: str = "en",
     kind: Kind = "masked",
     context: Context | None = None,
+    front: bool = False,
+    max_tokens: int = 0,
 ) -> PromptTask:
-    """Resolve a template and a verbalizer for a tokenizer; `context` holds the demonstrations, if there are any.
+    """Resolve a template and a verbalizer for a tokenizer.
+
+    `context` holds the demonstrations, if there are any; `max_tokens` is for answers, with that readout.
+
+    With `front` what all prompts begin with is left to the model, see `PromptTask.front`.
 
     Raises:
         UserError: if the cloze readout has no mask or no label words, the words do not fit the template, or there are
@@ -141,7 +165,7 @@ def resolve_prompt(
     """
     if context is not None and readout != "cloze":
         raise UserError("demonstrations show label words, which the head readout has none of; use --readout cloze.")
-    layout = Layout.of(tokenizer, kind)
+    layout = Layout.of(tokenizer, kind, chat=template.has_chat)
     resolved: ResolvedVerbalizer | None = None
     if readout == "cloze":
         if not template.has_mask:
@@ -154,22 +178,30 @@ def resolve_prompt(
                 f"no label words are known for the labels {', '.join(labels)}: give "
                 f"{advise_words(labels)}, or choose --readout head."
             )
-        resolved = verbalizer.resolve(tokenizer, labels, rule=slots, after_space=template.mask_follows_space)
+        resolved = verbalizer.resolve(
+            tokenizer, labels, rule=slots, after_space=template.mask_follows_space, continued=kind == "causal"
+        )
+    answers = None
+    if readout == "answer":
+        answers = AnswerEncoder.of(template, tokenizer, kind, max_tokens)
     encoder = Encoder(
         template,
         tokenizer,
-        mask_slots=resolved.slots if resolved else 0,
+        mask_slots=resolved.mask_slots if resolved else int(readout == "answer"),
         max_length=max_length,
         readout=readout,
         layout=layout,
+        behind=resolved.behind if resolved else None,
         demonstrations=[
             Demonstration(each.fields(), resolved.pieces[list(labels).index(each.label)][0]) for each in context.pool
         ]
         if resolved and context is not None
         else (),
         arrange=None if context is None else context.arrange,
+        # Answers are written on from whole prompts.
+        front=None if not front or answers else () if context is None else context.steady(),
     )
-    return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language, context)
+    return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language, context, answers)
 
 
 @dataclass(frozen=True)

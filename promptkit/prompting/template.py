@@ -8,6 +8,7 @@ A template is literal text with slots in braces:
     {mask:2}            exactly two mask slots
     {soft:10}           ten virtual tokens
     {soft:"It was"}     virtual tokens initialised from words, one for each piece of the words
+    {chat}              in front: the prompt is a turn of a conversation, as the model writes one
     {{ and }}           literal braces
 
 The scanner reads it left to right, once; nothing is ever evaluated.
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from promptkit.data.task import FIELD_NAME
 from promptkit.errors import UserError, did_you_mean
 
-OWN = ("mask", "soft")
+OWN = ("mask", "soft", "chat")
 """Slots that are no fields."""
 HALVES = ("first", "second")
 MAX_COUNT = 512
@@ -67,7 +68,14 @@ class Soft:
     column: int
 
 
-Part = Literal | Field | Mask | Soft
+@dataclass(frozen=True)
+class Chat:
+    """Says that what follows is a user's turn, which the model's own chat template writes."""
+
+    column: int
+
+
+Part = Literal | Field | Mask | Soft | Chat
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,9 @@ class Template:
                 f"template '{self.source}' has no field: write {{text}}, or the name of another column in braces, "
                 f"where the text shall stand.{hint}"
             )
+        for part in parts[1:]:
+            if isinstance(part, Chat):
+                raise UserError(f"template, column {part.column}: {{chat}} stands in front of everything else.")
 
     @classmethod
     def parse(cls, source: str) -> Template:
@@ -127,15 +138,22 @@ class Template:
         return any(isinstance(part, Soft) for part in self.parts)
 
     @property
+    def has_chat(self) -> bool:
+        """Whether the prompt is a turn of a conversation."""
+        return isinstance(self.parts[0], Chat)
+
+    @property
     def follows_space(self) -> tuple[bool, ...]:
         """For every part, whether a new word begins there: right behind a space or a virtual token.
 
-        A virtual token stands for a word, so that `{soft:3}{mask}` asks for a word and not for a suffix. Only
-        tokenizers that tell " great" from "great" care.
+        A virtual token stands for a word, so that `{soft:3}{mask}` asks for a word and not for a suffix. An answer
+        that begins a turn of its own follows nothing. Only tokenizers that tell " great" from "great" care.
         """
         before = (None, *self.parts[:-1])
         return tuple(
-            isinstance(part, Soft) or (isinstance(part, Literal) and part.text.endswith(" ")) for part in before
+            (isinstance(left, Soft) or (isinstance(left, Literal) and left.text.endswith(" ")))
+            and not (self.has_chat and isinstance(part, Mask))
+            for part, left in zip(self.parts, before, strict=True)
         )
 
     @property
@@ -177,8 +195,9 @@ class Template:
         return sum(self.mask_counts(needed))
 
     def with_soft_prefix(self, count: int) -> Template:
-        """Return this template with `count` virtual tokens put in front (Lester et al. 2021)."""
-        return Template(f"{{soft:{count}}}{self.source}")
+        """Return this template with `count` virtual tokens in front (Lester et al. 2021), in a user's turn."""
+        at = self.parts[1].column - 1 if self.has_chat else 0
+        return Template(f"{self.source[:at]}{{soft:{count}}}{self.source[at:]}")
 
     def with_soft_before_mask(self, count: int) -> Template:
         """Return this template with `count` virtual tokens right before the first mask (Shin et al. 2020).
@@ -285,6 +304,8 @@ class _Scanner:
             if isinstance(argument, int):
                 return Soft(argument, None, column)
             return Soft(None, argument, column)
+        if name == "chat":
+            return Chat(column)
         if name == "mask":
             assert not isinstance(argument, str)
             return Mask(argument, column)
@@ -295,6 +316,8 @@ class _Scanner:
     def _argument(self, name: str) -> int | str:
         """Read what stands between the colon and the closing brace: a half, a count, or quoted words."""
         self._skip_blanks()
+        if name == "chat":
+            raise self._error(self.at, "{chat} takes nothing behind a colon.")
         if self.source.startswith(_QUOTES, self.at):
             if name != "soft":
                 takes = "a count" if name in OWN else "'first' or 'second'"

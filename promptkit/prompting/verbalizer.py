@@ -10,6 +10,7 @@ from typing import Literal
 
 from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError, did_you_mean
+from promptkit.prompting.continuations import Continuations
 from promptkit.prompting.words import HOW, parse_classes, quote_name, spelt
 
 SlotRule = Literal["same", "first", "mean"]
@@ -95,6 +96,7 @@ class Verbalizer:
         *,
         rule: SlotRule = "same",
         after_space: bool = True,
+        continued: bool = False,
     ) -> ResolvedVerbalizer:
         """Return the label words as pieces of a model's vocabulary, classes in the order of `labels`.
 
@@ -105,6 +107,8 @@ class Verbalizer:
                 word at its first piece only; `mean` takes as many slots as the longest word, and scores each
                 over its own first slots by the mean of its log-probabilities.
             after_space: whether the mask stands behind a space (`Template.mask_follows_space`).
+            continued: whether words stand behind the prompt of a causal model, piece by piece, and not in mask slots.
+                Their numbers of pieces may then differ under `same` as well.
 
         Raises:
             UserError: if the labels are not those of the data, a word is not in the vocabulary, words take
@@ -114,13 +118,16 @@ class Verbalizer:
         words = tuple(self.words[label] for label in labels)
         pieces = tuple(tuple(_known_pieces(tokenizer, word, after_space) for word in group) for group in words)
         lengths = {len(ids) for group in pieces for ids in group}
-        if rule == "same" and len(lengths) > 1:
+        if rule == "same" and len(lengths) > 1 and not continued:
             raise _uneven(tokenizer, words, pieces)
         if rule == "first":
             pieces = tuple(tuple(ids[:1] for ids in group) for group in pieces)
         slots = 1 if rule == "first" else max(lengths)
         _check_apart(tokenizer, labels, words, pieces)
-        return ResolvedVerbalizer(tuple(labels), words, pieces, slots, rule)
+        if not continued:
+            return ResolvedVerbalizer(tuple(labels), words, pieces, slots, rule)
+        behind = Continuations.of(ids for group in pieces for ids in group)
+        return ResolvedVerbalizer(tuple(labels), words, pieces, len(behind.beginnings), rule, behind)
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         missing = [label for label in labels if label not in self.words]
@@ -139,14 +146,15 @@ class Verbalizer:
 
 @dataclass(frozen=True)
 class ResolvedVerbalizer:
-    """Label words as pieces of one vocabulary. C classes, M mask slots, R different pieces.
+    """Label words as pieces of one vocabulary. C classes, M positions read, R different pieces.
 
     Attributes:
         labels: the C labels; the index is the class.
         words: class -> label words.
-        pieces: class -> word -> ids of the pieces that are read, at most M.
-        slots: M.
+        pieces: class -> word -> ids of the pieces that are read.
+        slots: M: mask slots; of a causal model one position for each beginning of words.
         rule: how words of different lengths are treated; see `Verbalizer.resolve`.
+        behind: what stands behind the prompt of a causal model; None for mask slots.
     """
 
     labels: tuple[str, ...]
@@ -154,6 +162,12 @@ class ResolvedVerbalizer:
     pieces: tuple[tuple[tuple[int, ...], ...], ...]
     slots: int
     rule: SlotRule
+    behind: Continuations | None = None
+
+    @property
+    def mask_slots(self) -> int:
+        """How many slots `{mask}` stands for: M, and one for a causal model, whose answer comes behind the prompt."""
+        return self.slots if self.behind is None else 1
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -166,9 +180,14 @@ class ResolvedVerbalizer:
 
         A slot's normaliser, log sum exp over the V logits, is the same for every piece. Where every word is
         read at the same slots with the same weights it is subtracted from all classes alike, and cancels in
-        the softmax over classes. Under `mean` words are read at different slots, and it does not cancel.
+        the softmax over classes. Under `mean` words are read at different slots, and it does not cancel; nor where
+        words go on behind different beginnings.
         """
-        return self.rule == "mean"
+        return self.rule == "mean" or (self.behind is not None and self.slots > 1)
+
+    def slot(self, word: tuple[int, ...], number: int) -> int:
+        """Return at which of the M positions a piece of a word is read."""
+        return number if self.behind is None else self.behind.slot(word[:number])
 
     def selection(self) -> list[list[float]]:
         """Return the matrix, shape (M*R, C), that turns piece scores into class scores.
@@ -184,8 +203,8 @@ class ResolvedVerbalizer:
         for index, group in enumerate(self.pieces):
             for ids in group:
                 weight = 1.0 / len(group) / (len(ids) if self.rule == "mean" else 1)
-                for slot, piece in enumerate(ids):
-                    matrix[slot * len(rows) + column[piece]][index] += weight
+                for number, piece in enumerate(ids):
+                    matrix[self.slot(ids, number) * len(rows) + column[piece]][index] += weight
         return matrix
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from promptkit.errors import UserError
-from promptkit.reports.table import human_bytes
+from promptkit.reports.table import human_bytes, score_of
 from promptkit.runs.files import shown
 from promptkit.runs.record import LearntParameters, RunRecord, Scores
 from promptkit.runs.stored import ComparisonSummary, StoredRun
@@ -20,7 +20,7 @@ _Lines = Iterable[tuple[str, Any]]
 
 
 def run_list(runs: Sequence[StoredRun]) -> str:
-    """Return runs as a table; scores are accuracies in per cent, times UTC."""
+    """Return runs as a table; scores are accuracies in per cent, or perplexities; times UTC."""
     rows = [
         (
             run.id,
@@ -29,8 +29,8 @@ def run_list(runs: Sequence[StoredRun]) -> str:
             run.data,
             "full" if run.shots is None else run.shots,
             run.seed,
-            _percent(run.record.dev.accuracy),
-            _percent(run.record.test.accuracy),
+            score_of(run.record.dev),
+            score_of(run.record.test),
             _artifact_size(run),
             _minute(run.record.created),
         )

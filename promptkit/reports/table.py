@@ -10,7 +10,7 @@ from tabulate import tabulate
 from promptkit.analysis.statistics import Spread
 from promptkit.drawing.text import human_count
 from promptkit.reports.figures import metric_text
-from promptkit.runs.record import LearntParameters, RunRecord
+from promptkit.runs.record import LearntParameters, RunRecord, Scores
 
 TableFormat = Literal["simple", "github"]
 
@@ -18,8 +18,8 @@ _Column = tuple[str, Callable[[RunRecord], str]]
 _COLUMNS: tuple[_Column, ...] = (
     ("strategy", lambda record: record.options.strategy),
     ("shots", lambda record: "full" if record.options.shots is None else str(record.options.shots)),
-    ("dev", lambda record: _percent(record.dev.accuracy)),
-    ("test", lambda record: _percent(record.test.accuracy)),
+    ("dev", lambda record: score_of(record.dev)),
+    ("test", lambda record: score_of(record.test)),
     ("majority", lambda record: _percent(record.test.majority)),
     ("learnt (prompt / encoder / head)", lambda record: learnt_text(record.parameters)),
     ("artifact", lambda record: human_bytes(record.cost.artifact_bytes)),
@@ -32,7 +32,8 @@ _FURTHER = 5
 
 
 def result_table(records: Sequence[RunRecord], format: TableFormat = "simple") -> str:
-    """Return the runs as a table; scores are accuracies in per cent, further metrics of test as they are.
+    """Return the runs as a table; scores are accuracies in per cent, or perplexities (ppl), further
+    metrics of test as they are.
 
     The majority column is for the test split, and so are those of further metrics, shown as they are. A run that
     learnt parameters of the backbone itself says so behind those of prompt, encoder and head.
@@ -63,6 +64,12 @@ def learnt_text(parameters: LearntParameters) -> str:
     parts = (parameters.prompt, parameters.encoder, parameters.head)
     text = " / ".join(human_count(part) for part in parts)
     return f"{text} + {human_count(parameters.backbone)} backbone" if parameters.backbone else text
+
+
+def score_of(scores: Scores) -> str:
+    """Return what a split is judged by: accuracy in per cent, or the perplexity of answers."""
+    found = scores.__pydantic_extra__.get("perplexity")
+    return _percent(scores.accuracy) if found is None else f"{found:.4g} ppl"
 
 
 def _metric(name: str) -> Callable[[RunRecord], str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from promptkit.checking import field_fault
 from promptkit.data.tables import parse_fields
 from promptkit.errors import UserError, did_you_mean
+from promptkit.hub import Access
 from promptkit.running.settings import Setting, parse_fold, parse_settings, parse_shots
 
 __all__ = [
@@ -41,12 +42,15 @@ class RunConfig(BaseModel):
     strategy: Annotated[str, Setting(help="How to prompt; see 'promptkit strategies'.", metavar="NAME", scope="grid")]
     data: Annotated[
         _NameOrPath,
-        Setting(help="Data set, or a file or folder.", metavar="NAME|PATH", scope="grid", page="data.md"),
-    ] = DEFAULT_DATA
+        Setting(
+            help="Data set, a file or folder, or an id (hub:ID, ms:ID).",
+            metavar="NAME|PATH|ID", scope="grid", page="data.md",
+        ),
+    ] = DEFAULT_DATA  # fmt: skip
     model: Annotated[
         _NameOrPath,
         Setting(
-            help="Shipped model, checkpoint directory or Hub id.",
+            help="Shipped model, checkpoint directory, or id of the Hub or of ModelScope (ms:ID).",
             metavar="NAME|DIR|ID", scope="grid", page="models.md",
         ),
     ] = DEFAULT_MODEL  # fmt: skip
@@ -114,6 +118,11 @@ class RunConfig(BaseModel):
         Setting(help="Peak learning rate.", metavar="X"),
     ] = None
     batch_size: Annotated[int | None, Field(ge=1, le=65_536), Setting(help="Examples a step.", metavar="N")] = None
+    accumulate: Annotated[
+        int,
+        Field(ge=1, le=65_536),
+        Setting(help="Batches whose gradients make one step, where memory holds no larger batch.", metavar="N"),
+    ] = 1
     weight_decay: Annotated[
         float | None, Field(ge=0, allow_inf_nan=False), Setting(help="AdamW's decay.", metavar="X")
     ] = None
@@ -135,10 +144,25 @@ class RunConfig(BaseModel):
         ),
         Field(default_factory=dict),
     ]  # fmt: skip
+    objective: Annotated[
+        Literal["classes", "text"],
+        Setting(
+            help="Classes of texts, or answers that a causal model learns to write.",
+            metavar="classes|text", scope="run", page="generate.md",
+        ),
+    ] = "classes"  # fmt: skip
+    max_tokens: Annotated[
+        int,
+        Field(ge=1, le=65_536),
+        Setting(
+            help="Most tokens of an answer, with --objective text; longer ones are cut.",
+            metavar="N", scope="run", page="generate.md",
+        ),
+    ] = 64  # fmt: skip
     metrics: Annotated[
         tuple[str, ...],
         Setting(
-            help="A metric beside accuracy and macro F1: a name, a path or hub:NAME.",
+            help="A metric beside accuracy and macro F1, or perplexity: a name, a path or hub:NAME.",
             metavar="M", flag="--metric", repeated=True, scope="comparison",
         ),
     ] = ()  # fmt: skip
@@ -157,9 +181,9 @@ class RunConfig(BaseModel):
     text_b_column: Annotated[
         str | None, Setting(help="Column of the second text.", metavar="NAME", scope="comparison")
     ] = None
-    label_column: Annotated[str | None, Setting(help="Column of the label.", metavar="NAME", scope="comparison")] = (
-        None
-    )
+    label_column: Annotated[
+        str | None, Setting(help="Column of the label, or of the answer.", metavar="NAME", scope="comparison")
+    ] = None
     fields: Annotated[
         tuple[str, ...],
         BeforeValidator(parse_fields),
@@ -172,12 +196,22 @@ class RunConfig(BaseModel):
         str | None,
         Setting(help="Encoding of the data files, if not UTF-8.", metavar="NAME", scope="comparison"),
     ] = None
+    revision: Annotated[
+        str | None,
+        Setting(
+            help="Branch, tag or commit of the model's id; the main branch by default.",
+            metavar="REV", scope="comparison", page="models.md",
+        ),
+    ] = None  # fmt: skip
     download: Annotated[
-        bool, Setting(help="Fetch a Hub model; without it nothing touches the network.", scope="comparison")
+        bool, Setting(help="Fetch what has an id; without it nothing touches the network.", scope="comparison")
     ] = False
     mirror: Annotated[
-        str | None, Setting(help="Fetch from this mirror of the Hub.", metavar="URL", scope="comparison")
+        str | None, Setting(help="Fetch from this mirror of the host.", metavar="URL", scope="comparison")
     ] = None
+    offline: Annotated[
+        bool, Setting(help="Never touch the network, whatever else asks for it.", scope="comparison")
+    ] = False
     out: Annotated[
         Path | None,
         Setting(
@@ -207,6 +241,11 @@ class RunConfig(BaseModel):
             scope="run", hidden=True,
         ),
     ] = ()  # fmt: skip
+
+    @property
+    def access(self) -> Access:
+        """Whether the network may be touched."""
+        return Access(self.download, self.mirror, self.offline)
 
     @property
     def drawn_stem(self) -> str:

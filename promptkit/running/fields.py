@@ -11,6 +11,8 @@ from promptkit.prompting import Readout, Template
 from promptkit.prompting.template import ending_at_mask, fields_of, fill_in_fields, guess_slot
 from promptkit.strategies.contract import Strategy
 
+_ANSWERING = {"en": "Question: {text}\nAnswer: {mask}", "zh": "问：{text}\n答：{mask}"}
+
 
 def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
     """Return the fields that templates use, where there are others than `text` and `text_b`; else none.
@@ -27,6 +29,9 @@ def default_templates(strategy: Strategy, task: Task, readout: Readout, kind: Ki
     Those of the data ask for a label word, which a head does not read. Those of the strategy show all that the data
     has. For a causal model they end at the mask.
     """
+    if readout == "answer":
+        usual = _ANSWERING.get(task.language, _ANSWERING["en"])
+        return task.templates or (fill_in_fields(usual, task.fields or ("text",)),)
     if task.templates and readout == "cloze":
         return templates_for(task.templates, readout, kind)
     own = strategy.defaults.templates_for(task.language)

@@ -66,16 +66,18 @@ class Loader:
                 encoding=config.encoding,
                 clean=config.clean,
                 registry=get_host().dataset_readers(),
+                answers=config.objective == "text",
+                access=config.access,
             )
         return self._tasks[source]
 
     def model(self, config: RunConfig) -> ModelFiles:
         """Return the model of a run."""
-        source = (config.model, config.engine, config.download, config.mirror)
+        source = (config.model, config.revision, config.engine, config.access)
         if source not in self._models:
             host = get_host()
             found = find_model(
-                config.model, registry=host.model_finders(), download=config.download, mirror=config.mirror
+                config.model, registry=host.model_finders(), access=config.access, revision=config.revision
             )
             self._models[source] = describe_model(found, host.engine_objects(), config.engine)
         return self._models[source]
@@ -84,4 +86,5 @@ class Loader:
 def _source(config: RunConfig) -> tuple[Any, ...]:
     """Return the settings that say what data is read, and how."""
     columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
-    return (config.data, *columns, config.fields or named_fields(config.templates), config.clean)
+    named = config.fields or named_fields(config.templates)
+    return (config.data, *columns, named, config.clean, config.objective, config.access)

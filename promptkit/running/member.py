@@ -7,6 +7,7 @@ score texts without labels, and of dev and test nothing but what picks their epo
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.running.guard import Guard, build_model, fold_model
 from promptkit.running.work import Manner, Work
 from promptkit.strategies.contract import Strategy
-from promptkit.training import Checkpoint, Classification, Executor, SoftClassification, TrainingResult
+from promptkit.training import Checkpoint, Executor, TrainingResult
 from promptkit.training.execution import Mode
 
 
@@ -42,6 +43,7 @@ class MemberResult:
         tokens: of the texts that went through the language model, each as often as it did.
         positions: those tokens and the padding beside them.
         mode: how the model was run in the end.
+        written: answers to the test texts; None where nobody asked.
         found: what was found, in words; see `PromptedModel.found`.
     """
 
@@ -60,6 +62,7 @@ class MemberResult:
     positions: int
     mode: Mode
     found: str = ""
+    written: tuple[str, ...] | None = None
 
 
 def run_member(
@@ -103,9 +106,8 @@ def run_member(
         _check_sets(model, prompt, manner.plugin)
     learns_from = "" if not learns else "examples" if finds else "training"
     guard.check_dependence(learns_from)
-    targets = np.array([task.label_index(e.label) for e in task.train]) if targets is None else np.asarray(targets)
-    kind = SoftClassification if targets.ndim == 2 else Classification
-    objective = kind(len(task.labels), manner.plugin)
+    targets = manner.aim.targets(task, task.train) if targets is None else np.asarray(targets)
+    objective = manner.aim.objective(task, targets, manner.plugin)
     executor = manner.executors.kept_for(
         Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
     )
@@ -117,7 +119,9 @@ def run_member(
     )
     parameters = count_kept(model) if model.searches else count_parameters(model)
     # A text that is learnt from with other demonstrations each time has no fixed features.
-    fixed = model.fixed_features and len(encoded.train) == len(targets) and prompt.sets == 1
+    fixed = (
+        prompt.answers is None and model.fixed_features and len(encoded.train) == len(targets) and prompt.sets == 1
+    )
     if learns and model.searches:
         result = work.by_search()
     else:
@@ -128,6 +132,11 @@ def run_member(
         work.score(kept, result)
     for scores in (result.dev, result.test) if manner.last else (result.unlabelled,):
         objective.check(scores)
+    written = None
+    if manner.writes and manner.last:
+        started = time.perf_counter()
+        written = _written(kept, prompt, task, manner)
+        result.seconds += time.perf_counter() - started
     guard.check_backbone()
     own = kept.own_parameters() if manner.last else {}
     return MemberResult(
@@ -146,7 +155,21 @@ def run_member(
         positions=work.positions,
         mode=work.executor.mode,
         found=kept.found() if learns else "",
+        written=written,
     )
+
+
+def _written(model: PromptedModel, prompt: PromptTask, task: Task, manner: Manner) -> tuple[str, ...]:
+    """Return the model's answers to the test texts, the most likely tokens always."""
+    from promptkit.generation.writing import write
+
+    assert prompt.answers is not None
+    prompts, tokenizer = prompt.encode_fields([example.fields() for example in task.test]), prompt.tokenizer
+    found = write(
+        model, prompts, tokens=prompt.answers.max_tokens, end_id=tokenizer.sep_id, pad_id=tokenizer.pad_id,
+        batch_size=manner.batch_size, mode=manner.mode,
+    )  # fmt: skip
+    return tuple(model.backbone.decode(ids).strip() for ids in found)
 
 
 def _check_sets(model: PromptedModel, prompt: PromptTask, plugin: str) -> None:

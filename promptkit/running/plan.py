@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Context, Readout, Template, Verbalizer, default_words, stand_in_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
+from promptkit.running.aims import Aim, aim_of
 from promptkit.running.config import RunConfig
 from promptkit.running.contexts import draw_pool, make_context
 from promptkit.running.fields import check_fields, default_templates
@@ -72,6 +74,11 @@ class Plan:
     found: list[str] = field(default_factory=list)
 
     @property
+    def aim(self) -> Aim:
+        """What the run is after."""
+        return aim_of(self.config)
+
+    @property
     def templates(self) -> tuple[Template, ...]:
         """The templates as they are used."""
         return tuple(prompt.template for prompt in self.prompts)
@@ -114,7 +121,7 @@ class Plan:
         """
         chosen = self.settings
         training = [chosen.epochs, chosen.lr, chosen.weight_decay, chosen.patience, chosen.batch_size]
-        parts = {
+        parts: dict[str, Any] = {
             "promptkit": __version__,
             "strategy": [self.strategy.name, self.strategy_version, self.strategy.options.model_dump(mode="json")],
             "templates": list(chosen.templates),
@@ -131,6 +138,10 @@ class Plan:
                 *([self.model.software] if self.model.software else []),
             ],
         }
+        if chosen.accumulate > 1 and "training" in self.depends_on:
+            parts["accumulate"] = chosen.accumulate
+        if chosen.objective != "classes":
+            parts["objective"] = [chosen.objective, chosen.max_tokens]
         if self.drawn_from:
             # Rows are planned for them, and so is which examples meet in a batch.
             parts["drawn from"] = [list(example.fields().items()) for example in self.drawn_from]
@@ -158,11 +169,11 @@ class Plan:
         sizes += f", {len(self.unlabelled)} without labels" if self.unlabelled else ""
         shots = "" if config.shots is None else f", {config.shots} shots"
         shots += "" if config.fold is None else f", fold {config.fold[0]} of {config.fold[1]}"
-        labels = ", ".join(task.labels)
+        labels = f"; labels {', '.join(task.labels)}" if task.labels else "; answers"
         templates = " | ".join(str(template) for template in self.templates)
         words = f"; label words: {self.verbalizer}" if self.verbalizer else ""
         return (
-            f"{self.strategy.name} on {task.name} ({sizes}{shots}; labels {labels}) with {config.model}\n"
+            f"{self.strategy.name} on {task.name} ({sizes}{shots}{labels}) with {config.model}\n"
             f"template: {templates}{words}"
         )
 
@@ -191,9 +202,11 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     strategy = entry.cls(parse_options(entry.cls, config.options))
     if fault := check_declared(strategy):
         raise UserError(f"{entry.title}: {fault}.")
+    aim = aim_of(config)
+    aim.check(config, strategy)
     task = inputs.task(config)
-    check_metrics(config, task)
-    readout = config.readout or strategy.defaults.readout
+    aim.check_metrics(config, task)
+    readout = aim.readout(config, strategy)
     model: ModelFiles | None = None
     if not (proposal or config.templates):
         model = inputs.model(config)  # a causal one has other templates
@@ -225,14 +238,14 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
     return Plan(
         config=config,
-        settings=_settle(config, strategy, templates, verbalizer, len(task.train)),
+        settings=_settle(config, strategy, readout, templates, verbalizer, len(task.train)),
         strategy=strategy,
         task=task,
         drawn_from=inputs.drawn_from(config),
         model=model,
         verbalizer=verbalizer,
         prompts=[
-            resolve(config, readout, task, template, number, verbalizer, model, contexts[number])
+            resolve(config, readout, task, template, number, verbalizer, model, contexts[number], strategy.fronts)
             for number, template in enumerate(templates)
         ],
         contexts=[() if context is None else context.pool for context in contexts],
@@ -263,31 +276,28 @@ def _templates(
 
 
 def _settle(
-    config: RunConfig, strategy: Strategy, templates: Sequence[Template], verbalizer: Verbalizer | None, examples: int
+    config: RunConfig,
+    strategy: Strategy,
+    readout: Readout,
+    templates: Sequence[Template],
+    verbalizer: Verbalizer | None,
+    examples: int,
 ) -> RunOptions:
     """Return the settings with what the strategy says put where the user said nothing; `examples` are of train."""
     defaults = strategy.defaults
     chosen = {name: getattr(config, name) for name in RunOptions.model_fields if name in RunConfig.model_fields}
-    for name in ("readout", "lr", "batch_size", "weight_decay", "patience"):
+    chosen["readout"] = readout
+    for name in ("lr", "batch_size", "weight_decay", "patience"):
         if chosen[name] is None:
             chosen[name] = getattr(defaults, name)
     if config.epochs is None:
-        chosen["epochs"] = defaults.epochs_for(examples, chosen["batch_size"])
+        chosen["epochs"] = defaults.epochs_for(examples, chosen["batch_size"] * config.accumulate)
     chosen |= {
         "templates": [str(template) for template in templates],
         "verbalizer": None if verbalizer is None else str(verbalizer),
         "strategy_options": strategy.options.model_dump(mode="json"),
     }
     return RunOptions(**chosen)
-
-
-def check_metrics(config: RunConfig, task: Task) -> None:
-    """Refuse a misspelt metric, or one for other classes, now: after the training it would cost the whole run."""
-    if config.metrics:
-        from promptkit.evaluation import check_metric
-
-        for name in config.metrics:
-            check_metric(name, task.labels, get_host().metric_paths())
 
 
 def known_words(config: RunConfig, task: Task) -> Verbalizer | None:
@@ -309,8 +319,10 @@ def resolve(
     verbalizer: Verbalizer | None,
     model: ModelFiles,
     context: Context | None,
+    front: bool = False,
 ) -> PromptTask:
     """Return a template's prompt for the model of a run; see `resolve_prompt`, and `RunConfig` for the settings."""
+    max_tokens = config.max_tokens if readout == "answer" else 0
     try:
         return resolve_prompt(
             template,
@@ -319,11 +331,13 @@ def resolve(
             tokenizer=model.tokenizer,
             readout=readout,
             slots=config.slots,
-            max_length=min(config.max_length, model.info.max_length),
+            max_length=min(config.max_length, model.info.max_length - max_tokens),
             rng=np.random.default_rng([config.seed, 1, number]),
             language=task.language,
             kind=model.info.kind,
             context=context,
+            front=front and model.info.takes_front,
+            max_tokens=max_tokens,
         )
     except UserError as error:
         if config.verbalizer is None and verbalizer is not None and "vocabulary" in str(error):
@@ -353,6 +367,8 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
             f"{unknown / kept:.0%} of the text's pieces are unknown to model '{plan.config.model}': "
             f"is it made for this language ('{plan.task.language}')?"
         )
+    if endless := sum(row.cut_answer for row in rows):
+        plan.warn(f"{endless} of {len(rows)} answers were cut to --max-tokens {plan.config.max_tokens}")
     shown, left_out = sum(row.shown for row in rows), sum(row.left_out for row in rows)
     if left_out:
         plan.warn(

@@ -12,6 +12,7 @@ import numpy as np
 from promptkit.errors import UserError
 from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.hooks import no_exit
+from promptkit.hub import Access
 from promptkit.running.restore import open_prompt
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def load(
     device: str = "auto",
     download: bool = False,
     mirror: str | None = None,
+    offline: bool = False,
 ) -> Predictor:
     """Load the prompt of a run.
 
@@ -135,13 +137,16 @@ def load(
         path: a run directory, or a `prompt.safetensors`.
         model: the backbone, if it is to be found elsewhere than the run found it.
         device: as for a run.
-        download: whether a Hub model may be fetched.
-        mirror: base URL of a Hub mirror.
+        download: whether a model may be fetched by its id.
+        mirror: base URL to fetch it from; asking for one asks for the download.
+        offline: never touch the network, whatever else asks for it.
 
     Raises:
         UserError: if there is no artifact, its strategy is not installed, or it belongs to another backbone.
     """
-    opened = open_prompt(path, model=model, device=device, download=download, mirror=mirror)
+    opened = open_prompt(path, model=model, device=device, access=Access(download, mirror, offline))
+    if opened.card["objective"] != "classes":
+        raise UserError(f"'{path}' writes answers and knows no labels: use 'promptkit generate', or load_writer.")
     members = []
     for number in range(len(opened.card["templates"])):
         prompt, built = opened.rebuild(number)

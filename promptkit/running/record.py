@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from promptkit.data import Task
-from promptkit.evaluation import compute, majority_accuracy
-from promptkit.hooks import get_host
-from promptkit.running.config import RunConfig
+from promptkit.hub import revision_of
 from promptkit.runs import (
     BackboneInfo,
     Cost,
     Epoch,
     LearntParameters,
     RunRecord,
-    Scores,
     Seconds,
     TaskInfo,
 )
@@ -24,22 +21,9 @@ from promptkit.runs.card import CARD_FORMAT
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone
+    from promptkit.running.aims import Judged
     from promptkit.running.member import MemberResult
     from promptkit.running.plan import Plan
-
-
-def scores(
-    config: RunConfig, task: Task, split: Literal["dev", "test"], predictions: Any, warn: Callable[[str], None]
-) -> Scores:
-    """Compute accuracy, macro F1 and the metrics asked for on one split.
-
-    A metric that fails costs its own value and no more: `warn` is told.
-    """
-    examples = task.split(split)
-    truth = [task.label_index(example.label) for example in examples]
-    names, paths = ["accuracy", "f1", *config.metrics], get_host().metric_paths()
-    values = compute(names, predictions.tolist(), truth, task.labels, paths, warn)
-    return Scores(**values, n=len(examples), majority=majority_accuracy(task, split))  # type: ignore[arg-type]
 
 
 def task_info(task: Task) -> TaskInfo:
@@ -84,6 +68,10 @@ def card(plan: Plan, backbone: Backbone, weights: Sequence[float] | None = None)
             "hidden_size": backbone.info.hidden_size,
         },
     }
+    if chosen.objective != "classes":
+        found |= {"objective": chosen.objective, "max_tokens": chosen.max_tokens}
+    if revision := revision_of(plan.model.directory):
+        found["backbone"]["revision"] = revision
     if weights is not None:
         found["weights"] = list(weights)
     if plan.student:
@@ -103,7 +91,7 @@ def build(
     plan: Plan,
     backbone: Backbone,
     rounds: Sequence[Sequence[MemberResult]],
-    split_scores: dict[str, Scores],
+    judged: Judged,
     *,
     device: str,
     artifact_bytes: int,
@@ -132,9 +120,10 @@ def build(
             engine=plan.model.engine,
             architecture=backbone.info.architecture,
             parameters=backbone.info.parameters,
+            revision=revision_of(plan.model.directory),
         ),
-        dev=split_scores["dev"],
-        test=split_scores["test"],
+        dev=judged.dev,
+        test=judged.test,
         parameters=LearntParameters(**learnt),
         cost=Cost(
             artifact_bytes=artifact_bytes,

@@ -14,6 +14,7 @@ from promptkit.backbones.engines import describe_model, load_backbone
 from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.hooks import get_host, no_exit
+from promptkit.hub import Access, at_revision
 from promptkit.interrupts import held_interrupts
 from promptkit.running.contexts import make_context
 from promptkit.strategies.contract import Strategy, parse_options
@@ -65,11 +66,13 @@ class OpenedPrompt:
             tokenizer=backbone.tokenizer,
             readout=card["readout"],
             slots=card["slots"],
-            max_length=min(card["max_length"], backbone.info.max_length),
+            max_length=min(card["max_length"], backbone.info.max_length - card["max_tokens"]),
             rng=np.random.default_rng([card["seed"], 1, number]),
             language=card["language"],
             kind=backbone.info.kind,
+            max_tokens=card["max_tokens"],
             context=make_context(self.strategy, pool, card["labels"], template, (card["seed"], number), title),
+            front=self.strategy.fronts and backbone.info.takes_front,
         )
         if task.context is not None and task.context.showing.by_likeness:
             task.context.measure = States(backbone, task, "pynative", _ignore, Executors())
@@ -95,8 +98,7 @@ def open_prompt(
     *,
     model: str | None = None,
     device: str = "auto",
-    download: bool = False,
-    mirror: str | None = None,
+    access: Access | None = None,
 ) -> OpenedPrompt:
     """Read an artifact and load the backbone it belongs to; see `promptkit.load` for the arguments.
 
@@ -122,10 +124,10 @@ def open_prompt(
     strategy = cls(parse_options(cls, card["options"]))
     wanted = model or card["model"]
     directory = find_model(
-        wanted,
+        # What it was made with, wherever the main branch has gone since.
+        wanted if model else at_revision(wanted, card["backbone"]["revision"]),
         registry=host.model_finders(),
-        download=download,
-        mirror=mirror,
+        access=access,
     )
     with held_interrupts():
         set_device(device)

@@ -109,7 +109,11 @@ def _learners(plan: Plan, encoded: list[EncodedTask], lessons: Sequence[Lesson],
             prompt if not number else replace(prompt, rng=np.random.default_rng([chosen.seed, 1, place])),
             encoded[place],
             TrainingSettings(
-                epochs=chosen.epochs, lr=chosen.lr, weight_decay=chosen.weight_decay, patience=chosen.patience
+                epochs=chosen.epochs,
+                lr=chosen.lr,
+                weight_decay=chosen.weight_decay,
+                patience=chosen.patience,
+                accumulate=chosen.accumulate,
             ),
         )
         for place, prompt in enumerate(plan.prompts)
@@ -122,8 +126,8 @@ def _learners(plan: Plan, encoded: list[EncodedTask], lessons: Sequence[Lesson],
                 plan.student.prompt,
                 encoded[-1],
                 TrainingSettings(
-                    epochs=own.epochs_for(examples, chosen.batch_size), lr=own.lr,
-                    weight_decay=own.weight_decay, patience=own.patience,
+                    epochs=own.epochs_for(examples, chosen.batch_size * chosen.accumulate), lr=own.lr,
+                    weight_decay=own.weight_decay, patience=own.patience, accumulate=chosen.accumulate,
                 ),
             )
         ]  # fmt: skip
@@ -142,6 +146,7 @@ def _with_lesson(learner: _Learner, lesson: Lesson) -> _Learner:
 
 def _manner(plan: Plan, session: Session, *, last: bool, weigh: bool) -> Manner:
     return Manner(
+        aim=plan.aim,
         settings=TrainingSettings(epochs=0, lr=plan.settings.lr),
         batch_size=plan.settings.batch_size,
         mode=plan.config.mode,
@@ -152,6 +157,7 @@ def _manner(plan: Plan, session: Session, *, last: bool, weigh: bool) -> Manner:
         executors=session.executors,
         last=last,
         weigh=weigh,
+        writes=plan.aim.writes(plan.config),
     )
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from promptkit.errors import UserError
-from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.hooks import no_exit
 from promptkit.interrupts import held_interrupts
 from promptkit.running.config import RunConfig, make_config
@@ -38,9 +35,10 @@ class RunResult:
     Attributes:
         record: everything measured; what `run.json` holds.
         directory: where it was written, or None.
-        probabilities: of the test examples, (N, C).
-        predictions: their classes, (N,).
-        truth: their true classes, (N,).
+        probabilities: of the test examples, (N, C); None of texts.
+        predictions: their classes, (N,); of texts the answers, where a metric had them written.
+        truth: their true classes, (N,), or answers.
+        stored: true and predicted classes as the store keeps them; none of texts.
     """
 
     record: RunRecord
@@ -48,6 +46,7 @@ class RunResult:
     probabilities: Any
     predictions: Any
     truth: Any
+    stored: tuple[Any, Any] = field(default=((), ()), repr=False)
 
 
 def run(strategy: str, **settings: Any) -> RunResult:
@@ -103,7 +102,7 @@ def _execute_and_store(
     if listed and result.directory is not None:
         try:
             with Store.open(config.store) as store:
-                store.add(result.record, result.truth, result.predictions, name=result.directory.name)
+                store.add(result.record, *result.stored, name=result.directory.name)
         except UserError as error:
             raise UserError(f"the run is in '{result.directory}', but it is not listed: {error}") from None
     return result
@@ -167,49 +166,21 @@ def _finish(
     started: float,
 ) -> RunResult:
     from promptkit.running import record as record_of
-    from promptkit.runs import save_artifact, write_predictions
+    from promptkit.runs import save_artifact
 
-    task, members, weights = plan.task, trained.members, trained.weights
-    dev = mean_log_softmax([member.dev_scores for member in members], weights)
-    test = mean_log_softmax([member.test_scores for member in members], weights)
-    truth = [task.label_index(example.label) for example in task.test]
-    predictions, probabilities = test.argmax(-1), np.exp(test)
-    scores = {
-        "dev": record_of.scores(plan.config, task, "dev", dev.argmax(-1), plan.warn),
-        "test": record_of.scores(plan.config, task, "test", predictions, plan.warn),
-    }
-    _warn_if_no_better(plan, predictions, truth, learnt=any(m.training for each in trained.rounds for m in each))
+    members, judged = trained.members, plan.aim.judge(plan, trained)
     size = 0
     if directory is not None:
         tensors = {f"{i}.{path}": value for i, member in enumerate(members) for path, value in member.tensors.items()}
-        size = save_artifact(directory.file("prompt.safetensors"), tensors, record_of.card(plan, backbone, weights))
-        write_predictions(
-            directory.file("predictions.tsv"),
-            task.labels,
-            truth,
-            predictions.tolist(),
-            probabilities,
-            task.test,
-        )
+        card = record_of.card(plan, backbone, trained.weights)
+        size = save_artifact(directory.file("prompt.safetensors"), tensors, card)
+        judged.write(directory.file("predictions.tsv"))
     record = record_of.build(
-        plan, backbone, trained.rounds, scores, device=device, artifact_bytes=size,
+        plan, backbone, trained.rounds, judged, device=device, artifact_bytes=size,
         seconds=time.perf_counter() - started, peak_memory_mb=peak_memory_mb(),
     )  # fmt: skip
     place = None
     if directory is not None:
         directory.file("run.json").write_text(record.to_json(), encoding="utf-8")
         place = directory.commit()
-    return RunResult(record, place, probabilities, predictions, np.asarray(truth))
-
-
-def _warn_if_no_better(plan: Plan, predictions: Any, truth: list[int], *, learnt: bool) -> None:
-    from promptkit.evaluation import majority_accuracy, no_better_than_majority
-
-    correct = int((np.asarray(truth) == predictions).sum())
-    majority = majority_accuracy(plan.task, "test")
-    if no_better_than_majority(correct, len(truth), majority):
-        hint = " Try another --lr or more --epochs." if learnt else ""
-        plan.warn(
-            f"accuracy {correct / len(truth):.3f} on test is no better than always answering the majority class "
-            f"({majority:.3f}).{hint}"
-        )
+    return RunResult(record, place, judged.probabilities, judged.predictions, judged.truth, judged.stored)

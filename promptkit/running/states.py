@@ -62,7 +62,7 @@ class States:
         if self._rows is None:
             # One shape for all that is to come.
             lengths = [len(each.token_ids) for each in encoded]
-            self._rows = plan_scoring_rows([lengths], BATCH, self._info, longest=self._prompt.encoder.max_length)
+            self._rows = plan_scoring_rows([lengths], BATCH, self._info, longest=self._prompt.encoder.longest)
         size = min(BATCH, len(encoded))
         packer = self._prompt.packer(encoded, None, batch_size=size, rows=self._rows)
         return self._executor.features(PackedSource(packer))

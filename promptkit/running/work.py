@@ -13,12 +13,13 @@ from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows
 from promptkit.nn import BackboneInfo, PromptedModel
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
+from promptkit.running.aims import Aim
 from promptkit.training import (
     Checkpoint,
-    Classification,
     Executor,
     Executors,
     FeatureSource,
+    Objective,
     OnEpoch,
     PackedSource,
     TrainingResult,
@@ -34,6 +35,7 @@ class Manner:
     """How a run goes about its members.
 
     Attributes:
+        aim: what the run is after.
         settings: of the training.
         batch_size: examples a step.
         mode: `graph` or `pynative`.
@@ -45,8 +47,10 @@ class Manner:
         on_epoch: is told of every pass over the training set.
         last: whether this is the last round, whose models answer and are kept.
         weigh: whether the accuracy before training is asked for.
+        writes: whether answers to the test texts are written.
     """
 
+    aim: Aim
     settings: TrainingSettings
     batch_size: int
     mode: Mode
@@ -58,6 +62,7 @@ class Manner:
     on_epoch: OnEpoch | None = None
     last: bool = True
     weigh: bool = False
+    writes: bool = False
 
 
 @dataclass
@@ -80,7 +85,7 @@ class Work:
     def __init__(
         self,
         executor: Executor,
-        objective: Classification,
+        objective: Objective,
         prompt: PromptTask,
         task: Task,
         encoded: EncodedTask,
@@ -93,7 +98,7 @@ class Work:
     ) -> None:
         self.executor, self._objective, self._prompt = executor, objective, prompt
         self._encoded, self._targets, self._manner, self._shuffle = encoded, targets, manner, shuffle
-        self._dev_labels = [task.label_index(example.label) for example in task.dev]
+        self._dev_labels = manner.aim.targets(task, task.dev)
         self._label, self._checkpoint = label, checkpoint
         self._info = info
         self._rows = self._scoring_rows()
@@ -146,6 +151,7 @@ class Work:
             first[int(np.argmax(first))] = max(lengths)
             typical = typical or tuple(lengths)
         rows = plan_rows(first, self._manner.batch_size, self._info, typical=typical)
+        rows = self._prompt.rows_for(rows, encoded, self._manner.batch_size)
         size = min(self._manner.batch_size, count)
         packers = [
             self._prompt.packer(encoded[view * count : (view + 1) * count], self._targets, batch_size=size, rows=rows)
@@ -213,12 +219,13 @@ class Work:
         sets = [list(encoded.typical[: len(dev)]) or dev, test]
         if encoded.typical:
             longest = max(longest, *encoded.typical)
-        return plan_scoring_rows(sets, self._manner.batch_size, self._info, longest=longest)
+        rows = plan_scoring_rows(sets, self._manner.batch_size, self._info, longest=longest)
+        return self._prompt.rows_for(rows, encoded.all, self._manner.batch_size)
 
     def _fit(self, train_features: Any, dev_features: Any) -> TrainingResult:
         """Let the model set its own values; what it tried on dev is listed as epochs are."""
-        started, labels, dev_labels = time.perf_counter(), self._targets, np.array(self._dev_labels)
-        tried = self.executor.model.fit(train_features, labels, dev_features, dev_labels)
+        started, labels = time.perf_counter(), self._targets
+        tried = self.executor.model.fit(train_features, labels, dev_features, self._dev_labels)
         history = [
             {"epoch": n, "loss": None, "dev_accuracy": each.dev_accuracy, "dev_loss": each.dev_loss, "lr": None}
             for n, each in enumerate(tried, 1)
@@ -251,7 +258,7 @@ class Work:
         """Return features to score."""
         return FeatureSource(features, np.zeros(len(features)), self._manner.batch_size)
 
-    def _accuracy(self, scores: Any) -> float:
+    def _accuracy(self, scores: Any) -> float | None:
         return self._objective.judge(scores, self._targets)[0]
 
 

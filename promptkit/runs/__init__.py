@@ -5,7 +5,7 @@ from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.card import Card, load_prompt
 from promptkit.runs.directory import RunDirectory
 from promptkit.runs.export import export_runs
-from promptkit.runs.predictions import read_predictions, write_predictions
+from promptkit.runs.predictions import read_predictions, write_answers, write_predictions
 from promptkit.runs.record import (
     BackboneInfo,
     Cost,
@@ -61,5 +61,6 @@ __all__ = [
     "read_predictions",
     "resolve_run",
     "save_artifact",
+    "write_answers",
     "write_predictions",
 ]

@@ -19,7 +19,7 @@ _TENSOR_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 
 
 class BackboneCard(CheckedModel):
-    """The language model that a prompt belongs to."""
+    """The language model that a prompt belongs to, and at which revision of its id it was found, if it has one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,6 +27,7 @@ class BackboneCard(CheckedModel):
     engine: Name | None = None
     architecture: Name
     hidden_size: Size
+    revision: Name | None = None
 
 
 class ShownCard(CheckedModel):
@@ -54,6 +55,8 @@ class Card(CheckedModel):
         contexts: for each template its demonstrations.
         weights: of the templates where their scores are averaged; none where they are equal.
         backbone: what the model has to be.
+        objective: what it gives: classes, at least two labels, or text.
+        max_tokens: of an answer, where it writes; 0 where it does not.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,9 +67,9 @@ class Card(CheckedModel):
     options: dict[str, Any]
     templates: list[Name] = Field(min_length=1)
     verbalizer: Name | None
-    readout: Literal["cloze", "head"]
+    readout: Literal["cloze", "head", "answer"]
     slots: Literal["same", "first", "mean"]
-    labels: list[Name] = Field(min_length=2)
+    labels: list[Name]
     contexts: list[list[ShownCard]] = Field(default_factory=list)
     weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=list)
     language: str
@@ -75,6 +78,8 @@ class Card(CheckedModel):
     clean: bool
     model: Name
     backbone: BackboneCard
+    objective: Literal["classes", "text"] = "classes"
+    max_tokens: Annotated[int, Field(ge=0)] = 0
 
 
 def load_prompt(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Card]:
@@ -97,9 +102,21 @@ def load_prompt(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Card]:
             f"{' and '.join(map(str, _READ))}.{hint}"
         )
     card = checked(Card, values, f"'{path}', card")
+    if fault := _unfit(card):
+        raise UserError(f"'{path}', card: {fault}.")
     for name, tensor in tensors.items():
         if tensor.dtype not in _TENSOR_TYPES:
             raise UserError(f"'{path}': tensor {shortened(name)} is of type {tensor.dtype}, not float32.")
         if not np.isfinite(tensor).all():
             raise UserError(f"'{path}': tensor {shortened(name)} holds NaN or infinity, which no prompt has.")
     return tensors, card
+
+
+def _unfit(card: Card) -> str | None:
+    """Return what does not go with the card's objective, or None."""
+    count = len(card.labels)
+    if card.objective == "classes":
+        return None if count >= 2 else f"labels: there are {count}, and a prompt for classes has at least 2"
+    if count:
+        return f"labels: there are {count}, and a prompt that writes has none"
+    return None if card.max_tokens else "max_tokens: 0 for a prompt that writes"

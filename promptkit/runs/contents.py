@@ -23,10 +23,11 @@ def read_contents(directory: Path) -> tuple[RunRecord, NDArray[np.int64], NDArra
         return None
     try:
         record = RunRecord.read(directory)
-        truth, predicted = read_predictions(directory / PREDICTIONS_NAME, record.task.labels)
+        truth, predicted = _classes(directory, record)
     except UserError:
         return None
-    return (record, truth, predicted) if len(truth) == record.task.test else None
+    whole = len(truth) == record.task.test or record.options.objective == "text"
+    return (record, truth, predicted) if whole else None
 
 
 def holds_run(directory: Path, run: StoredRun) -> bool:
@@ -46,7 +47,15 @@ def holds_run(directory: Path, run: StoredRun) -> bool:
     if found is not None and (found.options, found.created) != (run.record.options, run.record.created):
         return False
     try:
-        truth, predicted = read_predictions(directory / PREDICTIONS_NAME, run.record.task.labels)
+        truth, predicted = _classes(directory, run.record)
     except UserError:
         return False
     return np.array_equal(truth, run.truth) and np.array_equal(predicted, run.predicted)
+
+
+def _classes(directory: Path, record: RunRecord) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return true and predicted classes; none of a run that writes texts."""
+    if record.options.objective == "text":
+        none = np.zeros(0, np.int64)
+        return none, none
+    return read_predictions(directory / PREDICTIONS_NAME, record.task.labels)

@@ -17,6 +17,7 @@ from promptkit.runs.files import shown
 
 PREDICTIONS_NAME = "predictions.tsv"
 
+_ANSWER_HEADER = ("index", "answer", "written", "log_likelihood", "tokens")
 # Everything `str.splitlines` breaks at, so that a line stays a line for every reader.
 _BREAKS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", **{c: f"\\u{ord(c):04x}" for c in _BREAKS}}
@@ -69,6 +70,38 @@ def write_predictions(
             true = labels[references[index]] if references[index] >= 0 else ""
             chances = [f"{chance:.6f}" for chance in probabilities[index].tolist()]
             row = [str(index), true, labels[predictions[index]], *chances]
+            stream.write(_line([*row, *(fields.get(name, "") for name in names)]))
+
+
+def write_answers(
+    path: Path,
+    references: Sequence[str],
+    written: Sequence[str] | None,
+    scores: np.ndarray[Any, Any],
+    examples: Sequence[TextExample],
+) -> None:
+    """Write `index answer written log_likelihood tokens FIELD ...` in the form of `write_predictions`.
+
+    Args:
+        path: the file.
+        references: true answers, (N,).
+        written: what the model wrote, (N,); None where it was not asked to, and the column is empty.
+        scores: (N, 2), of each true answer the sum of log p over its tokens, and how many there are.
+        examples: the texts, (N,).
+
+    Raises:
+        ValueError: if the lengths differ.
+    """
+    size = len(examples)
+    if not len(references) == len(scores) == size or (written is not None and len(written) != size):
+        raise ValueError("references, answers, scores and examples do not match")
+    texts = [example.fields() for example in examples]
+    names = list(dict.fromkeys(name for fields in texts for name in fields))
+    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as stream:
+        stream.write(_line([*_ANSWER_HEADER, *names]))
+        for index, fields in enumerate(texts):
+            own = "" if written is None else written[index]
+            row = [str(index), references[index], own, f"{scores[index, 0]:.6f}", f"{scores[index, 1]:.0f}"]
             stream.write(_line([*row, *(fields.get(name, "") for name in names)]))
 
 

@@ -62,6 +62,9 @@ class RunOptions(RecordPart):
         fold: which fold of how many was the test split, from 1; None outside a cross-validation.
         fields: the fields that were read, each `NAME` or `NAME=COLUMN`, if they were named.
         mode: graph or pynative.
+        objective: `classes`, or `text` where answers are written.
+        max_tokens: most tokens of an answer; of no meaning for classes.
+        accumulate: batches a step.
         strategy_options: the strategy's own options, as JSON values.
     """
 
@@ -89,6 +92,9 @@ class RunOptions(RecordPart):
     fields: tuple[str, ...] = ()
     fold: tuple[int, int] | None = None
     encoding: str | None = None
+    objective: str = "classes"
+    max_tokens: int = 64
+    accumulate: int = 1
     metrics: tuple[str, ...] = ()
     strategy_options: dict[str, Any] = Field(default_factory=dict)
 
@@ -116,6 +122,7 @@ class BackboneInfo(RecordPart):
     Attributes:
         engine: what loaded it; None in records from before engines had names.
         parameters: how many it has, learnt or not.
+        revision: of its id that was loaded, a commit where the host has them; None for what has no id.
     """
 
     name: str
@@ -123,6 +130,7 @@ class BackboneInfo(RecordPart):
     engine: str | None = None
     architecture: str
     parameters: int
+    revision: str | None = None
 
 
 def _version_of(distribution: str) -> str:
@@ -156,7 +164,7 @@ class Scores(RecordPart):
     """The metrics on one split. Further metrics stand beside `accuracy` and `f1` under their own names.
 
     Attributes:
-        accuracy: between 0 and 1.
+        accuracy: between 0 and 1; None of texts, whose `perplexity` stands among the further ones.
         f1: macro F1, between 0 and 1.
         n: examples in the split.
         majority: accuracy of always predicting the most frequent training label.

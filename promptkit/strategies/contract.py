@@ -41,6 +41,9 @@ DEPENDS_ON = frozenset({"training", "examples", "seed"})
 KINDS: frozenset[Kind] = frozenset({"masked", "causal"})
 """The kinds of language models that there are."""
 
+OBJECTIVES = frozenset({"classes", "text"})
+"""What a model may be asked for: classes of texts, or texts."""
+
 
 class StrategyOptions(BaseModel):
     """The options of a strategy, as typed fields with defaults and help; unknown keys are refused."""
@@ -108,6 +111,10 @@ class Strategy(ABC):
         showing: how demonstrations are shown, where there are some, see `Showing`; a property where that depends on
             `self.options`.
         kinds: of language models that it works on; it is refused for others in one line.
+        fronts: whether its models compute what all prompts begin with once for all, as `promptkit.nn.ClozePrompt` and
+            `SoftPrompt` do where `task.front` says what that is. Prompts of a causal model then lack it.
+        objectives: what it may learn, of `OBJECTIVES`: `classes`, and `text`, answers that a causal model writes. For
+            those `build` returns a `SoftPrompt`, a `PrefixPrompt` or a `ClozePrompt`.
         proposes: what `propose` looks for, of `templates` and `words`; nothing by default, and a property where that
             depends on `self.options`. `depends_on` must name `examples` then.
     """
@@ -123,6 +130,8 @@ class Strategy(ABC):
     unlabelled: int = 0
     showing: Showing = Showing()
     kinds: frozenset[Kind] = KINDS
+    fronts: bool = False
+    objectives: frozenset[str] = frozenset({"classes"})
     proposes: frozenset[str] = frozenset()
 
     def __init__(self, options: StrategyOptions | None = None) -> None:
@@ -263,6 +272,9 @@ def check_declared(strategy: Strategy) -> str | None:
     kinds: Any = strategy.kinds
     if not isinstance(kinds, frozenset | set) or not kinds or not kinds <= KINDS:
         return f"{name}.kinds is {kinds!r}, not a set of {', '.join(sorted(KINDS))}"
+    objectives: Any = strategy.objectives
+    if not isinstance(objectives, frozenset | set) or not objectives or not objectives <= OBJECTIVES:
+        return f"{name}.objectives is {objectives!r}, not a set of {', '.join(sorted(OBJECTIVES))}"
     if strategy.weights not in ("uniform", "accuracy"):
         return f"{name}.weights is {strategy.weights!r}, not 'uniform' or 'accuracy'"
     if not isinstance(strategy.rounds, int) or strategy.rounds < 1:

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 
 from promptkit.backbones.face import Backbone, Inputs
 from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
+from promptkit.strategies.fronts import FrontStates, front_states, run_behind
 from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, PrefixStart, initial_prefix
 from promptkit.strategies.readouts import readout
 from promptkit.strategies.searching import Search
-from promptkit.strategies.virtual import VirtualTokens
+from promptkit.strategies.virtual import VirtualTokens, mix_in
 
 PARTS = ("prompt", "encoder", "head", "backbone")
 
@@ -114,6 +115,14 @@ class PromptedModel(nn.Cell):
         """
         return self.scores(self.features(inputs))
 
+    def embeddings(self, inputs: Inputs) -> Any:
+        """What the language model reads at every position, (R, S, H); of a model that writes answers."""
+        raise NotImplementedError
+
+    def in_front(self) -> Any:
+        """Keys and values in front of the layers of a model that writes answers, (K, 2, A_kv, P, D), or None."""
+        return None
+
     def noise(self, inputs: Inputs, rng: np.random.Generator) -> tuple[Any, ...]:
         """Return what a training step draws at random, e.g. what dropout keeps; by default nothing.
 
@@ -161,6 +170,8 @@ def _paths(model: nn.Cell) -> Iterator[tuple[str, Parameter]]:
             for path, parameter in cell.parameters_and_names():  # type: ignore[attr-defined]
                 part = "head" if cell.learns == "head" and parameter.requires_grad else "backbone"
                 inside[id(parameter)] = f"{part}.{path}"
+        elif isinstance(cell, FrontStates) and not cell.learns:
+            inside[id(cell.values)] = "backbone.front.values"
     for path, parameter in model.parameters_and_names():
         yield inside.get(id(parameter), path), parameter
 
@@ -204,11 +215,25 @@ class ClozePrompt(PromptedModel):
         if task.num_virtual:
             raise UserError(f"template '{task.template}' has virtual tokens, which this strategy does not learn.")
         self.backbone = backbone
+        self.front: Any = front_states(backbone, task)
         self.head = readout(backbone, task, learns=head_learns)
+        self.writes = task.readout == "answer"
+
+    def embeddings(self, inputs: Inputs) -> Any:
+        """Those of the words, (R, S, H)."""
+        return self.backbone.embed(inputs["token_ids"])
 
     def features(self, inputs: Inputs) -> Any:
         """Hidden states at the positions read, (N, M, H)."""
-        return self.backbone.run(self.backbone.embed(inputs["token_ids"]), inputs)
+        front = None
+        if self.front is not None:
+            front = self.front()
+        return run_behind(self.backbone, self.embeddings(inputs), inputs, front)
+
+    def construct(self, inputs: Inputs) -> Any:
+        """Class scores, (N, C), or how likely the tokens of answers are, (R, Q)."""
+        hidden = self.features(inputs)
+        return self.head(hidden, inputs) if self.writes else self.scores(hidden)
 
     def scores(self, features: Any) -> Any:
         """(N, M, H) -> (N, C)."""
@@ -236,6 +261,12 @@ class _Prompted(PromptedModel):
         else:
             self.prompt: Any = prompt
         self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
+        self.writes = task.readout == "answer"
+
+    def construct(self, inputs: Inputs) -> Any:
+        """Class scores, (N, C), or how likely the tokens of answers are, (R, Q); see `PromptedModel.construct`."""
+        hidden = self.backbone.run(self.embeddings(inputs), inputs, self.in_front())
+        return self.head(hidden, inputs) if self.writes else self.head(hidden)
 
     def given(self) -> Any:
         """What the cell gives now."""
@@ -267,6 +298,7 @@ class SoftPrompt(_Prompted):
         if not task.num_virtual:
             raise UserError(f"template '{task.template}' has no virtual tokens, e.g. {{soft:10}}.")
         super().__init__(backbone, task, prompt=prompt, encoder=encoder, head=head)
+        self.front: Any = front_states(backbone, task)
 
     def folded(self) -> SoftPrompt:
         """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""
@@ -279,11 +311,18 @@ class SoftPrompt(_Prompted):
         """The virtual tokens' vectors, (P, H)."""
         return self.given()
 
+    def embeddings(self, inputs: Inputs) -> Any:
+        """Those of the words, with virtual tokens in their places, (R, S, H)."""
+        return mix_in(self.backbone.embed(inputs["token_ids"]), self.virtual_vectors(), inputs["virtual_ids"])
+
     def construct(self, inputs: Inputs) -> Any:
-        """Class scores, (N, C); see `PromptedModel.construct`."""
-        words = self.backbone.embed(inputs["token_ids"])
-        embeddings = mix_in(words, self.virtual_vectors(), inputs["virtual_ids"])
-        return self.head(self.backbone.run(embeddings, inputs))
+        """Class scores, (N, C), or how likely the tokens of answers are, (R, Q); see `PromptedModel.construct`."""
+        vectors, front = self.virtual_vectors(), None
+        if self.front is not None:
+            front = self.front(vectors)
+        embeddings = mix_in(self.backbone.embed(inputs["token_ids"]), vectors, inputs["virtual_ids"])
+        hidden = run_behind(self.backbone, embeddings, inputs, front)
+        return self.head(hidden, inputs) if self.writes else self.head(hidden)
 
 
 class PrefixPrompt(_Prompted):
@@ -310,10 +349,13 @@ class PrefixPrompt(_Prompted):
         """The prefix, (K, 2, A_kv, P, D)."""
         return self.given()
 
-    def construct(self, inputs: Inputs) -> Any:
-        """Class scores, (N, C); see `PromptedModel.construct`."""
-        words = self.backbone.embed(inputs["token_ids"])
-        return self.head(self.backbone.run(words, inputs, self.keys_and_values()))
+    def embeddings(self, inputs: Inputs) -> Any:
+        """Those of the words, (R, S, H)."""
+        return self.backbone.embed(inputs["token_ids"])
+
+    def in_front(self) -> Any:
+        """The prefix, (K, 2, A_kv, P, D)."""
+        return self.keys_and_values()
 
 
 def deep_prompt(
@@ -351,19 +393,3 @@ def deep_prompt(
         shape = (depth, 2, info.kv_heads, tokens, info.head_width)
         return PrefixPrompt(backbone, task, encoder=PrefixEncoder(shape, width, task.rng))
     return PrefixPrompt(backbone, task, prompt=LayerPrefix(initial_prefix(backbone, task, init, tokens, depth)))
-
-
-def mix_in(words: Any, vectors: Any, virtual_ids: Any) -> Any:
-    """Put virtual tokens into their places.
-
-    Args:
-        words: word embeddings, (R, S, H).
-        vectors: virtual tokens, (P, H).
-        virtual_ids: (R, S) int32, which of them stands at a position, or -1.
-
-    Returns:
-        (R, S, H).
-    """
-    placed = ops.gather(vectors, ops.relu(virtual_ids), 0)
-    is_virtual = (virtual_ids >= 0).expand_dims(-1).astype(words.dtype)
-    return words * (1.0 - is_virtual) + placed * is_virtual

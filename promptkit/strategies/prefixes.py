@@ -101,7 +101,7 @@ def initial_prefix(backbone: Backbone, task: PromptTask, how: PrefixStart, token
         raise UserError(f"a prefix of {tokens} words: model '{backbone.source}' takes {info.max_length - 2} at most.")
     around = Layout.of(task.tokenizer, info.kind)
     ids = [*around.front, *task_words(task, tokens), *around.back]
-    found = backbone.keys_and_values(Tensor(np.asarray(ids, np.int32))).asnumpy()
+    found = backbone.keys_and_values(backbone.embed(Tensor(np.asarray(ids, np.int32)))).asnumpy()
     start = len(around.front)
     return np.array(found[info.layers - layers :, :, :, start : start + tokens], np.float32)
 
@@ -119,4 +119,6 @@ def task_words(task: PromptTask, count: int) -> list[int]:
                 words += label_word if place == min(slots) else ()
             elif piece not in special and piece is not None and virtual[place] < 0:
                 words.append(piece)
+    if not words:
+        raise UserError(f"init=activations starts from words, and template '{task.template}' has none of its own.")
     return [words[number % len(words)] for number in range(count)]

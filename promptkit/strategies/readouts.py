@@ -10,6 +10,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from promptkit.backbones.face import Backbone
 from promptkit.prompting.resolved import PromptTask
 from promptkit.prompting.verbalizer import ResolvedVerbalizer
+from promptkit.strategies.likelihoods import AnswerReadout
 
 
 class ClozeReadout(nn.Cell):
@@ -68,14 +69,16 @@ class LinearReadout(nn.Cell):
         return self.linear(hidden[:, 0], self.weight) + self.bias
 
 
-def readout(backbone: Backbone, task: PromptTask, *, learns: bool) -> ClozeReadout | LinearReadout:
+def readout(backbone: Backbone, task: PromptTask, *, learns: bool) -> ClozeReadout | LinearReadout | AnswerReadout:
     """Return the readout that the user asked for: hidden states at the positions read, (N, M, H), to scores, (N, C).
 
     Args:
         backbone: the language model.
-        task: the resolved prompt, `cloze` or `head`.
-        learns: whether the readout learns.
+        task: the resolved prompt, `cloze`, `head` or `answer`.
+        learns: whether the readout learns; that of answers never does.
     """
+    if task.readout == "answer":
+        return AnswerReadout(backbone)
     if task.readout == "head":
         return LinearReadout(task, backbone.info.hidden_size, learns=learns)
     assert task.verbalizer is not None

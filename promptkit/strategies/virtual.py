@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone
+from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
 
 
@@ -28,6 +29,22 @@ class VirtualTokens(nn.Cell):
     def construct(self) -> Any:
         """Return the vectors, (P, H)."""
         return self.vectors
+
+
+def mix_in(words: Any, vectors: Any, virtual_ids: Any) -> Any:
+    """Put virtual tokens into their places.
+
+    Args:
+        words: word embeddings, (R, S, H).
+        vectors: virtual tokens, (P, H).
+        virtual_ids: (R, S) int32, which of them stands at a position, or -1.
+
+    Returns:
+        (R, S, H).
+    """
+    placed = ops.gather(vectors, ops.relu(virtual_ids), 0)
+    is_virtual = (virtual_ids >= 0).expand_dims(-1).astype(words.dtype)
+    return words * (1.0 - is_virtual) + placed * is_virtual
 
 
 def word_vectors(backbone: Backbone, ids: Sequence[int]) -> Any:
@@ -57,6 +74,10 @@ def initial_vectors(backbone: Backbone, task: PromptTask, how: str) -> Any:
 def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
     if how == "text":
         words = [piece for group in label_pieces(task) for piece in group]
+        if not words:
+            raise UserError(
+                'init=text takes label words, and there are none; write {soft:"WORDS"} to start from some.'
+            )
         return [words[i % len(words)] for i in range(count)]
     tokenizer = task.tokenizer
     special = {tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, tokenizer.unk_id}
@@ -69,4 +90,4 @@ def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
 def label_pieces(task: PromptTask) -> list[tuple[int, ...]]:
     if task.verbalizer is not None:
         return [word for words in task.verbalizer.pieces for word in words]
-    return [tuple(task.tokenizer.encode(label)) for label in task.labels]
+    return [tuple(task.tokenizer.encode(label)) for label in task.labels] or [()]

@@ -121,18 +121,17 @@ class Executor:
         with tqdm(total=total, desc=f"{self._label}: scoring", disable=hidden, leave=False, delay=2) as bar:
             for step in source.epoch(None):
                 given = self._call(name, step.inputs)
-                real = step.index >= 0
                 if not isinstance(given, Tensor):
                     raise UserError(f"{self._label or 'the model'} gives {kind_of(given)}, not a tensor of scores.")
                 values = given.asnumpy()
-                if values.shape[:1] != real.shape:
-                    raise UserError(
-                        f"{self._label or 'the model'} gives scores of shape {values.shape} for {len(real)} places."
-                    )
+                try:
+                    numbers, own = step.by_example(values)
+                except ValueError as error:
+                    raise UserError(f"{self._label or 'the model'} gives scores of {error}.") from None
                 if result is None:
-                    result = np.zeros((total, *values.shape[1:]), np.float32)
-                result[step.index[real]] = values[real]
-                bar.update(int(real.sum()))
+                    result = np.zeros((total, *own.shape[1:]), np.float32)
+                result[numbers] = own
+                bar.update(len(numbers))
         return result
 
     def _call(self, name: str, arrays: tuple[Any, ...]) -> Any:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from promptkit.errors import UserError
 from promptkit.training.execution import Executor
+from promptkit.training.gathering import Gathered
 from promptkit.training.optimiser import ScheduledAdamW, TrainingSettings
 from promptkit.training.selection import Selection
 from promptkit.training.sources import BatchSource
@@ -125,8 +126,9 @@ class _Training:
         self._picked = Selection(self._weights, dev.size)
         self._result = TrainingResult()
         # Scorings of a dev split after every other step would be noise, and patience would end in no time.
-        self._every = max(1, round(DEV_STEPS / source.steps))
+        self._every = max(1, round(DEV_STEPS * settings.accumulate / source.steps))
         self._epoch, self._taken, self._losses = 1, 0, list[float]()
+        self._gathered = Gathered()
         self._order = rng.bit_generator.state
         self._noise = [int(word) for word in rng.bit_generator.seed_seq.generate_state(4)]  # type: ignore[attr-defined]
         self._done = False
@@ -161,8 +163,7 @@ class _Training:
         started = time.perf_counter()
         taken = self._taken
         for number, step in enumerate(self._source.epoch(self._rng)):
-            examples = int(step.weights.sum())
-            bar.update(examples)
+            bar.update(step.examples)
             if number < taken:
                 continue
             # Of the step and not of those before it: a training that goes on draws the same.
@@ -170,20 +171,28 @@ class _Training:
             loss, gradients = self._executor.loss_and_gradients(
                 step, from_features=self._kind == "features", rng=drawn
             )
-            self._optimiser.step(gradients, examples)
+            self._gathered.add(loss, gradients, step, self._settings.accumulate)
             self._taken += 1
-            self._losses.append(float(loss.asnumpy()))
-            if not math.isfinite(self._losses[-1]):
-                raise UserError(
-                    f"training diverged in epoch {self._epoch}: the loss is {self._losses[-1]}; lower --lr."
-                )
+            if self._gathered.batches < self._settings.accumulate:
+                continue
+            self._step()
             bar.set_postfix(loss=f"{np.mean(self._losses):.3f}", dev=self._picked.text, refresh=False)
             if self._checkpoint is not None and self._checkpoint.due():
                 self._result.seconds += time.perf_counter() - started
                 self._save()
                 started = time.perf_counter()
+        if self._gathered.batches:
+            self._step()
         self._result.seconds += time.perf_counter() - started
         self._result.examples += self._source.size
+
+    def _step(self) -> None:
+        """Take a step by the gradients that were gathered."""
+        loss, gradients, examples = self._gathered.take()
+        self._optimiser.step(gradients, examples)
+        self._losses.append(float(loss.asnumpy()) if hasattr(loss, "asnumpy") else loss)
+        if not math.isfinite(self._losses[-1]):
+            raise UserError(f"training diverged in epoch {self._epoch}: the loss is {self._losses[-1]}; lower --lr.")
 
     def _score_dev(self) -> None:
         """Score dev and keep the weights if they are the best so far."""
@@ -200,9 +209,10 @@ class _Training:
         if self._on_epoch is None:
             return
         dev = self._result.history[-1] if scored else dict.fromkeys(("dev_accuracy", "dev_loss"))
+        steps = -(-self._taken // self._settings.accumulate)
         told = {
             "epoch": self._epoch,
-            "loss": float(np.mean(self._losses[-self._taken :])),
+            "loss": float(np.mean(self._losses[-steps:])),
             "dev_accuracy": dev["dev_accuracy"],
             "dev_loss": dev["dev_loss"],
             "lr": self._optimiser.rate,

@@ -1,4 +1,5 @@
-"""What a training aims at: targets, the loss, and what scores become. Classification, by classes or by soft labels.
+"""What a training aims at: targets, the loss, and what scores become. Classification, by classes or by soft labels,
+and text.
 
 N places of a batch, C classes.
 """
@@ -32,8 +33,8 @@ class Objective(Protocol):
         """
         ...
 
-    def judge(self, scores: Any, labels: Any) -> tuple[float, float]:
-        """Return the share of right answers and the mean loss of all examples; what an epoch is picked by."""
+    def judge(self, scores: Any, labels: Any) -> tuple[float | None, float]:
+        """Return the share of right answers, if that is asked, and the mean loss; what an epoch is picked by."""
         ...
 
 
@@ -84,3 +85,32 @@ class SoftClassification(Classification):
         """
         per_place = (ops.log_softmax(scores, -1) * labels).sum(-1)
         return -(per_place * weights).sum() / weights.sum()
+
+
+class NextTokens:
+    """Answers that the model is to write: cross entropy on their tokens alone, the end of text among them.
+
+    The model gives log p of each token (R, Q); by example these come to (N, 2), their sum and their number.
+
+    Args:
+        who: what errors name.
+    """
+
+    def __init__(self, who: str = "the model") -> None:
+        self._who = who
+
+    def loss(self, scores: Any, labels: Any, weights: Any) -> Any:
+        """Mean over the tokens of all answers of -log p: (R, Q), anything, (R, Q) -> scalar."""
+        return -(scores * weights).sum() / weights.sum()
+
+    def check(self, scores: Any) -> None:
+        """Refuse scores that are not (N, 2) or not finite."""
+        if scores.ndim != 2 or scores.shape[1] != 2:
+            raise UserError(f"{self._who} gives scores of shape {scores.shape}, not how likely tokens are.")
+        if not np.isfinite(scores).all():
+            raise UserError(f"{self._who} gives scores that are no finite numbers.")
+
+    def judge(self, scores: Any, labels: Any) -> tuple[None, float]:
+        """Return no accuracy, and the mean over all tokens of -log p, the logarithm of the perplexity."""
+        sums = np.asarray(scores, np.float64).sum(0)
+        return None, float(-sums[0] / sums[1])

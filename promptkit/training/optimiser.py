@@ -25,6 +25,7 @@ class TrainingSettings:
         warmup: share of all examples in which the rate rises linearly from 0; after it falls linearly to 0.
         clip: largest global norm of the gradient.
         patience: epochs without a better dev score before training stops; 0 never stops early.
+        accumulate: batches a step: their gradients make one, as if they were one batch.
     """
 
     epochs: int
@@ -33,6 +34,7 @@ class TrainingSettings:
     warmup: float = 0.06
     clip: float = 1.0
     patience: int = 0
+    accumulate: int = 1
 
 
 def learning_rate(seen: float, batch: float, total: float, peak: float, warmup: float) -> float:

@@ -42,7 +42,7 @@ class Selection:
         self._weights, self._examples = weights, examples
         self.candidates: list[Candidate] = []
         self.stale = 0
-        self._highest, self._lowest = -math.inf, math.inf
+        self._highest, self._lowest, self._judged = -math.inf, math.inf, True
 
     @property
     def best(self) -> Candidate | None:
@@ -51,11 +51,15 @@ class Selection:
 
     @property
     def text(self) -> str:
-        """The accuracy of the epoch that is picked so far, for the progress bar."""
-        return "-" if self.best is None else f"{self.best.accuracy:.3f}"
+        """The accuracy of the epoch that is picked so far, else its loss, for the progress bar."""
+        if self.best is None:
+            return "-"
+        return f"{self.best.accuracy if self._judged else self.best.loss:.3f}"
 
-    def offer(self, epoch: int, accuracy: float, loss: float) -> None:
-        """Consider the present values."""
+    def offer(self, epoch: int, accuracy: float | None, loss: float) -> None:
+        """Consider the present values. Without accuracies the lowest loss is picked."""
+        self._judged = accuracy is not None
+        accuracy = accuracy or 0.0
         improved = accuracy > self._highest or loss < self._lowest * (1.0 - _FALL)
         self.stale = 0 if improved else self.stale + 1
         self._highest = max(self._highest, accuracy)

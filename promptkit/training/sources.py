@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from promptkit.data import Packer, as_targets
+from promptkit.data import AnswerPacker, Packer, as_targets
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,41 @@ class Step:
         labels: (N,) int32 class indices, or (N, C) float32 probabilities.
         weights: (N,) float32, 0 for places without an example.
         index: (N,) number of the example in the data set, -1 for places without one.
+        owners: of written answers, see `promptkit.data.AnswerPacker`; None where classes are scored.
     """
 
     inputs: tuple[Any, ...]
     labels: Any
     weights: Any
     index: Any
+    owners: Any = None
+
+    @property
+    def examples(self) -> int:
+        """How many examples there are."""
+        return int((self.index >= 0).sum())
+
+    def by_example(self, values: Any) -> tuple[Any, Any]:
+        """Return numbers of examples and what a model gave for each of them.
+
+        Args:
+            values: class scores (N, C), or features; of answers log-probabilities of their tokens, (R, Q).
+
+        Returns:
+            (E,) and (E, ...); of answers (E, 2): the sum over the tokens, and how many there are.
+
+        Raises:
+            ValueError: for values of another shape.
+        """
+        places = self.index if self.owners is None else self.owners
+        if values.shape[: places.ndim] != places.shape:
+            raise ValueError(f"shape {values.shape} for {places.shape[0]} places")
+        if self.owners is None:
+            return self.index[self.index >= 0], values[self.index >= 0]
+        real = self.owners >= 0
+        numbers, place = np.unique(self.owners[real], return_inverse=True)
+        sums = np.bincount(place, values[real].astype(np.float64)), np.bincount(place)
+        return numbers, np.stack(sums, 1)
 
 
 class BatchSource(Protocol):
@@ -59,7 +88,7 @@ class PackedSource:
         positions: row positions handed out so far, padding included.
     """
 
-    def __init__(self, *packers: Packer, views: int = 1) -> None:
+    def __init__(self, *packers: Packer | AnswerPacker, views: int = 1) -> None:
         self._packers = packers
         self.size, self.views, self.tokens, self.positions = packers[0].size // views, views, 0, 0
         self.steps = -(-packers[0].size // packers[0].batch_size)
@@ -72,7 +101,7 @@ class PackedSource:
         for batch in packer.epoch(rng):
             self.positions += batch.inputs["token_ids"].size
             self.tokens += int((batch.inputs["segment_ids"] > 0).sum())
-            yield Step(tuple(batch.inputs.values()), batch.labels, batch.weights, batch.index)
+            yield Step(tuple(batch.inputs.values()), batch.labels, batch.weights, batch.index, batch.owners)
 
 
 class FeatureSource:

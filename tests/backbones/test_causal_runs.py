@@ -60,10 +60,7 @@ def test_templates_for_a_causal_model(sources: tuple[str, ...], expected: tuple[
     ("options", "said"),
     [
         (["--strategy", "hard", "--template", "{text} It was {mask}."], "goes on behind {mask}"),
-        (
-            ["--strategy", "hard", "--verbalizer", "positive=very good; negative=bad"],
-            "different numbers of mask slots",
-        ),
+        (["--strategy", "hard", "--template", "{text} It was {mask:2}"], "write a single {mask}, without a count"),
         (["--strategy", "autoprompt"], "strategy 'autoprompt' is for masked language models"),
         (["--strategy", "lmbff", "--set", "templates=auto"], "fills in mask tokens, and a causal model has none"),
         (["--strategy", "finetune", "--engine", "nonsense"], "unknown engine 'nonsense'"),

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from promptkit.backbones.face import ModelFiles
 from promptkit.backbones.native.bert.tokenizer import load_tokenizer
 from promptkit.backbones.native.bert.weights import weight_plan
-from promptkit.backbones.native.checkpoint import Weights, read_weights
+from promptkit.backbones.native.checkpoint import StoredWeights, Weights, read_weights
 from promptkit.backbones.native.engine import ARCHITECTURES, NativeEngine
 from promptkit.errors import UserError
 
@@ -27,11 +27,16 @@ def describe(directory: Path | str) -> ModelFiles:
     return NativeEngine().describe(GOLDENS / directory)
 
 
-def read(directory: Path) -> Weights:
+def stored(directory: Path) -> StoredWeights:
     """Return the weights of a checkpoint, as its architecture plans them."""
     raw = json.loads((directory / "config.json").read_text())
     architecture = ARCHITECTURES[raw["model_type"]]
     return read_weights(directory, architecture.weight_plan(architecture.read_shape(raw, "config.json")))
+
+
+def read(directory: Path) -> Weights:
+    """Read all of them."""
+    return dict(stored(directory))
 
 
 @pytest.fixture
@@ -111,6 +116,14 @@ def test_tied_rows_are_the_word_embeddings(checkpoint: Path) -> None:
     assert np.array_equal(weights["head.decoder"], weights["word"])
 
 
+def test_weights_are_read_when_they_are_asked_for_and_not_from_a_file_of_another_day(checkpoint: Path) -> None:
+    weights = stored(checkpoint)
+    assert weights["word"] is not weights["word"]
+    change_weights(checkpoint, cls__predictions__bias=np.arange(97, dtype=np.float32))
+    with pytest.raises(UserError, match="the file was changed after it was opened"):
+        weights["word"]
+
+
 def test_bfloat16_weights_are_read_exactly(checkpoint: Path) -> None:
     weights = load_file(checkpoint / "model.safetensors")
     halves = {
@@ -128,6 +141,21 @@ def test_bfloat16_weights_are_read_exactly(checkpoint: Path) -> None:
     for name, array in read(checkpoint).items():
         assert array.dtype == np.float32
         assert (array == EXACT_BFLOAT16).all(), name
+
+
+@pytest.mark.parametrize(("number", "token"), [(2, "c"), ([3, 4], "d"), (None, None), (99, None), ("2", None)])
+def test_the_end_of_text_may_be_named_by_number_in_the_configuration(
+    tmp_path: Path, number: Any, token: str | None
+) -> None:
+    """As in GPT-2's checkpoints, which have no tokenizer_config.json."""
+    from promptkit.backbones.native.decoder.tokenizer import load_tokenizer as load_decoders
+
+    vocab = {chr(97 + n): n for n in range(6)}
+    (tmp_path / "vocab.json").write_text(json.dumps(vocab))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": number}))
+    tokenizer = load_decoders(tmp_path, 6)
+    assert tokenizer.sep_id == (-1 if token is None else vocab[token])
 
 
 def test_a_decoder_is_refused(checkpoint: Path) -> None:

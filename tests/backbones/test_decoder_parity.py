@@ -27,9 +27,9 @@ def case(request: pytest.FixtureRequest) -> Case:
     return Case(request.param)
 
 
-def states(case: Case, inputs: Inputs, prefix: Any = None) -> Any:
+def states(case: Case, inputs: Inputs, prefix: Any = None, front: Any = None) -> Any:
     """Last hidden states at what is read, as an array."""
-    return case.backbone.run(case.backbone.embed(inputs["token_ids"]), inputs, prefix).asnumpy()
+    return case.backbone.run(case.backbone.embed(inputs["token_ids"]), inputs, prefix, None, front).asnumpy()
 
 
 def loss_and_gradients(
@@ -160,7 +160,7 @@ def test_only_the_asked_positions_are_read(name: str) -> None:
 
 
 def test_keys_and_values_of_a_text_agree_with_pytorch(case: Case) -> None:
-    found = case.backbone.keys_and_values(Tensor(case.golden["text"].astype(np.int32)))
+    found = case.backbone.keys_and_values(case.backbone.embed(Tensor(case.golden["text"].astype(np.int32))))
     assert far(found, case.golden["keys_and_values"]) < TOLERANCE
 
 
@@ -170,7 +170,7 @@ def test_a_text_behind_the_keys_and_values_of_its_beginning_is_the_whole_text(ca
     long = case.real.sum(1) > front
     whole = np.where(case.real, ids, 0)
     whole[:, :front] = ids[0, :front]
-    begun = case.backbone.keys_and_values(Tensor(whole[0, :front].astype(np.int32)))
+    begun = case.backbone.keys_and_values(case.backbone.embed(Tensor(whole[0, :front].astype(np.int32))))
     inputs, rest = case.inputs(read=case.everywhere()), case.inputs(read=case.everywhere()[:, :-front])
     inputs["token_ids"] = Tensor(whole.astype(np.int32))
     expected = states(case, inputs)[:, front:]
@@ -178,6 +178,9 @@ def test_a_text_behind_the_keys_and_values_of_its_beginning_is_the_whole_text(ca
         rest[key] = inputs[key][:, front:]  # type: ignore[literal-required]
     real = case.real[:, front:] & long[:, None]
     assert far(states(case, rest, begun)[real], expected[real]) < 1e-5
+    assert far(states(case, rest, front=begun)[real], expected[real]) < 1e-5
+    # An example that begins at 0 stands there whole, and sees nothing of a front beside it.
+    assert far(states(case, inputs, front=begun)[case.real], states(case, inputs)[case.real]) < 1e-5
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -143,7 +143,7 @@ def test_a_prefix_that_repeats_the_text_has_no_effect(case: Case) -> None:
     inputs = one_text()
     embeddings = case.backbone.embed(inputs["token_ids"])
     plain = case.backbone.run(embeddings, inputs).asnumpy()
-    repeated = case.backbone.keys_and_values(Tensor(np.array(IDS, np.int32)))
+    repeated = case.backbone.keys_and_values(case.backbone.embed(Tensor(np.array(IDS, np.int32))))
     assert np.abs(case.backbone.run(embeddings, inputs, repeated).asnumpy() - plain).max() < 1e-5
     louder = repeated * Tensor([1.0, 2.0]).reshape(1, 2, 1, 1, 1)
     assert np.abs(case.backbone.run(embeddings, inputs, louder).asnumpy() - plain).max() > 1e-2
@@ -153,7 +153,7 @@ def test_layers_before_those_with_a_prefix_see_none(case: Case) -> None:
     """Behind a prefix of the last K layers they compute what a prefix without effect leaves them to compute."""
     inputs, layers = one_text(), case.backbone.info.layers
     embeddings = case.backbone.embed(inputs["token_ids"])
-    repeated = case.backbone.keys_and_values(Tensor(np.array(IDS, np.int32)))
+    repeated = case.backbone.keys_and_values(case.backbone.embed(Tensor(np.array(IDS, np.int32))))
 
     def state(embeddings: Any, prefix: Any) -> Any:
         return case.backbone.run(embeddings, inputs, prefix).sum()

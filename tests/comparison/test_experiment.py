@@ -172,3 +172,10 @@ def test_bad_values_of_settings_are_refused_when_a_cell_is_made() -> None:
     settings: dict[str, Any] = {"lr": -1}
     with pytest.raises(UserError, match="--lr"):
         make_experiment(settings=settings).run_config("soft", None, 16, 0)
+
+
+def test_how_to_fetch_is_no_part_of_a_comparison() -> None:
+    plain = make_experiment(strategies=["hard"])
+    fetched = make_experiment(strategies=["hard"], settings={"download": True, "mirror": "https://me:pass@word"})
+    assert plain.title == fetched.title
+    assert "pass@word" not in str(fetched.spec)

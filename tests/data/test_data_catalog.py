@@ -14,7 +14,7 @@ from promptkit.data.doubles import text_key
 from promptkit.errors import UserError
 from promptkit.prompting import Template, Verbalizer
 
-EMBEDDED = {"entailment-en", "news-en", "news-zh", "reviews-en", "reviews-zh"}
+EMBEDDED = {"dialogue-en", "dialogue-zh", "entailment-en", "news-en", "news-zh", "reviews-en", "reviews-zh"}
 
 
 @pytest.mark.parametrize(

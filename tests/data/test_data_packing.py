@@ -25,6 +25,7 @@ class Text:
     token_ids: tuple[int, ...]
     virtual_ids: tuple[int, ...]
     read: tuple[int, ...]
+    front: int = 0
 
 
 def texts_of(lengths: Sequence[int], slots: int = 1) -> list[Text]:

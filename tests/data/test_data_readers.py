@@ -376,8 +376,8 @@ BAD_FOLDERS = {
     ),
     "a misspelt key": (
         {"a.csv": GOOD, "dataset.json": '{"lable": "x"}'},
-        "{folder}/dataset.json: unknown key 'lable'. Did you mean 'label'? Known: fields, label, labels, language, "
-        "licence, name, summary, templates, text, text_b, verbalizer.",
+        "{folder}/dataset.json: unknown key 'lable'. Did you mean 'label'? Known: answer, fields, label, labels, "
+        "language, licence, name, summary, templates, text, text_b, verbalizer.",
     ),
     "a value of the wrong type": (
         {"a.csv": GOOD, "dataset.json": '{"labels": "pos, neg"}'},

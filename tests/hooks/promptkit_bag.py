@@ -90,7 +90,9 @@ def make_backbone(files: ModelFiles, source: str, vectors: Any, bias: Any, learn
         def embed(self, ids: Any) -> Any:
             return ops.gather(self.vectors, ids, 0)
 
-        def run(self, embeddings: Any, inputs: Any, prefix: Any = None, dropout: Any = None) -> Any:
+        def run(
+            self, embeddings: Any, inputs: Any, prefix: Any = None, dropout: Any = None, front: Any = None
+        ) -> Any:
             if prefix is not None or dropout is not None:
                 raise UserError(f"a bag of words takes no {'prefix' if dropout is None else 'dropout'}.")
             rows, examples, slots = inputs["read"].shape
@@ -100,7 +102,7 @@ def make_backbone(files: ModelFiles, source: str, vectors: Any, bias: Any, learn
             mean = ops.bmm(same, embeddings) / same.sum(-1, keepdims=True)
             return mean.reshape(rows * examples, slots, embeddings.shape[2])
 
-        def keys_and_values(self, ids: Any) -> Any:
+        def keys_and_values(self, embeddings: Any) -> Any:
             raise UserError("a bag of words has no keys and values.")
 
         def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:

@@ -85,12 +85,6 @@ def test_the_space_before_a_causal_answer_belongs_to_it(byte_level: Adapter) -> 
     assert (encoded.read, made.mask_follows_space) == ((2,), True)
 
 
-@pytest.mark.parametrize("source", ["{text} it was {mask}", "{text} {mask} and {mask}", "{text} {mask:2}"])
-def test_a_causal_answer_of_several_slots_is_refused_before_any_text_is_encoded(mini: Adapter, source: str) -> None:
-    with pytest.raises(UserError, match=r"read at one position, .* has 2 mask slots"):
-        encoder(source, mini, CAUSAL, mask_slots=2)
-
-
 def test_a_causal_answer_stands_behind_something(mini: Adapter) -> None:
     with pytest.raises(UserError, match="here nothing stands before"):
         encode("{text} {mask}", mini, BARE, "")

@@ -17,7 +17,9 @@ CARD: dict[str, Any] = {
     "verbalizer": "good=good; bad=bad", "readout": "cloze", "slots": "same", "labels": ["bad", "good"],
     "language": "en", "max_length": 40, "seed": 3, "clean": False, "model": "promptkit-mini",
     "contexts": [[{"text": "fine", "text_b": None, "label": "good", "others": [["q", "Who?"]]}]],
-    "backbone": {"fingerprint": "fe", "engine": "native", "architecture": "bert", "hidden_size": 24},
+    "backbone": {
+        "fingerprint": "fe", "engine": "native", "architecture": "bert", "hidden_size": 24, "revision": None,
+    },
 }  # fmt: skip
 TENSORS = {"0.prompt.vectors": np.ones((3, 4), np.float32)}
 
@@ -36,7 +38,7 @@ def refusal(tmp_path: Path, card: dict[str, Any], tensors: dict[str, Any] | None
 def test_a_whole_one_comes_back(tmp_path: Path) -> None:
     save_artifact(tmp_path / "p", TENSORS, CARD)
     tensors, card = load_prompt(tmp_path / "p")
-    assert card.model_dump() == {**CARD, "weights": []}
+    assert card.model_dump() == {**CARD, "weights": [], "objective": "classes", "max_tokens": 0}
     assert np.array_equal(tensors["0.prompt.vectors"], TENSORS["0.prompt.vectors"])
 
 
@@ -48,7 +50,7 @@ def test_one_of_before_engines_had_names_has_none(tmp_path: Path) -> None:
 
 ALLOWED = [
     ("verbalizer", None), ("clean", True), ("language", ""), ("options", {"a": [1]}), ("engine", None),
-    ("engine", KeyError), ("contexts", KeyError),
+    ("engine", KeyError), ("contexts", KeyError), ("revision", None), ("revision", KeyError),
 ]  # fmt: skip
 
 
@@ -83,10 +85,13 @@ def test_a_field_that_is_missing_or_of_another_type_is_named(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"readout": "x"}, ", card: readout: Input should be 'cloze' or 'head' (got 'x')"),
+        ({"readout": "x"}, ", card: readout: Input should be 'cloze', 'head' or 'answer' (got 'x')"),
         ({"slots": "some"}, ", card: slots: "),
-        ({"labels": ["good"]}, ", card: labels: List should have at least 2 items"),
+        ({"labels": ["good"]}, ", card: labels: there are 1, and a prompt for classes has at least 2"),
         ({"labels": "good"}, ", card: labels: "),
+        ({"objective": "text", "max_tokens": 8}, ", card: labels: there are 2, and a prompt that writes has none"),
+        ({"objective": "text", "labels": []}, ", card: max_tokens: 0 for a prompt that writes"),
+        ({"objective": "verse"}, ", card: objective: "),
         ({"templates": []}, ", card: templates: "),
         ({"seed": 2**32}, ", card: seed: "),
         ({"backbone": "bert"}, ", card: backbone: "),

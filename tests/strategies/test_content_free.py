@@ -70,8 +70,8 @@ def test_the_prior_is_the_mean_over_the_three_inputs(backbone: Any) -> None:
 
     tokenizer = backbone.tokenizer
     task = task_of(backbone, "{text} {mask}")
-    calibrated = build(backbone, task, calibrate=True)
-    plain = build(backbone, task, calibrate=False)
+    calibrated = build(backbone, task, calibrate="content-free")
+    plain = build(backbone, task, calibrate="none")
     found = []
     for field in (tokenizer.encode("N/A"), [], [tokenizer.mask_id]):
         row = [tokenizer.cls_id, *field, tokenizer.mask_id, tokenizer.sep_id]

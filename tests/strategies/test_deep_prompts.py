@@ -140,7 +140,7 @@ def test_a_start_from_activations_is_what_the_model_computes_for_these_words(bac
     tokenizer = backbone.tokenizer
     found = initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, L)
     ids = [tokenizer.cls_id, *tokenizer.encode("it was terrible ."), tokenizer.sep_id]
-    own = backbone.keys_and_values(Tensor(np.array(ids, np.int32))).asnumpy()
+    own = backbone.keys_and_values(backbone.embed(Tensor(np.array(ids, np.int32)))).asnumpy()
     assert np.array_equal(found, own[:, :, :, 1:-1])
     assert np.array_equal(initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, 1), found[-1:])
 

@@ -20,7 +20,8 @@ def kit(name: str, **attributes: Any) -> type[StrategyKit]:
 
 
 TestHard = kit("hard", learns=())
-TestHardCalibrated = kit("hard", learns=(), options={"calibrate": True}, kinds=("masked",))
+TestHardCalibrated = kit("hard", learns=(), options={"calibrate": "content-free"}, kinds=("masked",))
+TestHardMedian = kit("hard", learns=("head",), options={"calibrate": "median"}, kinds=("masked",))
 TestProbe = kit("probe", learns=("head",))
 # Of a causal model only the label words' biases would learn.
 TestPet = kit("pet", learns=("head",), kinds=("masked",))

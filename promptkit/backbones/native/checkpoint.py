@@ -1,4 +1,4 @@
-"""Weights from a checkpoint file, renamed and checked before anything is copied.
+"""Weights from a checkpoint file, renamed and checked.
 
 Only safetensors files are read; a pickle can run code and is never loaded. What the weights of an architecture are
 called and how large they are is data, in that architecture's `weights.py`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from promptkit.checking import CheckedModel, checked, cut, read_json_object
 from promptkit.errors import UserError
 
-Weights = dict[str, npt.NDArray[np.float32]]
+Weights = Mapping[str, npt.NDArray[np.float32]]
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -52,10 +52,12 @@ class Tensors:
     Attributes:
         readers: name -> what reads the array.
         file: what they are read from, for errors.
+        paths: the files themselves.
     """
 
     readers: Mapping[str, Callable[[], npt.NDArray[np.generic]]]
     file: str
+    paths: Sequence[Path]
 
 
 def weights_files(directory: Path) -> list[Path]:
@@ -88,8 +90,8 @@ class _Index(CheckedModel):
     weight_map: dict[str, str]
 
 
-def read_weights(directory: Path, plan: WeightPlan) -> Weights:
-    """Read every weight the engine needs from safetensors files, as float32; see `take_weights`.
+def read_weights(directory: Path, plan: WeightPlan) -> StoredWeights:
+    """Return the weights the engine needs, as float32, from safetensors files.
 
     Raises:
         UserError: for a missing or unreadable file, and as `take_weights`.
@@ -98,14 +100,15 @@ def read_weights(directory: Path, plan: WeightPlan) -> Weights:
     readers: dict[str, Callable[[], npt.NDArray[np.generic]]] = {}
     for path in paths:
         readers |= _readers(path)
-    return take_weights(Tensors(readers, SINGLE if len(paths) == 1 else "the files"), plan, f"model '{directory}'")
+    file = SINGLE if len(paths) == 1 else "the files"
+    return take_weights(Tensors(readers, file, paths), plan, f"model '{directory}'")
 
 
-def take_weights(tensors: Tensors, plan: WeightPlan, where: str) -> Weights:
-    """Return every weight the engine needs, as float32, one that stands for two as one array.
+def take_weights(tensors: Tensors, plan: WeightPlan, where: str) -> StoredWeights:
+    """Return the weights the engine needs; what the file holds is compared with the plan by names here.
 
     Raises:
-        UserError: for missing or extra weights, a wrong shape, or weights that are no numbers.
+        UserError: for missing or extra weights.
     """
     there, file = tensors.readers, tensors.file
     if plan.head and not any(name.startswith(f"{plan.head}.") for name in there):
@@ -121,16 +124,65 @@ def take_weights(tensors: Tensors, plan: WeightPlan, where: str) -> Weights:
     extra = [name for name in there if name not in known and not plan.ignored.search(name)]
     if extra:
         raise UserError(f"{where}: {_some(extra)} in {file} that this architecture lacks.")
-    by_name: dict[str, list[str]] = {}
-    for ours, name in chosen.items():
-        assert name is not None
-        by_name.setdefault(name, []).append(ours)
-    weights: Weights = {}
-    for name, wanted in by_name.items():
-        whole = _floats(there[name](), name, where)
-        for ours in wanted:
-            weights[ours] = _taken(whole, plan.takes.get(ours), plan.shapes[ours], name, where)
-    return weights
+    return StoredWeights(tensors, plan, {ours: name for ours, name in chosen.items() if name is not None}, where)
+
+
+class StoredWeights(Weights):
+    """Weights that are read when they are asked for, so that a model is not in memory twice.
+
+    A copy that learns reads them again, and of an array that stands for several each reads its own.
+
+    Args:
+        tensors: of the checkpoint.
+        plan: what they are to be.
+        chosen: the engine's names -> their names in the file.
+        where: how errors begin.
+    """
+
+    def __init__(self, tensors: Tensors, plan: WeightPlan, chosen: Mapping[str, str], where: str) -> None:
+        self._tensors, self._plan, self._chosen, self._where = tensors, plan, chosen, where
+        self._state = _state(tensors.paths)
+
+    def __getitem__(self, ours: str) -> npt.NDArray[np.float32]:
+        """Return a weight.
+
+        Raises:
+            UserError: for a wrong shape, for values that are no numbers, or if the file was changed meanwhile.
+        """
+        name = self._chosen[ours]
+        if _state(self._tensors.paths) != self._state:
+            raise UserError(f"{self._where}: the file was changed after it was opened; start again.")
+        whole = _floats(self._tensors.readers[name](), name, self._where)
+        return _taken(whole, self._plan.takes.get(ours), self._plan.shapes[ours], name, self._where)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the engine's names."""
+        return iter(self._chosen)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._chosen)
+
+    def __contains__(self, ours: object) -> bool:
+        """Tell whether there is one of this name, without reading it."""
+        return ours in self._chosen
+
+    def are_same(self, one: str, other: str) -> bool:
+        """Tell whether two weights are one, or two of the same numbers."""
+        return self._chosen[one] == self._chosen[other] or np.array_equal(self[one], self[other])
+
+
+def _state(paths: Sequence[Path]) -> list[tuple[int, int, int] | None]:
+    """Return what changes where a file is written or replaced."""
+    found: list[tuple[int, int, int] | None] = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return found
 
 
 def _floats(raw: npt.NDArray[np.generic], name: str, where: str) -> npt.NDArray[np.float32]:
@@ -142,7 +194,14 @@ def _floats(raw: npt.NDArray[np.generic], name: str, where: str) -> npt.NDArray[
     return values
 
 
-def _taken(whole: Any, take: Callable[[Any], Any] | None, shape: tuple[int, ...], name: str, where: str) -> Any:
+def _taken(
+    whole: npt.NDArray[np.float32],
+    take: Callable[[Any], Any] | None,
+    shape: tuple[int, ...],
+    name: str,
+    where: str,
+) -> npt.NDArray[np.float32]:
+    own: npt.NDArray[np.float32] | None
     try:
         own = whole if take is None else np.ascontiguousarray(take(whole))
     except ValueError:  # an array that cannot be cut as it should

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from promptkit.backbones.face import Backbone, Kind, ModelFiles
 from promptkit.backbones.native.bert import config as bert_config
 from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
@@ -121,7 +119,9 @@ class NativeEngine:
         architecture, shape = _read_shape(directory, file)
         if file is not None:
             found, where = read_tokenizer(file), f"model '{file}'"
-            tokenizer = make_tokenizer(found.backend, found.special, marks_spaces=True, where=where)
+            tokenizer = make_tokenizer(
+                found.backend, found.special, marks_spaces=True, where=where, chat_template=found.chat_template
+            )
             return ModelFiles(directory, self.name, shape.info(), tokenizer, _fingerprints([file], [])[1])
         tokenizer = architecture.load_tokenizer(directory, shape.vocab_size)
         old, whole = _fingerprints(
@@ -141,12 +141,9 @@ class NativeEngine:
         if file is None:
             weights = read_weights(files.directory, plan)
         else:
-            weights = take_weights(Tensors(tensor_readers(file), file.name), plan, f"model '{file}'")
-        if shape.tied and np.array_equal(weights["head.decoder"], weights["word"]):
-            del weights["head.decoder"]
-        else:
-            # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
-            shape = replace(shape, tied=False)
+            weights = take_weights(Tensors(tensor_readers(file), file.name, [file]), plan, f"model '{file}'")
+        # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
+        shape = replace(shape, tied=shape.tied and weights.are_same("head.decoder", "word"))
         return _model_of(shape)(shape, weights, files.tokenizer, source=source, fingerprint=files.fingerprint)
 
 

@@ -21,23 +21,39 @@ class NativeTokenizer:
         special: the special tokens by role, as many as the model has: `cls`, `sep`, `pad`, `mask`, `unk`.
         marks_spaces: True where a word's first piece differs after a space (byte-level BPE).
         where: how errors name the model.
+        chat_template: the Jinja template of a conversation, or None.
+        chat_tokens: the special tokens that it may name.
 
     Attributes:
         cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens, -1 where there is none.
-        marks_spaces: as given.
+        marks_spaces, chat_template, chat_tokens: as given.
         vocab_size: number of entries.
 
     Raises:
         UserError: if the vocabulary lacks a special token.
     """
 
-    def __init__(self, backend: Any, special: Mapping[str, str], *, marks_spaces: bool, where: str) -> None:
+    def __init__(
+        self,
+        backend: Any,
+        special: Mapping[str, str],
+        *,
+        marks_spaces: bool,
+        where: str,
+        chat_template: str | None = None,
+        chat_tokens: Mapping[str, str] | None = None,
+    ) -> None:
         backend.no_truncation()
         backend.no_padding()
         # A text that happens to contain "[MASK]" is text: only the template makes special tokens.
         backend.encode_special_tokens = True
+        if marks_spaces and backend.decoder is None:
+            from tokenizers import decoders
+
+            backend.decoder = decoders.ByteLevel()
         self._backend = backend
         self.marks_spaces = marks_spaces
+        self.chat_template, self.chat_tokens = chat_template, dict(chat_tokens or {})
         self.vocab_size: int = backend.get_vocab_size()
         ids = dict.fromkeys(("cls", "sep", "pad", "mask", "unk"), -1)
         for role, token in special.items():
@@ -55,6 +71,18 @@ class NativeTokenizer:
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of several texts, without special tokens."""
         return [list(e.ids) for e in self._backend.encode_batch(list(texts), add_special_tokens=False)]
+
+    def encode_marked(self, text: str) -> list[int]:
+        """Return the ids of a text in which special tokens are special; none is added."""
+        self._backend.encode_special_tokens = False
+        try:
+            return self.encode(text)
+        finally:
+            self._backend.encode_special_tokens = True
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, special tokens left out; a character that is not whole is U+FFFD."""
+        return str(self._backend.decode(list(ids), skip_special_tokens=True))
 
     def token(self, id: int) -> str:
         """Return the piece with an id."""

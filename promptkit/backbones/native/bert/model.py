@@ -24,7 +24,7 @@ from promptkit.backbones.native.layers.masking import (
     rows_read,
 )
 from promptkit.backbones.native.layers.norms import LayerNorm, parameter
-from promptkit.backbones.native.layers.post_norm import EncoderLayer
+from promptkit.backbones.native.layers.post_norm import EncoderLayer, LayerCores
 from promptkit.backbones.native.layers.vocabulary import VocabularyScores
 from promptkit.backbones.native.shape import EncoderShape
 
@@ -59,9 +59,8 @@ class Encoder(nn.Cell):
         self.norm = LayerNorm(
             weights["embedding_norm.weight"], weights["embedding_norm.bias"], shape.layer_norm_eps, learns
         )
-        self.layers = nn.CellList(
-            [EncoderLayer(shape, weights, i, learns=learns, on_cpu=on_cpu) for i in range(shape.layers)]
-        )
+        cores = LayerCores(shape, on_cpu=on_cpu)
+        self.layers = nn.CellList([EncoderLayer(cores, weights, i, learns=learns) for i in range(shape.layers)])
         self.output_bias = parameter("output_bias", weights["head.bias"], learns)
         self.untied = not shape.tied
         if self.untied:
@@ -155,13 +154,18 @@ class EncoderBackbone(nn.Cell):
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
         return ops.gather(self.encoder.word, ids, 0)
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
-        """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
+    def run(
+        self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None, front: Any = None
+    ) -> Any:
+        """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`.
+
+        There is no front: what comes first in a masked model sees what comes behind it.
+        """
         return self.encoder(embeddings, inputs, prefix, dropout)
 
-    def keys_and_values(self, ids: Any) -> Any:
+    def keys_and_values(self, embeddings: Any) -> Any:
         """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`."""
-        return self.encoder.keys_and_values(self.embed(ids))
+        return self.encoder.keys_and_values(embeddings)
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""

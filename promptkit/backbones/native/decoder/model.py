@@ -7,6 +7,7 @@ feed-forward only at the positions that are read, and of the vocabulary only the
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import mindspore as ms
@@ -16,10 +17,12 @@ from mindspore import Tensor, nn, ops
 from promptkit.backbones.face import Dropout, Inputs, Part, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
-from promptkit.backbones.native.layers.decoder_layer import DecoderLayer
+from promptkit.backbones.native.layers.decoder_layer import DecoderCores, DecoderLayer
 from promptkit.backbones.native.layers.masking import (
+    FAR,
     causal_bias,
     for_heads,
+    front_bias,
     left_by_dropout,
     left_in_layer,
     left_where_read,
@@ -30,7 +33,7 @@ from promptkit.backbones.native.layers.masking import (
 )
 from promptkit.backbones.native.layers.norms import Norm, NormalCore, parameter
 from promptkit.backbones.native.layers.rotary import Angles
-from promptkit.backbones.native.layers.vocabulary import VocabularyScores
+from promptkit.backbones.native.layers.vocabulary import TokenLikelihoods, VocabularyScores
 
 
 class DecoderNorm(nn.Cell):
@@ -69,8 +72,9 @@ class Decoder(nn.Cell):
         self.norms_embeddings = shape.embedding_norm
         if self.norms_embeddings:
             self.embedding_norm = DecoderNorm("embedding_norm", shape, weights, learns=learns)
+        cores = DecoderCores(shape, learns=learns, on_cpu=on_cpu)
         self.layers = nn.CellList(
-            [DecoderLayer(shape, weights, i, learns=learns, on_cpu=on_cpu) for i in range(shape.layers)]
+            [DecoderLayer(cores, shape, weights, i, learns=learns) for i in range(shape.layers)]
         )
         self.norm = DecoderNorm("final_norm", shape, weights, learns=learns)
         self.untied = not shape.tied
@@ -101,7 +105,7 @@ class Decoder(nn.Cell):
         rows, _, queries, keys = bias.shape
         return bias.reshape(rows, self.kv_heads, self.group * queries, keys)
 
-    def construct(self, embeddings: Any, inputs: Inputs, prefix: Any, dropout: Any) -> Any:
+    def construct(self, embeddings: Any, inputs: Inputs, prefix: Any, dropout: Any, front: Any) -> Any:
         """See `Backbone.run`."""
         rows, length, hidden = embeddings.shape
         examples, slots = inputs["read"].shape[1], inputs["read"].shape[2]
@@ -116,9 +120,13 @@ class Decoder(nn.Cell):
         if self.distances:
             bias = bias + linear_bias(inputs["position_ids"], self.slopes)
         first, plain, wide = len(self.layers), self.grouped(bias), bias
+        if front is not None:
+            wide = self.over(bias, inputs, front.shape[3], True)
+            prefix = front
+        elif prefix is not None:
+            wide = self.over(bias, inputs, prefix.shape[3], False)
         if prefix is not None:
             first = first - prefix.shape[0]
-            wide = self.over(bias, inputs, prefix.shape[3])
         read_bias = self.read_bias(wide, chosen, examples * slots)
         wide = self.grouped(wide)
         for number, layer in enumerate(self.layers[:-1]):
@@ -135,12 +143,17 @@ class Decoder(nn.Cell):
         x = self.layers[-1].at(x, read_bias, chosen, turn_read, turn_k, own, left)
         return self.norm(x).reshape(rows * examples, slots, hidden)
 
-    def over(self, bias: Any, inputs: Any, count: Any) -> Any:
-        """A bias for `count` prefix positions as well, (R, A, S, count + S)."""
-        if not self.distances:
+    def over(self, bias: Any, inputs: Any, count: Any, is_front: Any) -> Any:
+        """A bias for `count` positions of a prefix or a front as well, (R, A, S, count + S)."""
+        if not (self.distances or is_front):
             return over_prefix(bias, count)
-        apart = linear_prefix_bias(inputs["segment_ids"], inputs["position_ids"], self.slopes, count)
-        return ops.concat((apart, bias), -1)
+        segments, positions = inputs["segment_ids"], inputs["position_ids"]
+        before = ops.zeros((1, 1, 1, 1), ms.float32)
+        if self.distances:
+            before = linear_prefix_bias(segments, positions, self.slopes, count)
+        if is_front:
+            before = before + for_heads(front_bias(segments, positions, count), self.heads)
+        return ops.concat((before, bias), -1)
 
     def read_bias(self, bias: Any, chosen: Any, count: Any) -> Any:
         """The rows of a bias (R, A, S, K) at the positions read, (R, A_kv, G * Q, K)."""
@@ -148,6 +161,27 @@ class Decoder(nn.Cell):
         flat = ops.transpose(bias, (0, 2, 1, 3)).reshape(rows * length, heads * keys)
         read = ops.gather(flat, chosen, 0).reshape(rows, count, heads, keys)
         return self.grouped(ops.transpose(read, (0, 2, 1, 3)))
+
+    def extend(
+        self, embeddings: Any, position_ids: Any, kept_positions: Any, seen: Any, kept: Any, first: Any, front: Any
+    ) -> Any:
+        """See `Writing.extend`."""
+        count, length, hidden = embeddings.shape
+        positions = position_ids.reshape(-1)
+        x, (turn_q, turn_k) = self.begun(embeddings.reshape(count * length, hidden), positions), self.turns(positions)
+        bias = for_heads(seen, self.heads)
+        if self.distances:
+            there = ops.concat((kept_positions, position_ids), 1).expand_dims(1) - position_ids.expand_dims(2)
+            bias = bias + there.astype(ms.float32).expand_dims(1) * self.slopes.reshape(1, -1, 1, 1)
+        below = bias
+        if first > 0:
+            below = ops.concat((bias[:, :, :, :front] - FAR, bias[:, :, :, front:]), -1)
+        bias, below, found = self.grouped(bias), self.grouped(below), []
+        for number, layer in enumerate(self.layers):
+            own = below if number < first else bias
+            x, keys, values, *_ = layer.core.forward(x, own, turn_q, turn_k, kept[number], layer.own())
+            found.append(ops.stack((keys, values)))
+        return self.norm(x).reshape(count, length, hidden), ops.stack(found)
 
     def keys_and_values(self, embeddings: Any) -> Any:
         """See `Backbone.keys_and_values`; embeddings (P, H)."""
@@ -160,7 +194,7 @@ class Decoder(nn.Cell):
             bias = bias + linear_bias(positions.reshape(1, -1), self.slopes)
         bias, found = self.grouped(bias), []
         for layer in self.layers:
-            x, keys, values, *_ = layer.core.forward(x, bias, turn_q, turn_k, None, layer.own())
+            x, keys, values = layer.free(x, bias, turn_q, turn_k, None, layer.own())
             found.append(ops.stack((keys[0], values[0])))
         return ops.stack(found)
 
@@ -197,19 +231,21 @@ class DecoderBackbone(nn.Cell):
         self._shape, self._weights = shape, weights
         part = learns if learns in ("all", "biases") else None
         self.decoder = decoder or Decoder(shape, weights, learns=part, on_cpu=on_cpu)
-        self.scores = VocabularyScores()
+        self.scores, self.found = VocabularyScores(), TokenLikelihoods()
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
         return ops.gather(self.decoder.word, ids, 0)
 
-    def run(self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None) -> Any:
+    def run(
+        self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None, front: Any = None
+    ) -> Any:
         """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
-        return self.decoder(embeddings, inputs, prefix, dropout)
+        return self.decoder(embeddings, inputs, prefix, dropout, front)
 
-    def keys_and_values(self, ids: Any) -> Any:
+    def keys_and_values(self, embeddings: Any) -> Any:
         """Those of every layer for a text, (L, 2, A_kv, P, D); see `promptkit.backbones.face.Backbone`."""
-        return self.decoder.keys_and_values(self.embed(ids))
+        return self.decoder.keys_and_values(embeddings)
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""
@@ -217,6 +253,23 @@ class DecoderBackbone(nn.Cell):
         x = hidden.reshape(count * slots, width)
         scores = self.scores(x, self.decoder.output_table(), None, rows, normalised)
         return scores.reshape(count, slots, scores.shape[1])
+
+    def extend(
+        self, embeddings: Any, position_ids: Any, kept_positions: Any, seen: Any, kept: Any, first: Any, front: Any
+    ) -> Any:
+        """Read further positions of texts; see `promptkit.backbones.face.Writing`."""
+        return self.decoder.extend(embeddings, position_ids, kept_positions, seen, kept, first, front)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids; see `promptkit.backbones.face.Writing`."""
+        return str(self.tokenizer.decode(ids))  # type: ignore[attr-defined]
+
+    def likelihoods(self, hidden: Any, targets: Any) -> Any:
+        """Log-probabilities of one vocabulary entry each, (N,); see `promptkit.backbones.face.Likelihoods`."""
+        if self.learns == "all":
+            scores = self.scores(hidden, self.decoder.output_table(), None, None, True)
+            return ops.gather_elements(scores, 1, targets.reshape(-1, 1)).reshape(-1)
+        return self.found(hidden, self.decoder.output_table(), targets)[0]
 
     def trainable(self, part: Part) -> DecoderBackbone:
         """Return a copy in which a part learns; that of the head shares everything with this one."""

@@ -127,4 +127,5 @@ class DecoderShape:
             max_length=self.max_length,
             parameters=parameters,
             flops_per_token=2 * self.layers * products,
+            takes_front=True,
         )

@@ -5,36 +5,53 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from mindspore import nn
 
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.layers.norms import parameter
-from promptkit.backbones.native.layers.pre_norm import DecoderCore, PrefixedDecoderCore
+from promptkit.backbones.native.layers.pre_norm import DecoderCore, DecoderForward, PrefixedDecoderCore
 
+Parts = dict[str, npt.NDArray[np.float32]]
 _NONE = np.zeros(1, np.float32)  # in the place of a weight that the shape does not have
+
+
+class DecoderCores(nn.Cell):
+    """What all layers of a model share: the functions of weights, which are parsed once and not once a layer.
+
+    Args:
+        shape: of the model.
+        learns: `all`, `biases` or None.
+        on_cpu: see `gate_of`.
+    """
+
+    def __init__(self, shape: DecoderShape, *, learns: str | None, on_cpu: bool) -> None:
+        super().__init__()
+        self.free = DecoderForward(shape, folded=learns is None, on_cpu=on_cpu)
+        self.plain = DecoderCore(shape, folded=learns is None, on_cpu=on_cpu)
+        self.prefixed = PrefixedDecoderCore(shape, folded=learns is None, on_cpu=on_cpu)
 
 
 class DecoderLayer(nn.Cell):
     """One layer, frozen and folded, or learning.
 
     Args:
+        cores: of the model.
         shape: of the model.
         weights: by the engine's names.
         index: which layer.
         learns: `all`, `biases` or None.
-        on_cpu: see `gate_of`.
     """
 
     def __init__(
-        self, shape: DecoderShape, weights: Weights, index: int, *, learns: str | None, on_cpu: bool
+        self, cores: DecoderCores, shape: DecoderShape, weights: Weights, index: int, *, learns: str | None
     ) -> None:
         super().__init__()
         own = {name: weights[f"layers.{index}.{name}"] for name in _names(shape, index)}
         self.learns = learns is not None
         merged = _merged(own) if self.learns else _folded(_merged(own))
-        self.core = DecoderCore(shape, folded=not self.learns, on_cpu=on_cpu)
-        self.prefixed = PrefixedDecoderCore(shape, folded=not self.learns, on_cpu=on_cpu)
+        self.core, self.prefixed, self.free = cores.plain, cores.prefixed, cores.free
 
         def made(name: str) -> Any:
             there = name in merged
@@ -64,7 +81,7 @@ class DecoderLayer(nn.Cell):
     def construct(self, x: Any, bias: Any, turn_q: Any, turn_k: Any, prefix: Any = None, left: Any = None) -> Any:
         """(N, H) -> (N, H); see `DecoderMath.forward`."""
         if self.learns:
-            return self.core.forward(x, bias, turn_q, turn_k, prefix, self.own(), left)[0]
+            return self.free(x, bias, turn_q, turn_k, prefix, self.own(), left)[0]
         if prefix is None:
             return self.core(x, bias, turn_q, turn_k, self.own())[0]
         return self.prefixed(x, bias, turn_q, turn_k, prefix, self.own())[0]
@@ -81,9 +98,9 @@ def _names(shape: DecoderShape, index: int) -> list[str]:
     return [name.removeprefix(stem) for name in shape.shapes() if name.startswith(stem)]
 
 
-def _merged(own: Weights) -> Weights:
+def _merged(own: Weights) -> Parts:
     """Put side by side what is multiplied with the same states: queries, keys and values; gate and up."""
-    found: Weights = {}
+    found: Parts = {}
     for name, parts in (("qkv", ("query", "key", "value")), ("up", ("gate", "up"))):
         for kind in ("weight", "bias"):
             there = [own[f"{part}.{kind}"] for part in parts if f"{part}.{kind}" in own]
@@ -96,7 +113,7 @@ def _merged(own: Weights) -> Weights:
     return found
 
 
-def _folded(merged: Weights) -> Weights:
+def _folded(merged: Parts) -> Parts:
     """Put the gains and biases of the two norms into the weights behind: W (g n + c) + b = (W g) n + (W c + b)."""
     found = dict(merged)
     for norm, name in (("attention_norm", "qkv"), ("ffn_norm", "up")):

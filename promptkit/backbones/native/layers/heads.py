@@ -23,7 +23,12 @@ def join_heads(x: Any) -> Any:
 
 
 def behind(prefix: Any, own: Any) -> Any:
-    """Put a prefix in front of every row's keys or values: (A, P, D), (R, A, S, D) -> (R, A, P + S, D)."""
+    """Put a prefix in front of every row's keys or values: (A, P, D), (R, A, S, D) -> (R, A, P + S, D).
+
+    A prefix of (R, A, P, D) is every row's own.
+    """
+    if len(prefix.shape) == 4:
+        return ops.concat((prefix, own), 2)
     heads, count, width = prefix.shape
     repeated = ops.broadcast_to(prefix.expand_dims(0), (own.shape[0], heads, count, width))
     return ops.concat((repeated, own), 2)

@@ -7,7 +7,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import ops
 
-_FAR = 1e9  # far enough below any score that softmax turns it into exactly 0
+FAR = 1e9  # far enough below any score that softmax turns it into exactly 0
 
 
 def block_bias(segment_ids: Any) -> Any:
@@ -23,7 +23,7 @@ def block_bias(segment_ids: Any) -> Any:
     """
     own = segment_ids.expand_dims(2)
     other = segment_ids.expand_dims(1)
-    return (ops.equal(own, other).astype(ms.float32) - 1.0) * _FAR
+    return (ops.equal(own, other).astype(ms.float32) - 1.0) * FAR
 
 
 def causal_bias(segment_ids: Any, position_ids: Any) -> Any:
@@ -37,7 +37,7 @@ def causal_bias(segment_ids: Any, position_ids: Any) -> Any:
         (R, S, S) float32.
     """
     later = ops.less(position_ids.expand_dims(2), position_ids.expand_dims(1))
-    return ops.minimum(block_bias(segment_ids), later.astype(ms.float32) * -_FAR)
+    return ops.minimum(block_bias(segment_ids), later.astype(ms.float32) * -FAR)
 
 
 def linear_bias(position_ids: Any, slopes: Any) -> Any:
@@ -68,11 +68,31 @@ def linear_prefix_bias(segment_ids: Any, position_ids: Any, slopes: Any, count: 
         (R, A, S, P) float32.
     """
     rows, length = segment_ids.shape
-    seen = ops.equal(causal_bias(segment_ids, position_ids), 0.0).astype(ms.float32)
-    # How far a query is from its example's first position: one less than what it sees of it.
-    from_start = seen.sum(-1).reshape(rows, 1, length, 1) - 1.0
+    from_start = _from_start(segment_ids, position_ids).reshape(rows, 1, length, 1)
     before = ops.arange(-count, 0).astype(ms.float32).reshape(1, 1, 1, count)
     return (before - from_start) * slopes.reshape(1, -1, 1, 1)
+
+
+def front_bias(segment_ids: Any, position_ids: Any, count: Any) -> Any:
+    """Let examples that begin behind a front attend to it, and no others: those whose positions begin at 0.
+
+    Args:
+        segment_ids: (R, S) int32.
+        position_ids: (R, S) int32.
+        count: F.
+
+    Returns:
+        (R, S, F) float32.
+    """
+    begins = position_ids.astype(ms.float32) - _from_start(segment_ids, position_ids)
+    hidden = ops.less(begins, 0.5).astype(ms.float32) * -FAR
+    return ops.broadcast_to(hidden.expand_dims(2), (*position_ids.shape, count))
+
+
+def _from_start(segment_ids: Any, position_ids: Any) -> Any:
+    """How far every position is from its example's first one, (R, S): one less than what it sees of the example."""
+    seen = ops.equal(causal_bias(segment_ids, position_ids), 0.0).astype(ms.float32)
+    return seen.sum(-1) - 1.0
 
 
 def over_prefix(bias: Any, count: Any) -> Any:

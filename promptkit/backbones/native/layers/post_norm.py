@@ -172,6 +172,14 @@ class LayerMath(nn.Cell):
         return self.norm.scale(self.norm.normalise(h + fed)[0], g2, c2)
 
 
+class LayerForward(LayerMath):
+    """The layer left to automatic differentiation; a cell, for MindSpore parses a method once for every caller."""
+
+    def construct(self, x: Any, bias: Any, prefix: Any, weights: Any, left: Any = None) -> Any:
+        """Return the output, (N, H); see `forward`."""
+        return self.forward(x, bias, prefix, weights, left)[0]
+
+
 class LayerCore(LayerMath):
     """The layer without a prefix.
 
@@ -204,10 +212,26 @@ class PrefixedLayerCore(LayerMath):
         return dx, ops.zeros_like(bias), dprefix, self.by_weights(weights, within, dout[0])
 
 
-class EncoderLayer(nn.Cell):
-    """The weights of one layer, and which of `LayerMath`'s ways to run it."""
+class LayerCores(nn.Cell):
+    """What all layers of a model share: the functions of weights, which are parsed once and not once a layer."""
 
-    def __init__(self, shape: EncoderShape, weights: Weights, index: int, *, learns: bool, on_cpu: bool) -> None:
+    def __init__(self, shape: EncoderShape, *, on_cpu: bool) -> None:
+        super().__init__()
+        self.free = LayerForward(shape, on_cpu=on_cpu)
+        self.plain, self.prefixed = LayerCore(shape, on_cpu=on_cpu), PrefixedLayerCore(shape, on_cpu=on_cpu)
+
+
+class EncoderLayer(nn.Cell):
+    """The weights of one layer, and which of `LayerMath`'s ways to run it.
+
+    Args:
+        cores: of the model.
+        weights: by the engine's names.
+        index: which layer.
+        learns: whether every weight does.
+    """
+
+    def __init__(self, cores: LayerCores, weights: Weights, index: int, *, learns: bool) -> None:
         super().__init__()
 
         def get(name: str) -> Any:
@@ -217,8 +241,7 @@ class EncoderLayer(nn.Cell):
             return np.concatenate([get(f"{part}.{kind}") for part in ("query", "key", "value")])
 
         self.learns = learns
-        self.core = LayerCore(shape, on_cpu=on_cpu)
-        self.prefixed = PrefixedLayerCore(shape, on_cpu=on_cpu)
+        self.core, self.prefixed, self.free = cores.plain, cores.prefixed, cores.free
         self.qkv_weight = parameter("qkv_weight", fused("weight"), learns)
         self.qkv_bias = parameter("qkv_bias", fused("bias"), learns)
         self.output_weight = parameter("output_weight", get("output.weight"), learns)
@@ -250,7 +273,7 @@ class EncoderLayer(nn.Cell):
     def construct(self, x: Any, bias: Any, prefix: Any = None, left: Any = None) -> Any:
         """(N, H) -> (N, H); see `LayerMath.forward`."""
         if self.learns or left is not None:
-            return self.core.forward(x, bias, prefix, self.own(), left)[0]
+            return self.free(x, bias, prefix, self.own(), left)
         if prefix is None:
             return self.core(x, bias, self.own())[0]
         return self.prefixed(x, bias, prefix, self.own())[0]

@@ -234,6 +234,16 @@ class DecoderMath(nn.Cell):
         return h + (out if left is None else out * left[2])
 
 
+class DecoderForward(DecoderMath):
+    """The layer left to automatic differentiation; a cell, for MindSpore parses a method once for every caller."""
+
+    def construct(
+        self, x: Any, bias: Any, turn_q: Any, turn_k: Any, prefix: Any, weights: Any, left: Any = None
+    ) -> Any:
+        """Return the output, (N, H), and the layer's own keys and values, (R, A_kv, S, D); see `forward`."""
+        return self.forward(x, bias, turn_q, turn_k, prefix, weights, left)[:3]
+
+
 class DecoderCore(DecoderMath):
     """The layer without a prefix; `bprop` gives the gradient of the input and zeros for the rest."""
 

@@ -37,3 +37,51 @@ class VocabularyScores(nn.Cell):
         """Scores of every row of a table."""
         scores = self.linear(x, table)
         return scores if bias is None else scores + bias
+
+
+class TokenLikelihoods(nn.Cell):
+    """Log-probabilities of one vocabulary entry a state, part by part, with a backward pass of its own.
+
+    Scores of all V entries are computed for a part of the states at a time, and are not kept for the gradient: what it
+    needs of each state is one vector, e_target - sum_v p_v e_v, computed on the way and dropped where nobody asks for
+    a gradient. How soon the memory of a part serves the next one is MindSpore's affair; on the CPU (2.10) not at once.
+
+    Args:
+        most: scores of a part, at most.
+    """
+
+    def __init__(self, most: int = 1 << 23) -> None:
+        super().__init__()
+        self.most = most
+        self.linear = ops.MatMul(transpose_b=True)
+        self.matmul = ops.MatMul()
+        self.after = ops.Depend()
+
+    def construct(self, x: Any, table: Any, targets: Any) -> Any:
+        """Return log p of the targets, (N,), and its gradients by the states, (N, H).
+
+        Args:
+            x: states, (N, H).
+            table: the output rows, (V, H); they do not learn.
+            targets: (N,) int32 vocabulary ids.
+        """
+        count, entries = x.shape[0], table.shape[0]
+        size = min(count, max(1, self.most // entries))
+        found: list[Any] = []
+        slopes: list[Any] = []
+        for start in range(0, count, size):
+            part, wanted = x[start : start + size], targets[start : start + size]
+            if start > 0:
+                # Without it all parts might be under way at once.
+                part = self.after(part, found[-1])
+            scores = self.linear(part, table)
+            every = ops.logsumexp(scores, -1, True)
+            found.append(ops.gather_elements(scores, 1, wanted.reshape(-1, 1)) - every)
+            slopes.append(ops.gather(table, wanted, 0) - self.matmul(ops.exp(scores - every), table))
+        if len(found) == 1:
+            return found[0].reshape(-1), slopes[0]
+        return ops.concat(found, 0).reshape(-1), ops.concat(slopes, 0)
+
+    def bprop(self, x: Any, table: Any, targets: Any, out: Any, dout: Any) -> Any:
+        """Gradient of the states."""
+        return dout[0].reshape(-1, 1) * out[1], ops.zeros_like(table), ops.zeros_like(targets)

@@ -1,0 +1,41 @@
+"""`promptkit doctor`: what is here, what is missing, and whether it computes what it should."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from promptkit.cli.options import DeviceOption, JsonOption
+from promptkit.errors import UserError, unknown
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+
+    @app.command()
+    def doctor(
+        device: DeviceOption = "auto",
+        mode: Annotated[
+            str, typer.Option(metavar="graph|pynative", help="Compile in the self-check, or run eagerly.")
+        ] = "graph",
+        facts_only: Annotated[bool, typer.Option("--facts-only", help="Leave the self-check out.")] = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Say what is installed and what is missing, and check what this device computes; 1 if all is not well."""
+        from promptkit.backbones.device import DEVICES
+        from promptkit.doctor import diagnose, diagnosis_text
+
+        if device not in DEVICES:
+            raise UserError(f"unknown device '{device}'. Known: {', '.join(DEVICES)}.")
+        if mode not in ("graph", "pynative"):
+            raise unknown("mode", mode, ("graph", "pynative"))
+        found = diagnose(device, mode, check=not facts_only)  # type: ignore[arg-type]
+        if as_json:
+            whole = {**asdict(found), "faults": list(found.faults)}
+            typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+        else:
+            typer.echo(diagnosis_text(found))
+        raise typer.Exit(1 if found.faults else 0)

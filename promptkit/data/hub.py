@@ -1,0 +1,128 @@
+"""Data sets by id: their files come as models do, and the package `datasets` reads them; no code of theirs is run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptkit.data.readers import CARD, SPLIT_NAMES, RawData, read_folder
+from promptkit.data.tables import LABEL_COLUMNS, Columns
+from promptkit.errors import UserError
+from promptkit.hub import Access, HubId, Repository, find_snapshot
+
+_ABOUT = ("README.md", "dataset_infos.json", CARD)
+_FILES = ("*.parquet", "*.csv", "*.tsv", "*.jsonl", "*.json", "*.txt", "*.pos", "*.neg")
+# What `datasets` calls splits that a folder of ours names otherwise.
+_SPLITS = {**SPLIT_NAMES, "unsupervised": "unlabelled", "unlabelled": "unlabelled", "unlabeled": "unlabelled"}
+
+# Types of values that a cell of a table can be.
+_PLAIN = {"string", "large_string", "bool", "float32", "float64"} | {
+    f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+
+
+@dataclass(frozen=True)
+class HubData:
+    """A data set of a host as raw data, and what was done to it, a sentence each."""
+
+    raw: RawData
+    notes: tuple[str, ...]
+
+
+def read_hub(wanted: HubId, columns: Columns, access: Access) -> HubData:
+    """Read a data set of a host, from the local cache or fetched where that is allowed.
+
+    A folder with a `dataset.json` is read as any folder. Else columns whose values are no text, number or truth value
+    are left out, numbers of classes become their names, and rows whose label is hidden, as in GLUE's test sets, are
+    left out.
+
+    Raises:
+        UserError: if it cannot be had or read, in one line.
+    """
+    asked = (*_ABOUT, *(_files_of_config(wanted, access) or _FILES))
+    folder = find_snapshot(Repository(wanted, "dataset", asked), access)
+    if (folder / CARD).is_file() and not wanted.config:
+        return HubData(read_folder(folder, columns), ())
+    with tempfile.TemporaryDirectory(prefix="promptkit-data-") as place:
+        scratch = Path(place)
+        notes = _write_tables(_splits(wanted, folder, scratch / "arrow"), wanted, columns, scratch / "tables")
+        try:
+            return HubData(read_folder(scratch / "tables", columns), notes)
+        except UserError as error:
+            raise UserError(str(error).replace(f"{scratch / 'tables'}/", f"data '{wanted}', ")) from None
+
+
+def _files_of_config(wanted: HubId, access: Access) -> tuple[str, ...]:
+    """Return the patterns of a configuration's files, as the set's README lists them, if it does."""
+    if not wanted.config:
+        return ()
+    from huggingface_hub import metadata_load
+
+    try:
+        about = find_snapshot(Repository(wanted, "dataset", _ABOUT), access)
+        head = metadata_load(about / "README.md")
+        found = next(it for it in head["configs"] if it["config_name"] == wanted.config)["data_files"]
+    except (
+        Exception
+    ):  # of the parser's as well, for what is written there is anybody's; what is not there is said later
+        return ()
+    each = [it["path"] if isinstance(it, dict) else it for it in (found if isinstance(found, list) else [found])]
+    return tuple(path for it in each for path in (it if isinstance(it, list) else [it]))
+
+
+def _splits(wanted: HubId, folder: Path, cache: Path) -> Mapping[str, Any]:
+    """Return the splits of a folder as `datasets` reads them; nothing is fetched and nothing run."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    try:
+        found = datasets.load_dataset(str(folder), wanted.config or None, cache_dir=str(cache))
+    except Exception as error:  # a dozen kinds, of several libraries
+        said = " ".join(str(error).split()).replace(str(folder), str(wanted))[:300]
+        more = f" Write --data hub:{wanted.name}:CONFIG." if "config" in said.lower() and not wanted.config else ""
+        raise UserError(f"data '{wanted}' cannot be read: {said.rstrip('.')}.{more}") from None
+    return dict(found)
+
+
+def _write_tables(splits: Mapping[str, Any], wanted: HubId, columns: Columns, place: Path) -> tuple[str, ...]:
+    """Write the splits as tables of a folder of ours, and return what was left out."""
+    place.mkdir(parents=True)
+    notes: list[str] = []
+    labels: list[str] = []
+    for name, split in splits.items():
+        ours = _SPLITS.get(name)
+        if ours is None:
+            notes.append(f"split '{name}' left out: it is none of {', '.join(_SPLITS)}")
+            continue
+        kept = [it for it, feature in split.features.items() if getattr(feature, "dtype", "") in _PLAIN]
+        label = columns.label or next((it for it in kept if it.lower() in LABEL_COLUMNS), None)
+        classes = getattr(split.features.get(label), "names", None)
+        rows = list(_rows(split.select_columns(kept), label if ours != "unlabelled" else None))
+        if hidden := len(split) - len(rows):
+            notes.append(f"{hidden} of {len(split)} rows of '{name}' left out: their label is hidden")
+        if not rows:
+            continue
+        labels = labels or [it for it in classes or () if any(row.get(label or "") == it for row in rows)]
+        text = "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+        (place / f"{ours}.jsonl").write_text(text, encoding="utf-8")
+    if set(splits) == {"test"}:
+        (place / "test.jsonl").rename(place / "all.jsonl")
+    card = {"name": wanted.config or wanted.name.rpartition("/")[2], **({"labels": labels} if labels else {})}
+    (place / CARD).write_text(json.dumps(card, ensure_ascii=False), encoding="utf-8")
+    return tuple(notes)
+
+
+def _rows(split: Any, label: str | None) -> Iterable[dict[str, Any]]:
+    """Yield rows with the names of classes in place of their numbers, those without a label left out."""
+    names = {it: feature.names for it, feature in split.features.items() if hasattr(feature, "names")}
+    for row in split:
+        for column, classes in names.items():
+            number = row[column]
+            row[column] = classes[number] if number is not None and 0 <= number < len(classes) else None
+        if label is None or row.get(label) is not None:
+            yield row

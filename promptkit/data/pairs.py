@@ -1,0 +1,78 @@
+"""Pairs of what is asked and what is answered, to learn to write from; an example's label is its answer there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from promptkit.data.doubles import drawn_doubles
+from promptkit.data.readers import RawData
+from promptkit.data.splits import Examples, arrange
+from promptkit.data.task import SPLITS, Example, Task
+from promptkit.errors import UserError
+
+
+@dataclass(frozen=True)
+class PairTask(Task):
+    """Texts with their answers in three splits: no labels, and each example's `label` is its answer.
+
+    Raises:
+        UserError: for an example without a text or without an answer.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be learnt from."""
+        for split in SPLITS:
+            if not self.split(split):
+                raise UserError(f"data '{self.name}' has no pairs in {split}.")
+            for row, example in enumerate(self.split(split), 1):
+                if not isinstance(example, Example) or not isinstance(example.text, str):
+                    raise UserError(f"data '{self.name}', {split} pair {row} is no promptkit.Example with a text.")
+                if not isinstance(example.label, str) or not example.label.strip():
+                    raise UserError(f"data '{self.name}', {split} pair {row} has no answer.")
+
+
+def make_pairs(raw: RawData, *, name: str | None = None, language: str | None = None) -> PairTask:
+    """Return raw data as pairs, with the splits it brings or carved ones; see `make_task`.
+
+    Raises:
+        UserError: no train, no judge, or too few pairs to be split.
+    """
+    title = name or raw.name
+    train, dev, test, note = arrange(raw.splits, ("",), title, label_of=_none)
+    notes = [f"{raw.dropped} pair{'s' * (raw.dropped > 1)} dropped: the text is empty"] if raw.dropped else []
+    notes += [note.replace(" by label", "")] if note else []
+    return PairTask(
+        name=title,
+        labels=(),
+        train=train,
+        dev=dev,
+        test=test,
+        language=language or raw.info.language or "en",
+        notes=tuple(notes),
+        templates=raw.info.templates,
+    )
+
+
+def draw_pairs(task: Task, shots: int, seed: int) -> Task:
+    """Return the task with K pairs in train and K, or all there are, in dev; test is untouched.
+
+    Raises:
+        UserError: for more pairs than train has.
+    """
+    if shots > len(task.train):
+        raise UserError(f"{shots} shots are more than data '{task.name}' has: {len(task.train)} pairs in train.")
+    train, dev = (
+        _drawn(examples, shots, np.random.default_rng([seed, number]))
+        for number, examples in enumerate((task.train, task.dev))
+    )
+    return replace(task, train=train, dev=dev, cautions=(*task.cautions, *drawn_doubles(train, task.test)))
+
+
+def _drawn(examples: Sequence[Example], count: int, rng: np.random.Generator) -> Examples:
+    return tuple(examples[int(row)] for row in sorted(rng.permutation(len(examples))[:count]))
+
+
+_none: Callable[[Example], str] = lambda _: ""  # noqa: E731
