@@ -20,7 +20,6 @@ import promptkit
 from promptkit import UserError
 from promptkit.backbones.face import BackboneInfo
 
-
 # Without the working directory, which Python looks in first: a `peft.py` of the user's would stand for the package.
 _START = "import sys; del sys.path[0]; from promptkit_mindnlp.worker import main; main()"
 
