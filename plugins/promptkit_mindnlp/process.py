@@ -16,8 +16,12 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import promptkit
 from promptkit import UserError
 from promptkit.backbones.face import BackboneInfo
+
+# Without the working directory, which Python looks in first: a `peft.py` of the user's would stand for the package.
+_START = "import sys; del sys.path[0]; from promptkit_mindnlp.worker import main; main()"
 
 
 class Server:
@@ -28,7 +32,7 @@ class Server:
     def __init__(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "promptkit_mindnlp.worker"],
+            [sys.executable, "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -124,9 +128,20 @@ class ModelProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Return the process's environment: this one's modules, and no network."""
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return {**os.environ, "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GLOG_v": "3"}
+    """Return the process's environment: where promptkit is found, and no network."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(_places()),
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+    }
+
+
+def _places() -> list[str]:
+    """Return the folders that hold this package and promptkit, and those that the user named."""
+    given = os.environ.get("PYTHONPATH", "")
+    own = [str(Path(file).resolve().parents[1]) for file in (__file__, promptkit.__file__)]
+    return [*own, *([given] if given else [])]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -252,7 +252,7 @@ def test_a_process_that_ends_or_fails_is_one_line(
         "    def fail(self): raise ValueError('first line.\\nsecond line')\n"
         "    def end(self): os.write(2, b'out of memory\\n'); os._exit(3)\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(processes, "_places", lambda: [str(tmp_path)])
     monkeypatch.setattr(processes.Server, "_running", None)
     first, second = (processes.ModelProcess(GOLDENS / "distilbert-odd", info, name) for name in ("one", "two"))
     assert first._server is second._server
