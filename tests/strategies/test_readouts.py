@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("mindspore")
 
+import mindspore as ms
 from mindspore import Tensor
 from models import load, prompt_task
 
@@ -118,7 +119,8 @@ def test_initial_vectors_are_what_they_say(backbone: Any, how: str) -> None:
         assert nearest.tolist() == [bad, great, bad, great, bad]
 
 
-def test_the_lstm_encoder_agrees_with_pytorch() -> None:
+@pytest.mark.parametrize("by_products", [False, True], ids=["operator", "products"])
+def test_the_lstm_encoder_agrees_with_pytorch(by_products: bool) -> None:
     """Bidirectional LSTM and MLP of tests/goldens/lstm.npz: outputs within 1e-5."""
     from promptkit_ptuning.model import PromptEncoder
 
@@ -126,7 +128,7 @@ def test_the_lstm_encoder_agrees_with_pytorch() -> None:
     x = golden["input"].reshape(-1, golden["input"].shape[-1])
     width = golden["lstm.weight_hh_l0"].shape[1]
     layers = 1 + max(int(k.split("_l")[1][0]) for k in golden if k.startswith("lstm.weight_ih_l"))
-    encoder = PromptEncoder(x, width, layers, np.random.default_rng(0))
+    encoder = PromptEncoder(x, width, layers, np.random.default_rng(0), by_products=by_products)
     for path, parameter in encoder.lstm.parameters_and_names():
         parameter.set_data(Tensor(golden[f"lstm.{path}"]))
     for name, key in (("up", "mlp.0"), ("down", "mlp.2")):
@@ -134,3 +136,30 @@ def test_the_lstm_encoder_agrees_with_pytorch() -> None:
         getattr(encoder, f"{name}_bias").set_data(Tensor(golden[f"{key}.bias"]))
     expected = golden["output"].reshape(len(x), -1)
     assert np.abs(encoder().asnumpy() - expected).max() < 1e-4
+
+
+def value_and_gradients(encoder: Any, *, graph: bool) -> list[Any]:
+    """The sum of squares of what an encoder gives, and its gradients by every weight."""
+
+    def total() -> Any:
+        x = encoder()
+        return (x * x).sum()
+
+    gradient = ms.value_and_grad(total, None, weights=encoder.trainable_params())
+
+    def run() -> Any:
+        return gradient()
+
+    value, gradients = (ms.jit(run) if graph else run)()
+    return [value.asnumpy(), *(each.asnumpy() for each in gradients)]
+
+
+def test_the_lstm_of_products_compiles_and_has_the_gradients_of_the_operator() -> None:
+    from promptkit_ptuning.model import PromptEncoder
+
+    x = np.random.default_rng(1).normal(size=(5, 6))
+    one, other = (
+        value_and_gradients(PromptEncoder(x, 4, 2, np.random.default_rng(0), by_products=graph), graph=graph)
+        for graph in (False, True)
+    )
+    assert all(np.abs(ours - theirs).max() < 1e-5 for ours, theirs in zip(one, other, strict=True))
