@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 KILLS = 10
+ENDED = 120  # seconds: a run that compiles hears of nothing, and on a busy core that takes a while
 
 
 def arguments(data: Path, store: Path) -> list[str]:
@@ -95,7 +96,7 @@ def test_killed_ten_times_it_ends_in_the_same_table(
                 wait_for(lambda: process.poll() is not None, moments.uniform(0.1, 3.0))  # noqa: B023
             kill(process.pid)
             process.wait()
-        assert wait_for(lambda: not workers(store), 30), "a run outlived its comparison"
+        assert wait_for(lambda: not workers(store), ENDED), "a run outlived its comparison"
         if (store / STORE_NAME).exists():
             assert_sound(store)
     assert resumed, "no kill met a half-trained run: the test proves too little"
@@ -126,7 +127,7 @@ def test_ctrl_c_ends_the_runs_and_keeps_what_is_finished(tiny_reviews: Path, tmp
     assert process.returncode == 130, out
     assert out.strip().endswith("interrupted; the same command goes on where it stopped")
     assert "Traceback" not in out
-    assert wait_for(lambda: not workers(store), 30)
+    assert wait_for(lambda: not workers(store), ENDED)
     assert_sound(store)
 
 
