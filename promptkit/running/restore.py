@@ -66,11 +66,11 @@ class OpenedPrompt:
             tokenizer=backbone.tokenizer,
             readout=card["readout"],
             slots=card["slots"],
-            max_length=min(card["max_length"], backbone.info.max_length - card["max_tokens"]),
+            max_length=min(card["max_length"], backbone.info.max_length - card.get("max_tokens", 0)),
             rng=np.random.default_rng([card["seed"], 1, number]),
             language=card["language"],
             kind=backbone.info.kind,
-            max_tokens=card["max_tokens"],
+            max_tokens=card.get("max_tokens", 0),
             context=make_context(self.strategy, pool, card["labels"], template, (card["seed"], number), title),
             front=self.strategy.fronts and backbone.info.takes_front,
         )

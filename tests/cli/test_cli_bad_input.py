@@ -204,7 +204,10 @@ class Bomb:
         (a_pickle, "is a pickle, which can run code and is never loaded"),
         (a_pickle_by_another_name, "is not a readable safetensors file"),
         (cut_short, "is not a readable safetensors file"),
-        (configured(model_type="t5"), "architecture 't5' is not supported. Supported: bert"),
+        (
+            configured(model_type="t5", architectures=["T5Model"]),
+            "architecture 't5' is not supported. Supported: bert",
+        ),
         (configured(hidden_act="mish"), "config.json: hidden_act: Input should be 'gelu', 'gelu_new'"),
         (configured(is_decoder=True), "is_decoder is true"),
         (configured(num_hidden_layers=None), "config.json: num_hidden_layers: Input should be a valid integer"),

@@ -101,7 +101,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not made.refusals
     for module in ("promptkit.running.plan", "promptkit.running.session", "promptkit.running.restore"):
         monkeypatch.setattr(f"{module}.get_host", lambda: made)
-    monkeypatch.setattr("promptkit.running.record.get_host", lambda: made)
+    monkeypatch.setattr("promptkit.running.aims.get_host", lambda: made)
 
 
 def test_a_run_shows_what_the_strategy_draws_and_its_artifact_shows_the_same(
