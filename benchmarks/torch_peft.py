@@ -225,6 +225,8 @@ def build(job: Job, arrays: Any, lean: bool) -> tuple[LeanPrompt | PeftPrompt, i
     # transformers 5 keeps the file's fp16 unless told; PyTorch's CPU kernels are at their best in float32.
     path = Path(job["checkpoint"])
     kind = AutoModelForMaskedLM if job["kind"] == "masked" else AutoModelForCausalLM
+    if path.is_dir() and not (path / "config.json").is_file():
+        (path,) = path.glob("*.gguf")
     file = {} if path.is_dir() else {"gguf_file": path.name}
     model = kind.from_pretrained(str(path if path.is_dir() else path.parent), dtype=torch.float32, **file)
     model.config.use_cache = False
