@@ -9,15 +9,19 @@ from typing import Any
 
 from promptkit.errors import UserError
 
-LOST_SECONDS = 10
-"""After so long without a sign of life MindSpore's scheduler takes a process for lost."""
+LOST_SECONDS = 15
+"""After so long without a sign of life MindSpore's scheduler takes a process for lost, and ends the others."""
+LATE_SECONDS = 300
+"""So long a process on a CPU waits for another that is alive: its machine may be busy."""
+_joined: list[bool] = []
 
 
 class Ranks:
     """The processes of a run; one alone, as nearly always, is rank 0 of 1.
 
     Attributes:
-        rank: number of this process, from 0. Rank 0 alone prints, writes and tells plugins of the run.
+        rank: number of this process, from 0, or -1 of the one that `msrun` starts to watch the others. Rank 0 alone
+            prints, writes and tells plugins of the run.
         size: how many there are.
     """
 
@@ -74,6 +78,8 @@ def here() -> Ranks:
     if not launched():
         return Ranks()
     size, rank = int(os.environ.get("MS_WORKER_NUM", "1")), os.environ.get("RANK_ID", "")
+    if os.environ["MS_ROLE"] == "MS_SCHED":
+        return Ranks(-1, size)
     if not rank.isdecimal():
         raise UserError("msrun has given this process no rank; name its machine's number with --node_rank.")
     return Ranks(int(rank), size)
@@ -87,10 +93,13 @@ def join() -> None:
     Raises:
         UserError: if the others do not come.
     """
-    os.environ.setdefault("MS_NODE_TIMEOUT", str(LOST_SECONDS))
+    if _joined:
+        return
+    watches = os.environ["MS_ROLE"] == "MS_SCHED"
+    # One name for two times: that between signs of life where these are watched, and that of a sum where it is formed.
+    os.environ.setdefault("MS_NODE_TIMEOUT", str(LOST_SECONDS if watches else LATE_SECONDS))
     from mindspore.communication import init
 
-    watches = os.environ["MS_ROLE"] == "MS_SCHED"
     try:
         init()
     except RuntimeError as error:
@@ -101,3 +110,4 @@ def join() -> None:
         os._exit(1)
     if watches:
         os._exit(0)
+    _joined.append(True)

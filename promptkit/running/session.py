@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from promptkit.backbones.engines import load_backbone
 from promptkit.backbones.face import ModelFiles
 from promptkit.hooks import get_host
+from promptkit.ranks import here
 from promptkit.running.loader import Loader
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ class Session:
 
     Attributes:
         inputs: the data sets and the models' files.
+        ranks: the processes that train together.
         warned: what was said of plugins that failed when they were told of a run, a line each.
     """
 
     def __init__(self) -> None:
-        self.inputs = Loader()
+        self.inputs, self.ranks = Loader(), here()
         self.warned: list[str] = []
         self._backbones: dict[tuple[str, str, str], Backbone] = {}
         self._executors: Executors | None = None

@@ -154,8 +154,8 @@ class _Training:
             self._tell(scored)
             if scored:
                 self._losses = []
-            stopped = bool(self._settings.patience) and self._picked.stale >= self._settings.patience
-            self._done = last or self._ranks.first(stopped)
+            patience = self._settings.patience
+            self._done = last or (bool(patience) and self._ranks.first(self._picked.stale >= patience))
             self._result.epochs = self._epoch
             self._epoch, self._taken = self._epoch + 1, 0
             self._order = self._rng.bit_generator.state
