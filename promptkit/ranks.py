@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -96,7 +97,7 @@ def join() -> None:
     if _joined:
         return
     watches = os.environ["MS_ROLE"] == "MS_SCHED"
-    # One name for two times: that between signs of life where these are watched, and that of a sum where it is formed.
+    # One name for two times: how long signs of life may fail, where they are watched, and how long a sum may take.
     os.environ.setdefault("MS_NODE_TIMEOUT", str(LOST_SECONDS if watches else LATE_SECONDS))
     from mindspore.communication import init
 
@@ -106,8 +107,16 @@ def join() -> None:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         if not watches:
             raise UserError(f"msrun's processes did not find each other: {reason}.") from None
-        print(f"error: a process of this run is gone: {reason}.", file=sys.stderr, flush=True)
-        os._exit(1)
+        _mourn(reason)
     if watches:
         os._exit(0)
     _joined.append(True)
+
+
+def _mourn(reason: str) -> None:
+    """Say in one line which process is gone, and end this one, which has nothing to clean up."""
+    lost = re.search(r"worker (\d+) is the first", reason)
+    who = f"rank {lost[1]}" if lost else reason
+    advice = "The same command with --checkpoint goes on where it stopped."
+    print(f"error: a process of this run is gone: {who}. {advice}", file=sys.stderr, flush=True)
+    os._exit(1)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptkit.errors import UserError
 from promptkit.hooks import no_exit
-from promptkit.interrupts import held_interrupts
-from promptkit.ranks import Ranks, join, launched
+from promptkit.ranks import Ranks, launched
 from promptkit.running.config import RunConfig, make_config
 from promptkit.running.events import RunEvents
 from promptkit.running.memory import peak_memory_mb
@@ -82,8 +81,7 @@ def execute(
     plan = make_plan(_shared(config, session.ranks), session.inputs)
     if launched():
         # Not before now: what is wrong with the settings ends all processes, that which watches them as well.
-        with held_interrupts():
-            _join(config.device)
+        session.use(config.device)
     with RunEvents(plan, session.warned, heard=session.ranks.leads) as events:
         result = _execute_and_store(plan, session, started, announce, events)
         events.finished(result.record, result.directory)
@@ -98,13 +96,6 @@ def _shared(config: RunConfig, ranks: Ranks) -> RunConfig:
     if ranks.size > 1:
         config = config.model_copy(update={"accumulate": config.accumulate * ranks.size})
     return config if ranks.leads else config.model_copy(update={"save": False, "quiet": True})
-
-
-def _join(device: str) -> None:
-    from promptkit.backbones.device import set_device
-
-    set_device(device)
-    join()
 
 
 def _execute_and_store(
@@ -138,7 +129,6 @@ def _execute(
     announce: Callable[[str], None] | None,
     events: RunEvents,
 ) -> RunResult:
-    from promptkit.backbones.device import set_device
     from promptkit.runs.checkpoint import Checkpoints
 
     config = plan.config
@@ -149,8 +139,7 @@ def _execute(
     if announce and leads:
         announce(plan.describe())
     events.started(resumed=checkpoints is not None and checkpoints.earlier_seconds > 0)
-    with held_interrupts():
-        device = set_device(config.device)
+    device = session.use(config.device)
     import mindspore as ms
 
     from promptkit.running.rounds import run_rounds

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from promptkit.backbones.engines import load_backbone
 from promptkit.backbones.face import ModelFiles
 from promptkit.hooks import get_host
-from promptkit.ranks import here
+from promptkit.interrupts import held_interrupts
+from promptkit.ranks import here, join, launched
 from promptkit.running.loader import Loader
 
 if TYPE_CHECKING:
@@ -32,6 +33,20 @@ class Session:
         self.warned: list[str] = []
         self._backbones: dict[tuple[str, str, str], Backbone] = {}
         self._executors: Executors | None = None
+        self._devices: dict[str, str] = {}
+
+    def use(self, device: str) -> str:
+        """Set the device, meet the processes that train together, and return the device's name."""
+        # Once the processes have met, MindSpore has given each its chip.
+        if device not in self._devices or not launched():
+            from promptkit.backbones.device import set_device
+
+            with held_interrupts():
+                # Whoever watches the others computes nothing, and takes no chip from them.
+                self._devices[device] = set_device(device if self.ranks.rank >= 0 else "CPU")
+                if launched():
+                    join()
+        return self._devices[device]
 
     @property
     def executors(self) -> Executors:
