@@ -28,15 +28,16 @@ from promptkit.training.sources import Step
 BERT = Path(__file__).resolve().parents[1] / "goldens" / "bert-onelayer"
 SETTINGS: dict[str, Any] = {
     "data": "reviews.tsv", "model": str(BERT), "shots": 4, "mode": "pynative", "max_length": 32, "lr": 0.01,
-    "epochs": 60, "patience": 100, "device": "CPU",
+    "epochs": 16, "patience": 100, "device": "CPU",
 }  # fmt: skip
+KEPT = ("--checkpoint", "state")
 TIMEOUT = 300
 
 
 class Value:
     """What a gradient is, as far as it is gathered."""
 
-    def __init__(self, *numbers: float) -> None:
+    def __init__(self, numbers: Any) -> None:
         self._numbers = np.array(numbers, np.float32)
 
     def asnumpy(self) -> Any:
@@ -68,7 +69,7 @@ def test_gradients_of_two_processes_come_to_those_of_one() -> None:
         found = Gathered(ranks, ((2,),))
         for number, (step, loss, gradient) in enumerate(batches):
             if ranks.takes(number):
-                found.add(Value(loss), (Value(*gradient),), step, 4)
+                found.add(Value(loss), (Value(gradient),), step, 4)
             else:
                 found.count(step)
         assert found.batches == 3
@@ -115,7 +116,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a small data set of the words that the tiny model knows."""
     monkeypatch.chdir(tmp_path)
     words = {"positive": ("good", "great"), "negative": ("bad", "terrible")}
-    rows = [(label, word, "it " * n) for label in words for word in words[label] for n in range(6)]
+    rows = [(label, word, "it " * n) for label in words for word in words[label] for n in range(10)]
     lines = [f"the film was {more}{word}\t{label}" for label, word, more in rows]
     Path("reviews.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")
     return tmp_path
@@ -129,7 +130,7 @@ def free_port() -> int:
 
 def arguments() -> list[str]:
     options = [text for name, value in SETTINGS.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    return ["-m", "promptkit", "run", "--strategy", "soft", *options, "--batch-size", "2", "--checkpoint", "state"]
+    return ["-m", "promptkit", "run", "--strategy", "soft", *options, "--set", "tokens=4", "--batch-size", "3", *KEPT]
 
 
 class Processes:
@@ -203,16 +204,17 @@ def test_one_killed_ends_both_and_msrun_goes_on_to_the_numbers_of_one_process(
     assert found.returncode == 0, found.stdout + found.stderr
     assert "run:" in (folder / "log" / "worker_0.log").read_text()
     assert "run:" not in (folder / "log" / "worker_1.log").read_text()
-    directories = sorted(path.name for path in (folder / "runs").iterdir() if path.is_dir())
-    assert directories == ["soft-reviews-4shot-s0-001"]
-    shared = RunRecord.read(folder / "runs" / directories[0])
-    whole = promptkit.run("soft", **SETTINGS, batch_size=4, quiet=True, out=folder / "whole").record
+    (directory,) = folder.glob("runs/soft-*")
+    shared = RunRecord.read(directory)
+    whole = promptkit.run(
+        "soft", **SETTINGS, options={"tokens": 4}, batch_size=6, quiet=True, out=folder / "whole"
+    ).record
     assert shared.options.accumulate == 2
     assert len(shared.history) == len(whole.history)
     for ours, theirs in zip(shared.history, whole.history, strict=True):
         assert ours.loss == pytest.approx(theirs.loss, abs=1e-5)
         assert ours.dev_loss == pytest.approx(theirs.dev_loss, abs=1e-5)
-    one, two = (table(each / "predictions.tsv") for each in (folder / "whole", folder / "runs" / directories[0]))
+    one, two = (table(each / "predictions.tsv") for each in (folder / "whole", directory))
     assert np.abs(one - two).max() < 1e-5
 
 
