@@ -133,7 +133,7 @@ class _Training:
         self._picked = Selection(self._weights, dev.size)
         self._result = TrainingResult()
         # Scorings of a dev split after every other step would be noise, and patience would end in no time.
-        self._every = max(1, round(DEV_STEPS * settings.accumulate / source.steps))
+        self._every = max(1, round(DEV_STEPS / -(-source.steps // settings.accumulate)))
         self._epoch, self._taken, self._losses = 1, 0, list[float]()
         self._ranks = ranks
         self._gathered = Gathered(ranks, tuple(weight.shape for weight in self._weights))
