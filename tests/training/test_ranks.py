@@ -116,7 +116,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a small data set of the words that the tiny model knows."""
     monkeypatch.chdir(tmp_path)
     words = {"positive": ("good", "great"), "negative": ("bad", "terrible")}
-    rows = [(label, word, "it " * n) for label in words for word in words[label] for n in range(10)]
+    rows = [(label, word, "it " * n) for label in words for word in words[label] for n in range(6)]
     lines = [f"the film was {more}{word}\t{label}" for label, word, more in rows]
     Path("reviews.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")
     return tmp_path
