@@ -15,6 +15,8 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "errors": set(),
     "interrupts": set(),
+    # Processes that train together, and how they find each other.
+    "ranks": {"errors"},
     # What files and settings hold is checked in one place, with one way of saying what is wrong.
     "checking": {"errors"},
     # Knows ids, hosts and caches; what is in the files is for other rooms.
@@ -25,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "strategies": {"checking", "errors", "backbones", "data", "prompting"},
     "nn": {"backbones", "strategies"},
     "hooks": {"errors", "version", "backbones", "strategies", "data", "runs"},
-    "training": {"errors", "interrupts", "data", "evaluation", "nn"},
+    "training": {"errors", "interrupts", "ranks", "data", "evaluation", "nn"},
     "evaluation": {"checking", "errors", "data"},
     # Writes texts with a prompted model; knows nothing of how it learnt.
     "generation": {"errors", "interrupts", "backbones", "nn", "prompting"},
@@ -35,8 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "drawing": {"analysis", "runs"},
     "reports": {"errors", "analysis", "drawing", "runs"},
     "running": {
-        "checking", "errors", "interrupts", "version", "hooks", "hub", "data", "prompting", "backbones", "strategies",
-        "nn", "training", "evaluation", "generation", "runs",
+        "checking", "errors", "interrupts", "ranks", "version", "hooks", "hub", "data", "prompting", "backbones",
+        "strategies", "nn", "training", "evaluation", "generation", "runs",
     },
     # What a prompt has learnt is read from runs; nothing there trains.
     "inspection": {"errors", "hub", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
@@ -55,8 +57,8 @@ ALLOWED: dict[str, set[str]] = {
         "checking", "errors", "hooks", "data", "prompting", "backbones", "strategies", "nn", "running",
     },
     "cli": {
-        "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "backbones", "strategies",
-        "running", "runs", "comparison", "analysis", "reports", "drawing", "inspection", "scaffolding",
+        "checking", "errors", "interrupts", "ranks", "version", "hooks", "data", "prompting", "backbones",
+        "strategies", "running", "runs", "comparison", "analysis", "reports", "drawing", "inspection", "scaffolding",
         "doctor",
     },
 }  # fmt: skip

@@ -26,6 +26,7 @@ from promptkit.cli import (
 )
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.hooks import PluginHost, exit_message, get_host
+from promptkit.ranks import launched
 
 _COMMANDS = (
     run,
@@ -61,6 +62,8 @@ class _Group(TyperGroup):
         """Refuse a command that does not exist with the nearest one that does."""
         if self.get_command(ctx, args[0]) is None:
             raise unknown("command", args[0], self.commands)
+        if launched() and args[0] != "run":
+            raise UserError(f"several processes started by msrun can share a 'promptkit run', but no '{args[0]}'.")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

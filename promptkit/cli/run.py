@@ -11,6 +11,7 @@ import typer
 
 from promptkit.cli.options import command_line, with_settings
 from promptkit.interrupts import keyboard_interrupts, resumable
+from promptkit.ranks import here
 from promptkit.running.config import RunConfig, make_config, setting_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def register(app: typer.Typer) -> None:
             from promptkit.running.runner import execute
 
             result = execute(config, announce=None if config.quiet else typer.echo)
+        if not here().leads:
+            return
         typer.echo(f"\n{result_table([result.record])}\n")
         typer.echo(_what_next(result))
 

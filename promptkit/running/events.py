@@ -39,13 +39,14 @@ class RunEvents:
     Args:
         plan: what is run.
         warned: the warnings that were printed already; new ones are added.
+        heard: whether plugins are told; of several processes that train one prompt together one tells them.
 
     Attributes:
         seconds: spent in plugins.
     """
 
-    def __init__(self, plan: Plan, warned: list[str]) -> None:
-        self._plan, self._warned = plan, warned
+    def __init__(self, plan: Plan, warned: list[str], *, heard: bool = True) -> None:
+        self._plan, self._warned, self._heard = plan, warned, heard
         self.seconds = 0.0
         self._run: RunInfo | None = None
         self._faulty: set[Origin] = set()
@@ -102,6 +103,8 @@ class RunEvents:
         self._tell("promptkit_run_ended", run=run, outcome=outcome)
 
     def _tell(self, hook: str, *, but: Collection[Origin] = (), **arguments: Any) -> None:
+        if not self._heard:
+            return
         started = time.perf_counter()
         with _same_random_numbers():
             faults = get_host().tell(hook, but=but, **arguments)

@@ -158,6 +158,7 @@ def _manner(plan: Plan, session: Session, *, last: bool, weigh: bool) -> Manner:
         last=last,
         weigh=weigh,
         writes=plan.aim.writes(plan.config),
+        ranks=session.ranks,
     )
 
 

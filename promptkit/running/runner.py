@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptkit.errors import UserError
 from promptkit.hooks import no_exit
-from promptkit.interrupts import held_interrupts
+from promptkit.ranks import Ranks, launched
 from promptkit.running.config import RunConfig, make_config
 from promptkit.running.events import RunEvents
 from promptkit.running.memory import peak_memory_mb
@@ -78,11 +78,24 @@ def execute(
     """
     started = time.perf_counter()
     session = session or Session()
-    plan = make_plan(config, session.inputs)
-    with RunEvents(plan, session.warned) as events:
+    plan = make_plan(_shared(config, session.ranks), session.inputs)
+    if launched():
+        # Not before now: what is wrong with the settings ends all processes, that which watches them as well.
+        session.use(config.device)
+    with RunEvents(plan, session.warned, heard=session.ranks.leads) as events:
         result = _execute_and_store(plan, session, started, announce, events)
         events.finished(result.record, result.directory)
     return result
+
+
+def _shared(config: RunConfig, ranks: Ranks) -> RunConfig:
+    """Return the configuration of one of several processes.
+
+    A step takes the batches of all, and so the record says: one process that gathers as many learns the same.
+    """
+    if ranks.size > 1:
+        config = config.model_copy(update={"accumulate": config.accumulate * ranks.size})
+    return config if ranks.leads else config.model_copy(update={"save": False, "quiet": True})
 
 
 def _execute_and_store(
@@ -116,18 +129,17 @@ def _execute(
     announce: Callable[[str], None] | None,
     events: RunEvents,
 ) -> RunResult:
-    from promptkit.backbones.device import set_device
     from promptkit.runs.checkpoint import Checkpoints
 
     config = plan.config
-    checkpoints = None if config.checkpoint is None else Checkpoints(config.checkpoint, plan.key)
+    leads = session.ranks.leads
+    checkpoints = None if config.checkpoint is None else Checkpoints(config.checkpoint, plan.key, writes=leads)
     asks = plan.asks_model or bool(plan.strategy.proposes)
     encoded = [] if asks else plan.encode()
-    if announce:
+    if announce and leads:
         announce(plan.describe())
     events.started(resumed=checkpoints is not None and checkpoints.earlier_seconds > 0)
-    with held_interrupts():
-        device = set_device(config.device)
+    device = session.use(config.device)
     import mindspore as ms
 
     from promptkit.running.rounds import run_rounds

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from promptkit.backbones.engines import load_backbone
 from promptkit.backbones.face import ModelFiles
 from promptkit.hooks import get_host
+from promptkit.interrupts import held_interrupts
+from promptkit.ranks import here, join, launched
 from promptkit.running.loader import Loader
 
 if TYPE_CHECKING:
@@ -22,14 +24,29 @@ class Session:
 
     Attributes:
         inputs: the data sets and the models' files.
+        ranks: the processes that train together.
         warned: what was said of plugins that failed when they were told of a run, a line each.
     """
 
     def __init__(self) -> None:
-        self.inputs = Loader()
+        self.inputs, self.ranks = Loader(), here()
         self.warned: list[str] = []
         self._backbones: dict[tuple[str, str, str], Backbone] = {}
         self._executors: Executors | None = None
+        self._devices: dict[str, str] = {}
+
+    def use(self, device: str) -> str:
+        """Set the device, meet the processes that train together, and return the device's name."""
+        # Once the processes have met, MindSpore has given each its chip.
+        if device not in self._devices or not launched():
+            from promptkit.backbones.device import set_device
+
+            with held_interrupts():
+                # Whoever watches the others computes nothing, and takes no chip from them.
+                self._devices[device] = set_device(device if self.ranks.rank >= 0 else "CPU")
+                if launched():
+                    join()
+        return self._devices[device]
 
     @property
     def executors(self) -> Executors:

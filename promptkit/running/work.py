@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows
 from promptkit.nn import BackboneInfo, PromptedModel
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
+from promptkit.ranks import Ranks
 from promptkit.running.aims import Aim
 from promptkit.training import (
     Checkpoint,
@@ -48,6 +49,7 @@ class Manner:
         last: whether this is the last round, whose models answer and are kept.
         weigh: whether the accuracy before training is asked for.
         writes: whether answers to the test texts are written.
+        ranks: the processes that train together.
     """
 
     aim: Aim
@@ -63,6 +65,7 @@ class Manner:
     last: bool = True
     weigh: bool = False
     writes: bool = False
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 @dataclass
@@ -240,7 +243,7 @@ class Work:
         return train(
             self.executor, source, dev, self._dev_labels, self._manner.settings,
             self._shuffle, kind=kind, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
-            on_epoch=self._manner.on_epoch,
+            on_epoch=self._manner.on_epoch, ranks=self._manner.ranks,
         )  # fmt: skip
 
     def _source(self, encoded: Sequence[Encoded], rows: Rows, targets: Any = None, *, views: int = 1) -> PackedSource:

@@ -29,17 +29,18 @@ class Checkpoints:
         folder: made if it is not there.
         identity: of the run; the state of another run is refused.
         every: seconds between two saves; by default 15, or what `PROMPTKIT_CHECKPOINT_SECONDS` says.
+        writes: whether this process saves; of several that train together one does, and all read.
 
     Attributes:
-        identity, every: as given.
+        identity, every, writes: as given.
         earlier_seconds: what the run had taken before this process, as far as it was saved.
 
     Raises:
         UserError: if the folder cannot be made, or holds the state of another run.
     """
 
-    def __init__(self, folder: Path, identity: str, *, every: float | None = None) -> None:
-        self._folder, self.identity = folder, identity
+    def __init__(self, folder: Path, identity: str, *, every: float | None = None, writes: bool = True) -> None:
+        self._folder, self.identity, self.writes = folder, identity, writes
         self.every = _seconds_between() if every is None else every
         self._started = time.perf_counter()
         self.earlier_seconds = 0.0
@@ -80,10 +81,12 @@ class Checkpoint:
 
     def due(self) -> bool:
         """Return whether the last save is long enough ago."""
-        return time.perf_counter() - self._saved >= self._run.every
+        return self._run.writes and time.perf_counter() - self._saved >= self._run.every
 
     def save(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:
         """Replace the state. If the disk is full the run goes on without: a result is worth more than its state."""
+        if not self._run.writes:
+            return
         card = {"format": STATE_FORMAT, "identity": self._run.identity, "spent": self._run.spent, "values": values}
         try:
             save_artifact(self._path, {name: np.asarray(array) for name, array in arrays.items()}, card)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from mindspore import Tensor
 
+from promptkit.ranks import Ranks
 from promptkit.training.sources import Step
 
 
@@ -13,13 +15,21 @@ class Gathered:
     """What batches gave since the last step.
 
     Losses are means over what a batch weighs, its examples or the tokens of its answers, and so are their gradients;
-    weighed by that they come to those of all batches in one.
+    weighed by that they come to those of all batches in one. So they do where several processes share the batches.
+
+    Args:
+        ranks: the processes.
+        shapes: of the gradients, for a process that has no batch of a step.
 
     Attributes:
-        batches: how many.
+        batches: how many, those of other processes among them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks, shapes: tuple[tuple[int, ...], ...]) -> None:
+        self._ranks, self._shapes = ranks, shapes
+        self._forget()
+
+    def _forget(self) -> None:
         self.batches = 0
         self._losses: list[tuple[float, Any]] = []
         self._sums: list[Any] = []
@@ -31,10 +41,7 @@ class Gathered:
 
         The sums are formed in NumPy, where waiting for the compiled step costs no core (see `clipping`).
         """
-        self.batches += 1
-        self._examples += step.examples
-        weight = float(step.weights.sum())
-        self._weight += weight
+        weight = self.count(step)
         self._losses.append((weight, loss))
         if of == 1:
             self._gradients = gradients
@@ -42,12 +49,24 @@ class Gathered:
         own = [weight * gradient.asnumpy() for gradient in gradients]
         self._sums = [a + b for a, b in zip(self._sums, own, strict=True)] if self._sums else own
 
+    def count(self, step: Step) -> float:
+        """Count a batch, by itself one that another process computes, and return its weight."""
+        self.batches += 1
+        self._examples += step.examples
+        weight = float(step.weights.sum())
+        self._weight += weight
+        return weight
+
     def take(self) -> tuple[Any, tuple[Any, ...], int]:
         """Return loss, gradients and number of examples of all batches in one, and forget them."""
         gradients, examples = self._gradients, self._examples
-        loss = self._losses[0][1]
-        if self._sums:
-            gradients = tuple(Tensor(total / self._weight) for total in self._sums)
-            loss = sum(weight * float(each.asnumpy()) for weight, each in self._losses) / self._weight
-        self.__init__()  # type: ignore[misc]
+        if gradients:
+            loss = self._losses[0][1]
+        else:
+            own = sum(weight * float(each.asnumpy()) for weight, each in self._losses)
+            sums = self._sums or [np.zeros(shape, np.float32) for shape in self._shapes]
+            total, *sums = self._ranks.sum([own, *sums])
+            loss = float(total) / self._weight
+            gradients = tuple(Tensor(each / self._weight) for each in sums)
+        self._forget()
         return loss, gradients, examples

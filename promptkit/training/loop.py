@@ -13,11 +13,12 @@ from mindspore import Tensor, ops
 from tqdm import tqdm
 
 from promptkit.errors import UserError
+from promptkit.ranks import Ranks
 from promptkit.training.execution import Executor
 from promptkit.training.gathering import Gathered
 from promptkit.training.optimiser import ScheduledAdamW, TrainingSettings
 from promptkit.training.selection import Selection
-from promptkit.training.sources import BatchSource
+from promptkit.training.sources import BatchSource, Step
 
 Kind = Literal["texts", "features"]
 DEV_STEPS = 10
@@ -72,6 +73,7 @@ def train(
     quiet: bool = False,
     checkpoint: Checkpoint | None = None,
     on_epoch: OnEpoch | None = None,
+    ranks: Ranks | None = None,
 ) -> TrainingResult:
     """Train what requires gradient in the executor's model and leave it with its best epoch's values.
 
@@ -92,11 +94,15 @@ def train(
             the generator, the place in the epoch, the best epoch so far. A training that was killed and went
             on ends with the same numbers as one that was not.
         on_epoch: is told of every pass, see `OnEpoch`.
+        ranks: processes that take turns at the batches of every step, all of them with the same arguments but this;
+            `settings.accumulate` counts the batches of all. What they learn is what one would.
 
     Raises:
         UserError: if the loss is no longer a number.
     """
-    training = _Training(executor, source, dev, np.asarray(dev_labels), settings, rng, kind, checkpoint, on_epoch)
+    training = _Training(
+        executor, source, dev, np.asarray(dev_labels), settings, rng, kind, checkpoint, on_epoch, ranks or Ranks()
+    )
     total = settings.epochs * source.size
     with tqdm(total=total, desc=label, unit="text", disable=True if quiet else None, leave=False) as bar:
         return training.run(bar)
@@ -116,6 +122,7 @@ class _Training:
         kind: Kind,
         checkpoint: Checkpoint | None,
         on_epoch: OnEpoch | None,
+        ranks: Ranks,
     ) -> None:
         self._executor, self._source, self._settings = executor, source, settings
         self._dev, self._dev_labels = dev, dev_labels
@@ -126,9 +133,10 @@ class _Training:
         self._picked = Selection(self._weights, dev.size)
         self._result = TrainingResult()
         # Scorings of a dev split after every other step would be noise, and patience would end in no time.
-        self._every = max(1, round(DEV_STEPS * settings.accumulate / source.steps))
+        self._every = max(1, round(DEV_STEPS / -(-source.steps // settings.accumulate)))
         self._epoch, self._taken, self._losses = 1, 0, list[float]()
-        self._gathered = Gathered()
+        self._ranks = ranks
+        self._gathered = Gathered(ranks, tuple(weight.shape for weight in self._weights))
         self._order = rng.bit_generator.state
         self._noise = [int(word) for word in rng.bit_generator.seed_seq.generate_state(4)]  # type: ignore[attr-defined]
         self._done = False
@@ -146,8 +154,8 @@ class _Training:
             self._tell(scored)
             if scored:
                 self._losses = []
-            stopped = bool(self._settings.patience) and self._picked.stale >= self._settings.patience
-            self._done = stopped or last
+            patience = self._settings.patience
+            self._done = last or (bool(patience) and self._ranks.first(self._picked.stale >= patience))
             self._result.epochs = self._epoch
             self._epoch, self._taken = self._epoch + 1, 0
             self._order = self._rng.bit_generator.state
@@ -166,12 +174,7 @@ class _Training:
             bar.update(step.examples)
             if number < taken:
                 continue
-            # Of the step and not of those before it: a training that goes on draws the same.
-            drawn = np.random.default_rng([*self._noise, self._epoch, number])
-            loss, gradients = self._executor.loss_and_gradients(
-                step, from_features=self._kind == "features", rng=drawn
-            )
-            self._gathered.add(loss, gradients, step, self._settings.accumulate)
+            self._gather(number, step)
             self._taken += 1
             if self._gathered.batches < self._settings.accumulate:
                 continue
@@ -185,6 +188,16 @@ class _Training:
             self._step()
         self._result.seconds += time.perf_counter() - started
         self._result.examples += self._source.size
+
+    def _gather(self, number: int, step: Step) -> None:
+        """Add what a batch of this epoch gives to what was gathered; one of another process is counted only."""
+        if not self._ranks.takes(number):
+            self._gathered.count(step)
+            return
+        # Of the step and not of those before it: a training that goes on draws the same.
+        drawn = np.random.default_rng([*self._noise, self._epoch, number])
+        loss, gradients = self._executor.loss_and_gradients(step, from_features=self._kind == "features", rng=drawn)
+        self._gathered.add(loss, gradients, step, self._settings.accumulate)
 
     def _step(self) -> None:
         """Take a step by the gradients that were gathered."""

@@ -198,6 +198,7 @@ def test_devices_md_lists_exactly_the_operators_that_are_called():
     package = ROOT / "promptkit"
     files = [
         package / "nn.py",
+        package / "ranks.py",
         *(f for room in ("backbones", "strategies", "training") for f in (package / room).rglob("*.py")),
     ]
     files += (ROOT / "plugins").glob("*/*.py")
