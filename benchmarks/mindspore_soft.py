@@ -63,9 +63,11 @@ class TimedSource(PackedSource):
         started: when the first batch was asked for.
         done: when each batch was done.
         examples: of each batch.
+        front: positions of every example that are computed once a batch, and count as its tokens all the same.
     """
 
     started = 0.0
+    front = 0
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
@@ -84,7 +86,7 @@ class TimedSource(PackedSource):
             f"{name}_examples_per_second_after_first": (
                 (self.size - self.examples[0]) / (seconds - first) if len(self.done) > 1 else None
             ),
-            f"{name}_tokens_per_second": self.tokens / seconds,
+            f"{name}_tokens_per_second": (self.tokens + self.front * self.size) / seconds,
             f"{name}_padded_share": 1.0 - self.tokens / self.positions,
         }
 
@@ -94,7 +96,9 @@ def source_of(plan: Plan, encoded: Sequence[Encoded], labels: Sequence[int], row
     packer = plan.prompts[0].packer(
         encoded, labels, batch_size=min(plan.settings.batch_size, len(encoded)), rows=rows
     )
-    return TimedSource(packer)
+    source = TimedSource(packer)
+    source.front = encoded[0].front
+    return source
 
 
 def before_import() -> float:
