@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptkit.data.packing import Batch, Packable, Rows, as_targets
+from promptkit.data.packing import Batch, Packable, Rows, as_targets, empty_inputs
 
 _MULTIPLE = 8
 _ROOM = 1.25  # positions read that a row has room for, in the number that it has on average
@@ -81,11 +81,9 @@ class AnswerPacker:
         return row
 
     def _batch(self, packed: list[list[int]]) -> Batch:
-        count, length = self.rows.count, self.rows.length
-        shape = (count, length)
-        token_ids, virtual_ids = np.full(shape, self._pad_id, np.int32), np.full(shape, -1, np.int32)
-        segment_ids, position_ids = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        read = np.zeros((count, 1, self.rows.reads), np.int32)
+        count = self.rows.count
+        inputs: Any = empty_inputs(count, self.rows.length, (1, self.rows.reads), self._pad_id)
+        token_ids, segment_ids, position_ids, virtual_ids, read = inputs.values()
         owners: NDArray[Any] = np.full((count, self.rows.reads), -1, np.int64)
         for row, numbers in enumerate(packed):
             at = done = 0
@@ -98,13 +96,7 @@ class AnswerPacker:
                 owners[row, those] = number
                 at, done = at + size, done + tokens
         return Batch(
-            inputs={
-                "token_ids": token_ids,
-                "segment_ids": segment_ids,
-                "position_ids": position_ids,
-                "virtual_ids": virtual_ids,
-                "read": read,
-            },
+            inputs=inputs,
             labels=as_targets(np.zeros(count)),
             weights=(owners >= 0).astype(np.float32),
             index=np.array([number for numbers in packed for number in numbers], np.int64),

@@ -75,6 +75,18 @@ class Batch:
     owners: Int64 | None = None
 
 
+def empty_inputs(count: int, length: int, read: tuple[int, int], pad_id: int) -> Inputs:
+    """Return rows of padding alone, to be filled: R rows of S positions, `read` = (E, M)."""
+    shape = (count, length)
+    return {
+        "token_ids": np.full(shape, pad_id, np.int32),
+        "segment_ids": np.zeros(shape, np.int32),
+        "position_ids": np.zeros(shape, np.int32),
+        "virtual_ids": np.full(shape, -1, np.int32),
+        "read": np.zeros((count, *read), np.int32),
+    }
+
+
 def as_targets(labels: Sequence[int] | NDArray[Any]) -> Int32 | Float32:
     """Return class indices (N,) as int32, probabilities of the classes (N, C) as float32."""
     targets = np.asarray(labels)
@@ -201,11 +213,8 @@ class Packer:
 
     def _batch(self, packed: list[list[int]]) -> Batch:
         count, length, examples = self.rows.count, self.rows.length, self.rows.examples
-        token_ids = np.full((count, length), self._pad_id, np.int32)
-        segment_ids = np.zeros((count, length), np.int32)
-        position_ids = np.zeros((count, length), np.int32)
-        virtual_ids = np.full((count, length), -1, np.int32)
-        read = np.zeros((count, examples, self._slots), np.int32)
+        inputs: Any = empty_inputs(count, length, (examples, self._slots), self._pad_id)
+        token_ids, segment_ids, position_ids, virtual_ids, read = inputs.values()
         index = np.full((count, examples), -1, np.int64)
         for row, numbers in enumerate(packed):
             at, further = 0, examples
@@ -227,13 +236,7 @@ class Packer:
         labels = self._labels[index]
         labels[~real] = 0
         return Batch(
-            inputs={
-                "token_ids": token_ids,
-                "segment_ids": segment_ids,
-                "position_ids": position_ids,
-                "virtual_ids": virtual_ids,
-                "read": read,
-            },
+            inputs=inputs,
             labels=labels,
             weights=real.astype(np.float32),
             index=index,

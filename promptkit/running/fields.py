@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from promptkit.backbones.face import Kind
 from promptkit.data import Task
@@ -21,6 +21,17 @@ def named_fields(templates: Sequence[str]) -> tuple[str, ...]:
     """
     fields = fields_of(templates)
     return fields if set(fields) - {"text", "text_b"} else ()
+
+
+def rows_of(texts: Sequence[str | Mapping[str, str]], names: Sequence[str]) -> list[dict[str, str]]:
+    """Return what stands for the fields in each text; a text alone stands for the first of them.
+
+    Raises:
+        UserError: for a single text in place of a sequence, whose characters would be taken for texts.
+    """
+    if isinstance(texts, str | Mapping):
+        raise UserError("texts come as a sequence; put a single one into a list: [text].")
+    return [dict.fromkeys(names[:1], text) if isinstance(text, str) else dict(text) for text in texts]
 
 
 def default_templates(strategy: Strategy, task: Task, readout: Readout, kind: Kind) -> tuple[str, ...]:

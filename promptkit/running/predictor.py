@@ -13,6 +13,7 @@ from promptkit.errors import UserError
 from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.hooks import no_exit
 from promptkit.hub import Access
+from promptkit.running.fields import rows_of
 from promptkit.running.restore import open_prompt
 
 if TYPE_CHECKING:
@@ -90,9 +91,7 @@ class Predictor:
         """
         from promptkit.data import clean_text
 
-        if isinstance(texts, str | Mapping):
-            raise UserError("texts come as a sequence; put a single one into a list: [text].")
-        rows = [{self.field_names[0]: t} if isinstance(t, str) else dict(t) for t in texts]
+        rows = rows_of(texts, self.field_names)
         if self.card["clean"]:
             rows = [{key: clean_text(value) for key, value in row.items()} for row in rows]
         return rows

@@ -14,6 +14,7 @@ from promptkit.generation import Sampling
 from promptkit.hooks import no_exit
 from promptkit.hub import Access
 from promptkit.running.config import MAX_LENGTH
+from promptkit.running.fields import rows_of
 from promptkit.running.restore import open_prompt
 
 if TYPE_CHECKING:
@@ -116,11 +117,7 @@ class Writer:
         return tokens
 
     def _encoded(self, texts: Sequence[Text]) -> list[Encoded]:
-        if isinstance(texts, str | Mapping):
-            raise UserError("texts come as a sequence; put a single one into a list: [text].")
-        names = self.field_names
-        rows = [dict.fromkeys(names[:1], text) if isinstance(text, str) else dict(text) for text in texts]
-        return self.prompt.encode_fields(rows)
+        return self.prompt.encode_fields(rows_of(texts, self.field_names))
 
     def _decode(self, ids: Sequence[int]) -> str:
         backbone: Any = self.model.backbone

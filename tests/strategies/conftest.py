@@ -41,3 +41,19 @@ def tiny_run(tiny_data: Path) -> Callable[..., Any]:
         return promptkit.run(strategy, **{**defaults, **settings})
 
     return run
+
+
+@pytest.fixture(scope="session")
+def causal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny causal Llama of `promptkit.testing`."""
+    from promptkit.testing import write_tiny_model
+
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "causal", "causal")
+
+
+@pytest.fixture(scope="session")
+def causal(causal_folder: Path) -> Any:
+    """The same, loaded."""
+    from promptkit.testing import load_model
+
+    return load_model(causal_folder)

@@ -16,21 +16,11 @@ from promptkit.data import Rows, load_task
 from promptkit.hooks import get_host
 from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, tensors
 from promptkit.prompting import Context
-from promptkit.testing import load_model, prompt_task, write_tiny_model, write_tiny_task
+from promptkit.testing import prompt_task, write_tiny_task
 
 VIRTUAL = "{soft:9} the film {text} was {mask}"
 WORDS = "the film was good and the plot was bad so {text} {mask}"
 TEXTS = ("good", "a bad film of the day", "", "the")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("fronts") / "causal", "causal")
-
-
-@pytest.fixture(scope="module")
-def backbone(folder: Path) -> Any:
-    return load_model(folder)
 
 
 def scores(task: PromptTask, model: Any, length: int = 40) -> tuple[Any, Any, Any]:
@@ -53,13 +43,13 @@ def scores(task: PromptTask, model: Any, length: int = 40) -> tuple[Any, Any, An
 
 
 @pytest.mark.parametrize("template", [VIRTUAL, WORDS])
-def test_scores_and_gradients_are_those_of_whole_prompts(backbone: Any, template: str) -> None:
+def test_scores_and_gradients_are_those_of_whole_prompts(causal: Any, template: str) -> None:
     found = []
     for front in (False, True):
-        task = prompt_task(backbone, template, front=front, kind="causal")
-        vectors = np.random.default_rng(0).normal(0, 0.5, (task.num_virtual, backbone.info.hidden_size))
+        task = prompt_task(causal, template, front=front, kind="causal")
+        vectors = np.random.default_rng(0).normal(0, 0.5, (task.num_virtual, causal.info.hidden_size))
         virtual = VirtualTokens(vectors) if task.num_virtual else None
-        model = SoftPrompt(backbone, task, prompt=virtual) if virtual else ClozePrompt(backbone, task)
+        model = SoftPrompt(causal, task, prompt=virtual) if virtual else ClozePrompt(causal, task)
         found.append(scores(task, model))
         # The front is the model's own, and no part of what is kept.
         assert list(model.own_parameters()) == (["prompt.vectors"] if virtual else [])
@@ -72,19 +62,19 @@ def test_scores_and_gradients_are_those_of_whole_prompts(backbone: Any, template
     assert shorter == [n - begins * (number not in whole) for number, n in enumerate(lengths)]
 
 
-def test_what_is_cut_off_can_be_put_back(backbone: Any) -> None:
-    tasks = [prompt_task(backbone, WORDS, front=front, kind="causal") for front in (False, True)]
+def test_what_is_cut_off_can_be_put_back(causal: Any) -> None:
+    tasks = [prompt_task(causal, WORDS, front=front, kind="causal") for front in (False, True)]
     plain, cut = (task.encode_fields([{"text": text} for text in TEXTS]) for task in tasks)
     assert [each.front for each in cut] == [11, 11, 0, 11]
     assert [tasks[1].encoder.whole(each) for each in cut] == plain
 
 
-def test_little_in_front_is_left_where_it_is_and_a_masked_model_has_no_front(backbone: Any) -> None:
-    assert prompt_task(backbone, "the film {text} was {mask}", front=True, kind="causal").front is None
-    assert not load_model_info("bert")
+def test_little_in_front_is_left_where_it_is_and_a_masked_model_has_no_front(causal: Any) -> None:
+    assert prompt_task(causal, "the film {text} was {mask}", front=True, kind="causal").front is None
+    assert not takes_front("bert")
 
 
-def load_model_info(name: str) -> bool:
+def takes_front(name: str) -> bool:
     from promptkit.backbones.native.engine import NativeEngine
 
     return NativeEngine().describe(Path(__file__).parents[1] / "goldens" / f"{name}-odd").info.takes_front
@@ -106,10 +96,10 @@ class Always:
 
 
 @pytest.mark.parametrize("draws", [False, True])
-def test_demonstrations_are_in_front_where_they_are_the_same_for_every_text(backbone: Any, draws: bool) -> None:
+def test_demonstrations_are_in_front_where_they_are_the_same_for_every_text(causal: Any, draws: bool) -> None:
     pool = [Example(f"the film was {word}", "positive") for word in ("good", "bad", "a", "b", "c", "d", "e", "f")]
     context = Context(pool, Always(draws), ("negative", "positive"), ("text",), (0,), "always")
-    task = prompt_task(backbone, "{text} {mask}", front=True, kind="causal", context=context, max_length=120)
+    task = prompt_task(causal, "{text} {mask}", front=True, kind="causal", context=context, max_length=120)
     encoded = task.encode_fields([{"text": "new"}, {"text": "the film was b"}])
     assert (encoded[0].front > 8) is not draws
     # A text that is one of the demonstrations has the others beside it, and so a beginning of its own.
@@ -118,7 +108,7 @@ def test_demonstrations_are_in_front_where_they_are_the_same_for_every_text(back
 
 @pytest.mark.slow
 def test_runs_give_the_numbers_of_whole_prompts(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    causal_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, found = str(write_tiny_task(tmp_path / "data")), {}
     for strategy, template, options in (
@@ -132,8 +122,8 @@ def test_runs_give_the_numbers_of_whole_prompts(
                     for loaded in get_host().strategies.values():
                         patch.setattr(loaded.cls, "fronts", False)
                 result = promptkit.run(
-                    strategy, data=data, model=str(folder), templates=[template], shots=4, epochs=1, options=options,
-                    out=str(tmp_path / f"{strategy}-{whole}"), quiet=True,
+                    strategy, data=data, model=str(causal_folder), templates=[template], shots=4, epochs=1,
+                    options=options, out=str(tmp_path / f"{strategy}-{whole}"), quiet=True,
                     verbalizer="positive=good; negative=bad",
                 )  # fmt: skip
                 predictor = promptkit.load(result.directory)
@@ -142,14 +132,14 @@ def test_runs_give_the_numbers_of_whole_prompts(
         assert np.abs(found[strategy, False] - found[strategy, True]).max() < 1e-4, strategy
 
 
-def test_label_words_of_several_pieces_go_on_behind_a_front_too(backbone: Any) -> None:
+def test_label_words_of_several_pieces_go_on_behind_a_front_too(causal: Any) -> None:
     found = []
     for front in (False, True):
         task = prompt_task(
-            backbone, VIRTUAL, "positive=good film; negative=bad", front=front, kind="causal", max_length=80
+            causal, VIRTUAL, "positive=good film; negative=bad", front=front, kind="causal", max_length=80
         )
-        vectors = np.random.default_rng(0).normal(0, 0.5, (task.num_virtual, backbone.info.hidden_size))
-        found.append(scores(task, SoftPrompt(backbone, task, prompt=VirtualTokens(vectors)), length=80))
+        vectors = np.random.default_rng(0).normal(0, 0.5, (task.num_virtual, causal.info.hidden_size))
+        found.append(scores(task, SoftPrompt(causal, task, prompt=VirtualTokens(vectors)), length=80))
         cut = task.encode_fields([{"text": text} for text in TEXTS])
         assert [len(task.encoder.whole(each).token_ids) for each in cut] == found[0][2]
     (plain, by_plain, _), (behind, by_behind, _) = found

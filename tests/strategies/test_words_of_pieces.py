@@ -12,30 +12,20 @@ pytest.importorskip("mindspore")
 
 import mindspore as ms
 from mindspore import Tensor, ops
-from models import load, prompt_task
+from models import prompt_task
 
 import promptkit
 from promptkit.data import Rows
 from promptkit.inspection.attribution import attribute
 from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, packed, tensors
 from promptkit.prompting.resolved import PromptTask
-from promptkit.testing import write_tiny_model, write_tiny_task
+from promptkit.testing import write_tiny_task
 
 WORDS = "negative=not good,bad; positive=very very good,very great,great"
 TEXTS = ("the film is good", "a boring plot and a bad actor", "like it", "you have it all")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "causal", "causal")
-
-
-@pytest.fixture(scope="module")
-def backbone(folder: Path) -> Any:
-    return load(folder)
-
-
-def alone(backbone: Any, task: PromptTask, prompts: list[list[int]], vectors: Any = None) -> Any:
+def alone(causal: Any, task: PromptTask, prompts: list[list[int]], vectors: Any = None) -> Any:
     """Class scores, (N, C): each word behind each prompt has a row of its own, and every position is read.
 
     `vectors` stand behind the first piece of the prompts, in the place of others.
@@ -49,10 +39,10 @@ def alone(backbone: Any, task: PromptTask, prompts: list[list[int]], vectors: An
     places = np.broadcast_to(np.arange(length), ids.shape)
     arrays = (ids, real, places, np.full_like(ids, -1), places[:, None])
     inputs = packed(*(Tensor(np.ascontiguousarray(array, np.int32)) for array in arrays))
-    embedded = backbone.embed(inputs["token_ids"]).asnumpy()
+    embedded = causal.embed(inputs["token_ids"]).asnumpy()
     if vectors is not None:
         embedded[:, 1 : 1 + len(vectors)] = vectors
-    logits = backbone.logits(backbone.run(Tensor(embedded), inputs)).asnumpy().astype(np.float64)
+    logits = causal.logits(causal.run(Tensor(embedded), inputs)).asnumpy().astype(np.float64)
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     scores = np.zeros((len(prompts), len(task.labels)))
     for number, row in enumerate(rows):
@@ -73,35 +63,35 @@ def batch_of(task: PromptTask) -> tuple[Any, Any]:
     return batch, [batch.index.tolist().index(number) for number in range(len(TEXTS))]
 
 
-def prompts_of(backbone: Any, virtual: int = 0) -> list[list[int]]:
-    encode = backbone.tokenizer.encode
-    return [[backbone.tokenizer.cls_id, *[0] * virtual, *encode(f"{text} it was")] for text in TEXTS]
+def prompts_of(causal: Any, virtual: int = 0) -> list[list[int]]:
+    encode = causal.tokenizer.encode
+    return [[causal.tokenizer.cls_id, *[0] * virtual, *encode(f"{text} it was")] for text in TEXTS]
 
 
 @pytest.mark.parametrize("slots", ["same", "mean"])
-def test_scores_are_those_of_a_row_for_each_word(backbone: Any, slots: str) -> None:
-    task = prompt_task(backbone, "{text} it was {mask}", WORDS, slots=slots, kind="causal")
+def test_scores_are_those_of_a_row_for_each_word(causal: Any, slots: str) -> None:
+    task = prompt_task(causal, "{text} it was {mask}", WORDS, slots=slots, kind="causal")
     batch, places = batch_of(task)
-    found = ClozePrompt(backbone, task)(tensors(batch.inputs)).asnumpy()[places]
-    assert np.abs(found - alone(backbone, task, prompts_of(backbone))).max() < 1e-4
+    found = ClozePrompt(causal, task)(tensors(batch.inputs)).asnumpy()[places]
+    assert np.abs(found - alone(causal, task, prompts_of(causal))).max() < 1e-4
 
 
-def test_one_piece_each_is_the_quick_way_with_the_same_probabilities(backbone: Any) -> None:
-    task = prompt_task(backbone, "{text} it was {mask}", kind="causal")
+def test_one_piece_each_is_the_quick_way_with_the_same_probabilities(causal: Any) -> None:
+    task = prompt_task(causal, "{text} it was {mask}", kind="causal")
     batch, places = batch_of(task)
-    model = ClozePrompt(backbone, task)
+    model = ClozePrompt(causal, task)
     assert not model.head.normalise
     assert batch.inputs["read"].shape[-1] == 1
     found = model(tensors(batch.inputs)).asnumpy()[places]
-    assert np.allclose(np.diff(found), np.diff(alone(backbone, task, prompts_of(backbone))), atol=1e-4)
+    assert np.allclose(np.diff(found), np.diff(alone(causal, task, prompts_of(causal))), atol=1e-4)
 
 
-def test_a_soft_prompt_learns_through_all_rows_of_an_example(backbone: Any) -> None:
+def test_a_soft_prompt_learns_through_all_rows_of_an_example(causal: Any) -> None:
     """The gradient along a direction, against a difference of losses of rows for each word."""
-    task = prompt_task(backbone, "{soft:2}{text} it was {mask}", WORDS, kind="causal")
+    task = prompt_task(causal, "{soft:2}{text} it was {mask}", WORDS, kind="causal")
     rng = np.random.default_rng(3)
-    vectors, direction = rng.normal(0.0, 0.3, (2, 2, backbone.info.hidden_size)).astype(np.float32)
-    model = SoftPrompt(backbone, task, prompt=VirtualTokens(vectors))
+    vectors, direction = rng.normal(0.0, 0.3, (2, 2, causal.info.hidden_size)).astype(np.float32)
+    model = SoftPrompt(causal, task, prompt=VirtualTokens(vectors))
     batch, _ = batch_of(task)
     inputs, labels, weights = tensors(batch.inputs), Tensor(batch.labels), Tensor(batch.weights)
 
@@ -112,7 +102,7 @@ def test_a_soft_prompt_learns_through_all_rows_of_an_example(backbone: Any) -> N
     value, (gradient,) = ms.value_and_grad(loss, None, list(model.trainable_params()))()
 
     def reference(moved: Any) -> float:
-        scores = alone(backbone, task, prompts_of(backbone, 2), moved)
+        scores = alone(causal, task, prompts_of(causal, 2), moved)
         log_p = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
         return -float(log_p[np.arange(len(TEXTS)), [0, 1, 0, 1]].mean())
 
@@ -127,11 +117,11 @@ def test_a_soft_prompt_learns_through_all_rows_of_an_example(backbone: Any) -> N
     [("soft", {"tokens": 2}), ("icl", {})],
 )
 def test_strategies_run_and_are_loaded_again(
-    folder: Path, tmp_path: Path, strategy: str, options: dict[str, Any]
+    causal_folder: Path, tmp_path: Path, strategy: str, options: dict[str, Any]
 ) -> None:
     result = promptkit.run(
         strategy,
-        data=str(write_tiny_task(tmp_path / "data")), model=str(folder), verbalizer=WORDS, options=options,
+        data=str(write_tiny_task(tmp_path / "data")), model=str(causal_folder), verbalizer=WORDS, options=options,
         mode="pynative", quiet=True, epochs=1, shots=2, out=tmp_path / "run",
     )  # fmt: skip
     texts = [line.split("\t")[1] for line in (tmp_path / "data" / "test.tsv").read_text().splitlines()[1:]]
