@@ -179,7 +179,7 @@ def _texts(summary: Summary, truth: NDArray[np.int64], labels: Sequence[str]) ->
 def _texts_of(run: StoredRun, labels: Sequence[str]) -> list[dict[str, str]] | None:
     """Return the texts of a run's test examples, or of all its folds', if they are all there."""
     texts: list[dict[str, str]] = []
-    for part in run.folds or (run,):
+    for part in run.parts:
         expected = [labels[true] for true in part.truth]
         found = part.directory and _read(part.directory / PREDICTIONS_NAME, expected, len(labels))
         if not found:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from promptkit.backbones.face import Backbone, Engine, ModelFiles
+from promptkit.backbones.face import Backbone, Engine, ModelFiles, Precision
 from promptkit.errors import UserError, kind_of, unknown
 
 
@@ -42,8 +43,16 @@ def _claims(engine: Engine, directory: Path) -> bool:
         ) from error
 
 
-def describe_model(directory: Path, engines: Mapping[str, Engine], name: str | None = None) -> ModelFiles:
-    """Return what is known of a checkpoint before it is loaded; see `choose_engine` for the arguments.
+def describe_model(
+    directory: Path, engines: Mapping[str, Engine], name: str | None = None, precision: str = "fp32"
+) -> ModelFiles:
+    """Return what is known of a checkpoint before it is loaded; see `choose_engine` for the other arguments.
+
+    Args:
+        directory: of the checkpoint.
+        engines: by name, promptkit's own first.
+        name: forces an engine, whatever it claims.
+        precision: of matrix products.
 
     Raises:
         UserError: as `choose_engine`; for what the engine refuses, or if it breaks its contract.
@@ -54,7 +63,10 @@ def describe_model(directory: Path, engines: Mapping[str, Engine], name: str | N
         raise UserError(f"engine '{engine.name}' describes '{directory}' by {kind_of(files)}, not by ModelFiles.")
     if files.engine != engine.name:
         raise UserError(f"engine '{engine.name}' says that engine '{files.engine}' described '{directory}'.")
-    return files
+    known: tuple[Precision, ...] = getattr(engine, "precisions", ("fp32",))
+    if precision not in known:
+        raise UserError(f"engine '{engine.name}' computes in {' or '.join(known)}, not in {precision}.")
+    return replace(files, precision=next(each for each in known if each == precision))
 
 
 def load_backbone(files: ModelFiles, engines: Mapping[str, Engine], source: str) -> Backbone:

@@ -13,11 +13,12 @@ from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
 __all__ = [
     "Backbone", "BackboneInfo", "ChatTokenizer", "Dropout", "Engine", "Inputs", "Kind", "Likelihoods", "ModelFiles",
-    "Part", "Tokenizer", "Writing",
+    "Part", "Precision", "Tokenizer", "Writing",
 ]  # fmt: skip
 
 Kind = Literal["masked", "causal"]
 Part = Literal["all", "head", "biases"]
+Precision = Literal["fp32", "fp16", "bf16"]
 
 
 class Inputs(TypedDict):
@@ -168,8 +169,9 @@ class Backbone(Protocol):
     """A language model on MindSpore: a `mindspore.nn.Cell` whose weights are frozen.
 
     Its methods are called within compiled graphs: they keep to static shapes and to what a graph takes. One that
-    cannot says so by an attribute `compiles = False`, and is run eagerly. What an engine does not offer (a prefix,
-    dropout, a part that learns) it refuses with a `UserError`.
+    cannot says so by an attribute `compiles = False`, and is run eagerly. One that would round small gradients to 0
+    has an attribute `loss_scale`, which the loss is multiplied by before its gradient is taken. What an engine does
+    not offer (a prefix, dropout, a part that learns) it refuses with a `UserError`.
 
     Where word embeddings have another width than hidden states, H of the former is `info.embedding_size`.
 
@@ -301,6 +303,7 @@ class ModelFiles:
         old_fingerprint: the same without the tokenizer, by which artifacts of format 1 know their model; or None.
         software: what else computes the numbers, with its version, where it is not promptkit and MindSpore alone. It
             is in a run's key; an artifact is loaded by other versions as well.
+        precision: in which matrix products shall be computed; all else is fp32.
     """
 
     directory: Path
@@ -310,6 +313,7 @@ class ModelFiles:
     fingerprint: str
     old_fingerprint: str | None = None
     software: str = ""
+    precision: Precision = "fp32"
 
 
 @runtime_checkable
@@ -320,7 +324,9 @@ class Engine(Protocol):
         name: what `--engine` takes.
         summary: which checkpoints it takes, for `promptkit models`.
 
-    One that takes nearly anything may set a third, `last_resort`, to True: it is asked after all others.
+    One that takes nearly anything may set a third, `last_resort`, to True: it is asked after all others. One that
+    computes in other precisions than fp32 lists them all in a fourth, `precisions`, and loads as
+    `ModelFiles.precision` says.
     """
 
     name: str

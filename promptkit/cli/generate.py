@@ -14,6 +14,7 @@ from promptkit.cli.options import (
     MaxLengthOption,
     MirrorOption,
     OfflineOption,
+    PrecisionOption,
     SecondTextOption,
     StoreOption,
 )
@@ -74,6 +75,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         max_length: MaxLengthOption = MAX_LENGTH,
         device: DeviceOption = "auto",
+        precision: PrecisionOption = "fp32",
         download: DownloadOption = False,
         mirror: MirrorOption = None,
         offline: OfflineOption = False,
@@ -93,13 +95,15 @@ def register(app: typer.Typer) -> None:
             if run is None:
                 writer = make_writer(
                     model or "", template or "", max_tokens=64 if max_tokens is None else max_tokens,
-                    max_length=max_length, device=device, download=download, mirror=mirror, offline=offline,
+                    max_length=max_length, device=device, precision=precision, download=download,
+                    mirror=mirror, offline=offline,
                 )  # fmt: skip
             else:
                 writer = load_writer(
                     resolve_run(run, store),
                     model=model,
                     device=device,
+                    precision=precision,
                     download=download,
                     mirror=mirror,
                     offline=offline,

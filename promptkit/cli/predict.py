@@ -17,6 +17,7 @@ from promptkit.cli.options import (
     MirrorOption,
     OfflineOption,
     OtherModelOption,
+    PrecisionOption,
     SecondTextOption,
     StoreOption,
     TextBColumnOption,
@@ -73,6 +74,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         model: OtherModelOption = None,
         device: DeviceOption = "auto",
+        precision: PrecisionOption = "fp32",
         download: DownloadOption = False,
         mirror: MirrorOption = None,
         offline: OfflineOption = False,
@@ -94,7 +96,10 @@ def register(app: typer.Typer) -> None:
             from promptkit.runs import resolve_run
 
             found = resolve_run(run, store)
-            predictor = load(found, model=model, device=device, download=download, mirror=mirror, offline=offline)
+            predictor = load(
+                found, model=model, device=device, precision=precision,
+                download=download, mirror=mirror, offline=offline,
+            )  # fmt: skip
             names = predictor.field_names
             rows = to_fields(lines, text_b, names) if table is None else rows_of(table, columns, names)
             predictions = predictor.predict(rows)

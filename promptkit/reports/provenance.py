@@ -22,7 +22,7 @@ def facts(summary: Summary, *, times: bool = True) -> list[Fact]:
         summary: what `summarise` returned.
         times: whether to say when runs were made.
     """
-    records = [run.record for row in summary.rows for run in row.runs]
+    records = [part.record for row in summary.rows for run in row.runs for part in run.parts]
     runs = [record for record in records if isinstance(record, RunRecord)]
     tasks = [record.task for record in records]
     found: list[tuple[str, Iterable[str]]] = [
@@ -88,7 +88,7 @@ def _prompt(rows: Sequence[Row]) -> list[Fact]:
 
 def _of_row(row: Row) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {"what it is": [], "template": [], "label words": [], "settings": []}
-    for record in (run.record for run in row.runs):
+    for record in (part.record for run in row.runs for part in run.parts):
         if isinstance(record, RunRecord):
             found["template"] += record.options.templates
             found["label words"] += [record.options.verbalizer] if record.options.verbalizer is not None else []
@@ -97,7 +97,7 @@ def _of_row(row: Row) -> dict[str, tuple[str, ...]]:
             found["what it is"].append(record.summary)
             found["settings"] += [_pairs(record.settings)] if record.settings else []
     distinct = {name: tuple(dict.fromkeys(values)) for name, values in found.items()}
-    return {**distinct, "runs": (", ".join(run.name for run in row.runs),)}
+    return {**distinct, "runs": (", ".join(part.name for run in row.runs for part in run.parts),)}
 
 
 def _settings(options: dict[str, Any]) -> str:
@@ -127,14 +127,16 @@ def _sizes(summary: Summary) -> list[str]:
 
 
 def _fingerprints(summary: Summary) -> list[str]:
-    """Return the fingerprints of every draw, a line for each K."""
+    """Return the fingerprints of every draw, a line for each K or fold."""
     draws: dict[str, dict[str, list[int]]] = {}
     for row in summary.rows:
         shots = _drawn(shots_text(row.shots))
         for seed, run in zip(row.seeds, row.runs, strict=True):
-            seeds = draws.setdefault(shots, {}).setdefault(run.record.task.fingerprint, [])
-            if seed not in seeds:
-                seeds.append(seed)
+            for part in run.parts:
+                drawn = f"{shots}, fold {part.fold[0]} of {part.fold[1]}" if part.fold else shots
+                seeds = draws.setdefault(drawn, {}).setdefault(part.record.task.fingerprint, [])
+                if seed not in seeds:
+                    seeds.append(seed)
     return [f"{shots}: {_by_seed(by_print)}" for shots, by_print in draws.items()]
 
 

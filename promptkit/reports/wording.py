@@ -59,7 +59,7 @@ def _families(rows: Sequence[Row]) -> str:
 
 def time_text(rows: Iterable[Row]) -> str:
     """Return how long the runs of a table took together; a run in several rows counts once."""
-    runs = {part.id: part.record for row in rows for run in row.runs for part in run.folds or (run,)}
+    runs = {part.id: part.record for row in rows for run in row.runs for part in run.parts}
     minutes = sum(record.cost.seconds.total for record in runs.values()) / 60
     return f"These {len(runs)} runs, baselines included, took {minutes:.1f} minutes in all, one after the other."
 

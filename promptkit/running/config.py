@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from promptkit.backbones.face import Precision
 from promptkit.checking import field_fault
 from promptkit.data.tables import parse_fields
 from promptkit.errors import UserError, did_you_mean
@@ -174,6 +175,13 @@ class RunConfig(BaseModel):
         Literal["graph", "pynative"],
         Setting(help="Compile the model, or run it eagerly.", metavar="graph|pynative"),
     ] = "graph"
+    precision: Annotated[
+        Precision,
+        Setting(
+            help="Of matrix products; all else is fp32. fp16 and bf16 are for Ascend.",
+            metavar="fp32|fp16|bf16", scope="comparison", page="devices.md",
+        ),
+    ] = "fp32"  # fmt: skip
     clean: Annotated[
         bool, Setting(help="The classic cleaning of movie reviews.", scope="comparison", page="data.md")
     ] = False

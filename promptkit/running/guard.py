@@ -12,6 +12,7 @@ from promptkit.errors import UserError, kind_of
 from promptkit.nn import Backbone, PromptedModel
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.contract import Strategy
+from promptkit.training.likeness import array_of
 
 
 class Guard:
@@ -104,5 +105,5 @@ def _digest(backbone: Backbone) -> int:
     """Return a checksum over every weight, in order."""
     digest = 0
     for parameter in backbone.get_parameters():  # type: ignore[attr-defined]  # every backbone is a cell
-        digest = zlib.crc32(np.ascontiguousarray(parameter.asnumpy()).data, digest)
+        digest = zlib.crc32(np.ascontiguousarray(array_of(parameter)).data, digest)
     return digest

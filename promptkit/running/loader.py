@@ -73,13 +73,13 @@ class Loader:
 
     def model(self, config: RunConfig) -> ModelFiles:
         """Return the model of a run."""
-        source = (config.model, config.revision, config.engine, config.access)
+        source = (config.model, config.revision, config.engine, config.access, config.precision)
         if source not in self._models:
             host = get_host()
             found = find_model(
                 config.model, registry=host.model_finders(), access=config.access, revision=config.revision
             )
-            self._models[source] = describe_model(found, host.engine_objects(), config.engine)
+            self._models[source] = describe_model(found, host.engine_objects(), config.engine, config.precision)
         return self._models[source]
 
 

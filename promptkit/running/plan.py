@@ -130,7 +130,7 @@ class Plan:
             "training": training if "training" in self.depends_on else [chosen.batch_size],
             "config": [chosen.readout, chosen.slots, chosen.shots, chosen.seed, chosen.max_length, chosen.clean],
             "metrics": list(chosen.metrics),
-            "device": [chosen.device, chosen.mode],
+            "device": [chosen.device, chosen.mode, *([chosen.precision] if chosen.precision != "fp32" else [])],
             "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
             "model": [
                 self.model.engine,

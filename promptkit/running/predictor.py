@@ -126,6 +126,7 @@ def load(
     *,
     model: str | None = None,
     device: str = "auto",
+    precision: str = "fp32",
     download: bool = False,
     mirror: str | None = None,
     offline: bool = False,
@@ -136,6 +137,7 @@ def load(
         path: a run directory, or a `prompt.safetensors`.
         model: the backbone, if it is to be found elsewhere than the run found it.
         device: as for a run.
+        precision: of matrix products, as for a run; whatever the run had.
         download: whether a model may be fetched by its id.
         mirror: base URL to fetch it from; asking for one asks for the download.
         offline: never touch the network, whatever else asks for it.
@@ -143,7 +145,9 @@ def load(
     Raises:
         UserError: if there is no artifact, its strategy is not installed, or it belongs to another backbone.
     """
-    opened = open_prompt(path, model=model, device=device, access=Access(download, mirror, offline))
+    opened = open_prompt(
+        path, model=model, device=device, precision=precision, access=Access(download, mirror, offline)
+    )
     if opened.card["objective"] != "classes":
         raise UserError(f"'{path}' writes answers and knows no labels: use 'promptkit generate', or load_writer.")
     members = []

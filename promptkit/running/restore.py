@@ -98,6 +98,7 @@ def open_prompt(
     *,
     model: str | None = None,
     device: str = "auto",
+    precision: str = "fp32",
     access: Access | None = None,
 ) -> OpenedPrompt:
     """Read an artifact and load the backbone it belongs to; see `promptkit.load` for the arguments.
@@ -131,7 +132,7 @@ def open_prompt(
     )
     with held_interrupts():
         set_device(device)
-    return OpenedPrompt(path, card, tensors, strategy, _backbone(directory, wanted, card, path))
+    return OpenedPrompt(path, card, tensors, strategy, _backbone(directory, wanted, card, path, precision))
 
 
 def _is_of_old_model(name: str, readout: str) -> bool:
@@ -140,13 +141,13 @@ def _is_of_old_model(name: str, readout: str) -> bool:
     return path.startswith("backbone.") or (path.startswith("head.") and readout == "cloze")
 
 
-def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path) -> Backbone:
+def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path, precision: str) -> Backbone:
     engines = get_host().engine_objects()
     engine = card["backbone"]["engine"]
     if engine is not None and engine not in engines:
         known = ", ".join(engines) or "none"
         raise UserError(f"'{path}' was made with engine '{engine}', which is not installed. Installed: {known}.")
-    files = describe_model(directory, engines, engine)
+    files = describe_model(directory, engines, engine, precision)
     wanted = card["backbone"]["fingerprint"]
     if wanted == files.old_fingerprint and card["format"] == 1:
         print(

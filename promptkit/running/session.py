@@ -31,7 +31,7 @@ class Session:
     def __init__(self) -> None:
         self.inputs, self.ranks = Loader(), here()
         self.warned: list[str] = []
-        self._backbones: dict[tuple[str, str, str], Backbone] = {}
+        self._backbones: dict[tuple[str, ...], Backbone] = {}
         self._executors: Executors | None = None
         self._devices: dict[str, str] = {}
 
@@ -64,7 +64,7 @@ class Session:
             source: what tables and errors call it.
             device: that is set.
         """
-        key = (files.engine, files.fingerprint, device)
+        key = (files.engine, files.fingerprint, files.precision, device)
         if key not in self._backbones:
             self._backbones[key] = load_backbone(files, get_host().engine_objects(), source)
         return self._backbones[key]

@@ -145,6 +145,7 @@ def load_writer(
     *,
     model: str | None = None,
     device: str = "auto",
+    precision: str = "fp32",
     download: bool = False,
     mirror: str | None = None,
     offline: bool = False,
@@ -155,7 +156,9 @@ def load_writer(
         UserError: if there is no artifact, its strategy is not installed, it belongs to another backbone, or it
             scores classes.
     """
-    opened = open_prompt(path, model=model, device=device, access=Access(download, mirror, offline))
+    opened = open_prompt(
+        path, model=model, device=device, precision=precision, access=Access(download, mirror, offline)
+    )
     if opened.card["objective"] != "text":
         raise UserError(f"'{path}' was made for classes and writes nothing: use 'promptkit predict'.")
     prompt, built = opened.rebuild(0)
@@ -171,6 +174,7 @@ def make_writer(
     max_tokens: int = TOKENS,
     max_length: int = MAX_LENGTH,
     device: str = "auto",
+    precision: str = "fp32",
     download: bool = False,
     mirror: str | None = None,
     offline: bool = False,
@@ -183,6 +187,7 @@ def make_writer(
         max_tokens: of an answer, at most.
         max_length: tokens of a text with its template, at most.
         device: as for a run.
+        precision: of matrix products.
         download: whether a Hub model may be fetched.
         mirror: base URL of a Hub mirror.
         offline: whether nothing may be fetched, whatever else says so.
@@ -201,7 +206,10 @@ def make_writer(
     host = get_host()
     engines = host.engine_objects()
     files = describe_model(
-        find_model(model, registry=host.model_finders(), access=Access(download, mirror, offline)), engines, None
+        find_model(model, registry=host.model_finders(), access=Access(download, mirror, offline)),
+        engines,
+        None,
+        precision,
     )
     prompt = resolve_prompt(
         Template.parse(template), None, labels=(), tokenizer=files.tokenizer, readout="answer", slots="same",

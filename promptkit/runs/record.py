@@ -62,6 +62,7 @@ class RunOptions(RecordPart):
         fold: which fold of how many was the test split, from 1; None outside a cross-validation.
         fields: the fields that were read, each `NAME` or `NAME=COLUMN`, if they were named.
         mode: graph or pynative.
+        precision: of matrix products.
         objective: `classes`, or `text` where answers are written.
         max_tokens: most tokens of an answer; of no meaning for classes.
         accumulate: batches a step.
@@ -84,6 +85,7 @@ class RunOptions(RecordPart):
     max_length: int
     device: str
     mode: str
+    precision: str = "fp32"
     patience: int = 0
     clean: bool = False
     text_column: str | None = None

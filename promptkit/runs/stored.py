@@ -45,6 +45,11 @@ class StoredRun:
     folds: tuple[StoredRun, ...] = ()
 
     @property
+    def parts(self) -> tuple[StoredRun, ...]:
+        """The runs that were made: the folds, or this one alone."""
+        return self.folds or (self,)
+
+    @property
     def is_baseline(self) -> bool:
         """Whether it is a baseline, which has no prompt."""
         return isinstance(self.record, BaselineRecord)

@@ -54,6 +54,7 @@ class Executor:
     ) -> None:
         self.model, self.aim = model, objective
         self.mode: Mode = mode if _compiles(model) else "pynative"
+        self._scale = _loss_scale(model)
         self._warn, self._label, self._quiet = warn, label, quiet
         self.compile_seconds = 0.0
         self._seen: set[tuple[Any, ...]] = set()
@@ -108,11 +109,12 @@ class Executor:
             from_features: whether it holds features.
             rng: draws what the model asks for in a training step; without it, nothing is drawn.
         """
-        if from_features:
-            return self._call("learn_features", (*step.inputs, step.labels, step.weights))  # type: ignore[no-any-return]
-        noise = () if rng is None else self.model.noise(packed(*step.inputs), rng)
-        name = "learn_noisy" if noise else "learn"
-        return self._call(name, (*step.inputs, step.labels, step.weights, *noise))  # type: ignore[no-any-return]
+        noise = () if rng is None or from_features else self.model.noise(packed(*step.inputs), rng)
+        name = "learn_features" if from_features else "learn_noisy" if noise else "learn"
+        loss, gradients = self._call(name, (*step.inputs, step.labels, step.weights, *noise))
+        if self._scale != 1.0:
+            loss, gradients = loss / self._scale, tuple(each / self._scale for each in gradients)
+        return loss, gradients
 
     def _collect(self, name: str, source: BatchSource) -> Any:
         result: Any = None
@@ -202,18 +204,21 @@ class Executor:
         return learn
 
     def _loss(self, name: str) -> Callable[..., Any]:
-        """Return the loss that one of the learning functions takes the gradient of."""
-        model, objective, fields = self.model, self.objective, len(Inputs.__annotations__)
+        """Return the loss that one of the learning functions takes the gradient of, scaled."""
+        model, objective, fields, scale = self.model, self.objective, len(Inputs.__annotations__), self._scale
+
+        def scaled(value: Any) -> Any:
+            return value if scale == 1.0 else value * scale
 
         def loss(*arrays: Any) -> Any:
-            return objective.loss(model(packed(*arrays[:fields])), arrays[fields], arrays[fields + 1])
+            return scaled(objective.loss(model(packed(*arrays[:fields])), arrays[fields], arrays[fields + 1]))
 
         def noisy_loss(*arrays: Any) -> Any:
             given = model.learning(packed(*arrays[:fields]), *arrays[fields + 2 :])
-            return objective.loss(given, arrays[fields], arrays[fields + 1])
+            return scaled(objective.loss(given, arrays[fields], arrays[fields + 1]))
 
         def loss_of_features(*arrays: Any) -> Any:
-            return objective.loss(model.scores(arrays[0]), arrays[1], arrays[2])
+            return scaled(objective.loss(model.scores(arrays[0]), arrays[1], arrays[2]))
 
         return {"learn": loss, "learn_noisy": noisy_loss, "learn_features": loss_of_features}[name]
 
@@ -221,3 +226,8 @@ class Executor:
 def _compiles(model: PromptedModel) -> bool:
     """Return whether every cell can be compiled, as all can that do not say otherwise."""
     return all(getattr(cell, "compiles", True) for _, cell in model.cells_and_names())
+
+
+def _loss_scale(model: PromptedModel) -> float:
+    """Return what the loss is multiplied by before its gradient is taken: the most that any cell asks for."""
+    return max(float(getattr(cell, "loss_scale", 1.0)) for _, cell in model.cells_and_names())

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.ops import Primitive
@@ -35,9 +36,14 @@ class Likeness:
         """Make the earlier model the later one."""
         for mine, theirs in self.parameters:
             # In place, see `Selection.restore`.
-            ops.assign(mine, Tensor(theirs.asnumpy()))
+            ops.assign(mine, Tensor(array_of(theirs)).astype(theirs.dtype))
         for drawn, fresh in self.generators:
             drawn.bit_generator.state = fresh.bit_generator.state
+
+
+def array_of(tensor: Tensor) -> Any:
+    """Return a tensor's values; bfloat16, which NumPy does not have, as float32."""
+    return (tensor.astype(ms.float32) if tensor.dtype == ms.bfloat16 else tensor).asnumpy()
 
 
 def likeness(earlier: Any, later: Any) -> Likeness | None:
@@ -92,7 +98,7 @@ class _Walk:
             self.found.parameters.append((one, other))
             return (one.shape, one.dtype, one.requires_grad) == (other.shape, other.dtype, other.requires_grad)
         if isinstance(one, Tensor):
-            return one.dtype == other.dtype and np.array_equal(one.asnumpy(), other.asnumpy())
+            return one.dtype == other.dtype and np.array_equal(array_of(one), array_of(other))
         if isinstance(one, np.ndarray):
             return one.dtype == other.dtype and np.array_equal(one, other)
         if isinstance(one, np.random.Generator):

@@ -17,6 +17,7 @@ from promptkit.analysis.folds import pooled
 from promptkit.comparison import Experiment, compare, make_experiment
 from promptkit.comparison.cells import make_grid
 from promptkit.reports import comparison_table
+from promptkit.reports.provenance import facts
 from promptkit.running.config import make_config
 from promptkit.running.plan import Loader, make_plan
 
@@ -69,6 +70,9 @@ def test_the_folds_of_a_seed_are_one_run_in_the_table(tiny: Make, pool: Callable
     right = sum(int((fold.truth == fold.predicted).sum()) for fold in tfidf.runs[0].folds)
     assert tfidf.test.mean == pytest.approx(right / 88)
     assert tfidf.f1.mean == pytest.approx(np.mean([fold.record.test.f1 for fold in tfidf.runs[0].folds]))
+    drawn = dict(facts(summary))["data fingerprints"]
+    assert [each.split(":")[0] for each in drawn] == [f"full, fold {number} of 3" for number in (1, 2, 3)]
+    assert len({each.split(": ")[1] for each in drawn}) == 3
     table = comparison_table(summary)
     assert "3-fold cross-validation: every example is tested once" in table
     found = disagreement(summary)

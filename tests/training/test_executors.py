@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import mindspore as ms
 import models
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.nn import Inputs, PromptedModel, SoftPrompt, VirtualTokens
 from promptkit.training import Classification, Executor, Executors, PackedSource
-from promptkit.training.likeness import likeness
+from promptkit.training.likeness import array_of, likeness
 
 
 def value(number: float) -> Parameter:
@@ -194,6 +195,13 @@ def outputs(of: Executor, source: PackedSource) -> list[Any]:
 @pytest.fixture(scope="module")
 def backbone() -> Any:
     return models.load("bert-onelayer")
+
+
+def test_values_that_numpy_does_not_have_are_compared() -> None:
+    one, same, other = (Tensor([number]).astype(ms.bfloat16) for number in (2.5, 2.5, 1.0))
+    assert array_of(one) == 2.5
+    assert likeness(Model(x=one), Model(x=same)) is not None
+    assert likeness(Model(x=one), Model(x=other)) is None
 
 
 def test_a_kept_graph_gives_what_a_new_one_gives(backbone: Any) -> None:

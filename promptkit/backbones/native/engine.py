@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from promptkit.backbones.face import Backbone, Kind, ModelFiles
+from promptkit.backbones.face import Backbone, Kind, ModelFiles, Precision
 from promptkit.backbones.native.bert import config as bert_config
 from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
 from promptkit.backbones.native.bert import weights as bert_weights
@@ -97,6 +97,7 @@ class NativeEngine:
     """Loads the checkpoints of `ARCHITECTURES`; fulfils `promptkit.backbones.face.Engine`."""
 
     name = "native"
+    precisions: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
     summary = f"{_of_kind('masked')} (masked); {_of_kind('causal')} (causal); GGUF files"
 
     def claims(self, directory: Path) -> bool:
@@ -144,7 +145,9 @@ class NativeEngine:
             weights = take_weights(Tensors(tensor_readers(file), file.name, [file]), plan, f"model '{file}'")
         # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
         shape = replace(shape, tied=shape.tied and weights.are_same("head.decoder", "word"))
-        return _model_of(shape)(shape, weights, files.tokenizer, source=source, fingerprint=files.fingerprint)
+        return _model_of(shape)(
+            shape, weights, files.tokenizer, source=source, fingerprint=files.fingerprint, precision=files.precision
+        )
 
 
 def _model_of(shape: Shape) -> Callable[..., Backbone]:

@@ -11,8 +11,9 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn, ops
 
-from promptkit.backbones.face import Dropout, Inputs, Part, Tokenizer
+from promptkit.backbones.face import Dropout, Inputs, Part, Precision, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
+from promptkit.backbones.native.layers.arithmetic import LOSS_SCALE, Arithmetic
 from promptkit.backbones.native.layers.gates import gate_of
 from promptkit.backbones.native.layers.masking import (
     block_bias,
@@ -32,13 +33,13 @@ from promptkit.backbones.native.shape import EncoderShape
 class Transform(nn.Cell):
     """The language model head before its output rows: dense, activation, LayerNorm (Devlin et al. 2019)."""
 
-    def __init__(self, shape: EncoderShape, weights: Weights, *, learns: bool, on_cpu: bool) -> None:
+    def __init__(self, shape: EncoderShape, weights: Weights, arithmetic: Arithmetic, *, learns: bool) -> None:
         super().__init__()
-        self.weight = parameter("weight", weights["head.dense.weight"], learns)
+        self.weight = arithmetic.matrix("weight", weights["head.dense.weight"], learns)
         self.bias = parameter("bias", weights["head.dense.bias"], learns)
         self.norm = LayerNorm(weights["head.norm.weight"], weights["head.norm.bias"], shape.layer_norm_eps, learns)
-        self.gate = gate_of(shape.head_activation, on_cpu=on_cpu)[0]
-        self.linear = ops.MatMul(transpose_b=True)
+        self.gate = gate_of(shape.head_activation, on_cpu=arithmetic.on_cpu)[0]
+        self.linear = arithmetic.product(transpose_b=True)
         self.add_bias = ops.BiasAdd()
 
     def construct(self, x: Any) -> Any:
@@ -50,21 +51,21 @@ class Transform(nn.Cell):
 class Encoder(nn.Cell):
     """Embeddings and layers, and the output rows that may be tied to the embeddings."""
 
-    def __init__(self, shape: EncoderShape, weights: Weights, *, learns: bool, on_cpu: bool) -> None:
+    def __init__(self, shape: EncoderShape, weights: Weights, arithmetic: Arithmetic, *, learns: bool) -> None:
         super().__init__()
-        self.word = parameter("word", weights["word"], learns)
+        self.word = arithmetic.matrix("word", weights["word"], learns)
         # promptkit writes one text type, so token type 0 is part of every position's vector.
         table = weights["position"][shape.position_offset :] + weights["token_type"][0]
         self.position = parameter("position", table, learns)
         self.norm = LayerNorm(
             weights["embedding_norm.weight"], weights["embedding_norm.bias"], shape.layer_norm_eps, learns
         )
-        cores = LayerCores(shape, on_cpu=on_cpu)
+        cores = LayerCores(shape, arithmetic)
         self.layers = nn.CellList([EncoderLayer(cores, weights, i, learns=learns) for i in range(shape.layers)])
         self.output_bias = parameter("output_bias", weights["head.bias"], learns)
         self.untied = not shape.tied
         if self.untied:
-            self.decoder = parameter("decoder", weights["head.decoder"], learns)
+            self.decoder = arithmetic.matrix("decoder", weights["head.decoder"], learns)
         self.heads = shape.heads
 
     def biases(self) -> list[Any]:
@@ -124,6 +125,7 @@ class EncoderBackbone(nn.Cell):
         source: name or path it was loaded from.
         fingerprint: over weights, configuration and tokenizer.
         learns: which part requires gradient.
+        precision: of matrix products.
         encoder: embeddings and layers of another backbone, to share them.
     """
 
@@ -136,23 +138,25 @@ class EncoderBackbone(nn.Cell):
         source: str,
         fingerprint: str,
         learns: Part | None = None,
+        precision: Precision = "fp32",
         encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
-        on_cpu = ms.get_context("device_target") == "CPU"
+        arithmetic = Arithmetic.here(precision)
+        self.loss_scale, self._precision = LOSS_SCALE[precision], precision
         self.info, self.tokenizer = shape.info(), tokenizer
         self.source, self.fingerprint, self.learns = source, fingerprint, learns
         self._shape, self._weights = shape, weights
-        self.encoder = encoder or Encoder(shape, weights, learns=learns == "all", on_cpu=on_cpu)
+        self.encoder = encoder or Encoder(shape, weights, arithmetic, learns=learns == "all")
         if learns == "biases":
             for bias in self.encoder.biases():
                 bias.requires_grad = True
-        self.transform = Transform(shape, weights, learns=learns in ("all", "head"), on_cpu=on_cpu)
-        self.scores = VocabularyScores()
+        self.transform = Transform(shape, weights, arithmetic, learns=learns in ("all", "head"))
+        self.scores = VocabularyScores(arithmetic)
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
-        return ops.gather(self.encoder.word, ids, 0)
+        return ops.gather(self.encoder.word, ids, 0).astype(ms.float32)
 
     def run(
         self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None, front: Any = None
@@ -183,5 +187,6 @@ class EncoderBackbone(nn.Cell):
             source=self.source,
             fingerprint=self.fingerprint,
             learns=part,
+            precision=self._precision,
             encoder=self.encoder if part == "head" else None,
         )

@@ -14,9 +14,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from promptkit.backbones.face import Dropout, Inputs, Part, Tokenizer
+from promptkit.backbones.face import Dropout, Inputs, Part, Precision, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
+from promptkit.backbones.native.layers.arithmetic import LOSS_SCALE, Arithmetic
 from promptkit.backbones.native.layers.decoder_layer import DecoderCores, DecoderLayer
 from promptkit.backbones.native.layers.masking import (
     FAR,
@@ -56,10 +57,10 @@ class DecoderNorm(nn.Cell):
 class Decoder(nn.Cell):
     """Embeddings, layers and the last norm, and the output rows that may be tied to the embeddings."""
 
-    def __init__(self, shape: DecoderShape, weights: Weights, *, learns: str | None, on_cpu: bool) -> None:
+    def __init__(self, shape: DecoderShape, weights: Weights, arithmetic: Arithmetic, *, learns: str | None) -> None:
         super().__init__()
         every = learns == "all"
-        self.word = parameter("word", weights["word"], every)
+        self.word = arithmetic.matrix("word", weights["word"], every)
         self.learnt, self.rotary = shape.positions == "learnt", shape.positions == "rotary"
         if self.learnt:
             self.position = parameter("position", weights["position"], every)
@@ -72,14 +73,14 @@ class Decoder(nn.Cell):
         self.norms_embeddings = shape.embedding_norm
         if self.norms_embeddings:
             self.embedding_norm = DecoderNorm("embedding_norm", shape, weights, learns=learns)
-        cores = DecoderCores(shape, learns=learns, on_cpu=on_cpu)
+        cores = DecoderCores(shape, arithmetic, learns=learns)
         self.layers = nn.CellList(
             [DecoderLayer(cores, shape, weights, i, learns=learns) for i in range(shape.layers)]
         )
         self.norm = DecoderNorm("final_norm", shape, weights, learns=learns)
         self.untied = not shape.tied
         if self.untied:
-            self.decoder = parameter("decoder", weights["head.decoder"], every)
+            self.decoder = arithmetic.matrix("decoder", weights["head.decoder"], every)
         self.heads, self.kv_heads, self.group = shape.heads, shape.kv_heads, shape.heads // shape.kv_heads
 
     def output_table(self) -> Any:
@@ -210,6 +211,7 @@ class DecoderBackbone(nn.Cell):
         fingerprint: over weights, configuration and tokenizer.
         learns: which part requires gradient. Nothing stands between the last norm and the output rows, so of `head`
             there is nothing to learn.
+        precision: of matrix products.
         decoder: that of another backbone, to share it.
     """
 
@@ -222,20 +224,22 @@ class DecoderBackbone(nn.Cell):
         source: str,
         fingerprint: str,
         learns: Part | None = None,
+        precision: Precision = "fp32",
         decoder: Decoder | None = None,
     ) -> None:
         super().__init__()
-        on_cpu = ms.get_context("device_target") == "CPU"
+        arithmetic = Arithmetic.here(precision)
+        self.loss_scale, self._precision = LOSS_SCALE[precision], precision
         self.info, self.tokenizer = shape.info(), tokenizer
         self.source, self.fingerprint, self.learns = source, fingerprint, learns
         self._shape, self._weights = shape, weights
         part = learns if learns in ("all", "biases") else None
-        self.decoder = decoder or Decoder(shape, weights, learns=part, on_cpu=on_cpu)
-        self.scores, self.found = VocabularyScores(), TokenLikelihoods()
+        self.decoder = decoder or Decoder(shape, weights, arithmetic, learns=part)
+        self.scores, self.found = VocabularyScores(arithmetic), TokenLikelihoods(arithmetic)
 
     def embed(self, ids: Any) -> Any:
         """Word embeddings of vocabulary ids: int32 (...) -> (..., H)."""
-        return ops.gather(self.decoder.word, ids, 0)
+        return ops.gather(self.decoder.word, ids, 0).astype(ms.float32)
 
     def run(
         self, embeddings: Any, inputs: Inputs, prefix: Any = None, dropout: Dropout | None = None, front: Any = None
@@ -280,6 +284,7 @@ class DecoderBackbone(nn.Cell):
             source=self.source,
             fingerprint=self.fingerprint,
             learns=part,
+            precision=self._precision,
             decoder=self.decoder if part == "head" else None,
         )
 

@@ -10,10 +10,12 @@ from mindspore import nn
 
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
+from promptkit.backbones.native.layers.arithmetic import Arithmetic
 from promptkit.backbones.native.layers.norms import parameter
 from promptkit.backbones.native.layers.pre_norm import DecoderCore, DecoderForward, PrefixedDecoderCore
 
 Parts = dict[str, npt.NDArray[np.float32]]
+_MATRICES = ("qkv_weight", "output_weight", "up_weight", "down_weight")
 _NONE = np.zeros(1, np.float32)  # in the place of a weight that the shape does not have
 
 
@@ -22,15 +24,16 @@ class DecoderCores(nn.Cell):
 
     Args:
         shape: of the model.
+        arithmetic: of the device.
         learns: `all`, `biases` or None.
-        on_cpu: see `gate_of`.
     """
 
-    def __init__(self, shape: DecoderShape, *, learns: str | None, on_cpu: bool) -> None:
+    def __init__(self, shape: DecoderShape, arithmetic: Arithmetic, *, learns: str | None) -> None:
         super().__init__()
-        self.free = DecoderForward(shape, folded=learns is None, on_cpu=on_cpu)
-        self.plain = DecoderCore(shape, folded=learns is None, on_cpu=on_cpu)
-        self.prefixed = PrefixedDecoderCore(shape, folded=learns is None, on_cpu=on_cpu)
+        self.arithmetic = arithmetic
+        self.free = DecoderForward(shape, arithmetic, folded=learns is None)
+        self.plain = DecoderCore(shape, arithmetic, folded=learns is None)
+        self.prefixed = PrefixedDecoderCore(shape, arithmetic, folded=learns is None)
 
 
 class DecoderLayer(nn.Cell):
@@ -56,7 +59,8 @@ class DecoderLayer(nn.Cell):
         def made(name: str) -> Any:
             there = name in merged
             moves = there and (learns == "all" or (learns == "biases" and name.endswith("_bias")))
-            return parameter(name, merged.get(name, _NONE), moves)
+            made_of = cores.arithmetic.matrix if name in _MATRICES else parameter
+            return made_of(name, merged.get(name, _NONE), moves)
 
         self.qkv_weight, self.qkv_bias = made("qkv_weight"), made("qkv_bias")
         self.output_weight, self.output_bias = made("output_weight"), made("output_bias")

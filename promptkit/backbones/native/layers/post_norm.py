@@ -19,6 +19,7 @@ import numpy as np
 from mindspore import nn, ops
 
 from promptkit.backbones.native.checkpoint import Weights
+from promptkit.backbones.native.layers.arithmetic import Arithmetic
 from promptkit.backbones.native.layers.gates import gate_of
 from promptkit.backbones.native.layers.heads import behind, join_heads, split_heads
 from promptkit.backbones.native.layers.norms import Norm, parameter
@@ -28,17 +29,17 @@ from promptkit.backbones.native.shape import EncoderShape
 class LayerMath(nn.Cell):
     """One encoder layer as a function of its input, its attention bias, its prefix and its twelve weights."""
 
-    def __init__(self, shape: EncoderShape, *, on_cpu: bool) -> None:
+    def __init__(self, shape: EncoderShape, arithmetic: Arithmetic) -> None:
         super().__init__()
         self.hidden, self.heads, self.width = shape.hidden_size, shape.heads, shape.head_width
         self.scale = float(shape.head_width) ** -0.5
-        self.gate, self.slope = gate_of(shape.activation, on_cpu=on_cpu)
-        self.linear = ops.MatMul(transpose_b=True)
-        self.matmul = ops.MatMul()
+        self.gate, self.slope = gate_of(shape.activation, on_cpu=arithmetic.on_cpu)
+        self.linear = arithmetic.product(transpose_b=True)
+        self.matmul, self.repeat = arithmetic.product(), ops.MatMul()
         self.add_bias = ops.BiasAdd()
-        self.scores = ops.BatchMatMul(transpose_b=True)
-        self.mix = ops.BatchMatMul()
-        self.mix_transposed = ops.BatchMatMul(transpose_a=True)
+        self.scores = arithmetic.product(batched=True, transpose_b=True)
+        self.mix = arithmetic.product(batched=True)
+        self.mix_transposed = arithmetic.product(batched=True, transpose_a=True)
         self.softmax = ops.Softmax(-1)
         self.norm = Norm(shape.hidden_size, shape.layer_norm_eps)
 
@@ -119,7 +120,7 @@ class LayerMath(nn.Cell):
         # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4), a sum over D instead of S; the product
         # with ones repeats it over S.
         inner = split_heads(dcontext * context, rows, self.heads).reshape(-1, self.width)
-        inner = self.matmul(inner, ops.ones((self.width, keys), ms.float32))
+        inner = self.repeat(inner, ops.ones((self.width, keys), ms.float32))
         dcontext = split_heads(dcontext, rows, self.heads)
         ds = p * (self.scores(dcontext, v) - inner.reshape(p.shape))
         dq = join_heads(self.mix(ds, k)) * self.scale
@@ -215,10 +216,11 @@ class PrefixedLayerCore(LayerMath):
 class LayerCores(nn.Cell):
     """What all layers of a model share: the functions of weights, which are parsed once and not once a layer."""
 
-    def __init__(self, shape: EncoderShape, *, on_cpu: bool) -> None:
+    def __init__(self, shape: EncoderShape, arithmetic: Arithmetic) -> None:
         super().__init__()
-        self.free = LayerForward(shape, on_cpu=on_cpu)
-        self.plain, self.prefixed = LayerCore(shape, on_cpu=on_cpu), PrefixedLayerCore(shape, on_cpu=on_cpu)
+        self.arithmetic = arithmetic
+        self.free = LayerForward(shape, arithmetic)
+        self.plain, self.prefixed = LayerCore(shape, arithmetic), PrefixedLayerCore(shape, arithmetic)
 
 
 class EncoderLayer(nn.Cell):
@@ -240,17 +242,17 @@ class EncoderLayer(nn.Cell):
         def fused(kind: str) -> Any:
             return np.concatenate([get(f"{part}.{kind}") for part in ("query", "key", "value")])
 
-        self.learns = learns
+        self.learns, matrix = learns, cores.arithmetic.matrix
         self.core, self.prefixed, self.free = cores.plain, cores.prefixed, cores.free
-        self.qkv_weight = parameter("qkv_weight", fused("weight"), learns)
+        self.qkv_weight = matrix("qkv_weight", fused("weight"), learns)
         self.qkv_bias = parameter("qkv_bias", fused("bias"), learns)
-        self.output_weight = parameter("output_weight", get("output.weight"), learns)
+        self.output_weight = matrix("output_weight", get("output.weight"), learns)
         self.output_bias = parameter("output_bias", get("output.bias"), learns)
         self.attention_norm_weight = parameter("attention_norm_weight", get("attention_norm.weight"), learns)
         self.attention_norm_bias = parameter("attention_norm_bias", get("attention_norm.bias"), learns)
-        self.up_weight = parameter("up_weight", get("up.weight"), learns)
+        self.up_weight = matrix("up_weight", get("up.weight"), learns)
         self.up_bias = parameter("up_bias", get("up.bias"), learns)
-        self.down_weight = parameter("down_weight", get("down.weight"), learns)
+        self.down_weight = matrix("down_weight", get("down.weight"), learns)
         self.down_bias = parameter("down_bias", get("down.bias"), learns)
         self.output_norm_weight = parameter("output_norm_weight", get("output_norm.weight"), learns)
         self.output_norm_bias = parameter("output_norm_bias", get("output_norm.bias"), learns)

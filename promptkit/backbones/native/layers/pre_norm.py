@@ -18,6 +18,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from promptkit.backbones.native.decoder.shape import DecoderShape
+from promptkit.backbones.native.layers.arithmetic import Arithmetic
 from promptkit.backbones.native.layers.gates import gate_of
 from promptkit.backbones.native.layers.heads import behind, join_heads, split_heads
 from promptkit.backbones.native.layers.norms import NormalCore
@@ -33,10 +34,10 @@ class DecoderMath(nn.Cell):
     Args:
         shape: of the model.
         folded: whether the norms' gains and biases are in the weights behind them.
-        on_cpu: which compositions are quick.
+        arithmetic: of the device.
     """
 
-    def __init__(self, shape: DecoderShape, *, folded: bool, on_cpu: bool) -> None:
+    def __init__(self, shape: DecoderShape, arithmetic: Arithmetic, *, folded: bool) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.width = shape.heads, shape.kv_heads, shape.head_width
         self.group = shape.heads // shape.kv_heads
@@ -51,15 +52,15 @@ class DecoderMath(nn.Cell):
         self.scale = float(shape.head_width) ** -0.5
         self.rotation = Rotation(shape.head_width)
         self.rotates = shape.positions == "rotary"
-        self.gate, self.slope = gate_of(shape.activation, on_cpu=on_cpu)
+        self.gate, self.slope = gate_of(shape.activation, on_cpu=arithmetic.on_cpu)
         self.normal = NormalCore(shape.hidden_size, shape.eps, not shape.root_mean_square)
         self.head_normal = NormalCore(shape.head_width, shape.eps, not shape.root_mean_square)
-        self.linear = ops.MatMul(transpose_b=True)
-        self.matmul = ops.MatMul()
+        self.linear = arithmetic.product(transpose_b=True)
+        self.matmul, self.repeat = arithmetic.product(), ops.MatMul()
         self.add_bias = ops.BiasAdd()
-        self.scores = ops.BatchMatMul(transpose_b=True)
-        self.mix = ops.BatchMatMul()
-        self.mix_transposed = ops.BatchMatMul(transpose_a=True)
+        self.scores = arithmetic.product(batched=True, transpose_b=True)
+        self.mix = arithmetic.product(batched=True)
+        self.mix_transposed = arithmetic.product(batched=True, transpose_a=True)
         self.softmax = ops.Softmax(-1)
 
     def split_queries(self, x: Any, rows: Any, length: Any) -> Any:
@@ -177,7 +178,7 @@ class DecoderMath(nn.Cell):
         dcontext = self.matmul(dh, w_o)
         # rowsum(dP * P) equals rowsum(dO * O) (Dao et al. 2022, eq. 4), see `LayerMath.backward`.
         inner = self.split_queries(dcontext * context, rows, length).reshape(-1, self.width)
-        inner = self.matmul(inner, ops.ones((self.width, keys), ms.float32))
+        inner = self.repeat(inner, ops.ones((self.width, keys), ms.float32))
         dcontext = self.split_queries(dcontext, rows, length)
         ds = p * (self.scores(dcontext, v) - inner.reshape(p.shape))
         dq = self.join_queries(self.mix(ds, k), rows, length) * self.scale

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import mindspore as ms
 from mindspore import nn, ops
+
+from promptkit.backbones.native.layers.arithmetic import Arithmetic
 
 
 class VocabularyScores(nn.Cell):
     """Products with the output rows, and a bias where a model has one; of the rows that are asked for only."""
 
-    def __init__(self) -> None:
+    def __init__(self, arithmetic: Arithmetic) -> None:
         super().__init__()
-        self.linear = ops.MatMul(transpose_b=True)
+        self.linear = arithmetic.product(transpose_b=True)
 
     def construct(self, x: Any, table: Any, bias: Any, rows: Any, normalised: Any) -> Any:
         """Return scores, (N, W), of states (N, H).
@@ -47,14 +50,15 @@ class TokenLikelihoods(nn.Cell):
     for a gradient. When a part's memory serves the next is up to MindSpore; on the CPU (2.10) it does not at once.
 
     Args:
+        arithmetic: of the device.
         most: scores of a part, at most.
     """
 
-    def __init__(self, most: int = 1 << 23) -> None:
+    def __init__(self, arithmetic: Arithmetic, most: int = 1 << 23) -> None:
         super().__init__()
         self.most = most
-        self.linear = ops.MatMul(transpose_b=True)
-        self.matmul = ops.MatMul()
+        self.linear = arithmetic.product(transpose_b=True)
+        self.matmul = arithmetic.product()
         self.after = ops.Depend()
 
     def construct(self, x: Any, table: Any, targets: Any) -> Any:
@@ -77,7 +81,8 @@ class TokenLikelihoods(nn.Cell):
             scores = self.linear(part, table)
             every = ops.logsumexp(scores, -1, True)
             found.append(ops.gather_elements(scores, 1, wanted.reshape(-1, 1)) - every)
-            slopes.append(ops.gather(table, wanted, 0) - self.matmul(ops.exp(scores - every), table))
+            own = ops.gather(table, wanted, 0).astype(ms.float32)
+            slopes.append(own - self.matmul(ops.exp(scores - every), table))
         if len(found) == 1:
             return found[0].reshape(-1), slopes[0]
         return ops.concat(found, 0).reshape(-1), ops.concat(slopes, 0)
