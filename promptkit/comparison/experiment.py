@@ -238,7 +238,8 @@ def _variant(values: Any) -> Variant | Mapping[str, Any]:
 
 
 def _check(experiment: Experiment, source: str) -> None:
-    _known_only(experiment.settings, _SETTINGS, f"{source}, settings")
+    hint = " An option of a strategy goes below strategy.NAME, or is written NAME.KEY=VALUE with --set."
+    _known_only(experiment.settings, _SETTINGS, f"{source}, settings", hint)
     own = [name for name in _SETTINGS if name not in _SHARED]
     for name, settings in experiment.strategy.items():
         if name not in experiment.strategies:
@@ -255,10 +256,10 @@ def _check(experiment: Experiment, source: str) -> None:
         _known_only(variant.settings, own, where)
 
 
-def _known_only(values: Mapping[str, Any], known: Any, where: str) -> None:
+def _known_only(values: Mapping[str, Any], known: Any, where: str, hint: str = "") -> None:
     for key in values:
         if key not in known:
             shared = " It belongs into 'settings', for all cells share it." if key in _SHARED else ""
             listing = ", ".join(sorted(known))
             near = did_you_mean(key, known) if not shared else ""
-            raise UserError(f"{where}: no key '{key}'.{near}{shared} Known: {listing}.")
+            raise UserError(f"{where}: no key '{key}'.{near or shared or hint} Known: {listing}.")

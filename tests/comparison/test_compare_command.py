@@ -126,6 +126,7 @@ def test_a_toml_file_says_the_same_as_options(call: Call, pool: Callable[..., Po
         (["--set", "soft.token=3"], "strategy 'soft' has no option 'token'. Did you mean 'tokens'?"),
         (["--set", "epochs"], "--set takes key=value"),
         (["--set", "epoch=3"], "no key 'epoch'. Did you mean 'epochs'?"),
+        (["--set", "calibrate=pmi"], "is written NAME.KEY=VALUE with --set. Known: accumulate"),
         (["--set", "soft.lr=fast"], "--lr"),
         (["--jobs", "2", "--dask", "tcp://127.0.0.1:1"], "give --jobs or --dask, not both"),
         (["--jobs", "0"], "invalid value for '--jobs'"),
