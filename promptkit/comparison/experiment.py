@@ -262,4 +262,4 @@ def _known_only(values: Mapping[str, Any], known: Any, where: str, hint: str = "
             shared = " It belongs into 'settings', for all cells share it." if key in _SHARED else ""
             listing = ", ".join(sorted(known))
             near = did_you_mean(key, known) if not shared else ""
-            raise UserError(f"{where}: no key '{key}'.{near or shared or hint} Known: {listing}.")
+            raise UserError(f"{where}: no key '{key}'.{near}{shared or hint} Known: {listing}.")
