@@ -35,6 +35,19 @@ IMPORTS = "import torch, transformers, peft, safetensors"
 REQUIREMENTS = ("torch==2.13.0", "transformers>=5,<6", "peft>=0.17,<1", "numpy", "safetensors", "gguf>=0.19,<1")
 SAME_LOSS = 1e-3
 TITLES = {"promptkit": "promptkit", "peft": "PyTorch + PEFT", "lean": "PyTorch, lean"}
+HELD = {
+    "AVX2": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "DNNL_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+    }
+}
+"""By which variables the libraries behind both are held to fewer vector instructions than the processor has."""
+HOW_HELD = (
+    "oneDNN, MKL and PyTorch's own kernels, by their environment variables; MindSpore's own kernels choose for "
+    "themselves. It is not what a processor without the wider instructions does, whose clock and caches are others."
+)
 RATIOS = {"peft": "promptkit / PEFT", "lean": "promptkit / lean"}
 Result = dict[str, Any]
 
@@ -96,6 +109,11 @@ def parse_arguments() -> argparse.Namespace:
         choices=("by-length", "shuffled"),
         default=default.torch_order,
         help="PyTorch's batches: of rows of like length, in random order, or of any rows (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--held-to",
+        choices=tuple(HELD),
+        help="hold the libraries to fewer vector instructions than the processor has; all but MindSpore's own kernels",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write all raw figures as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the command and the table")
@@ -178,8 +196,14 @@ def make_job(settings: JobSettings, folder: Path) -> Result:
     return job
 
 
-def run_side(side: str, python: str, job: Path) -> Result:
+def run_side(side: str, python: str, job: Path, held_to: str | None = None) -> Result:
     """Run one side of a job's folder in a fresh process and return what it printed last.
+
+    Args:
+        side: a key of `TITLES`.
+        python: of the environment for PyTorch.
+        job: folder of the job.
+        held_to: a key of `HELD`, or None.
 
     Raises:
         UserError: if it fails.
@@ -189,9 +213,10 @@ def run_side(side: str, python: str, job: Path) -> Result:
     else:
         # -I, for a script's own folder is searched before site-packages, and this file is called `peft`.
         command = [python, "-I", str(HERE / "torch_peft.py"), *(["--lean"] if side == "lean" else [])]
+    environment = os.environ | HELD.get(held_to or "", {})
     # In a folder of its own: MindSpore leaves logs in the working directory.
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([*command, str(job)], capture_output=True, text=True, cwd=folder)
+        done = subprocess.run([*command, str(job)], capture_output=True, text=True, cwd=folder, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         print(done.stderr, file=sys.stderr)
@@ -200,14 +225,16 @@ def run_side(side: str, python: str, job: Path) -> Result:
     return result
 
 
-def run_repeats(sides: list[str], repeats: int, python: str, job: Path) -> list[dict[str, Result]]:
+def run_repeats(
+    sides: list[str], repeats: int, python: str, job: Path, held_to: str | None = None
+) -> list[dict[str, Result]]:
     """Run every side once in each repeat, every other repeat in reverse."""
     results = []
     for repeat in range(repeats):
         found: dict[str, Result] = {}
         for side in sides if repeat % 2 == 0 else reversed(sides):
             load = os.getloadavg()[0]
-            found[side] = {**run_side(side, python, job), "load_before": load}
+            found[side] = {**run_side(side, python, job, held_to), "load_before": load}
             rate = found[side]["train_examples_per_second"]
             print(f"repeat {repeat + 1}/{repeats}, {side}: {rate:.1f} examples/s in training", file=sys.stderr)
         results.append(found)
@@ -319,10 +346,11 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         job = make_job(settings, Path(name))
-        repeats = run_repeats(sides, options.repeats, python, Path(name))
+        repeats = run_repeats(sides, options.repeats, python, Path(name), options.held_to)
     agreement, rows = check_same_job(repeats), summarise(sides, repeats)
     how = "Medians; ratios are taken within a repeat: median (least to largest)."
-    report = [*describe(job, host, repeats[0]), f"The same job: {agreement}.", how, table(sides, rows)]
+    held = [f"Held to {options.held_to}: {HOW_HELD}"] if options.held_to else []
+    report = [*describe(job, host, repeats[0]), *held, f"The same job: {agreement}.", how, table(sides, rows)]
     command = shlex.join(["python", *sys.argv])
     print("\n\n".join(report))
     if options.markdown:
