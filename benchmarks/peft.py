@@ -113,7 +113,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--held-to",
         choices=tuple(HELD),
-        help="hold the libraries to fewer vector instructions than the processor has; all but MindSpore's own kernels",
+        help="hold the libraries to fewer vector instructions than there are; all but MindSpore's own",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write all raw figures as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the command and the table")
