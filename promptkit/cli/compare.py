@@ -35,8 +35,8 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Argument(
                 metavar="EXPERIMENT",
-                help="A TOML file, or one of promptkit's: causal, causal-zh, initialisation, length, pairs, positions, "
-                "shots, verbalizers.",
+                help="A TOML file, or one of promptkit's: causal, causal-zh, initialisation, length, pairs, "
+                "positions, shots, verbalizers.",
             ),
         ] = None,
         strategies: Annotated[

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
-from promptkit.cli.options import DeviceOption, JsonOption
+from promptkit.cli.options import DeviceOption, JsonOption, PrecisionOption
 from promptkit.errors import UserError, unknown
 
 
@@ -21,18 +21,22 @@ def register(app: typer.Typer) -> None:
         mode: Annotated[
             str, typer.Option(metavar="graph|pynative", help="Compile in the self-check, or run eagerly.")
         ] = "graph",
+        precision: PrecisionOption = "fp32",
         facts_only: Annotated[bool, typer.Option("--facts-only", help="Leave the self-check out.")] = False,
         as_json: JsonOption = False,
     ) -> None:
         """Say what is installed and what is missing, and check what this device computes; 1 if all is not well."""
         from promptkit.backbones.device import DEVICES
+        from promptkit.backbones.face import Precision
         from promptkit.doctor import diagnose, diagnosis_text
 
         if device not in DEVICES:
             raise UserError(f"unknown device '{device}'. Known: {', '.join(DEVICES)}.")
         if mode not in ("graph", "pynative"):
             raise unknown("mode", mode, ("graph", "pynative"))
-        found = diagnose(device, mode, check=not facts_only)  # type: ignore[arg-type]
+        if precision not in get_args(Precision):
+            raise unknown("precision", precision, get_args(Precision))
+        found = diagnose(device, mode, precision, check=not facts_only)  # type: ignore[arg-type]
         if as_json:
             whole = {**asdict(found), "faults": list(found.faults)}
             typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))

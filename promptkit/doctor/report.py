@@ -39,16 +39,17 @@ class Diagnosis:
         return (*of_facts, *(f"self-check, {it.name}: {it.said}" for it in self.steps if not it.ok))
 
 
-def diagnose(device: str = "auto", mode: Mode = "graph", *, check: bool = True) -> Diagnosis:
+def diagnose(device: str = "auto", mode: Mode = "graph", precision: str = "fp32", *, check: bool = True) -> Diagnosis:
     """Look at everything.
 
     Args:
         device: for the self-check, as for a run.
         mode: of the self-check.
+        precision: of its matrix products.
         check: whether to do it.
     """
     found = {name: tuple(_careful(name, collect)) for name, collect in _SECTIONS.items()}
-    return Diagnosis(found, tuple(_checked(device, mode)) if check else ())
+    return Diagnosis(found, tuple(_checked(device, mode, precision)) if check else ())
 
 
 def _careful(section: str, collect: Callable[[], Iterable[Fact]]) -> Iterator[Fact]:
@@ -59,9 +60,9 @@ def _careful(section: str, collect: Callable[[], Iterable[Fact]]) -> Iterator[Fa
         yield Fact(section, "unknown", f"it cannot be found out ({type(error).__name__}: {error}).")
 
 
-def _checked(device: str, mode: str) -> Iterator[Step]:
+def _checked(device: str, mode: str, precision: str) -> Iterator[Step]:
     """Carry out the self-check in a process of its own, and say how it ended if it did not end well."""
-    command = [sys.executable, "-m", "promptkit.doctor.selfcheck", device, mode]
+    command = [sys.executable, "-m", "promptkit.doctor.selfcheck", device, mode, precision]
     try:
         done = subprocess.run(
             command,

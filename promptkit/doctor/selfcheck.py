@@ -1,7 +1,7 @@
 """The self-check: a few scores, one loss and its gradient of promptkit-mini, held against stored numbers.
 
-It runs in a process of its own, `python -m promptkit.doctor.selfcheck DEVICE MODE`, and writes a line of JSON after
-each step: a MindSpore that crashes or hangs on a device then still says how far it came.
+It runs in a process of its own, `python -m promptkit.doctor.selfcheck DEVICE MODE PRECISION`, and writes a line of
+JSON after each step: a MindSpore that crashes or hangs on a device then still says how far it came.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def compare(found: Any, stored: Any, name: str, tolerance: float) -> tuple[bool,
     return worst <= tolerance, f"largest difference {worst:.1e}, {tolerance:.0e} allowed"
 
 
-def run(device: str, mode: Mode, told: Callable[[Step], None]) -> None:
+def run(device: str, mode: Mode, precision: str, told: Callable[[Step], None]) -> None:
     """Carry out the check; it ends at the first step that cannot be done."""
     clock = _Clock(told)
     try:
@@ -131,13 +131,13 @@ def run(device: str, mode: Mode, told: Callable[[Step], None]) -> None:
         from promptkit.hooks import get_host
 
         engines = get_host().engine_objects()
-        backbone = load_backbone(describe_model(shipped_root() / MODEL, engines), engines, MODEL)
+        backbone = load_backbone(describe_model(shipped_root() / MODEL, engines, None, precision), engines, MODEL)
         clock.done("model", True, f"{MODEL}, fingerprint {backbone.fingerprint}")
         goldens = json.loads(GOLDENS.read_text(encoding="utf-8"))
         slower: list[str] = []
         for name, found in numbers(backbone, mode, slower.append):
-            clock.done(name, *compare(found, goldens[name], name, TOLERANCES["fp32"]))
-        clock.done("compiling", not slower, slower[0] if slower else f"{mode} mode")
+            clock.done(name, *compare(found, goldens[name], name, TOLERANCES[precision]))
+        clock.done("compiling", not slower, slower[0] if slower else f"{mode} mode, {precision}")
     except Exception as error:
         said = " ".join(str(error).split())[:400]
         clock.done(f"after {clock.last}", False, f"{type(error).__name__}: {said}")
@@ -164,4 +164,5 @@ class _Clock:
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], lambda step: print(f"step {json.dumps(asdict(step))}", flush=True))  # type: ignore[arg-type]
+    wanted: Any = sys.argv[1:4]
+    run(*wanted, lambda step: print(f"step {json.dumps(asdict(step))}", flush=True))

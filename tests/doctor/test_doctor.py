@@ -19,9 +19,10 @@ from promptkit.doctor.selfcheck import GOLDENS, Step, compare, run
 from promptkit.hooks import PluginHost
 
 
-def test_all_is_well_here(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_all_is_well_here(precision: str, capfd: pytest.CaptureFixture[str]) -> None:
     """In its own process, and eagerly, for compiling is tested elsewhere."""
-    code = main(["doctor", "--mode", "pynative", "--device", "CPU"])
+    code = main(["doctor", "--mode", "pynative", "--device", "CPU", "--precision", precision])
     said = capfd.readouterr().out
     assert code == 0, said
     assert said.endswith("All is well.\n")
@@ -32,6 +33,7 @@ def test_all_is_well_here(capfd: pytest.CaptureFixture[str]) -> None:
         "numpy: ",
         "plugin: soft (promptkit ",
         "gradient: largest diff",
+        f"compiling: pynative mode, {precision}",
     ):
         assert name in said
 
@@ -48,7 +50,7 @@ def test_facts_alone_as_json(
     assert "not there yet" in modelscope["value"]
 
 
-@pytest.mark.parametrize("wrong", [["--device", "TPU"], ["--mode", "fast"]])
+@pytest.mark.parametrize("wrong", [["--device", "TPU"], ["--mode", "fast"], ["--precision", "fp8"]])
 def test_wrong_options_are_one_line(wrong: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", *wrong]) == 2
     assert capfd.readouterr().err.startswith("error: unknown")
@@ -167,7 +169,7 @@ def test_numbers_that_differ_are_found() -> None:
 
 def test_a_device_that_cannot_be_used_ends_the_check_there() -> None:
     steps: list[Step] = []
-    run("GPU", "pynative", steps.append)
+    run("GPU", "pynative", "fp32", steps.append)
     assert [it.name for it in steps] == ["MindSpore", "after MindSpore"]
     assert steps[-1].said.startswith("UserError: device 'GPU' cannot be used here")
 
