@@ -164,5 +164,7 @@ class _Clock:
 
 
 if __name__ == "__main__":
-    wanted: Any = sys.argv[1:4]
-    run(*wanted, lambda step: print(f"step {json.dumps(asdict(step))}", flush=True))
+    device: str
+    mode: Any
+    device, mode, precision = sys.argv[1:4]
+    run(device, mode, precision, lambda step: print(f"step {json.dumps(asdict(step))}", flush=True))
