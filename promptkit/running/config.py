@@ -32,6 +32,10 @@ def _name_or_path(value: Any) -> Any:
     return os.fspath(value)
 
 
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 _NameOrPath = Annotated[str, BeforeValidator(_name_or_path)]
 
 
@@ -64,6 +68,7 @@ class RunConfig(BaseModel):
     ] = None  # fmt: skip
     templates: Annotated[
         tuple[str, ...],
+        BeforeValidator(_one_or_more),
         Setting(
             help="Template, e.g. '{text} It was {mask}.'; scores of several are averaged.",
             metavar="T", flag="--template", repeated=True, page="templates.md",
@@ -162,6 +167,7 @@ class RunConfig(BaseModel):
     ] = 64  # fmt: skip
     metrics: Annotated[
         tuple[str, ...],
+        BeforeValidator(_one_or_more),
         Setting(
             help="A metric beside accuracy and macro F1, or perplexity: a name, a path or hub:NAME.",
             metavar="M", flag="--metric", repeated=True, scope="comparison",

@@ -96,3 +96,9 @@ def test_data_and_model_may_be_paths():
 def test_what_the_grid_decides_is_refused_by_the_name_it_has_there(key, value):
     with pytest.raises(UserError, match=f"^experiment: {key}\\.0: Input should be "):
         make_experiment(**{key: value})
+
+
+def test_a_single_template_or_metric_needs_no_list() -> None:
+    config = make_config(strategy="hard", templates="{text} It was {mask}.", metrics="f1:positive")
+    assert config.templates == ("{text} It was {mask}.",)
+    assert config.metrics == ("f1:positive",)
