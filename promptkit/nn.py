@@ -7,6 +7,7 @@ attention heads, D head width, V vocabulary, P virtual tokens, C classes.
 from __future__ import annotations
 
 from promptkit.backbones.face import Backbone, BackboneInfo, Dropout, Inputs
+from promptkit.strategies.calibration import calibrated
 from promptkit.strategies.dropout import kept, kept_within
 from promptkit.strategies.models import (
     PARTS,
@@ -30,6 +31,6 @@ from promptkit.strategies.virtual import VirtualTokens, initial_vectors, mix_in,
 __all__ = [
     "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Dropout", "Inputs", "LayerPrefix",
     "LinearReadout", "PrefixEncoder", "PrefixPrompt", "PromptedModel", "Search", "SoftPrompt", "Trial",
-    "VirtualTokens", "count_kept", "count_parameters", "deep_prompt", "initial_prefix", "initial_vectors", "kept",
-    "kept_within", "mix_in", "packed", "part_of", "readout", "tensors", "word_vectors",
+    "VirtualTokens", "calibrated", "count_kept", "count_parameters", "deep_prompt", "initial_prefix",
+    "initial_vectors", "kept", "kept_within", "mix_in", "packed", "part_of", "readout", "tensors", "word_vectors",
 ]  # fmt: skip

@@ -58,9 +58,9 @@ class Hard(Strategy):
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the frozen model, calibrated if asked for."""
-        from promptkit_hard.model import build
+        from promptkit.nn import calibrated
 
-        return build(backbone, task, calibrate=self.options.calibrate)
+        return calibrated(backbone, task, self.options.calibrate)
 
 
 @hookimpl

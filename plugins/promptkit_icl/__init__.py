@@ -39,6 +39,12 @@ class Options(StrategyOptions):
         le=64,
         description="sets of demonstrations that a text is scored with; scores are averaged",
     )
+    calibrate: Literal["none", "content-free", "pmi", "median"] = Field(
+        default="none",
+        description="what the classes are measured against, behind the same demonstrations: nothing; what inputs "
+        "without content score (Zhao et al. 2021); what the template without a text scores (PMI, Holtzman et al. "
+        "2021); the median of the training texts",
+    )
     pool: int = Field(
         default=256,
         ge=1,
@@ -60,13 +66,19 @@ class InContext(Strategy):
     def showing(self) -> Showing:  # type: ignore[override]
         """Sets as asked for; likeness only where it is looked at, for that takes a pass of the model."""
         similar = self.options.choose == "similar"
-        return Showing(by_likeness=similar, sets=self.options.ensemble, training_sets=0)
+        fitted = int(self.options.calibrate == "median")
+        return Showing(by_likeness=similar, sets=self.options.ensemble, training_sets=fitted)
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse virtual tokens, which nothing here would train, and a head, which shows no answers."""
         self.refuse_virtual_tokens(templates)
         if readout != "cloze":
             raise UserError("strategy 'icl' shows label words; use --readout cloze.")
+        calibrate = self.options.calibrate
+        if calibrate == "median" and self.options.ensemble > 1:
+            raise UserError("calibrate=median is for one set of demonstrations; leave ensemble out.")
+        if calibrate in ("content-free", "pmi") and self.options.choose == "similar":
+            raise UserError(f"calibrate={calibrate} looks at no text, and choose=similar at every one; change one.")
 
     def context(self, examples: Sequence[Example], rng: np.random.Generator) -> Sequence[Example]:
         """Return the examples of all sets, set by set; or those that similar ones are looked for among."""
@@ -103,10 +115,10 @@ class InContext(Strategy):
         return chosen
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
-        """Return the frozen model."""
-        from promptkit.nn import ClozePrompt
+        """Return the frozen model, calibrated if asked for."""
+        from promptkit.nn import calibrated
 
-        return ClozePrompt(backbone, task)
+        return calibrated(backbone, task, self.options.calibrate)
 
 
 def _in_turn(numbers: Sequence[int], labels: Sequence[str]) -> list[int]:

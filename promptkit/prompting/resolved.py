@@ -79,18 +79,19 @@ class PromptTask:
         """For each virtual token, the vocabulary id it starts from, or None."""
         return self.encoder.virtual_init
 
-    def encode(self, texts: Sequence[str | Sequence[int]]) -> Batch:
+    def encode(self, texts: Sequence[str | Sequence[int]], number: int = 0) -> Batch:
         """Encode texts as one batch, e.g. content-free inputs for calibration. Every field gets the same text.
 
         Each text has a row of its own, in order. A sequence of piece ids stands for a field as it is:
         `[task.tokenizer.mask_id]` puts the model's mask token there, which no text does, for a text that holds
-        "[MASK]" is text. The template's own mask slots are read in any case.
+        "[MASK]" is text. The template's own mask slots are read in any case. With demonstrations each text has those
+        of one set, the first by default.
 
         Raises:
             ValueError: for a piece id that the tokenizer does not have.
         """
         fields = [dict.fromkeys(self.template.fields, text) for text in texts]
-        encoded = self.encode_fields(fields)
+        encoded = self.encode_fields(fields, number + 1)[number * len(fields) :]
         alone = Rows(1, max(len(each.token_ids) for each in encoded), 1)
         batches = [next(iter(self.packer([each], None, batch_size=1, rows=alone).epoch(None))) for each in encoded]
         inputs: Inputs = {name: np.concatenate([b.inputs[name] for b in batches]) for name in batches[0].inputs}  # type: ignore

@@ -13,10 +13,9 @@ pytest.importorskip("mindspore")
 from mindspore import Tensor
 from models import load, prompt_task
 from promptkit_hard import Hard, Options
-from promptkit_hard.model import build
 
 import promptkit
-from promptkit.nn import tensors
+from promptkit.nn import calibrated, tensors
 from promptkit.strategies.contract import parse_options
 from promptkit.testing import write_tiny_model, write_tiny_task
 
@@ -47,19 +46,19 @@ def centred(scores: Any) -> Any:
 def test_pmi_takes_off_what_the_template_alone_gives(prompt: tuple[Any, Any]) -> None:
     """Holtzman et al. 2021: log p(word | prompt) - log p(word | premise), the mean over words."""
     backbone, task = prompt
-    plain = build(backbone, task, calibrate="none")
-    found = build(backbone, task, calibrate="pmi")(tensors(task.encode(TEXTS).inputs)).asnumpy()
+    plain = calibrated(backbone, task, "none")
+    found = calibrated(backbone, task, "pmi")(tensors(task.encode(TEXTS).inputs)).asnumpy()
     scores = plain(tensors(task.encode([*TEXTS, ""]).inputs)).asnumpy()
     assert np.allclose(centred(found), centred(scores[:-1] - scores[-1]), atol=1e-4)
 
 
 def test_the_median_text_is_undecided_between_classes(prompt: tuple[Any, Any]) -> None:
     backbone, task = prompt
-    model: Any = build(backbone, task, calibrate="median")
+    model: Any = calibrated(backbone, task, "median")
     features = model.features(tensors(task.encode(TEXTS).inputs)).asnumpy()
     assert model.fit(features, None, None, None) == []
     scores = model.scores(Tensor(features)).asnumpy()
-    plain = build(backbone, task, calibrate="none").scores(Tensor(features)).asnumpy()
+    plain = calibrated(backbone, task, "none").scores(Tensor(features)).asnumpy()
     assert np.abs(np.median(centred(scores), 0) - np.median(centred(scores), 0).mean()).max() < 1e-5
     moved = centred(plain) - centred(scores)
     assert np.abs(moved - moved[0]).max() < 1e-4

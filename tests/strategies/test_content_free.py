@@ -33,7 +33,7 @@ def task_of(backbone: Any, template: str) -> PromptTask:
 
 
 def test_the_mask_token_stands_in_the_field_and_is_not_read_there(backbone: Any) -> None:
-    from promptkit_hard.model import content_free
+    from promptkit.strategies.calibration import content_free
 
     task = task_of(backbone, "{text} {mask}")
     mask = backbone.tokenizer.mask_id
@@ -66,12 +66,12 @@ def test_every_field_gets_the_pieces(backbone: Any) -> None:
 
 def test_the_prior_is_the_mean_over_the_three_inputs(backbone: Any) -> None:
     """Zhao et al. 2021, section 5, with rows written by hand: cls, field, mask, sep."""
-    from promptkit_hard.model import build
+    from promptkit.nn import calibrated
 
     tokenizer = backbone.tokenizer
     task = task_of(backbone, "{text} {mask}")
-    calibrated = build(backbone, task, calibrate="content-free")
-    plain = build(backbone, task, calibrate="none")
+    held = calibrated(backbone, task, "content-free")
+    plain = calibrated(backbone, task, "none")
     found = []
     for field in (tokenizer.encode("N/A"), [], [tokenizer.mask_id]):
         row = [tokenizer.cls_id, *field, tokenizer.mask_id, tokenizer.sep_id]
@@ -81,4 +81,4 @@ def test_the_prior_is_the_mean_over_the_three_inputs(backbone: Any) -> None:
             plain(packed(*(Tensor(np.array(array, np.int32)) for array in arrays))).asnumpy()[0].astype(np.float64)
         )
         found.append(np.exp(scores) / np.exp(scores).sum())
-    assert np.allclose(calibrated.prior.asnumpy(), np.log(np.mean(found, axis=0)), atol=1e-5)
+    assert np.allclose(held.prior.asnumpy(), np.log(np.mean(found, axis=0)), atol=1e-5)

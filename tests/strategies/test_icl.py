@@ -16,7 +16,9 @@ from promptkit_icl import InContext, Options
 
 import promptkit
 from promptkit import Example, Query, Showing, Strategy, UserError
+from promptkit.nn import calibrated, tensors
 from promptkit.prompting import Context
+from promptkit.strategies.calibration import content_free
 from promptkit.strategies.contract import check_class
 
 HARD = "{text} it was {mask} ."
@@ -147,6 +149,52 @@ def test_a_run_by_likeness_is_kept_with_its_pool_and_answers_the_same(
     logs = [np.log(np.exp(s) / np.exp(s).sum(-1, keepdims=True)) for s in np.split(predictor.scores(0, both), 2)]
     mean = np.exp(np.mean(logs, 0))
     assert np.allclose(mean / mean.sum(-1, keepdims=True), result.probabilities[:3], atol=1e-6)
+
+
+def test_each_set_of_demonstrations_has_a_prior_of_its_own() -> None:
+    """Zhao et al. 2021 behind demonstrations: the mean over sets of what content-free inputs score behind each."""
+    backbone, strategy = load("bert-odd"), icl(ensemble=2, calibrate="content-free")
+    pool = strategy.context(POOL, np.random.default_rng(0))
+    task = prompt_task(backbone, HARD, context=context(strategy, pool), max_length=60)
+    held, plain = strategy.build(backbone, task), calibrated(backbone, task, "none")
+    priors = []
+    for number in range(2):
+        batch = task.encode(content_free(task), number)
+        shown = batch.inputs["token_ids"].tolist()
+        assert {str(row).count(str(backbone.tokenizer.sep_id)) > 1 for row in shown} == {True}
+        scores = plain(tensors(batch.inputs)).asnumpy().astype(np.float64)
+        chances = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+        priors.append(np.log(chances.mean(0)))
+    assert not np.allclose(priors[0], priors[1], atol=1e-4)
+    assert np.allclose(held.prior.asnumpy(), np.mean(priors, 0), atol=1e-5)
+
+
+def test_a_median_is_of_the_training_texts_behind_their_demonstrations(
+    tiny_run: Callable[..., Any], tiny_data: Path, tmp_path: Path
+) -> None:
+    settings = {"templates": (HARD,), "max_length": 60, "shots": 8, "out": tmp_path / "run"}
+    result = tiny_run("icl", options={"calibrate": "median"}, **settings)
+    texts = [line.split("\t")[1] for line in (tiny_data / "test.tsv").read_text().splitlines()[1:]]
+    predictor = promptkit.load(tmp_path / "run")
+    assert np.abs(predictor.probabilities(texts) - result.probabilities).max() < 1e-6
+    assert result.record.parameters.head == 2
+    _, model = predictor.members[0]
+    plain = tiny_run("icl", templates=(HARD,), max_length=60, shots=8).probabilities
+    apart = np.log(result.probabilities) - np.log(plain)
+    prior = -model.prior.asnumpy()
+    assert np.allclose(apart[:, 0] - apart[:, 1], prior[0] - prior[1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"calibrate": "median", "ensemble": 2}, "calibrate=median is for one set of demonstrations"),
+        ({"calibrate": "pmi", "choose": "similar"}, "calibrate=pmi looks at no text"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused(options: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        icl(**options).check("cloze", [])
 
 
 def test_draws_and_what_did_not_fit_are_said(tiny_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

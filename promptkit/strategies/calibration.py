@@ -1,14 +1,17 @@
-"""The cells behind `hard`; imported only when a run builds one."""
+"""Frozen prompts whose class scores are held against what each class gets anyway."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from mindspore import Parameter, Tensor, ops
 
-from promptkit import PromptTask
-from promptkit.nn import Backbone, ClozePrompt, Trial, tensors
+from promptkit.backbones.face import Backbone
+from promptkit.strategies.models import ClozePrompt, Trial, tensors
+
+if TYPE_CHECKING:
+    from promptkit.prompting.resolved import PromptTask
 
 Calibration = Literal["none", "content-free", "pmi", "median"]
 
@@ -38,18 +41,23 @@ class CalibratedPrompt(ClozePrompt):
         self.prior = Parameter(Tensor(np.zeros(len(task.labels), np.float32)), name="prior", requires_grad=learns)
 
     def measure(self, task: PromptTask, inputs: tuple[str | tuple[int, ...], ...]) -> None:
-        """Set the prior to the log of the mean class probabilities of inputs.
+        """Set the prior to the log of the mean class probabilities of inputs, with every set of demonstrations.
 
         For content-free ones that is Zhao et al. 2021, section 5, W = diag(p_cf)^-1 and b = 0: in log space a
         subtraction. For the one empty input it is what Holtzman et al. 2021 divide by: the score of a
         class is the mean over its words of log p(word | prompt), so that of its words' log p(word | premise) comes
         off, but for a number that is the same for all classes.
+
+        With several sets of demonstrations each has a prior of its own. A text's score is the mean of its
+        log-probabilities over the sets, so what comes off is the mean of the priors.
         """
-        batch = task.encode(inputs)
-        scores = super().scores(self.features(tensors(batch.inputs)))
-        log_p = ops.log_softmax(scores, -1).asnumpy().astype(np.float64)
-        prior = np.logaddexp.reduce(log_p, axis=0) - np.log(len(log_p))
-        self.prior.set_data(Tensor(prior.astype(np.float32)))
+        priors = []
+        for number in range(task.sets):
+            batch = task.encode(inputs, number)
+            scores = super().scores(self.features(tensors(batch.inputs)))
+            log_p = ops.log_softmax(scores, -1).asnumpy().astype(np.float64)
+            priors.append(np.logaddexp.reduce(log_p, axis=0) - np.log(len(log_p)))
+        self.prior.set_data(Tensor(np.mean(priors, axis=0).astype(np.float32)))
 
     def scores(self, features: Any) -> Any:
         """(N, M, H) -> (N, C)."""
@@ -77,12 +85,20 @@ class CentredPrompt(CalibratedPrompt):
         return []
 
 
-def build(backbone: Backbone, task: PromptTask, *, calibrate: Calibration) -> ClozePrompt:
-    """Return the frozen prompted model."""
-    if calibrate == "none":
+def calibrated(backbone: Backbone, task: PromptTask, how: str) -> ClozePrompt:
+    """Return a frozen prompt whose class scores are held against what each class gets anyway.
+
+    Args:
+        backbone: the language model.
+        task: the resolved prompt, with its demonstrations if there are any.
+        how: `none`, nothing comes off; `content-free`, what inputs without content score (Zhao et al. 2021); `pmi`,
+            what the template without a text scores (Holtzman et al. 2021); `median`, for each class the median of the
+            training texts, whose labels are not looked at.
+    """
+    if how == "none":
         return ClozePrompt(backbone, task)
-    if calibrate == "median":
+    if how == "median":
         return CentredPrompt(backbone, task)
     model = CalibratedPrompt(backbone, task)
-    model.measure(task, content_free(task) if calibrate == "content-free" else ("",))
+    model.measure(task, content_free(task) if how == "content-free" else ("",))
     return model
