@@ -118,14 +118,21 @@ def ascend_libraries() -> bytes:
     import mindspore
 
     plugins = Path(mindspore.__file__).parent / "lib" / "plugin"
-    files = [*plugins.glob("libmindspore_*ascend.so*"), *(plugins / "ascend").glob("libmindspore_graph_ir.so")]
-    return b"\0".join(path.read_bytes() for path in files)
+    ascend = plugins / "ascend"
+    files = [
+        *plugins.glob("libmindspore_*ascend.so*"),
+        *ascend.glob("*graph_ir.so"),
+        *ascend.glob("*_ascend_res*.so"),
+    ]
+    return b"\0".join(path.read_bytes() for path in files if path.is_file())
 
 
 def is_named(operator: str, libraries: bytes) -> bool:
-    """Return whether a library knows an operator by its name, as a kernel (`NameAscend`) or as a text."""
+    """Return whether a library knows an operator: as a kernel (`NameAscend`), an adapter to CANN's, or by its name."""
     name = operator.encode()
-    return b"\0" + name + b"\0" in libraries or bool(re.search(rb"\d" + name + rb"Ascend", libraries))
+    return b"\0" + name + b"\0" in libraries or bool(
+        re.search(rb"\d" + name + rb"Ascend|cz" + name + b"E", libraries)
+    )
 
 
 def rows(found: dict[str, list[str]]) -> str:
@@ -136,9 +143,23 @@ def rows(found: dict[str, list[str]]) -> str:
         known = platforms(operator)
         if not known:
             known = "not said; named in the libraries for Ascend" if is_named(operator, libraries) else "not said"
-        where = [label for label, operators in found.items() if operator in operators]
-        lines.append(f"| `{operator}` | {known} | {'all' if len(where) == len(found) else ', '.join(where)} |")
+        having = [label for label, operators in found.items() if operator in operators]
+        lines.append(f"| `{operator}` | {known} | {where(having, list(found))} |")
     return "\n".join(lines) + "\n"
+
+
+def where(having: list[str], every: list[str]) -> str:
+    """Say which runs an operator is in, or which it is not in, whichever is shorter."""
+    lacking = [label for label in every if label not in having]
+    if not lacking:
+        return "all"
+    return ", ".join(having) if len(having) <= len(lacking) else f"all but {', '.join(lacking)}"
+
+
+def is_in(label: str, said: str) -> bool:
+    """Return whether a run has an operator of which `where` said this."""
+    listed = said.removeprefix("all but ").split(", ")
+    return said == "all" or (label in listed) != said.startswith("all but ")
 
 
 def main(arguments: list[str]) -> int:
