@@ -128,11 +128,10 @@ def ascend_libraries() -> bytes:
 
 
 def is_named(operator: str, libraries: bytes) -> bool:
-    """Return whether a library knows an operator: as a kernel (`NameAscend`), an adapter to CANN's, or by its name."""
+    """Return whether a library knows an operator: as a kernel (`NameAscend`), an adapter to CANN's, or by name."""
     name = operator.encode()
-    return b"\0" + name + b"\0" in libraries or bool(
-        re.search(rb"\d" + name + rb"Ascend|cz" + name + b"E", libraries)
-    )
+    symbols = rb"\d" + name + rb"Ascend|cz" + name + rb"E"
+    return b"\0" + name + b"\0" in libraries or re.search(symbols, libraries) is not None
 
 
 def rows(found: dict[str, list[str]]) -> str:
