@@ -175,12 +175,15 @@ def main() -> int:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
+        wanted = []
         for trial in trials(names, arguments.strategy or tuple(WHOLE)):
-            if not any(asdict(trial).items() <= each.items() for each in found):
-                found.append(judge(trial, tasks[trial.data]))
+            known = next((each for each in found if asdict(trial).items() <= each.items()), None)
+            if known is None:
+                known = judge(trial, tasks[trial.data])
                 with arguments.out.open("a", encoding="utf-8") as file:
-                    print(json.dumps(found[-1]), file=file)
-    text = table(found, names)
+                    print(json.dumps(known), file=file)
+            wanted.append(known)
+    text = table(wanted, names)
     if arguments.markdown:
         arguments.markdown.write_text(text, encoding="utf-8")
     else:
