@@ -75,6 +75,7 @@ class Layout:
         mask: the piece that stands in a mask slot; None for a causal model, whose answer comes next and takes no
             position: it is read at the position before.
         filler: the piece under a virtual token, whose vector takes its place.
+        closing: what stands behind each demonstration.
         chat: what stands around the turns of a conversation, of which `front` is the beginning; None where there is
             none.
     """
@@ -83,6 +84,7 @@ class Layout:
     back: tuple[int, ...]
     mask: int | None
     filler: int
+    closing: tuple[int, ...] = ()
     chat: Conversation | None = None
 
     @classmethod
@@ -99,10 +101,13 @@ class Layout:
             found = Conversation.of(tokenizer)
             if kind == "masked":
                 raise UserError("{chat} is for a causal language model; a masked one gives no answer of its own.")
-            return cls(found.front, (), None, tokenizer.pad_id, found)
+            return cls(found.front, (), None, tokenizer.pad_id, found.turn, found)
         if kind == "masked":
-            return cls((tokenizer.cls_id,), (tokenizer.sep_id,), tokenizer.mask_id, tokenizer.pad_id)
-        return cls((tokenizer.cls_id,) if tokenizer.cls_id >= 0 else (), (), None, tokenizer.pad_id)
+            back = (tokenizer.sep_id,)
+            return cls((tokenizer.cls_id,), back, tokenizer.mask_id, tokenizer.pad_id, back)
+        front = (tokenizer.cls_id,) if tokenizer.cls_id >= 0 else ()
+        line = tuple(tokenizer.encode("\n\n"))
+        return cls(front, (), None, tokenizer.pad_id, () if tokenizer.unk_id in line else line)
 
     def segments(self, template: Template, tokenizer: Tokenizer, mask_slots: int) -> Iterator[Segment]:
         """Yield the segments of a prompt: the special tokens and the parts of the template.
@@ -149,18 +154,15 @@ class Layout:
         """Put demonstrations beside a prompt's own segments.
 
         A masked model has them behind its prompt, each closed by the separator (Gao et al. 2021, section 6.1); a
-        causal one before it, for it sees only what came before (Brown et al. 2020); in a conversation they are turns.
+        causal one before it, for it sees only what came before, with an empty line behind each (Brown et al. 2020,
+        section 2.4); in a conversation they are turns.
         """
-        if self.mask is None:
-            turn = () if self.chat is None else self.chat.turn
-            return (own[0], *(Segment("demonstration", ids + turn) for ids in demonstrations), *own[1:])
-        return (*own, *(Segment("demonstration", ids + self.back) for ids in demonstrations))
+        closed = tuple(Segment("demonstration", ids + self.closing) for ids in demonstrations)
+        return (own[0], *closed, *own[1:]) if self.mask is None else (*own, *closed)
 
     def demonstration_size(self, ids: Sequence[int]) -> int:
         """Return how many positions a demonstration takes."""
-        return len(ids) + (
-            len(self.back) if self.mask is not None else 0 if self.chat is None else len(self.chat.turn)
-        )
+        return len(ids) + len(self.closing)
 
     def slots_read(self, start: int, count: int) -> range:
         """Return where `count` mask slots at `start` are read: there, or before the one answer that comes next.

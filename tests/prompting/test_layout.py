@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,7 +33,7 @@ def encode(source: str, tokenizer: Adapter, layout: Layout, text: str = "a fine 
 
 def test_a_masked_layout_stands_between_cls_and_sep_and_is_read_at_the_mask(mini: Adapter) -> None:
     layout = Layout.of(mini, "masked")
-    assert layout == Layout((mini.cls_id,), (mini.sep_id,), mini.mask_id, mini.pad_id)
+    assert layout == Layout((mini.cls_id,), (mini.sep_id,), mini.mask_id, mini.pad_id, (mini.sep_id,))
     encoded = encode("{text} it was {mask}.", mini, layout)
     assert mini.tokens(encoded.token_ids) == ["[CLS]", "a", "fine", "film", "it", "was", "[MASK]", ".", "[SEP]"]
     assert encoded.read == (6,)
@@ -98,7 +98,11 @@ def test_a_head_does_not_mind_where_the_answer_would_stand(mini: Adapter) -> Non
 
 def test_a_causal_layout_opens_with_what_the_tokenizer_opens_with(mini: Adapter) -> None:
     assert Layout.of(mini, "causal") == Layout((mini.cls_id,), (), None, mini.pad_id)
-    assert Layout.of(SimpleNamespace(cls_id=-1, pad_id=0), "causal").front == ()  # type: ignore[arg-type]
+    bare: Any = SimpleNamespace(cls_id=-1, pad_id=0, unk_id=-1, encode=lambda text: [8, 8] if text == "\n\n" else [])
+    layout = Layout.of(bare, "causal")
+    assert (layout.front, layout.closing) == ((), (8, 8))
+    bare.unk_id = 8
+    assert Layout.of(bare, "causal").closing == ()
 
 
 @pytest.mark.parametrize("source", ["{mask} {text}", "{text} It was {mask}."])

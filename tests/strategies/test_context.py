@@ -72,10 +72,11 @@ def test_one_that_does_not_fit_is_left_out_whole_and_the_text_keeps_half_of_the_
 
 
 def test_a_causal_layout_has_them_in_front() -> None:
-    layout = Layout(front=(1,), back=(), mask=None, filler=0)
+    layout = Layout(front=(1,), back=(), mask=None, filler=0, closing=(3, 3))
     own = tuple(layout.segments(Template.parse("{text} {mask}"), resolved(()).tokenizer, 1))
     placed = layout.with_demonstrations(own, [(7, 8), (9,)])
-    assert [segment.ids for segment in placed[:3]] == [(1,), (7, 8), (9,)]
+    assert [segment.ids for segment in placed[:3]] == [(1,), (7, 8, 3, 3), (9, 3, 3)]
+    assert layout.demonstration_size((7, 8)) == 4
 
 
 def test_without_label_words_nothing_can_be_shown() -> None:
