@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mindspore import Parameter, Tensor, ops
@@ -12,8 +12,6 @@ from promptkit.strategies.models import ClozePrompt, Trial, tensors
 
 if TYPE_CHECKING:
     from promptkit.prompting.resolved import PromptTask
-
-Calibration = Literal["none", "content-free", "pmi", "median"]
 
 _CHUNK = 64  # texts whose words are scored at a time: that may take the whole vocabulary
 
