@@ -1,11 +1,12 @@
 """promptkit's side of the benchmark: what `promptkit run --strategy soft` does with the job, timed.
 
-    python mindspore_soft.py FOLDER
+    python mindspore_soft.py FOLDER [MODE]
 
-The job in FOLDER was written by `soft_prompt_job.py`. The plan, the packing, the model, the compiled functions and
-the loop are promptkit's own; the only thing added is a source of batches that notes the time. As in a run the test
-split is scored by the function that the loop scores with, which is compiled for it; here the loop is handed the test
-split itself in place of dev, which after a single pass chooses nothing.
+The job in FOLDER was written by `soft_prompt_job.py`; MODE is the job's, for `fused` has to be known before MindSpore
+is imported. The plan, the packing, the model, the compiled functions and the loop are promptkit's own; the only thing
+added is a source of batches that notes the time. As in a run the test split is scored by the function that the loop
+scores with, which is compiled for it; here the loop is handed the test split itself in place of dev, which after a
+single pass chooses nothing.
 
 Prints one JSON object on the last line of standard output, with the keys of `torch_peft.py`, and besides:
 
@@ -43,7 +44,10 @@ from soft_prompt_job import (  # noqa: E402
 
 # Before anything imports MindSpore, whose warnings it turns off.
 from promptkit.backbones.device import set_device  # noqa: E402
+from promptkit.backbones.fusion import prepare  # noqa: E402
 
+if "fused" in sys.argv[2:]:
+    prepare()
 set_device("CPU")
 
 import mindspore as ms  # noqa: E402
@@ -123,7 +127,7 @@ def run(folder: Path) -> dict[str, Any]:
     training = source_of(plan, encoded.train, train_labels, rows)
     prediction = source_of(plan, encoded.test, test_labels, scored_rows)
     objective = Classification(len(plan.task.labels))
-    executor = Executor(model, "graph", sys.exit, objective)
+    executor = Executor(model, plan.config.mode, sys.exit, objective)
     shuffle = np.random.default_rng([job["seed"], 2, 0])
     result = train(executor, training, prediction, test_labels, training_settings(plan), shuffle, quiet=True)
     measured = {

@@ -21,13 +21,14 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from machine import describe as describe_machine
 from machine import machine, warn_if_busy
 from soft_prompt_job import JobSettings
 from tabulate import tabulate
 
+from promptkit.backbones.device import Mode
 from promptkit.errors import UserError
 
 HERE = Path(__file__).resolve().parent
@@ -109,6 +110,9 @@ def parse_arguments() -> argparse.Namespace:
         choices=("by-length", "shuffled"),
         default=default.torch_order,
         help="PyTorch's batches: of rows of like length, in random order, or of any rows (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--mode", choices=get_args(Mode)[:2], default=default.mode, help="of promptkit (default: %(default)s)"
     )
     parser.add_argument(
         "--held-to",
@@ -209,14 +213,15 @@ def run_side(side: str, python: str, job: Path, held_to: str | None = None) -> R
         UserError: if it fails.
     """
     if side == "promptkit":
-        command = [sys.executable, str(HERE / "mindspore_soft.py")]
+        mode = json.loads((job / "job.json").read_text(encoding="utf-8"))["about"]["mode"]
+        command = [sys.executable, str(HERE / "mindspore_soft.py"), str(job), mode]
     else:
         # -I, for a script's own folder is searched before site-packages, and this file is called `peft`.
-        command = [python, "-I", str(HERE / "torch_peft.py"), *(["--lean"] if side == "lean" else [])]
+        command = [python, "-I", str(HERE / "torch_peft.py"), *(["--lean"] if side == "lean" else []), str(job)]
     environment = os.environ | HELD.get(held_to or "", {})
     # In a folder of its own: MindSpore leaves logs in the working directory.
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([*command, str(job)], capture_output=True, text=True, cwd=folder, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         print(done.stderr, file=sys.stderr)
@@ -318,6 +323,11 @@ def describe(job: Result, host: Result, first: dict[str, Result]) -> list[str]:
     ours = first["promptkit"]
     count, length, examples = ours["rows"]
     order = {"by-length": "of rows of like length, in random order", "shuffled": "of any rows"}[about["torch_order"]]
+    fused = (
+        ["promptkit's kernels are fused: the first repeat compiles them, as far as they are not kept from before."]
+        if about["mode"] == "fused"
+        else []
+    )
     return [
         f"Machine: {describe_machine(host)}; {listed}.",
         f"Job: {about['data']}, {about['train_examples']:,} examples trained on once and "
@@ -326,6 +336,7 @@ def describe(job: Result, host: Result, first: dict[str, Result]) -> list[str]:
         f"Batches: promptkit's {count} rows of {length}, {examples} examples a row at most; PyTorch's {order}. "
         f"Compiling: {ours['compile_seconds']:.1f} s of promptkit's {ours['train_seconds']:.1f} s of training and "
         f"{ours['predict_seconds']:.1f} s of prediction were first calls, mostly compiling (first repeat).",
+        *fused,
     ]
 
 
@@ -343,6 +354,7 @@ def main() -> None:
         train_examples=options.train_examples,
         predict_examples=options.predict_examples,
         torch_order=options.torch_order,
+        mode=options.mode,
     )
     with tempfile.TemporaryDirectory() as name:
         job = make_job(settings, Path(name))

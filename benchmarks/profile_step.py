@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from machine import describe, machine, warn_if_busy
 from soft_prompt_job import JobSettings, build, labels_of, plan_job, plan_rows_of, read_task, training_settings
 from tabulate import tabulate
 
+from promptkit.backbones.device import Mode
 from promptkit.data import Packer
 from promptkit.errors import UserError
 
@@ -252,6 +253,7 @@ def parse_arguments() -> argparse.Namespace:
     default = JobSettings()
     parser.add_argument("--data", default=default.data, help="data set or path (default: %(default)s)")
     parser.add_argument("--model", default=default.model, help="BERT checkpoint (default: %(default)s)")
+    parser.add_argument("--mode", choices=get_args(Mode)[:2], default=default.mode, help="(default: %(default)s)")
     parser.add_argument(
         "--steps", type=int, default=10, metavar="N", help="steps a measurement (default: %(default)s)"
     )
@@ -281,7 +283,7 @@ def measure(settings: JobSettings, steps: int) -> list[str]:
     source = PackedSource(packer)
     rng = np.random.default_rng(0)
     batches = (step for _ in count() for step in source.epoch(rng))
-    executor = Executor(model, "graph", sys.exit, Classification(len(task.labels)))
+    executor = Executor(model, plan.config.mode, sys.exit, Classification(len(task.labels)))
     optimiser = ScheduledAdamW(list(model.trainable_params()), training_settings(plan), source.size)
     time_host(executor, optimiser, batches, 2)  # compiles
     times = time_host(executor, optimiser, batches, steps)
@@ -312,7 +314,7 @@ def main() -> None:
     options = parse_arguments()
     host = machine()
     warn_if_busy(host)
-    lines = measure(JobSettings(data=options.data, model=options.model), options.steps)
+    lines = measure(JobSettings(data=options.data, model=options.model, mode=options.mode), options.steps)
     print("\n\n".join([f"Machine: {describe(host)}; mindspore {version('mindspore')}.", *lines]))
 
 

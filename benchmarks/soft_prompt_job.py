@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from promptkit.backbones.device import Mode
 from promptkit.backbones.engines import load_backbone
+from promptkit.backbones.fusion import fuse, prepare
 from promptkit.data import Rows, Task, load_task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
@@ -46,6 +48,7 @@ class JobSettings:
         seed: of the examples' order and the starting prompt.
         train_examples, predict_examples: at most so many; None takes the split.
         torch_order: PyTorch's batches: of rows of like length, shuffled, or of any rows.
+        mode: how promptkit runs the model.
     """
 
     data: str = DEFAULT_DATA
@@ -54,6 +57,7 @@ class JobSettings:
     train_examples: int | None = None
     predict_examples: int | None = None
     torch_order: Order = "by-length"
+    mode: Mode = "graph"
 
 
 class _Read(Loader):
@@ -91,7 +95,15 @@ def plan_job(settings: JobSettings, task: Task) -> Plan:
     Raises:
         UserError: for a model that cannot be used.
     """
-    config = make_config(strategy="soft", model=settings.model, seed=settings.seed, epochs=1, quiet=True, save=False)
+    config = make_config(
+        strategy="soft",
+        model=settings.model,
+        seed=settings.seed,
+        mode=settings.mode,
+        epochs=1,
+        quiet=True,
+        save=False,
+    )
     plan = make_plan(config, _Read(task))
     prompt, info = plan.prompts[0], plan.model.info
     if info.kind == "masked" and info.architecture != "bert":
@@ -108,7 +120,9 @@ def build(plan: Plan) -> SoftPrompt:
     """Return the prompted model on the CPU, as a run builds it."""
     from promptkit.backbones.device import set_device
 
-    set_device("CPU")
+    if plan.config.mode == "fused":
+        prepare()
+    fuse(plan.config.mode == "fused", set_device("CPU"))
     backbone = load_backbone(plan.model, get_host().engine_objects(), plan.config.model)
     model: Any = plan.strategy.build(backbone, plan.prompts[0])
     return model
@@ -151,7 +165,7 @@ def load_job(folder: Path) -> tuple[Plan, EncodedTask, dict[str, Any]]:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     with (folder / "task.pickle").open("rb") as file:
         task, encoded = pickle.load(file)
-    settings = JobSettings(model=job["checkpoint"], seed=job["seed"])
+    settings = JobSettings(model=job["checkpoint"], seed=job["seed"], mode=job["about"]["mode"])
     return plan_job(settings, task), encoded, job
 
 

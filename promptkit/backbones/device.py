@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from promptkit.backbones.fusion import fuse
 from promptkit.errors import UserError
 
 Device = Literal["auto", "CPU", "Ascend", "GPU"]
+Mode = Literal["graph", "fused", "pynative"]
+"""Compiled, compiled with fused kernels, or run eagerly."""
 DEVICES: tuple[str, ...] = ("auto", "CPU", "Ascend", "GPU")
 
 
@@ -20,7 +23,7 @@ def set_device(device: str) -> str:
     """Choose the device through MindSpore's own API and return its name.
 
     `auto` takes Ascend where MindSpore was built for it and finds one, else CPU. Eager execution is the base
-    mode; what is worth compiling is compiled by `promptkit.training`.
+    mode; what is worth compiling is compiled by `promptkit.training`, unfused until `fuse` says otherwise.
 
     Raises:
         UserError: for an unknown device, or one this MindSpore cannot use.
@@ -41,6 +44,7 @@ def set_device(device: str) -> str:
             if ms.get_context("device_target") != chosen or not ms.hal.is_initialized(chosen):
                 ms.set_device(chosen)
             ms.set_context(mode=ms.PYNATIVE_MODE)
+            fuse(False, chosen)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = str(error).strip().split("\n")[0].rstrip(".")
             raise UserError(f"device '{chosen}' cannot be used here: {reason}.") from None

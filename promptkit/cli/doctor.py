@@ -19,21 +19,24 @@ def register(app: typer.Typer) -> None:
     def doctor(
         device: DeviceOption = "auto",
         mode: Annotated[
-            str, typer.Option(metavar="graph|pynative", help="Compile in the self-check, or run eagerly.")
+            str,
+            typer.Option(
+                metavar="graph|fused|pynative", help="In the self-check: compile, compile and fuse, or neither."
+            ),
         ] = "graph",
         precision: PrecisionOption = "fp32",
         facts_only: Annotated[bool, typer.Option("--facts-only", help="Leave the self-check out.")] = False,
         as_json: JsonOption = False,
     ) -> None:
         """Say what is installed and what is missing, and check what this device computes; 1 if all is not well."""
-        from promptkit.backbones.device import DEVICES
+        from promptkit.backbones.device import DEVICES, Mode
         from promptkit.backbones.face import Precision
         from promptkit.doctor import diagnose, diagnosis_text
 
         if device not in DEVICES:
             raise UserError(f"unknown device '{device}'. Known: {', '.join(DEVICES)}.")
-        if mode not in ("graph", "pynative"):
-            raise unknown("mode", mode, ("graph", "pynative"))
+        if mode not in get_args(Mode):
+            raise unknown("mode", mode, get_args(Mode))
         if precision not in get_args(Precision):
             raise unknown("precision", precision, get_args(Precision))
         found = diagnose(device, mode, precision, check=not facts_only)  # type: ignore[arg-type]

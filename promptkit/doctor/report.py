@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from promptkit.backbones.device import Mode
 from promptkit.doctor import facts
 from promptkit.doctor.facts import Fact
-from promptkit.doctor.selfcheck import Mode, Step
+from promptkit.doctor.selfcheck import Step
 
 _LONGEST = 900  # seconds: the first compilation on a device may take minutes
 _SECTIONS: dict[str, Callable[[], Iterable[Fact]]] = {

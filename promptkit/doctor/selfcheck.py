@@ -12,14 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from promptkit.backbones.device import Mode
+from promptkit.backbones.fusion import fuse, prepare
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone
 
-Mode = Literal["graph", "pynative"]
 GOLDENS = Path(__file__).with_name("goldens.json")
 MODEL = "promptkit-mini"
 LABELS = ("negative", "positive")
@@ -116,6 +118,7 @@ def compare(found: Any, stored: Any, name: str, tolerance: float) -> tuple[bool,
 def run(device: str, mode: Mode, precision: str, told: Callable[[Step], None]) -> None:
     """Carry out the check; it ends at the first step that cannot be done."""
     clock = _Clock(told)
+    prepare()
     try:
         import mindspore as ms
     except BaseException as error:  # a broken installation may raise anything, or exit
@@ -125,7 +128,9 @@ def run(device: str, mode: Mode, precision: str, told: Callable[[Step], None]) -
     try:
         from promptkit.backbones.device import set_device
 
-        clock.done("device", True, set_device(device))
+        chosen = set_device(device)
+        fuse(mode == "fused", chosen)
+        clock.done("device", True, chosen)
         from promptkit.backbones.catalog import shipped_root
         from promptkit.backbones.engines import describe_model, load_backbone
         from promptkit.hooks import get_host

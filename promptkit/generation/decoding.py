@@ -8,13 +8,15 @@ to be written, L layers, A_kv heads of keys and values, D head width, V vocabula
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
+from promptkit.backbones.device import Mode
 from promptkit.backbones.face import Writing
+from promptkit.backbones.fusion import compiling
 from promptkit.errors import UserError
 from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.nn import PromptedModel, packed
@@ -33,7 +35,7 @@ class Decoding:
         texts: B.
         tokens: N, most tokens of an answer.
         pad_id: the token id of padding.
-        mode: `graph` compiles, `pynative` does not.
+        mode: `pynative` does not compile.
 
     Raises:
         UserError: if the backbone does not write, or the texts would be longer than it reads.
@@ -47,7 +49,7 @@ class Decoding:
         texts: int,
         tokens: int,
         pad_id: int,
-        mode: Literal["graph", "pynative"],
+        mode: Mode,
     ) -> None:
         self._model = model
         backbone: Any = getattr(model, "backbone", None)
@@ -122,9 +124,9 @@ class Decoding:
         if name in self._functions:
             return self._functions[name](*given)
         function: Callable[..., Any] = self._begun() if name == "begin" else self._gone_on()
-        self._functions[name] = ms.jit(function) if self._mode == "graph" else function
+        self._functions[name] = function if self._mode == "pynative" else ms.jit(function)
         # Ctrl-C while MindSpore compiles would end in its own call stack.
-        with held_interrupts():
+        with held_interrupts(), compiling():
             result = self._functions[name](*given)
         restore_interrupts()
         return result

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 
+from promptkit.backbones.device import Mode
 from promptkit.generation.decoding import Decoding
 from promptkit.generation.sampling import Sampling, pick
 from promptkit.nn import PromptedModel
@@ -56,7 +56,7 @@ def write(
     pad_id: int,
     how: Sampling | None = None,
     batch_size: int = 8,
-    mode: Literal["graph", "pynative"] = "graph",
+    mode: Mode = "graph",
 ) -> list[list[int]]:
     """Return the tokens that a model writes behind prompts, the end of text left off.
 
@@ -68,7 +68,7 @@ def write(
         pad_id: that of padding.
         how: tokens are chosen; the most likely ones by default.
         batch_size: texts beside each other; what each becomes does not depend on it.
-        mode: `graph` compiles two graphs for all of them.
+        mode: unless `pynative`, two graphs are compiled for all of them.
     """
     how, texts = how or Sampling(), min(batch_size, len(prompts))
     longest = max((len(prompt.token_ids) for prompt in prompts), default=0)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from promptkit.backbones.device import Mode
 from promptkit.backbones.face import Precision
 from promptkit.checking import field_fault
 from promptkit.data.tables import parse_fields
@@ -178,8 +179,12 @@ class RunConfig(BaseModel):
         Setting(help="What MindSpore runs on.", metavar="auto|CPU|Ascend|GPU", scope="comparison", page="devices.md"),
     ] = "auto"
     mode: Annotated[
-        Literal["graph", "pynative"],
-        Setting(help="Compile the model, or run it eagerly.", metavar="graph|pynative"),
+        Mode,
+        Setting(
+            help="Compile the model, compile it with fused kernels, or run it eagerly.",
+            metavar="graph|fused|pynative",
+            page="performance.md",
+        ),
     ] = "graph"
     precision: Annotated[
         Precision,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from promptkit.backbones.device import Mode
 from promptkit.data import Task
 from promptkit.errors import UserError
 from promptkit.nn import Backbone, PromptedModel, count_kept, count_parameters
@@ -21,7 +22,6 @@ from promptkit.running.guard import Guard, build_model, fold_model
 from promptkit.running.work import Manner, Work
 from promptkit.strategies.contract import Strategy
 from promptkit.training import Checkpoint, Executor, TrainingResult
-from promptkit.training.execution import Mode
 
 
 @dataclass

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptkit.backbones.fusion import prepare
 from promptkit.errors import UserError
 from promptkit.hooks import no_exit
 from promptkit.ranks import Ranks, launched
@@ -77,11 +78,13 @@ def execute(
         announce: is told in two lines what is about to be run, once it is known to be possible.
     """
     started = time.perf_counter()
+    if config.mode == "fused":
+        prepare()
     session = session or Session()
     plan = make_plan(_shared(config, session.ranks), session.inputs)
     if launched():
         # Not before now: what is wrong with the settings ends all processes, that which watches them as well.
-        session.use(config.device)
+        session.use(config.device, config.mode)
     with RunEvents(plan, session.warned, heard=session.ranks.leads) as events:
         result = _execute_and_store(plan, session, started, announce, events)
         events.finished(result.record, result.directory)
@@ -139,7 +142,7 @@ def _execute(
     if announce and leads:
         announce(plan.describe())
     events.started(resumed=checkpoints is not None and checkpoints.earlier_seconds > 0)
-    device = session.use(config.device)
+    device = session.use(config.device, config.mode)
     import mindspore as ms
 
     from promptkit.running.rounds import run_rounds

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from promptkit.backbones.device import Mode
 from promptkit.backbones.engines import load_backbone
 from promptkit.backbones.face import ModelFiles
+from promptkit.backbones.fusion import fuse, fuses
 from promptkit.hooks import get_host
 from promptkit.interrupts import held_interrupts
 from promptkit.ranks import here, join, launched
@@ -35,8 +37,12 @@ class Session:
         self._executors: Executors | None = None
         self._devices: dict[str, str] = {}
 
-    def use(self, device: str) -> str:
-        """Set the device, meet the processes that train together, and return the device's name."""
+    def use(self, device: str, mode: Mode = "graph") -> str:
+        """Set device and mode, meet the processes that train together, and return the device's name.
+
+        Raises:
+            UserError: if there is no such device here, or kernels cannot be fused.
+        """
         # Once the processes have met, MindSpore has given each its chip.
         if device not in self._devices or not launched():
             from promptkit.backbones.device import set_device
@@ -46,6 +52,7 @@ class Session:
                 self._devices[device] = set_device(device if self.ranks.rank >= 0 else "CPU")
                 if launched():
                     join()
+        fuse(mode == "fused", self._devices[device])
         return self._devices[device]
 
     @property
@@ -64,7 +71,7 @@ class Session:
             source: what tables and errors call it.
             device: that is set.
         """
-        key = (files.engine, files.fingerprint, files.precision, device)
+        key = (files.engine, files.fingerprint, files.precision, device, str(fuses()))
         if key not in self._backbones:
             self._backbones[key] = load_backbone(files, get_host().engine_objects(), source)
         return self._backbones[key]

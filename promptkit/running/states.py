@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from promptkit.backbones.device import Mode
 from promptkit.data import plan_scoring_rows
 from promptkit.nn import Backbone, Inputs, PromptedModel
 from promptkit.prompting.resolved import PromptTask
 from promptkit.training import Executor, Executors, PackedSource
-from promptkit.training.execution import Mode
 
 if TYPE_CHECKING:
     from promptkit.data.packing import Packable
@@ -40,7 +40,7 @@ class States:
     Args:
         backbone: the frozen model.
         prompt: lays the texts out.
-        mode: `graph` or `pynative`.
+        mode: how the model is run.
         warn: takes a warning.
         executors: what is compiled already.
     """

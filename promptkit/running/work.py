@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from promptkit.backbones.device import Mode
 from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows
 from promptkit.nn import BackboneInfo, PromptedModel
 from promptkit.prompting import Encoded
@@ -28,7 +29,6 @@ from promptkit.training import (
     search,
     train,
 )
-from promptkit.training.execution import Mode
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Manner:
         aim: what the run is after.
         settings: of the training.
         batch_size: examples a step.
-        mode: `graph` or `pynative`.
+        mode: how the model is run.
         depends_on: what the numbers depend on, see `Strategy.depends_on`.
         plugin: how errors name the strategy and where it comes from.
         warn: takes a warning.

@@ -61,7 +61,7 @@ class RunOptions(RecordPart):
         shots: K examples a class, None for all.
         fold: which fold of how many was the test split, from 1; None outside a cross-validation.
         fields: the fields that were read, each `NAME` or `NAME=COLUMN`, if they were named.
-        mode: graph or pynative.
+        mode: graph, fused or pynative, as it was run in the end.
         precision: of matrix products.
         objective: `classes`, or `text` where answers are written.
         max_tokens: most tokens of an answer; of no meaning for classes.

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
+from promptkit.backbones.device import Mode
+from promptkit.backbones.fusion import compiling
 from promptkit.errors import UserError, kind_of
 from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.nn import Inputs, PromptedModel, packed
 from promptkit.training.objective import Objective
 from promptkit.training.sources import BatchSource, Step
-
-Mode = Literal["graph", "pynative"]
 
 
 class Executor:
@@ -29,15 +29,15 @@ class Executor:
 
     Args:
         model: the prompted model.
-        mode: `graph` compiles, once for every static shape, unless the backbone says that it cannot; `pynative` never
-            does.
+        mode: `graph` and `fused` compile, once for every static shape, unless the backbone says that it cannot;
+            `pynative` never does. Whether kernels are fused is MindSpore's setting; see `promptkit.backbones.fusion`.
         warn: is told, in one line, that a model could not be compiled.
         objective: what is trained for; only `loss_and_gradients` needs one.
         label: what the progress bar calls the model.
         quiet: no progress bar. Otherwise there is one where scoring takes more than two seconds.
 
     Attributes:
-        mode: `graph`, or `pynative` once compiling has failed.
+        mode: as it was asked for, or `pynative` once compiling has failed.
         aim: the objective; None where nothing is trained.
         compile_seconds: time of the first calls for each shape, which is nearly all compilation.
     """
@@ -144,7 +144,7 @@ class Executor:
         started, failure = time.perf_counter(), None
         try:
             # Ctrl-C while MindSpore compiles would end in its own call stack and a dump beside the user's files.
-            with held_interrupts():
+            with held_interrupts(), compiling():
                 if self.mode == "pynative" and name.startswith("learn"):
                     # What is refused within a gradient leaves MindSpore (2.10) in the middle of one, and in the next
                     # run the tensor's own `[0]` fails: so it is refused here, before a gradient is begun.
@@ -158,7 +158,7 @@ class Executor:
             return self._eagerly(name, arrays, failure)
         restore_interrupts()
         self._seen.add(key)
-        self.compile_seconds += time.perf_counter() - started if self.mode == "graph" else 0.0
+        self.compile_seconds += time.perf_counter() - started if self.mode != "pynative" else 0.0
         return result
 
     def _eagerly(self, name: str, arrays: tuple[Any, ...], failure: Exception) -> Any:
@@ -174,7 +174,7 @@ class Executor:
     def _function(self, name: str) -> Callable[..., Any]:
         if name not in self._compiled:
             function = self._plain(name)
-            self._compiled[name] = ms.jit(function) if self.mode == "graph" else function
+            self._compiled[name] = function if self.mode == "pynative" else ms.jit(function)
         return self._compiled[name]
 
     def _plain(self, name: str) -> Callable[..., Any]:

@@ -37,7 +37,9 @@ class Transform(nn.Cell):
         super().__init__()
         self.weight = arithmetic.matrix("weight", weights["head.dense.weight"], learns)
         self.bias = parameter("bias", weights["head.dense.bias"], learns)
-        self.norm = LayerNorm(weights["head.norm.weight"], weights["head.norm.bias"], shape.layer_norm_eps, learns)
+        self.norm = LayerNorm(
+            weights["head.norm.weight"], weights["head.norm.bias"], shape.layer_norm_eps, arithmetic, learns
+        )
         self.gate = gate_of(shape.head_activation, on_cpu=arithmetic.on_cpu)[0]
         self.linear = arithmetic.product(transpose_b=True)
         self.add_bias = ops.BiasAdd()
@@ -58,7 +60,7 @@ class Encoder(nn.Cell):
         table = weights["position"][shape.position_offset :] + weights["token_type"][0]
         self.position = parameter("position", table, learns)
         self.norm = LayerNorm(
-            weights["embedding_norm.weight"], weights["embedding_norm.bias"], shape.layer_norm_eps, learns
+            weights["embedding_norm.weight"], weights["embedding_norm.bias"], shape.layer_norm_eps, arithmetic, learns
         )
         cores = LayerCores(shape, arithmetic)
         self.layers = nn.CellList([EncoderLayer(cores, weights, i, learns=learns) for i in range(shape.layers)])

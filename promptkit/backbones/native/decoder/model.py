@@ -40,14 +40,17 @@ from promptkit.backbones.native.layers.vocabulary import TokenLikelihoods, Vocab
 class DecoderNorm(nn.Cell):
     """LayerNorm or RMSNorm over the last axis of (N, H), with gain and, for LayerNorm, bias."""
 
-    def __init__(self, name: str, shape: DecoderShape, weights: Weights, *, learns: str | None) -> None:
+    def __init__(
+        self, name: str, shape: DecoderShape, weights: Weights, arithmetic: Arithmetic, *, learns: str | None
+    ) -> None:
         super().__init__()
         centred = not shape.root_mean_square
         self.weight = parameter("weight", weights[f"{name}.weight"], learns == "all")
         self.biased = centred
         bias = weights[f"{name}.bias"] if centred else np.zeros(1, np.float32)
         self.bias = parameter("bias", bias, centred and learns in ("all", "biases"))
-        self.normal, self.norm = NormalCore(shape.hidden_size, shape.eps, centred), Norm(shape.hidden_size, shape.eps)
+        self.normal = NormalCore(shape.hidden_size, shape.eps, arithmetic, centred)
+        self.norm = Norm(shape.hidden_size, shape.eps, arithmetic)
 
     def construct(self, x: Any) -> Any:
         """(N, H) -> (N, H)."""
@@ -72,12 +75,12 @@ class Decoder(nn.Cell):
             self.slopes = Tensor(np.array(slopes(shape.heads), np.float32))
         self.norms_embeddings = shape.embedding_norm
         if self.norms_embeddings:
-            self.embedding_norm = DecoderNorm("embedding_norm", shape, weights, learns=learns)
+            self.embedding_norm = DecoderNorm("embedding_norm", shape, weights, arithmetic, learns=learns)
         cores = DecoderCores(shape, arithmetic, learns=learns)
         self.layers = nn.CellList(
             [DecoderLayer(cores, shape, weights, i, learns=learns) for i in range(shape.layers)]
         )
-        self.norm = DecoderNorm("final_norm", shape, weights, learns=learns)
+        self.norm = DecoderNorm("final_norm", shape, weights, arithmetic, learns=learns)
         self.untied = not shape.tied
         if self.untied:
             self.decoder = arithmetic.matrix("decoder", weights["head.decoder"], every)

@@ -15,6 +15,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Precision
+from promptkit.backbones.fusion import fuses
 from promptkit.errors import UserError
 
 LOSS_SCALE = {"fp32": 1.0, "fp16": 1024.0, "bf16": 1.0}
@@ -29,10 +30,12 @@ class Arithmetic:
     Attributes:
         on_cpu: which compositions are quick; see `gate_of`.
         precision: of matrix products.
+        fused: whether graphs' element-wise operators are compiled into kernels of several.
     """
 
     on_cpu: bool
     precision: Precision = "fp32"
+    fused: bool = False
 
     @classmethod
     def here(cls, precision: Precision) -> Arithmetic:
@@ -44,7 +47,7 @@ class Arithmetic:
         on_cpu = ms.get_context("device_target") == "CPU"
         if on_cpu and precision == "bf16":
             raise UserError("MindSpore has no bf16 matrix products on the CPU; take --precision fp32, or fp16.")
-        return cls(on_cpu, precision)
+        return cls(on_cpu, precision, fused=fuses())
 
     def product(self, *, batched: bool = False, transpose_a: bool = False, transpose_b: bool = False) -> Any:
         """Return a matrix product, (N, K) x (K, M) or the same of many matrices; float32 in, float32 out."""

@@ -8,6 +8,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from promptkit.backbones.native.layers.arithmetic import Arithmetic
+
 
 def parameter(name: str, value: Any, learns: bool = False) -> Parameter:
     """Return a float32 parameter; `requires_grad` is `learns`."""
@@ -22,17 +24,19 @@ class Norm(nn.Cell):
     Means over H are products with constant vectors, and what is repeated over H is a product as well, so that all
     else has operands of equal shapes: on the CPU every broadcasting operator of a graph keeps an index table of 16
     bytes for each output element for as long as the graph lives (9 MB for 1536 x 384, measured with MindSpore 2.10),
-    and is slower besides.
+    and is slower besides. In a fused kernel nothing is kept and nothing repeated, so there operands broadcast.
 
     Args:
         width: H.
         eps: added to the variance.
+        arithmetic: of the device.
         centred: whether the mean is taken off, as LayerNorm does.
     """
 
-    def __init__(self, width: int, eps: float, centred: bool = True) -> None:
+    def __init__(self, width: int, eps: float, arithmetic: Arithmetic, centred: bool = True) -> None:
         super().__init__()
-        self.eps, self.centred = eps, centred
+        self.eps, self.centred, self.fused = eps, centred, arithmetic.fused
+        self.reduce = ops.ReduceMean(keep_dims=True)
         self.column = Tensor(np.full((width, 1), 1.0 / width, np.float32))
         self.row = Tensor(np.ones((1, width), np.float32))
         self.matmul = ops.MatMul()
@@ -40,14 +44,16 @@ class Norm(nn.Cell):
 
     def mean(self, x: Any) -> Any:
         """Mean over H: (N, H) -> (N, 1)."""
-        return self.matmul(x, self.column)
+        return self.reduce(x, -1) if self.fused else self.matmul(x, self.column)
 
     def wide(self, x: Any) -> Any:
-        """(N, 1) -> (N, H)."""
-        return self.matmul(x, self.row)
+        """(N, 1) -> (N, H), or what broadcasts to it."""
+        return x if self.fused else self.matmul(x, self.row)
 
     def gains(self, count: Any, gain: Any) -> Any:
-        """(H,) -> (count, H)."""
+        """(H,) -> (count, H), or what broadcasts to it."""
+        if self.fused:
+            return gain.reshape(1, -1)
         return self.matmul(ops.ones((count, 1), ms.float32), gain.reshape(1, -1))
 
     def normalise(self, x: Any) -> Any:
@@ -78,9 +84,9 @@ class Norm(nn.Cell):
 class NormalCore(nn.Cell):
     """The normalised input alone, differentiable; also returns what `bprop` needs."""
 
-    def __init__(self, width: int, eps: float, centred: bool) -> None:
+    def __init__(self, width: int, eps: float, arithmetic: Arithmetic, centred: bool) -> None:
         super().__init__()
-        self.norm = Norm(width, eps, centred)
+        self.norm = Norm(width, eps, arithmetic, centred)
 
     def construct(self, x: Any) -> Any:
         return self.norm.normalise(x)
@@ -93,11 +99,11 @@ class NormalCore(nn.Cell):
 class LayerNorm(nn.Cell):
     """LayerNorm over the last axis of (N, H) (Ba et al. 2016), frozen or learning."""
 
-    def __init__(self, weight: Any, bias: Any, eps: float, learns: bool = False) -> None:
+    def __init__(self, weight: Any, bias: Any, eps: float, arithmetic: Arithmetic, learns: bool = False) -> None:
         super().__init__()
         self.weight = parameter("weight", weight, learns)
         self.bias = parameter("bias", bias, learns)
-        self.core = LayerNormCore(len(weight), eps)
+        self.core = LayerNormCore(len(weight), eps, arithmetic)
 
     def construct(self, x: Any) -> Any:
         return self.core(x, self.weight, self.bias)[0]
@@ -106,9 +112,9 @@ class LayerNorm(nn.Cell):
 class LayerNormCore(nn.Cell):
     """LayerNorm as a function of input, gain and bias, all differentiable; also returns what `bprop` needs."""
 
-    def __init__(self, width: int, eps: float) -> None:
+    def __init__(self, width: int, eps: float, arithmetic: Arithmetic) -> None:
         super().__init__()
-        self.norm = Norm(width, eps)
+        self.norm = Norm(width, eps, arithmetic)
 
     def construct(self, x: Any, weight: Any, bias: Any) -> Any:
         normal, inverse = self.norm.normalise(x)

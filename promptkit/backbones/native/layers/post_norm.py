@@ -41,7 +41,7 @@ class LayerMath(nn.Cell):
         self.mix = arithmetic.product(batched=True)
         self.mix_transposed = arithmetic.product(batched=True, transpose_a=True)
         self.softmax = ops.Softmax(-1)
-        self.norm = Norm(shape.hidden_size, shape.layer_norm_eps)
+        self.norm = Norm(shape.hidden_size, shape.layer_norm_eps, arithmetic)
 
     def by_weights(self, weights: Any, within: Any, dy: Any) -> Any:
         """Gradients of the biases, and zeros for the other weights; the graph drops what nobody asks for.

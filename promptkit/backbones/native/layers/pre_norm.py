@@ -53,8 +53,8 @@ class DecoderMath(nn.Cell):
         self.rotation = Rotation(shape.head_width)
         self.rotates = shape.positions == "rotary"
         self.gate, self.slope = gate_of(shape.activation, on_cpu=arithmetic.on_cpu)
-        self.normal = NormalCore(shape.hidden_size, shape.eps, not shape.root_mean_square)
-        self.head_normal = NormalCore(shape.head_width, shape.eps, not shape.root_mean_square)
+        self.normal = NormalCore(shape.hidden_size, shape.eps, arithmetic, not shape.root_mean_square)
+        self.head_normal = NormalCore(shape.head_width, shape.eps, arithmetic, not shape.root_mean_square)
         self.linear = arithmetic.product(transpose_b=True)
         self.matmul, self.repeat = arithmetic.product(), ops.MatMul()
         self.add_bias = ops.BiasAdd()

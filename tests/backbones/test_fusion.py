@@ -1,0 +1,159 @@
+"""Fused kernels: the same numbers, kept and checked kernels, nothing left lying about, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ms = pytest.importorskip("mindspore")
+
+from decoders import Case, far
+from mindspore import ops
+from models import GOLDENS
+
+from promptkit import UserError
+from promptkit.backbones import fusion
+from promptkit.backbones.device import set_device
+from promptkit.backbones.engines import describe_model, load_backbone
+from promptkit.backbones.face import Backbone
+from promptkit.backbones.native.engine import NativeEngine
+from promptkit.backbones.native.layers.arithmetic import Arithmetic
+from promptkit.doctor.selfcheck import numbers
+from promptkit.nn import packed
+from promptkit.running.config import make_config
+from promptkit.running.plan import make_plan
+
+CLOSE = 1e-5
+RUN = (
+    "-m", "promptkit", "run", "--strategy", "soft", "--data", "reviews-en", "--shots", "2", "--epochs", "1",
+    "--batch-size", "4", "--mode", "fused", "--quiet",
+)  # fmt: skip
+
+
+@pytest.fixture
+def fused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Kernels are fused while the test runs; graphs that it compiles before asking for it are not."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    if (reason := fusion.missing()) is not None:
+        pytest.skip(f"kernels cannot be fused here: {reason}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    set_device("CPU")
+    yield
+    fusion.fuse(False, "CPU")
+
+
+def model(name: str) -> Any:
+    """A model as the native engine loads it now."""
+    engines = {"native": NativeEngine()}
+    if name == "promptkit-mini":
+        return load_backbone(make_plan(make_config(strategy="hard")).model, engines, name)
+    return load_backbone(describe_model(GOLDENS / name, engines), engines, name)
+
+
+@pytest.mark.usefixtures("fused")
+def test_the_default_model_agrees_with_its_unfused_self() -> None:
+    plain = dict(numbers(model("promptkit-mini"), "graph", pytest.fail))
+    fusion.fuse(True, "CPU")
+    found = dict(numbers(model("promptkit-mini"), "fused", pytest.fail))
+    assert np.abs(found["scores"] - plain["scores"]).max() < CLOSE
+    assert far(found["loss"], plain["loss"]) < CLOSE
+    assert far(found["gradient"], plain["gradient"]) < CLOSE
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fused")
+@pytest.mark.parametrize("name", ["llama-odd", "gpt2-odd", "qwen3-odd", "bloom-odd"])
+def test_decoders_agree_with_their_unfused_selves(name: str) -> None:
+    case = Case(name)
+
+    def figures(backbone: Backbone) -> tuple[Any, Any, Any]:
+        def loss(embeddings: Any, prefix: Any, *arrays: Any) -> Any:
+            logits = backbone.logits(backbone.run(embeddings, packed(*arrays), prefix), case.rows)
+            return ops.cross_entropy(logits.reshape(-1, logits.shape[-1]), case.labels.reshape(-1))
+
+        inputs = case.inputs()
+        embeddings = backbone.embed(inputs["token_ids"])
+        value, gradients = ms.jit(ms.value_and_grad(loss, (0, 1)))(embeddings, case.prefix, *inputs.values())
+        return value, *gradients
+
+    plain = figures(case.backbone)
+    fusion.fuse(True, "CPU")
+    with fusion.compiling():
+        found = figures(model(name))
+    for one, other in zip(found, plain, strict=True):
+        assert far(one, other.asnumpy()) < CLOSE
+
+
+@pytest.mark.usefixtures("fused")
+def test_a_device_that_is_set_anew_compiles_unfused() -> None:
+    fusion.fuse(True, "CPU")
+    assert (fusion.fuses(), Arithmetic.here("fp32").fused) == (True, True)
+    set_device("CPU")
+    assert (fusion.fuses(), Arithmetic.here("fp32").fused) == (False, False)
+
+
+@pytest.mark.slow
+def test_a_run_keeps_its_kernels_mends_damaged_ones_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("OMP_WAIT_POLICY", None)
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def run(*more: str) -> tuple[str, dict[str, bytes]]:
+        done = subprocess.run(
+            [sys.executable, *RUN, *more], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        if "kernels cannot be fused here" in done.stderr:
+            pytest.skip(done.stderr.strip())
+        assert done.returncode == 0, done.stderr
+        assert [it.name for it in folder.iterdir()] == ["runs"]
+        assert "tiling" not in done.stdout + done.stderr
+        kept = {it.name: it.read_bytes() for it in (tmp_path / "cache").rglob("*.so")}
+        return next(line for line in done.stdout.splitlines() if "test" in line.lower()), kept
+
+    first, kernels = run()
+    assert len(kernels) > 10
+    damaged = next((tmp_path / "cache").rglob("*.so"))
+    damaged.write_bytes(kernels[damaged.name][:4096])
+    second, again = run("--set", "tokens=20")
+    assert first.split() == second.split()
+    assert again.keys() == kernels.keys()
+    assert len(again[damaged.name]) == len(kernels[damaged.name])
+
+
+def test_what_is_missing_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    there = fusion.importlib.util.find_spec
+    for name, said in (("mindspore", "MindSpore is not installed"), ("decorator", "pip install decorator")):
+        with monkeypatch.context() as patch:
+            patch.setattr(fusion.importlib.util, "find_spec", lambda it, gone=name: None if it == gone else there(it))
+            patch.setattr(fusion.shutil, "which", lambda name: name)
+            assert said in (fusion.missing() or "")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "")
+        assert "apt install g++" in (fusion.missing() or "")
+        with pytest.raises(UserError, match=r"kernels cannot be fused here: g\+\+.* Or take --mode graph\."):
+            fusion.fuse(True, "CPU")
+    with monkeypatch.context() as patch:
+        patch.setattr(fusion.shutil, "which", lambda name: name)
+        patch.delenv("OMP_WAIT_POLICY")
+        fusion.prepare()  # too late: MindSpore is imported
+        assert "OMP_WAIT_POLICY=passive" in (fusion.missing() or "")
+    with pytest.raises(UserError, match="--mode fused is for the CPU, not for Ascend"):
+        fusion.fuse(True, "Ascend")
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(fusion, "missing", lambda: None)
+    with pytest.raises(UserError, match=r"compiled kernels cannot be kept in .*: Not a directory"):
+        fusion.fuse(True, "CPU")
+    assert not fusion.fuses()
