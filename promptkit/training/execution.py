@@ -12,7 +12,7 @@ from mindspore import Tensor
 from tqdm import tqdm
 
 from promptkit.backbones.device import Mode
-from promptkit.backbones.fusion import compiling
+from promptkit.backbones.fusion import compiling, fuse
 from promptkit.errors import UserError, kind_of
 from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.interrupts import held_interrupts, restore_interrupts
@@ -24,8 +24,9 @@ from promptkit.training.sources import BatchSource, Step
 class Executor:
     """The compiled or eager functions of one model.
 
-    A model that does not compile is run in PyNative mode from then on, with a warning. If it fails there too, that is
-    the plugin's bug and its traceback is shown, or what it refuses, in one line.
+    Kernels that cannot be fused are compiled unfused from then on, and a model that does not compile is run in
+    PyNative mode, each with a warning. If it fails there too, that is the plugin's bug and its traceback is shown, or
+    what it refuses, in one line.
 
     Args:
         model: the prompted model.
@@ -37,7 +38,7 @@ class Executor:
         quiet: no progress bar. Otherwise there is one where scoring takes more than two seconds.
 
     Attributes:
-        mode: as it was asked for, or `pynative` once compiling has failed.
+        mode: as it was asked for, or what it fell back to.
         aim: the objective; None where nothing is trained.
         compile_seconds: time of the first calls for each shape, which is nearly all compilation.
     """
@@ -155,20 +156,32 @@ class Executor:
                 raise
             failure = error
         if failure is not None:
-            return self._eagerly(name, arrays, failure)
+            return self._otherwise(name, arrays, failure)
         restore_interrupts()
         self._seen.add(key)
         self.compile_seconds += time.perf_counter() - started if self.mode != "pynative" else 0.0
         return result
 
-    def _eagerly(self, name: str, arrays: tuple[Any, ...], failure: Exception) -> Any:
-        """Go on without compiling. It is warned of once that works: what is refused there as well is no fallback."""
-        self.mode = "pynative"
+    def _otherwise(self, name: str, arrays: tuple[Any, ...], failure: Exception) -> Any:
+        """Go on without fusing, or without compiling, and warn once that works.
+
+        What is refused in PyNative mode as well is no fallback.
+        """
+        fall: Mode = "graph" if self.mode == "fused" else "pynative"
+        if self.mode == "fused":
+            fuse(False, "CPU")
+        self.mode = fall
         self._compiled.clear()
         self._seen.clear()
         result = self._call(name, arrays)
-        reason = next((line.strip() for line in str(failure).splitlines() if line.strip()), type(failure).__name__)
-        self._warn(f"the prompted model does not compile ({reason[:160]}); it runs in PyNative mode, slower")
+        if self.mode == fall:
+            lines = (line.strip() for line in str(failure).splitlines())
+            reason = next(filter(None, lines), type(failure).__name__)[:160]
+            self._warn(
+                f"kernels of the prompted model are not fused ({reason}); it is compiled without"
+                if fall == "graph"
+                else f"the prompted model does not compile ({reason}); it runs in PyNative mode, slower"
+            )
         return result
 
     def _function(self, name: str) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -126,6 +127,28 @@ def test_a_run_keeps_its_kernels_mends_damaged_ones_and_leaves_nothing_behind(tm
     assert first.split() == second.split()
     assert again.keys() == kernels.keys()
     assert len(again[damaged.name]) == len(kernels[damaged.name])
+
+
+@pytest.mark.slow
+def test_kernels_that_cannot_be_linked_are_done_without(tmp_path: Path) -> None:
+    linker = tmp_path / "bin" / "g++"
+    linker.parent.mkdir()
+    linker.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    linker.chmod(0o755)
+    environment = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "PATH": f"{linker.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        [sys.executable, *RUN], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    if "kernels cannot be fused here" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    record = json.loads(next(tmp_path.glob("runs/*/run.json")).read_text(encoding="utf-8"))
+    assert record["options"]["mode"] == "graph"
+    assert any("kernels of the prompted model are not fused" in warning for warning in record["warnings"])
 
 
 def test_what_is_missing_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("mindspore")
 
 from mindspore import Parameter, Tensor, ops
 
-from promptkit.backbones.device import set_device
+from promptkit.backbones.device import Mode, set_device
 from promptkit.errors import UserError
 from promptkit.nn import PromptedModel
 from promptkit.training import Classification, Executor, FeatureSource
@@ -49,9 +49,10 @@ def source(rows: int = 5, batch_size: int = 2) -> FeatureSource:
     return FeatureSource(values, [0] * rows, batch_size)
 
 
-def test_a_model_that_does_not_compile_runs_eagerly_with_one_warning() -> None:
+@pytest.mark.parametrize("mode", ["graph", "fused"])
+def test_a_model_that_does_not_compile_runs_eagerly_with_one_warning(mode: Mode) -> None:
     warnings: list[str] = []
-    executor = Executor(Eager(), "graph", warnings.append)
+    executor = Executor(Eager(), mode, warnings.append)
     scores = executor.scores_of_features(source())
     assert np.allclose(scores[1], [2 * (3 + 4 + 5)] * 2)
     assert executor.mode == "pynative"
