@@ -1,15 +1,22 @@
-"""What weakens the figures of a summary: few seeds, and dev splits too small to pick by."""
+"""What weakens the figures of a summary: few seeds, dev splits too small to pick by, and what runs warned of."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from promptkit.analysis.rows import Row
 from promptkit.analysis.summary import Summary
+from promptkit.runs.record import RunRecord
 from promptkit.runs.stored import Shots
 
 # Below this many dev examples, candidates tie often.
 SMALL_DEV = 100
 # With fewer seeds the bootstrap sees too little of how much they differ.
 FEW_SEEDS = 5
+_FIGURE = re.compile(r"\d[\d.,]*")
 
 
 def single_seeds(summary: Summary) -> tuple[Row, ...]:
@@ -30,3 +37,46 @@ def small_dev_splits(summary: Summary) -> dict[Shots, int]:
             n = min(run.record.task.dev for run in row.runs)
             smallest[row.shots] = min(n, smallest.get(row.shots, n))
     return {shots: n for shots, n in smallest.items() if n < SMALL_DEV}
+
+
+@dataclass(frozen=True)
+class Warned:
+    """What runs warned of.
+
+    Attributes:
+        text: the warning, as the first of them has it.
+        rows: whose runs they are; empty if every run warned that has a model.
+        runs: how many warned.
+        of: how many runs those rows have.
+        alike: whether the others say the same to the digit.
+    """
+
+    text: str
+    rows: tuple[Row, ...]
+    runs: int
+    of: int
+    alike: bool
+
+
+def warned(summary: Summary) -> tuple[Warned, ...]:
+    """Return what runs warned of, the same warning with other figures once."""
+    told: dict[str, list[tuple[int, int, str]]] = {}
+    runs: Counter[int] = Counter()
+    for number, row in enumerate(summary.rows):
+        for part in (part for run in row.runs for part in run.parts):
+            if isinstance(part.record, RunRecord):
+                runs[number] += 1
+                for text in part.record.warnings:
+                    told.setdefault(_FIGURE.sub("#", text), []).append((number, part.id, text))
+    return tuple(_warned(summary.rows, runs, each) for each in told.values())
+
+
+def _warned(rows: Sequence[Row], runs: Counter[int], told: Sequence[tuple[int, int, str]]) -> Warned:
+    numbers = list(dict.fromkeys(number for number, _, _ in told))
+    return Warned(
+        text=told[0][2],
+        rows=() if len(numbers) == len(runs) else tuple(rows[number] for number in numbers),
+        runs=len({(number, run) for number, run, _ in told}),
+        of=sum(runs[number] for number in numbers),
+        alike=len({text for _, _, text in told}) == 1,
+    )

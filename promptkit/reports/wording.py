@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from promptkit.analysis.against import MCNEMAR
-from promptkit.analysis.cautions import FEW_SEEDS, few_seeds, single_seeds, small_dev_splits
+from promptkit.analysis.cautions import FEW_SEEDS, Warned, few_seeds, single_seeds, small_dev_splits, warned
 from promptkit.analysis.disagreement import Disagreement
 from promptkit.analysis.folds import fold_count
 from promptkit.analysis.names import row_label, shots_phrase, with_shots
@@ -117,7 +117,16 @@ def notes(summary: Summary) -> tuple[str, ...]:
         "rough."
         for shots, n in small_dev_splits(summary).items()
     ]
+    found += map(warned_text, warned(summary))
     return tuple(found)
+
+
+def warned_text(found: Warned) -> str:
+    """Return what runs warned of, and which."""
+    rows = _rows(found.rows) if found.rows else "all that run a model"
+    share = "" if found.runs == found.of else f", {found.runs} of {found.of} runs"
+    first = "" if found.alike else ", with the figures of the first"
+    return f"Warned of by {rows}{share}{first}: {found.text.rstrip('.')}."
 
 
 def compared_text(found: Disagreement) -> str:

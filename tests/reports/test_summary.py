@@ -13,7 +13,8 @@ from promptkit.analysis import Row, Summary, holm, mcnemar, paired_bootstrap, su
 from promptkit.errors import UserError
 from promptkit.evaluation import no_better_than_majority
 from promptkit.reports.wording import method_text, notes
-from promptkit.runs.stored import Shots, StoredComparison, StoredRun
+from promptkit.runs.record import RunRecord
+from promptkit.runs.stored import PlannedCell, Shots, StoredComparison, StoredRun
 
 VARIANTS = {"soft": ("tokens=1", "tokens=5", "tokens=20")}
 
@@ -260,6 +261,32 @@ def test_small_dev_splits_and_few_seeds_are_warned_of() -> None:
     many = " ".join(notes(summarise(fake_comparison(shots=("full",), seeds=range(5)))))
     assert "dev has" not in many
     assert "fewer than" not in many
+
+
+def test_what_runs_warned_of_is_said_once_with_the_figures_of_the_first() -> None:
+    def warn(cell: PlannedCell, run: StoredRun) -> StoredRun:
+        if not isinstance(run.record, RunRecord):
+            return run
+        own = [f"{run.id / 10:.1f} of 16 demonstrations fit"] if cell.strategy == "soft" and cell.shots == 16 else []
+        record = run.record.model_copy(update={"warnings": ("labels contradict.", *own)})
+        return replace(run, record=record)
+
+    said = [note for note in notes(summarise(changed(fake_comparison(), warn))) if note.startswith("Warned")]
+    first = min(run.id for run in row_of(summarise(fake_comparison()), "soft", 16).runs) / 10
+    assert said == [
+        "Warned of by all that run a model: labels contradict.",
+        f"Warned of by soft (16 shots), with the figures of the first: {first:.1f} of 16 demonstrations fit.",
+    ]
+
+
+def test_a_warning_of_some_runs_counts_them() -> None:
+    def warn(cell: PlannedCell, run: StoredRun) -> StoredRun:
+        warnings = ("it did not move",) if (cell.strategy, cell.shots, cell.seed) == ("soft", 16, 1) else ()
+        model = isinstance(run.record, RunRecord)
+        return replace(run, record=run.record.model_copy(update={"warnings": warnings})) if model else run
+
+    said = [note for note in notes(summarise(changed(fake_comparison(), warn))) if note.startswith("Warned")]
+    assert said == ["Warned of by soft (16 shots), 1 of 3 runs: it did not move."]
 
 
 def test_a_record_without_a_score_is_refused_in_one_line() -> None:
