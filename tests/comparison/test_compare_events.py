@@ -138,37 +138,73 @@ LISTENER = """
 """
 
 
-@pytest.mark.slow
-def test_of_an_interrupted_comparison_every_run_says_how_it_ended(tiny_reviews: Path, tmp_path: Path) -> None:
-    pytest.importorskip("mindspore")
-    (tmp_path / "plugins" / "log-1.dist-info").mkdir(parents=True)
-    (tmp_path / "plugins" / "log_events.py").write_text(textwrap.dedent(LISTENER))
-    (tmp_path / "plugins" / "log-1.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: log\nVersion: 1\n"
-    )
-    (tmp_path / "plugins" / "log-1.dist-info" / "entry_points.txt").write_text("[promptkit]\nlog = log_events\n")
-    store, log = tmp_path / "s", tmp_path / "events"
-    environment = {
-        "EVENTS": str(log), "PROMPTKIT_CHECKPOINT_SECONDS": "0.1", "PYTHONPATH": str(tmp_path / "plugins")
-    }  # fmt: skip
-    arguments = [
-        "compare", "--strategies", "soft", "--baselines", "none", "--shots", "4", "--seeds", "2", "--jobs", "2",
-        "--data", str(tiny_reviews), "--model", str(GOLDENS / "bert-onelayer"), "--max-length", "40", "--quiet",
-        "--verbalizer", "positive=great; negative=terrible", "--set", "epochs=300", "--set", "patience=0",
+def listener(folder: Path) -> dict[str, str]:
+    """Install the listener and return the environment in which it is found and writes to `folder / "events"`."""
+    information = folder / "plugins" / "log-1.dist-info"
+    information.mkdir(parents=True)
+    (information.parent / "log_events.py").write_text(textwrap.dedent(LISTENER))
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: log\nVersion: 1\n")
+    (information / "entry_points.txt").write_text("[promptkit]\nlog = log_events\n")
+    return {"EVENTS": str(folder / "events"), "PYTHONPATH": str(information.parent)}
+
+
+def heard(folder: Path) -> list[list[Any]]:
+    """What the listener wrote."""
+    log = folder / "events"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def arguments_for(data: Path, store: Path, epochs: int) -> list[str]:
+    """A comparison of two seeds of a tiny model."""
+    return [
+        "compare", "--strategies", "soft", "--baselines", "none", "--shots", "4", "--seeds", "2",
+        "--data", str(data), "--model", str(GOLDENS / "bert-onelayer"), "--max-length", "40", "--quiet",
+        "--verbalizer", "positive=great; negative=terrible", "--set", f"epochs={epochs}", "--set", "patience=0",
         "--set", "soft.tokens=3", "--store", str(store),
     ]  # fmt: skip
 
-    def heard() -> list[list[Any]]:
-        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+FAILED = "warning: plugin 'log' of log 1: promptkit_run_ended failed: ValueError: no more (log_events.py, line 21)"
+
+
+@pytest.mark.slow
+def test_on_a_dask_cluster_the_worker_tells_its_plugins(
+    tiny_reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mindspore")
+    distributed = pytest.importorskip("distributed")
+    # The workers have the plugin, and the command that hands the cells out has not.
+    with monkeypatch.context() as workers_have:
+        for name, value in listener(tmp_path).items():
+            workers_have.setenv(name, value)
+        cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None)
+    with cluster:
+        process = start([*arguments_for(tiny_reviews, tmp_path / "s", 2), "--dask", cluster.scheduler_address])
+        out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    told = heard(tmp_path)
+    assert Counter((what[0], what[1]) for what in told) == {
+        (event, seed): 2 if event == "epoch" else 1 for event in ("started", "epoch", "ended") for seed in (0, 1)
+    }
+    assert all(what[2:] == ["finished", True] for what in told if what[0] == "ended")
+    assert out.count(FAILED) == 1
+
+
+@pytest.mark.slow
+def test_of_an_interrupted_comparison_every_run_says_how_it_ended(tiny_reviews: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mindspore")
+    store = tmp_path / "s"
+    environment = {**listener(tmp_path), "PROMPTKIT_CHECKPOINT_SECONDS": "0.1"}
+    arguments = [*arguments_for(tiny_reviews, store, 300), "--jobs", "2"]
 
     process = start(arguments, **environment)
     # Late enough for a state of either to be kept.
-    assert wait_for(lambda: {it[1] for it in heard() if it[0] == "epoch" and it[2] >= 40} == {0, 1}, 300)
+    assert wait_for(lambda: {it[1] for it in heard(tmp_path) if it[0] == "epoch" and it[2] >= 40} == {0, 1}, 300)
     os.kill(process.pid, 2)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130, out
     assert not workers(store)
-    first = heard()
+    first = heard(tmp_path)
     begun = {seed: resumed for event, seed, resumed in (it[:3] for it in first) if event == "started"}
     assert begun == {0: False, 1: False}
     ended = {it[1]: it[2:] for it in first if it[0] == "ended"}
@@ -178,11 +214,8 @@ def test_of_an_interrupted_comparison_every_run_says_how_it_ended(tiny_reviews: 
     process = start(arguments, **environment)
     out, _ = process.communicate(timeout=400)
     assert process.returncode == 0, out
-    warning = (
-        "warning: plugin 'log' of log 1: promptkit_run_ended failed: ValueError: no more (log_events.py, line 21)"
-    )
-    assert out.count(warning) == 1
-    second = heard()[len(first) :]
+    assert out.count(FAILED) == 1
+    second = heard(tmp_path)[len(first) :]
     left = {seed for seed, (status, _) in ended.items() if status == "interrupted"}
     assert {it[1]: it[2] for it in second if it[0] == "started"} == dict.fromkeys(left, True)
     assert {it[1]: it[2:] for it in second if it[0] == "ended"} == {seed: ["finished", True] for seed in left}
@@ -195,5 +228,5 @@ def test_of_an_interrupted_comparison_every_run_says_how_it_ended(tiny_reviews: 
 
     process = start(arguments, **environment)
     process.communicate(timeout=120)
-    assert len(heard()) == len(first) + len(second)
+    assert len(heard(tmp_path)) == len(first) + len(second)
     assert Counter(it[0] for it in second)["ended"] == len(left)
