@@ -1,12 +1,11 @@
 """promptkit's side of the benchmark: what `promptkit run --strategy soft` does with the job, timed.
 
-    python mindspore_soft.py FOLDER [MODE]
+    python mindspore_soft.py FOLDER
 
-The job in FOLDER was written by `soft_prompt_job.py`; MODE is the job's, for `fused` has to be known before MindSpore
-is imported. The plan, the packing, the model, the compiled functions and the loop are promptkit's own; the only thing
-added is a source of batches that notes the time. As in a run the test split is scored by the function that the loop
-scores with, which is compiled for it; here the loop is handed the test split itself in place of dev, which after a
-single pass chooses nothing.
+The job in FOLDER was written by `soft_prompt_job.py`. The plan, the packing, the model, the compiled functions and
+the loop are promptkit's own; the only thing added is a source of batches that notes the time. As in a run the test
+split is scored by the function that the loop scores with, which is compiled for it; here the loop is handed the test
+split itself in place of dev, which after a single pass chooses nothing.
 
 Prints one JSON object on the last line of standard output, with the keys of `torch_peft.py`, and besides:
 
@@ -46,7 +45,7 @@ from soft_prompt_job import (  # noqa: E402
 from promptkit.backbones.device import set_device  # noqa: E402
 from promptkit.backbones.fusion import prepare  # noqa: E402
 
-if "fused" in sys.argv[2:]:
+if json.loads(Path(sys.argv[1], "job.json").read_text(encoding="utf-8"))["about"]["mode"] == "fused":
     prepare()
 set_device("CPU")
 

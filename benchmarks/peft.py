@@ -213,15 +213,14 @@ def run_side(side: str, python: str, job: Path, held_to: str | None = None) -> R
         UserError: if it fails.
     """
     if side == "promptkit":
-        mode = json.loads((job / "job.json").read_text(encoding="utf-8"))["about"]["mode"]
-        command = [sys.executable, str(HERE / "mindspore_soft.py"), str(job), mode]
+        command = [sys.executable, str(HERE / "mindspore_soft.py")]
     else:
         # -I, for a script's own folder is searched before site-packages, and this file is called `peft`.
-        command = [python, "-I", str(HERE / "torch_peft.py"), *(["--lean"] if side == "lean" else []), str(job)]
+        command = [python, "-I", str(HERE / "torch_peft.py"), *(["--lean"] if side == "lean" else [])]
     environment = os.environ | HELD.get(held_to or "", {})
     # In a folder of its own: MindSpore leaves logs in the working directory.
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+        done = subprocess.run([*command, str(job)], capture_output=True, text=True, cwd=folder, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         print(done.stderr, file=sys.stderr)

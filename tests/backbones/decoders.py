@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import mindspore as ms
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, ops
 from models import GOLDENS, load
 from packs import Text, one_batch
 
+from promptkit.backbones.face import Backbone
 from promptkit.data import Batch, Rows
-from promptkit.nn import Inputs, tensors
+from promptkit.nn import Inputs, packed, tensors
 
 CHECKPOINTS = ("llama-odd", "llama-tied", "qwen2-odd", "qwen3-odd", "gpt2-odd", "bloom-odd")
 TOLERANCE = 1e-4
@@ -56,6 +58,18 @@ class Case:
             "read": read[:, None],
         }
         return tensors({name: array.astype(np.int32) for name, array in arrays.items()})
+
+    def figures(self, backbone: Backbone) -> tuple[Any, Any, Any]:
+        """Loss behind the prefix and its gradients by embeddings and prefix, compiled."""
+
+        def loss(embeddings: Any, prefix: Any, *arrays: Any) -> Any:
+            logits = backbone.logits(backbone.run(embeddings, packed(*arrays), prefix), self.rows)
+            return ops.cross_entropy(logits.reshape(-1, logits.shape[-1]), self.labels.reshape(-1))
+
+        inputs = self.inputs()
+        embeddings = backbone.embed(inputs["token_ids"])
+        value, gradients = ms.jit(ms.value_and_grad(loss, (0, 1)))(embeddings, self.prefix, *inputs.values())
+        return value, *gradients
 
     def everywhere(self) -> Any:
         """Every position of every row, padding included, (B, S)."""

@@ -16,18 +16,15 @@ import pytest
 ms = pytest.importorskip("mindspore")
 
 from decoders import Case, far
-from mindspore import ops
-from models import GOLDENS
+from models import load
 
 from promptkit import UserError
 from promptkit.backbones import fusion
 from promptkit.backbones.device import set_device
-from promptkit.backbones.engines import describe_model, load_backbone
-from promptkit.backbones.face import Backbone
+from promptkit.backbones.engines import load_backbone
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.backbones.native.layers.arithmetic import Arithmetic
 from promptkit.doctor.selfcheck import numbers
-from promptkit.nn import packed
 from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
 
@@ -52,10 +49,9 @@ def fused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 def model(name: str) -> Any:
     """A model as the native engine loads it now."""
-    engines = {"native": NativeEngine()}
     if name == "promptkit-mini":
-        return load_backbone(make_plan(make_config(strategy="hard")).model, engines, name)
-    return load_backbone(describe_model(GOLDENS / name, engines), engines, name)
+        return load_backbone(make_plan(make_config(strategy="hard")).model, {"native": NativeEngine()}, name)
+    return load(name)
 
 
 @pytest.mark.usefixtures("fused")
@@ -73,21 +69,10 @@ def test_the_default_model_agrees_with_its_unfused_self() -> None:
 @pytest.mark.parametrize("name", ["llama-odd", "gpt2-odd", "qwen3-odd", "bloom-odd"])
 def test_decoders_agree_with_their_unfused_selves(name: str) -> None:
     case = Case(name)
-
-    def figures(backbone: Backbone) -> tuple[Any, Any, Any]:
-        def loss(embeddings: Any, prefix: Any, *arrays: Any) -> Any:
-            logits = backbone.logits(backbone.run(embeddings, packed(*arrays), prefix), case.rows)
-            return ops.cross_entropy(logits.reshape(-1, logits.shape[-1]), case.labels.reshape(-1))
-
-        inputs = case.inputs()
-        embeddings = backbone.embed(inputs["token_ids"])
-        value, gradients = ms.jit(ms.value_and_grad(loss, (0, 1)))(embeddings, case.prefix, *inputs.values())
-        return value, *gradients
-
-    plain = figures(case.backbone)
+    plain = case.figures(case.backbone)
     fusion.fuse(True, "CPU")
     with fusion.compiling():
-        found = figures(model(name))
+        found = case.figures(model(name))
     for one, other in zip(found, plain, strict=True):
         assert far(one, other.asnumpy()) < CLOSE
 

@@ -14,17 +14,17 @@ import pytest
 ms = pytest.importorskip("mindspore")
 
 from decoders import Case, far
-from mindspore import Tensor, ops
+from mindspore import Tensor
 from models import GOLDENS, load, prompt_task
 
 from promptkit import UserError, run
 from promptkit.backbones.engines import describe_model, load_backbone
-from promptkit.backbones.face import Backbone, Precision
+from promptkit.backbones.face import Precision
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.backbones.native.layers.arithmetic import Arithmetic
 from promptkit.data import Rows
 from promptkit.doctor.selfcheck import numbers
-from promptkit.nn import SoftPrompt, VirtualTokens, packed
+from promptkit.nn import SoftPrompt, VirtualTokens
 from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
 from promptkit.training import Classification, Executor, PackedSource
@@ -73,18 +73,7 @@ def mini(precision: Precision = "fp32") -> Any:
 @pytest.mark.parametrize("name", ["llama-odd", "gpt2-odd", "qwen3-odd", "bloom-odd"])
 def test_decoders_agree_with_float32(name: str) -> None:
     case = Case(name)
-
-    def figures(backbone: Backbone) -> tuple[Any, Any, Any]:
-        def loss(embeddings: Any, prefix: Any, *arrays: Any) -> Any:
-            logits = backbone.logits(backbone.run(embeddings, packed(*arrays), prefix), case.rows)
-            return ops.cross_entropy(logits.reshape(-1, logits.shape[-1]), case.labels.reshape(-1))
-
-        inputs = case.inputs()
-        embeddings = backbone.embed(inputs["token_ids"])
-        value, gradients = ms.jit(ms.value_and_grad(loss, (0, 1)))(embeddings, case.prefix, *inputs.values())
-        return value, *gradients
-
-    whole, rounded = figures(case.backbone), figures(half(name))
+    whole, rounded = case.figures(case.backbone), case.figures(half(name))
     for found, expected in zip(rounded, whole, strict=True):
         assert found.dtype == ms.float32
         assert far(found, expected.asnumpy()) < FAR
