@@ -91,7 +91,7 @@ class AnswerPacker:
                 example, (size, tokens) = self._encoded[number], self._sizes[number]
                 here, those = slice(at, at + size), slice(done, done + tokens)
                 token_ids[row, here], virtual_ids[row, here] = example.token_ids, example.virtual_ids
-                segment_ids[row, here], position_ids[row, here] = place, np.arange(size)
+                segment_ids[row, here], position_ids[row, here] = place, example.front + np.arange(size)
                 read[row, 0, those] = np.asarray(example.read) + at
                 owners[row, those] = number
                 at, done = at + size, done + tokens

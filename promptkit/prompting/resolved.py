@@ -124,6 +124,10 @@ class PromptTask:
         chosen = self.context.chosen(fields, sets)
         return [encoded for each in chosen for encoded in self.encoder.encode_many(fields, each)]
 
+    def encode_whole(self, fields: Sequence[Mapping[str, Content]]) -> list[Encoded]:
+        """Encode texts that answers are to be written behind: with all positions, those of the front as well."""
+        return [self.encoder.whole(encoded) for encoded in self.encode_fields(fields)]
+
     def explain(self, fields: Mapping[str, Content]) -> list[tuple[str, str]]:
         """Return (piece, role) for every position of a prompt, with its first set of demonstrations."""
         chosen = None if self.context is None else self.context.chosen([fields], 1)[0][0]
@@ -199,8 +203,7 @@ def resolve_prompt(
         if resolved and context is not None
         else (),
         arrange=None if context is None else context.arrange,
-        # Answers are written on from whole prompts.
-        front=None if not front or answers else () if context is None else context.steady(),
+        front=None if not front else () if context is None else context.steady(),
     )
     return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language, context, answers)
 

@@ -164,7 +164,7 @@ def _written(model: PromptedModel, prompt: PromptTask, task: Task, manner: Manne
     from promptkit.generation.writing import write
 
     assert prompt.answers is not None
-    prompts, tokenizer = prompt.encode_fields([example.fields() for example in task.test]), prompt.tokenizer
+    prompts, tokenizer = prompt.encode_whole([example.fields() for example in task.test]), prompt.tokenizer
     found = write(
         model, prompts, tokens=prompt.answers.max_tokens, end_id=tokenizer.sep_id, pad_id=tokenizer.pad_id,
         batch_size=manner.batch_size, mode=manner.mode,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 SUBJECTS = ("the film", "this movie", "the plot", "the story", "one actor", "all this", "that film", "it")
 ANSWERS = {"good": "yes it was very good", "bad": "no it was not good", "boring": "no"}
-TEMPLATE = '{soft:"the film is good"}{instruction} ? {mask}'
+TEMPLATE = '{soft:"the film is good and the plot was bad"}{instruction} ? {mask}'
+"""Its virtual tokens are enough for a front."""
 
 
 def write_pairs(folder: Path) -> Path:

@@ -15,8 +15,10 @@ from promptkit import Example, PromptTask
 from promptkit.data import Rows, load_task
 from promptkit.hooks import get_host
 from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, tensors
-from promptkit.prompting import Context
+from promptkit.prompting import Context, Template
+from promptkit.prompting.resolved import resolve_prompt
 from promptkit.testing import prompt_task, write_tiny_task
+from promptkit.training import Executor, NextTokens, PackedSource
 
 VIRTUAL = "{soft:9} the film {text} was {mask}"
 WORDS = "the film was good and the plot was bad so {text} {mask}"
@@ -145,3 +147,32 @@ def test_label_words_of_several_pieces_go_on_behind_a_front_too(causal: Any) -> 
     (plain, by_plain, _), (behind, by_behind, _) = found
     assert np.abs(plain - behind).max() < 1e-5
     assert np.abs(by_plain - by_behind).max() < 1e-5
+
+
+PAIRS = (("good", "yes it was"), ("a bad film of the day", "no"), ("", "very boring"), ("the", "no it was not"))
+
+
+@pytest.mark.parametrize("template", [VIRTUAL, WORDS])
+def test_answers_behind_a_front_are_scored_and_learnt_from_as_behind_whole_prompts(causal: Any, template: str) -> None:
+    found = []
+    for front in (False, True):
+        task = resolve_prompt(
+            Template.parse(template), None, labels=(), tokenizer=causal.tokenizer, readout="answer", slots="same",
+            max_length=40, rng=np.random.default_rng(0), kind="causal", max_tokens=4, front=front,
+        )  # fmt: skip
+        vectors = np.random.default_rng(0).normal(0, 0.5, (task.num_virtual, causal.info.hidden_size))
+        virtual = VirtualTokens(vectors) if task.num_virtual else None
+        model = SoftPrompt(causal, task, prompt=virtual) if virtual else ClozePrompt(causal, task)
+        executor = Executor(model, "pynative", print, NextTokens())
+        encoded = task.encode_examples([Example(text, answer) for text, answer in PAIRS])
+        rows = task.rows_for(Rows(2, 60, 4), encoded, 4)
+        source = PackedSource(task.packer(encoded, None, batch_size=4, rows=rows))
+        learns, (step,) = list(model.trainable_params()), source.epoch(None)
+        gradient = executor.loss_and_gradients(step, from_features=False)[1][0].asnumpy() if learns else np.zeros(1)
+        found.append((executor.scores(source), gradient, [len(each.token_ids) for each in encoded]))
+        prompts = task.encode_whole([{"text": text} for text, _ in PAIRS])
+        assert [len(each.token_ids) + len(own.read) for each, own in zip(prompts, encoded, strict=True)] == found[0][2]
+    (plain, by_plain, lengths), (behind, by_behind, shorter) = found
+    assert np.abs(plain - behind).max() < 1e-4
+    assert np.abs(by_plain - by_behind).max() < 1e-5
+    assert sum(lengths) - sum(shorter) >= 3 * 11
