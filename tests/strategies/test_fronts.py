@@ -153,7 +153,7 @@ PAIRS = (("good", "yes it was"), ("a bad film of the day", "no"), ("", "very bor
 
 
 @pytest.mark.parametrize("template", [VIRTUAL, WORDS])
-def test_answers_behind_a_front_are_scored_and_learnt_from_as_behind_whole_prompts(causal: Any, template: str) -> None:
+def test_answers_behind_a_front_are_learnt_from_as_behind_whole_prompts(causal: Any, template: str) -> None:
     found = []
     for front in (False, True):
         task = resolve_prompt(
@@ -171,7 +171,8 @@ def test_answers_behind_a_front_are_scored_and_learnt_from_as_behind_whole_promp
         gradient = executor.loss_and_gradients(step, from_features=False)[1][0].asnumpy() if learns else np.zeros(1)
         found.append((executor.scores(source), gradient, [len(each.token_ids) for each in encoded]))
         prompts = task.encode_whole([{"text": text} for text, _ in PAIRS])
-        assert [len(each.token_ids) + len(own.read) for each, own in zip(prompts, encoded, strict=True)] == found[0][2]
+        sizes = [len(each.token_ids) + len(own.read) for each, own in zip(prompts, encoded, strict=True)]
+        assert sizes == found[0][2]
     (plain, by_plain, lengths), (behind, by_behind, shorter) = found
     assert np.abs(plain - behind).max() < 1e-4
     assert np.abs(by_plain - by_behind).max() < 1e-5
