@@ -64,8 +64,6 @@ PTUNING: tuple[dict[str, Any], ...] = (
 )
 PREFIX: tuple[dict[str, Any], ...] = (
     *({"epochs": 5, "lr": lr, "options": {"tokens": 32}} for lr in (1e-2, 3e-2)),
-    {"epochs": 5, "lr": 3e-2, "options": {"tokens": 64}},
-    {"epochs": 5, "lr": 3e-2, "options": {"tokens": 32, "init": "activations"}},
     {"epochs": 5, "lr": 1e-3, "options": {"tokens": 32, "reparametrise": True}},
 )
 PTUNING_V2: tuple[dict[str, Any], ...] = (
@@ -74,32 +72,38 @@ PTUNING_V2: tuple[dict[str, Any], ...] = (
     {"epochs": 5, "lr": 3e-2, "options": {"tokens": 32, "init": "activations"}},
 )
 BITFIT: tuple[dict[str, Any], ...] = tuple({"epochs": 5, "lr": lr} for lr in (3e-4, 1e-3, 3e-3))
-FINETUNE: tuple[dict[str, Any], ...] = (
-    *({"epochs": 3, "lr": lr} for lr in (2e-5, 5e-5)),
-    {"epochs": 2, "lr": 5e-5},
+FINETUNE: tuple[dict[str, Any], ...] = tuple({"epochs": 3, "lr": lr} for lr in (2e-5, 5e-5))
+HARD: tuple[dict[str, Any], ...] = (
+    {"template": "{text} It was {mask}", "words": ["terrible", "great"]},
+    {"template": "Review: {text}\nSentiment: {mask}", "words": ["negative", "positive"]},
+    {"template": "{text}\nSentiment: {mask}", "words": ["negative", "positive"]},
+    {"template": "Is this review positive or negative?\n{text}\nAnswer: {mask}", "words": ["negative", "positive"]},
 )
 WHOLE = {
     "soft": SOFT, "ptuning": PTUNING, "prefix": PREFIX, "ptuning-v2": PTUNING_V2, "bitfit": BITFIT,
-    "finetune": FINETUNE,
+    "finetune": FINETUNE, "hard": HARD,
 }  # fmt: skip
-"""Settings to try on `TRAIN` examples: rates, then starts, lengths and passes."""
+"""Settings to try on `TRAIN` examples: rates, then starts, lengths and passes; `hard` learns from none of them."""
 FEW = {
     "soft": (1e-2, 3e-2), "ptuning": (3e-4, 1e-3), "prefix": (1e-2, 3e-2), "ptuning-v2": (1e-2, 3e-2),
-    "bitfit": (1e-3, 3e-3), "finetune": (2e-5, 5e-5),
+    "bitfit": (1e-3, 3e-3), "finetune": (2e-5, 5e-5), "hard": (),
 }  # fmt: skip
 """Rates to try with 16 shots."""
+LEARNING = tuple(name for name in WHOLE if name != "hard")
 
 
-def trials(names: list[str], strategies: Collection[str] = tuple(WHOLE)) -> Iterator[Trial]:
-    """Yield every trial of some strategies on some data sets."""
+def trials(names: list[str], strategies: Collection[str] = LEARNING, model: str | None = None) -> Iterator[Trial]:
+    """Yield every trial of some strategies on some data sets, on the default model or another."""
+    asked = {} if model is None else {"model": model}
     for name in names:
         for strategy in strategies:
             for settings in WHOLE[strategy]:
-                yield Trial(strategy, name, settings={**settings, "patience": 0})
+                ends = {} if strategy == "hard" else {"patience": 0}
+                yield Trial(strategy, name, settings={**settings, **ends, **asked})
         for seed in (0, 1):
             for strategy in strategies:
                 for lr in FEW[strategy]:
-                    yield Trial(strategy, name, 16, seed, {"lr": lr})
+                    yield Trial(strategy, name, 16, seed, {"lr": lr, **asked})
 
 
 def write(folder: Path, parts: dict[str, list[Example]]) -> Path:
@@ -111,13 +115,13 @@ def write(folder: Path, parts: dict[str, list[Example]]) -> Path:
     return folder
 
 
-def data_of(task: Task, folder: Path) -> dict[bool, Path]:
-    """Write what trials see of a data set: by whether they draw shots."""
+def data_of(task: Task, folder: Path, most: int) -> dict[bool, Path]:
+    """Write what trials see of a data set, `most` examples of dev: by whether they draw shots."""
     train, dev = list(task.train), list(task.dev)
     random.Random(5).shuffle(train)
     few = {"train": train[FEW_TEST : FEW_TEST + FEW_TRAIN], "dev": dev[:DEV], "test": train[:FEW_TEST]}
     random.Random(6).shuffle(dev)
-    plain = {"train": train[:TRAIN], "dev": dev[:DEV], "test": dev[:64]}
+    plain = {"train": train[:TRAIN], "dev": dev[:most], "test": dev[:64]}
     return {False: write(folder / "plain", plain), True: write(folder / "few", few)}
 
 
@@ -126,7 +130,11 @@ def judge(trial: Trial, data: dict[bool, Path], mode: str) -> dict[str, Any]:
     few = trial.shots is not None
     folder = str(data[few])
     how = {"data": folder, "shots": trial.shots, "seed": trial.seed, "save": False, "mode": mode}
-    result = run(trial.strategy, **how, **trial.settings)
+    settings = dict(trial.settings)
+    if template := settings.pop("template", None):
+        words = zip(sorted({example.label for example in load_task(folder).test}), settings.pop("words"), strict=True)
+        settings |= {"templates": [template], "verbalizer": "; ".join(f"{label}={word}" for label, word in words)}
+    result = run(trial.strategy, **how, **settings)
     record = result.record
     picked = next((each for each in record.history if each.epoch == record.best_epoch), None)
     accuracy = (record.test if few else record.dev).accuracy
@@ -140,17 +148,24 @@ def table(found: list[dict[str, Any]], names: list[str]) -> str:
         settings = dict(each["settings"])
         options = settings.pop("options", {})
         settings.pop("patience", None)
-        said = ", ".join(
-            f"{key} {value if isinstance(value, str) else format(value, 'g')}"
-            for key, value in {**options, **settings}.items()
-        )
-        shots = "2,000 examples" if each["shots"] is None else f"{each['shots']} shots"
+        said = ", ".join(f"{key} {spelt(value)}" for key, value in {**options, **settings}.items())
+        learnt = "nothing" if each["strategy"] == "hard" else f"{TRAIN:,} examples"
+        shots = learnt if each["shots"] is None else f"{each['shots']} shots"
         cells.setdefault((each["strategy"], shots, said), {}).setdefault(each["data"], []).append(each)
     rows = [
         [*key, *(outcome(by_data.get(name, [])) for name in names)]
         for key, by_data in cells.items()
     ]  # fmt: skip
     return str(tabulate(rows, ["strategy", "learnt from", "settings", *names], tablefmt="github")) + "\n"
+
+
+def spelt(value: str | float | list[str]) -> str:
+    """Return a setting as it stands in the table."""
+    if isinstance(value, str):
+        return value.replace("\n", "↵")
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " / ".join(value) if isinstance(value, list) else format(value, "g")
 
 
 def outcome(found: list[dict[str, Any]]) -> str:
@@ -165,7 +180,11 @@ def main() -> int:
     """Carry out what is missing and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", required=True, help="a data set; give two")
-    parser.add_argument("--strategy", choices=tuple(WHOLE), action="append", help="only these; all by default")
+    parser.add_argument(
+        "--strategy", choices=tuple(WHOLE), action="append", help="only these; all that learn by default"
+    )
+    parser.add_argument("--model", help="another than the default one")
+    parser.add_argument("--dev", type=int, default=DEV, help="examples of dev to judge on, at most")
     parser.add_argument("--mode", default="graph", help="how compiled models run; scores are the same in all")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one for each trial")
     parser.add_argument("--markdown", type=Path, help="where the table goes; printed by default")
@@ -175,12 +194,15 @@ def main() -> int:
     names = [path.name for path in arguments.data]
     with tempfile.TemporaryDirectory() as place:
         try:
-            tasks = {path.name: data_of(load_task(str(path)), Path(place) / path.name) for path in arguments.data}
+            tasks = {
+                path.name: data_of(load_task(str(path)), Path(place) / path.name, arguments.dev)
+                for path in arguments.data
+            }
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         wanted = []
-        for trial in trials(names, arguments.strategy or tuple(WHOLE)):
+        for trial in trials(names, arguments.strategy or LEARNING, arguments.model):
             known = next((each for each in found if asdict(trial).items() <= each.items()), None)
             if known is None:
                 known = judge(trial, tasks[trial.data], arguments.mode)

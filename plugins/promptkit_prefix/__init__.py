@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -66,12 +67,8 @@ class PTuningV2(Prefix):
 
     @property
     def defaults(self) -> Defaults:  # type: ignore[override]
-        """The text alone and a linear head; a network wants smaller steps than the prefix itself."""
-        lr = 1e-3 if self.options.reparametrise else 1e-2
-        return Defaults(
-            epochs=5, min_steps=100, lr=lr, batch_size=32, patience=3,
-            templates=(("en", ("{text}",)),), readout="head",
-        )  # fmt: skip
+        """Those of `Prefix`, with the text alone and a linear head."""
+        return replace(super().defaults, templates=(("en", ("{text}",)),), readout="head")
 
 
 @hookimpl
