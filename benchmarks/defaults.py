@@ -74,11 +74,18 @@ PTUNING_V2: tuple[dict[str, Any], ...] = (
 BITFIT: tuple[dict[str, Any], ...] = tuple({"epochs": 5, "lr": lr} for lr in (3e-4, 1e-3, 3e-3))
 FINETUNE: tuple[dict[str, Any], ...] = tuple({"epochs": 3, "lr": lr} for lr in (2e-5, 5e-5))
 HARD: tuple[dict[str, Any], ...] = (
-    {"template": "{text} It was {mask}", "words": ["terrible", "great"]},
-    {"template": "Review: {text}\nSentiment: {mask}", "words": ["negative", "positive"]},
-    {"template": "{text}\nSentiment: {mask}", "words": ["negative", "positive"]},
-    {"template": "Is this review positive or negative?\n{text}\nAnswer: {mask}", "words": ["negative", "positive"]},
-)
+    *(
+        {"template": template, "words": ["terrible", "great"]}
+        for template in (
+            "{text} It was {mask}", "{text}\nOverall, it was {mask}", "Review: {text}\nIt was {mask}",
+            "Review: {text}\nRating: {mask}",
+        )
+    ),
+    *(
+        {"template": template, "words": ["negative", "positive"]}
+        for template in ("{text}\nSentiment: {mask}", "Review: {text}\nSentiment: {mask}")
+    ),
+)  # fmt: skip
 WHOLE = {
     "soft": SOFT, "ptuning": PTUNING, "prefix": PREFIX, "ptuning-v2": PTUNING_V2, "bitfit": BITFIT,
     "finetune": FINETUNE, "hard": HARD,

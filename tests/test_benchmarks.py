@@ -243,3 +243,21 @@ def test_a_kept_process_gives_the_numbers_of_one_for_each_cell(tiny: dict[str, A
     )  # fmt: skip
     assert "Scores and predictions are the same." in said
     assert "| kept for the next seed" in said
+
+
+@pytest.mark.slow
+def test_a_front_is_measured_against_whole_prompts(tiny: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("mindspore")
+    from promptkit.testing import write_tiny_model
+
+    model = write_tiny_model(tmp_path / "causal", "causal")
+    said = run_script(
+        "front.py", "--model", str(model), "--data", tiny["data"], "--texts", "4", "--markdown", "front.md",
+        folder=tmp_path,
+    )  # fmt: skip
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("|")]
+    assert [row[:2] for row in rows[2:]] == [
+        ["32 demonstrations", "prediction"], ["100 virtual tokens", "training"], ["100 virtual tokens", "prediction"],
+    ]  # fmt: skip
+    assert all(float(row[-1]) < 1e-3 for row in rows[2:])
+    assert (tmp_path / "front.md").read_text() in said

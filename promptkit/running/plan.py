@@ -372,8 +372,8 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
     shown, left_out = sum(row.shown for row in rows), sum(row.left_out for row in rows)
     if left_out:
         plan.warn(
-            f"{shown / len(rows):.1f} of {(shown + left_out) / len(rows):.1f} demonstrations fit beside a text on "
-            f"average; a larger --max-length (now {plan.config.max_length}) makes room for more"
+            f"{left_out:,} of {shown + left_out:,} demonstrations did not fit beside their texts; a larger "
+            f"--max-length (now {plan.config.max_length}) makes room for more"
         )
     if cut > _CUT_SHARE * len(rows):
         counts = Counter(name for row in rows for name in row.cut)
