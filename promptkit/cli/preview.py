@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,11 +27,12 @@ from promptkit.running.config import DEFAULT_MODEL, MAX_LENGTH
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import ModelFiles, Tokenizer
-    from promptkit.prompting import Template, Verbalizer
+    from promptkit.prompting import Readout, Template, Verbalizer
     from promptkit.prompting.resolved import PromptTask
-    from promptkit.strategies.contract import Defaults
+    from promptkit.strategies.contract import Strategy
 
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
+_CLASSES = ("positive", "negative")
 _ROLES = {"mask": "mask slot", "virtual": "virtual token", "chat": "chat template"}
 
 
@@ -86,22 +87,25 @@ def register(app: typer.Typer) -> None:
         )
         from promptkit.data.catalog import guess_language
         from promptkit.prompting import Verbalizer, default_words
+        from promptkit.running.fields import form_for, templates_for
         from promptkit.running.loader import Loader
         from promptkit.strategies.contract import Defaults
 
         language = guess_language([*config.templates, text or "", verbalizer or ""])
         chosen = _strategy(config)
         defaults = Defaults() if chosen is None else chosen.defaults
-        config = config.model_copy(update={"readout": readout or defaults.readout})
+        how: Readout = config.readout or defaults.readout
+        config = config.model_copy(update={"readout": how})
         files = Loader().model(config)
-        templates = _templates(config, chosen, defaults, language, files)
+        form = None
+        if not config.templates and verbalizer is None:
+            form = form_for(defaults, _CLASSES, language, how, files.info.kind)
+        own = (form[0],) if form else templates_for(defaults.templates_for(language), how, files.info.kind)
+        templates = _prepared(config.templates or own, how, chosen)
         words = None
-        if config.readout == "cloze":
-            words = (
-                Verbalizer.parse(verbalizer)
-                if verbalizer is not None
-                else default_words(("positive", "negative"), language)
-            )
+        if how == "cloze":
+            usual = form[1] if form else default_words(_CLASSES, language)
+            words = usual if verbalizer is None else Verbalizer.parse(verbalizer)
         fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b, field or [])
         for number, each in enumerate(templates):
             typer.echo("\n" if number else "", nl=False)
@@ -121,16 +125,14 @@ def _strategy(config: Any) -> Any:
     return cls(parse_options(cls, config.options))
 
 
-def _templates(config: Any, strategy: Any, defaults: Defaults, language: str, files: ModelFiles) -> list[Template]:
-    """Return the templates as the strategy prepares them; without any, its own for the language and the model."""
+def _prepared(sources: Sequence[str], readout: Readout, strategy: Strategy | None) -> list[Template]:
+    """Return templates as a strategy prepares them."""
     from promptkit.prompting import Template
-    from promptkit.running.fields import templates_for
 
-    own = templates_for(defaults.templates_for(language), config.readout, files.info.kind)
-    templates = [Template.parse(source) for source in config.templates or own]
+    templates = [Template.parse(source) for source in sources]
     if strategy is not None:
         templates = [strategy.prepare(template) for template in templates]
-        strategy.check(config.readout, templates)
+        strategy.check(readout, templates)
     return templates
 
 

@@ -228,15 +228,16 @@ _SENTIMENT = (
 _DEFAULT_WORDS = {"en": ("great", "terrible"), "zh": ("好", "差")}
 
 
-def default_words(labels: Sequence[str], language: str) -> Verbalizer | None:
+def default_words(labels: Sequence[str], language: str, words: tuple[str, str] | None = None) -> Verbalizer | None:
     """Return label words for a data set of two plainly named sentiment classes, or None.
 
     Args:
         labels: the data's labels, in any order, letter case ignored: positive/negative, pos/neg, 1/0,
             好评/差评 and the like.
         language: `en` gives great/terrible (Gao et al. 2021), `zh` gives 好/差; for others there are none.
+        words: for good and bad, to take in place of the language's.
     """
-    words = _DEFAULT_WORDS.get(language.casefold().replace("_", "-").split("-")[0])
+    words = words or _DEFAULT_WORDS.get(language.casefold().replace("_", "-").split("-")[0])
     spelt = {label.strip().casefold(): label for label in labels}
     if words is None or len(labels) != 2:
         return None

@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 from promptkit.backbones.face import Kind
 from promptkit.data import Task
 from promptkit.errors import UserError
-from promptkit.prompting import Readout, Template
+from promptkit.prompting import Readout, Template, Verbalizer, default_words
 from promptkit.prompting.template import ending_at_mask, fields_of, fill_in_fields, guess_slot
-from promptkit.strategies.contract import Strategy
+from promptkit.strategies.contract import Defaults, Strategy
 
+_FORMS = {"en": ("Review: {text}\nSentiment: {mask}", ("positive", "negative"))}
+"""How a causal model is best asked for a sentiment, and the words for it (docs/strategies/index.md has the trials).
+
+In Chinese it goes on with a sentence as well as it fills in a form.
+"""
 _ANSWERING = {"en": "Question: {text}\nAnswer: {mask}", "zh": "问：{text}\n答：{mask}"}
 
 
@@ -47,6 +52,21 @@ def default_templates(strategy: Strategy, task: Task, readout: Readout, kind: Ki
         return templates_for(task.templates, readout, kind)
     own = strategy.defaults.templates_for(task.language)
     return templates_for([fill_in_fields(source, task.fields or ("text",)) for source in own], readout, kind)
+
+
+def form_for(
+    defaults: Defaults, labels: Sequence[str], language: str, readout: Readout, kind: Kind
+) -> tuple[str, Verbalizer] | None:
+    """Return the form that asks a causal model for a sentiment, and its words, where neither are given; or None.
+
+    None for a strategy with templates of its own, and for labels that do not plainly name a sentiment.
+    """
+    template, words = _FORMS.get(language, ("", None))
+    usual = defaults.templates == Defaults().templates
+    if words is None or not usual or kind != "causal" or readout != "cloze":
+        return None
+    verbalizer = default_words(labels, language, words)
+    return None if verbalizer is None else (template, verbalizer)
 
 
 def templates_for(sources: Sequence[str], readout: Readout, kind: Kind) -> tuple[str, ...]:

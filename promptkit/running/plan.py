@@ -19,10 +19,11 @@ from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Context, Readout, Template, Verbalizer, default_words, stand_in_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
+from promptkit.prompting.template import fill_in_fields
 from promptkit.running.aims import Aim, aim_of
 from promptkit.running.config import RunConfig
 from promptkit.running.contexts import draw_pool, make_context
-from promptkit.running.fields import check_fields, default_templates
+from promptkit.running.fields import check_fields, default_templates, form_for
 from promptkit.running.loader import Loader
 from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
@@ -208,9 +209,12 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     aim.check_metrics(config, task)
     readout = aim.readout(config, strategy)
     model: ModelFiles | None = None
+    form: tuple[str, Verbalizer] | None = None
     if not (proposal or config.templates):
         model = inputs.model(config)  # a causal one has other templates
-    templates = proposal.templates if proposal else _templates(config, strategy, task, readout, model)
+        if not (config.verbalizer or task.templates or task.verbalizer):
+            form = form_for(strategy.defaults, task.labels, task.language, readout, model.info.kind)
+    templates = proposal.templates if proposal else _templates(config, strategy, task, readout, model, form)
     strategy.check(readout, templates)
     model = model or inputs.model(config)
     if model.info.kind not in strategy.kinds:
@@ -220,7 +224,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
         )
     verbalizer = None
     if readout == "cloze":
-        verbalizer = known_words(config, task)
+        verbalizer = form[1] if form else known_words(config, task)
         if verbalizer is None and "words" in strategy.proposes:
             verbalizer = stand_in_words(task.labels, model.tokenizer)
         verbalizer = proposal.verbalizer if proposal else verbalizer
@@ -264,11 +268,17 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
 
 
 def _templates(
-    config: RunConfig, strategy: Strategy, task: Task, readout: Readout, model: ModelFiles | None
+    config: RunConfig,
+    strategy: Strategy,
+    task: Task,
+    readout: Readout,
+    model: ModelFiles | None,
+    form: tuple[str, Verbalizer] | None,
 ) -> tuple[Template, ...]:
     """Return the templates as the strategy prepares them: those given, or those for the model."""
     kind = "masked" if model is None else model.info.kind
-    sources = config.templates or default_templates(strategy, task, readout, kind)
+    own = (fill_in_fields(form[0], task.fields or ("text",)),) if form else ()
+    sources = config.templates or own or default_templates(strategy, task, readout, kind)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
     for template in templates:
         check_fields(template, task)

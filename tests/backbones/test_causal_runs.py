@@ -20,6 +20,8 @@ from promptkit.cli import main
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting.template import ending_at_mask
+from promptkit.running.config import make_config
+from promptkit.running.plan import make_plan
 from promptkit.testing import write_tiny_model, write_tiny_task
 
 WORDS = "positive=great; negative=terrible"
@@ -37,11 +39,39 @@ def test_default_templates_end_at_the_mask_and_are_kept_with_the_prompt(
     asked: dict[str, Any], tmp_path: Path
 ) -> None:
     result = promptkit.run("soft", **asked, epochs=1, out=tmp_path / "run")
+    # The words are given, and so it goes on with the sentence that they are for.
     assert result.record.options.templates == ("{soft:20}{text} It was {mask}",)
     assert result.record.backbone.architecture == "llama"
     texts = [line.split("\t")[1] for line in (tmp_path / "data" / "test.tsv").read_text().splitlines()[1:]]
     loaded = promptkit.load(tmp_path / "run").probabilities(texts)
     assert np.abs(loaded - result.probabilities).max() < 1e-6
+
+
+NAMED = "positive=positive; negative=negative"
+
+
+@pytest.mark.parametrize(
+    ("model", "strategy", "settings", "template", "words"),
+    [
+        ("llama-odd", "hard", {}, "Review: {text}\nSentiment: {mask}", NAMED),
+        ("llama-odd", "soft", {}, "{soft:20}Review: {text}\nSentiment: {mask}", NAMED),
+        ("llama-odd", "hard", {"verbalizer": WORDS}, "{text} It was {mask}", WORDS),
+        ("llama-odd", "hard", {"templates": ["{text} so {mask}"]}, "{text} so {mask}", WORDS),
+        ("llama-odd", "finetune", {}, "{text}", "None"),
+        ("promptkit-mini", "hard", {}, "{text} It was {mask}.", WORDS),
+    ],
+)
+def test_a_causal_model_is_asked_with_a_form_where_nobody_says_how(
+    model: str, strategy: str, settings: dict[str, Any], template: str, words: str
+) -> None:
+    folder = Path(__file__).parents[1] / "goldens" / model
+    config = make_config(
+        strategy=strategy, data="reviews-en", model=str(folder) if folder.exists() else model, quiet=True,
+        **{"max_length": 100, **settings},
+    )  # fmt: skip
+    plan = make_plan(config)
+    assert [str(each) for each in plan.templates] == [template]
+    assert str(plan.verbalizer) == words
 
 
 @pytest.mark.parametrize(
