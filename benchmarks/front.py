@@ -90,6 +90,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m", help="a causal one (default: %(default)s)")
     parser.add_argument("--data", default="reviews-en", help="default: %(default)s")
+    parser.add_argument("--verbalizer", help="as in promptkit run")
     parser.add_argument("--texts", type=int, default=64, help="test texts (default: %(default)s)")
     parser.add_argument("--mode", default="graph", help="default: %(default)s")
     parser.add_argument("--markdown", type=Path, help="where the table goes as well")
@@ -102,7 +103,13 @@ def main() -> int:
         try:
             data = str(write_data(given.data, given.texts, Path(place)))
             for name, case in CASES.items():
-                settings = {**case, "model": given.model, "data": data, "mode": given.mode}
+                settings = {
+                    **case,
+                    "model": given.model,
+                    "data": data,
+                    "mode": given.mode,
+                    "verbalizer": given.verbalizer,
+                }
                 for whole in (True, False):
                     with ProcessPoolExecutor(1, alone) as one:
                         found.setdefault(name, {})[whole] = one.submit(measure, settings, whole).result()

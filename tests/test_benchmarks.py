@@ -253,7 +253,7 @@ def test_a_front_is_measured_against_whole_prompts(tiny: dict[str, Any], tmp_pat
     model = write_tiny_model(tmp_path / "causal", "causal")
     said = run_script(
         "front.py", "--model", str(model), "--data", tiny["data"], "--texts", "4", "--markdown", "front.md",
-        folder=tmp_path,
+        "--verbalizer", "positive=great; negative=terrible", folder=tmp_path,
     )  # fmt: skip
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("|")]
     assert [row[:2] for row in rows[2:]] == [
