@@ -1,4 +1,4 @@
-"""The trials by which defaults of what learns by steps are chosen: on dev, on two data sets, never on test.
+"""The trials by which defaults are chosen: on dev, on two data sets, never on test.
 
     python benchmarks/defaults.py --data PATH/TO/rt-polarity --data PATH/TO/sst2 --out ../defaults.jsonl \
         --markdown docs/tables/defaults.md
@@ -6,7 +6,7 @@
 A trial trains on the first 2,000 of the shuffled training examples and is judged on 1,066 of the shuffled dev split,
 or, with 16 shots, draws from 3,000 training examples and is judged on 1,000 others. The data folder that a run gets
 holds no example of the real test split: its `test` is a part of dev, or of train. What stands in `--out` is not tried
-again.
+again: give another file with another `--dev`. `--strategy hard --model NAME` tries templates for a causal model.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Trial:
         data: the data set's name.
         shots: examples a class, or None for `TRAIN` examples.
         seed: of the draw and the start.
-        settings: of the run, where they are not the defaults.
+        settings: of the run, where they are not the defaults; `template` with `words`, one for each label in
+            alphabetical order, stands for templates and verbalizer.
     """
 
     strategy: str
@@ -139,7 +140,7 @@ def judge(trial: Trial, data: dict[bool, Path], mode: str) -> dict[str, Any]:
     how = {"data": folder, "shots": trial.shots, "seed": trial.seed, "save": False, "mode": mode}
     settings = dict(trial.settings)
     if template := settings.pop("template", None):
-        words = zip(sorted({example.label for example in load_task(folder).test}), settings.pop("words"), strict=True)
+        words = zip(sorted(load_task(folder).labels), settings.pop("words"), strict=True)
         settings |= {"templates": [template], "verbalizer": "; ".join(f"{label}={word}" for label, word in words)}
     result = run(trial.strategy, **how, **settings)
     record = result.record

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from defaults import write
 from machine import describe, machine, warn_if_busy
 from tabulate import tabulate
 
-from promptkit.data import Example, load_task
+from promptkit.data import load_task
 from promptkit.errors import UserError
 
 CASES: dict[str, dict[str, Any]] = {
@@ -59,11 +60,8 @@ def measure(settings: dict[str, Any], whole: bool) -> Measured:
 def write_data(name: str, texts: int, folder: Path) -> Path:
     """Write a data folder with fewer dev and test examples."""
     task = load_task(name)
-    parts: dict[str, list[Example]] = {"train": list(task.train), "dev": list(task.dev)[: SHOTS * 4]}
-    for split, examples in {**parts, "test": list(task.test)[:texts]}.items():
-        rows = "".join(f"{example.label}\t{example.text}\n" for example in examples)
-        (folder / f"{split}.tsv").write_text(f"label\ttext\n{rows}", encoding="utf-8")
-    return folder
+    test = list(task.test)[:texts]
+    return write(folder, {"train": list(task.train), "dev": list(task.dev)[: SHOTS * 4], "test": test})
 
 
 def table(found: dict[str, dict[bool, Measured]]) -> str:
@@ -101,7 +99,7 @@ def main() -> int:
     alone = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as place:
         try:
-            data = str(write_data(given.data, given.texts, Path(place)))
+            data = str(write_data(given.data, given.texts, Path(place) / "data"))
             for name, case in CASES.items():
                 settings = {
                     **case,

@@ -92,10 +92,7 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
         UserError: if the template has a field that is not given.
     """
     (fields,) = predictor.fields([text])
-    rows = [
-        _erased(task.encoder.whole(task.encode_fields([fields])[0]), _roles(task, fields))
-        for task, _ in predictor.members
-    ]
+    rows = [_erased(task.encode_whole([fields])[0], _roles(task, fields)) for task, _ in predictor.members]
     scores = [
         predictor.scores(number, encoded, batch_size=min(len(encoded), _TOGETHER))
         for number, (encoded, _) in enumerate(rows)

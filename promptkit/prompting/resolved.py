@@ -125,7 +125,7 @@ class PromptTask:
         return [encoded for each in chosen for encoded in self.encoder.encode_many(fields, each)]
 
     def encode_whole(self, fields: Sequence[Mapping[str, Content]]) -> list[Encoded]:
-        """Encode texts that answers are to be written behind: with all positions, those of the front as well."""
+        """Encode texts with all their positions, those of the front as well; see `encode_fields`."""
         return [self.encoder.whole(encoded) for encoded in self.encode_fields(fields)]
 
     def explain(self, fields: Mapping[str, Content]) -> list[tuple[str, str]]:

@@ -212,7 +212,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     form: tuple[str, Verbalizer] | None = None
     if not (proposal or config.templates):
         model = inputs.model(config)  # a causal one has other templates
-        if not (config.verbalizer or task.templates or task.verbalizer):
+        if config.verbalizer is None and task.verbalizer is None and not task.templates:
             form = form_for(strategy.defaults, task.labels, task.language, readout, model.info.kind)
     templates = proposal.templates if proposal else _templates(config, strategy, task, readout, model, form)
     strategy.check(readout, templates)

@@ -72,7 +72,8 @@ class OpenedPrompt:
             kind=backbone.info.kind,
             max_tokens=card.get("max_tokens", 0),
             context=make_context(self.strategy, pool, card["labels"], template, (card["seed"], number), title),
-            front=self.strategy.fronts and backbone.info.takes_front,
+            # Answers are written behind whole prompts, and nothing else is asked of such a run.
+            front=self.strategy.fronts and backbone.info.takes_front and card["readout"] != "answer",
         )
         if task.context is not None and task.context.showing.by_likeness:
             task.context.measure = States(backbone, task, "pynative", _ignore, Executors())

@@ -117,7 +117,7 @@ class Writer:
         return tokens
 
     def _encoded(self, texts: Sequence[Text]) -> list[Encoded]:
-        return self.prompt.encode_whole(rows_of(texts, self.field_names))
+        return self.prompt.encode_fields(rows_of(texts, self.field_names))
 
     def _decode(self, ids: Sequence[int]) -> str:
         backbone: Any = self.model.backbone

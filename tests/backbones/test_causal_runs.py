@@ -74,6 +74,12 @@ def test_a_causal_model_is_asked_with_a_form_where_nobody_says_how(
     assert str(plan.verbalizer) == words
 
 
+def test_empty_label_words_are_refused_and_not_taken_for_none() -> None:
+    folder = Path(__file__).parents[1] / "goldens" / "llama-odd"
+    with pytest.raises(UserError, match="verbalizer"):
+        make_plan(make_config(strategy="hard", data="reviews-en", model=str(folder), verbalizer="", quiet=True))
+
+
 @pytest.mark.parametrize(
     ("sources", "expected"),
     [
