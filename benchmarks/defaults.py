@@ -6,7 +6,8 @@
 A trial trains on the first 2,000 of the shuffled training examples and is judged on 1,066 of the shuffled dev split,
 or, with 16 shots, draws from 3,000 training examples and is judged on 1,000 others. The data folder that a run gets
 holds no example of the real test split: its `test` is a part of dev, or of train. What stands in `--out` is not tried
-again: give another file with another `--dev`. `--strategy hard --model NAME` tries templates for a causal model.
+again: give another file with another `--dev`. `--model NAME` tries what a causal model is in want of: templates for
+`hard`; rates and passes for `soft` and `prefix`, with 16 shots alone. `--dev` limits what either is judged on.
 """
 
 from __future__ import annotations
@@ -97,6 +98,14 @@ FEW = {
     "bitfit": (1e-3, 3e-3), "finetune": (2e-5, 5e-5), "hard": (),
 }  # fmt: skip
 """Rates to try with 16 shots."""
+FEW_CAUSAL: dict[str, tuple[dict[str, Any], ...]] = {
+    "soft": (
+        *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
+        {"epochs": 30, "lr": 1e-3, "options": {"init": "text"}},
+    ),
+    "prefix": tuple({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
+}
+"""Settings to try with 16 shots on a causal model, a pass being a step of 32 examples."""
 LEARNING = tuple(name for name in WHOLE if name != "hard")
 
 
@@ -105,13 +114,14 @@ def trials(names: list[str], strategies: Collection[str] = LEARNING, model: str 
     asked = {} if model is None else {"model": model}
     for name in names:
         for strategy in strategies:
-            for settings in WHOLE[strategy]:
+            for settings in WHOLE[strategy] if model is None or strategy == "hard" else ():
                 ends = {} if strategy == "hard" else {"patience": 0}
                 yield Trial(strategy, name, settings={**settings, **ends, **asked})
         for seed in (0, 1):
             for strategy in strategies:
-                for lr in FEW[strategy]:
-                    yield Trial(strategy, name, 16, seed, {"lr": lr, **asked})
+                few = FEW_CAUSAL.get(strategy, ()) if model else ({"lr": lr} for lr in FEW[strategy])
+                for settings in few:
+                    yield Trial(strategy, name, 16, seed, {**settings, **asked})
 
 
 def write(folder: Path, parts: dict[str, list[Example]]) -> Path:
@@ -124,10 +134,10 @@ def write(folder: Path, parts: dict[str, list[Example]]) -> Path:
 
 
 def data_of(task: Task, folder: Path, most: int) -> dict[bool, Path]:
-    """Write what trials see of a data set, `most` examples of dev: by whether they draw shots."""
+    """Write what trials see of a data set, judging on `most` examples at most: by whether they draw shots."""
     train, dev = list(task.train), list(task.dev)
     random.Random(5).shuffle(train)
-    few = {"train": train[FEW_TEST : FEW_TEST + FEW_TRAIN], "dev": dev[:DEV], "test": train[:FEW_TEST]}
+    few = {"train": train[FEW_TEST : FEW_TEST + FEW_TRAIN], "dev": dev[:DEV], "test": train[: min(FEW_TEST, most)]}
     random.Random(6).shuffle(dev)
     plain = {"train": train[:TRAIN], "dev": dev[:most], "test": dev[:64]}
     return {False: write(folder / "plain", plain), True: write(folder / "few", few)}
@@ -192,7 +202,7 @@ def main() -> int:
         "--strategy", choices=tuple(WHOLE), action="append", help="only these; all that learn by default"
     )
     parser.add_argument("--model", help="another than the default one")
-    parser.add_argument("--dev", type=int, default=DEV, help="examples of dev to judge on, at most")
+    parser.add_argument("--dev", type=int, default=DEV, help="examples to judge on, at most")
     parser.add_argument("--mode", default="graph", help="how compiled models run; scores are the same in all")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one for each trial")
     parser.add_argument("--markdown", type=Path, help="where the table goes; printed by default")

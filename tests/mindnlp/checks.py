@@ -36,7 +36,11 @@ PREFIXED = ("bert-odd", "llama-odd")
 WORDS = "positive=great; negative=terrible"
 TRAINED: dict[str, dict[str, Any]] = {
     "hard": {}, "pet": {"epochs": 2}, "soft": {"epochs": 2}, "ptuning": {"epochs": 2},
-    "finetune": {"epochs": 1, "options": {"dropout": 0.0}},
+    "finetune": {"epochs": 1, "options": {"dropout": 0.0}}, "icl": {}, "probe": {}, "prefix": {"epochs": 2},
+    "ptuning-v2": {"epochs": 2}, "bitfit": {"epochs": 1},
+    # AdamW's first step is the rate, whatever the gradient: where that is rounding alone, its sign is chance.
+    "lmbff": {"epochs": 1, "lr": 5e-6},
+    "autoprompt": {"options": {"tokens": 2, "iterations": 4}},
 }  # fmt: skip
 TEXTS = (
     "a great film, and not at all boring", "terrible", "the plot was bad and the actor was very bad",
