@@ -103,7 +103,10 @@ FEW_CAUSAL: dict[str, tuple[dict[str, Any], ...]] = {
         *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
         {"epochs": 30, "lr": 1e-3, "options": {"init": "text"}},
     ),
-    "prefix": tuple({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
+    "prefix": (
+        *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
+        *({"epochs": 10, "lr": lr, "options": {"init": "activations"}} for lr in (1e-3, 1e-2)),
+    ),
 }
 """Settings to try with 16 shots on a causal model, a pass being a step of 32 examples."""
 LEARNING = tuple(name for name in WHOLE if name != "hard")
