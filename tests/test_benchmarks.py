@@ -261,3 +261,27 @@ def test_a_front_is_measured_against_whole_prompts(tiny: dict[str, Any], tmp_pat
     ]  # fmt: skip
     assert all(float(row[-1]) < 1e-3 for row in rows[2:])
     assert (tmp_path / "front.md").read_text() in said
+
+
+def test_trials_of_defaults_see_no_example_of_test(
+    script: Callable[[str], Any], tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promptkit.data import load_task
+
+    defaults = script("defaults")
+    monkeypatch.setattr(defaults, "FEW_TEST", 10)
+    task = load_task(tiny["data"])
+    seen = defaults.data_of(task, tmp_path / "seen", 6)
+    texts = {each.text for each in task.test}
+    for folder in seen.values():
+        parts = load_task(str(folder))
+        assert not texts & {each.text for part in (parts.train, parts.dev, parts.test) for each in part}
+    assert len(load_task(str(seen[True])).test) == 6
+    assert len(load_task(str(seen[False])).dev) == 6
+
+
+def test_on_a_causal_model_what_learns_is_tried_with_few_examples_alone(script: Callable[[str], Any]) -> None:
+    trials = list(script("defaults").trials(["a", "b"], ["hard", "soft", "prefix"], "some-model"))
+    assert {each.strategy for each in trials if each.shots is None} == {"hard"}
+    assert {each.strategy for each in trials if each.shots == 16} == {"soft", "prefix"}
+    assert all(each.settings["model"] == "some-model" for each in trials)
