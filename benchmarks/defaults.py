@@ -30,6 +30,8 @@ from promptkit.data import Example, Task, load_task
 from promptkit.errors import UserError
 
 TRAIN, DEV, FEW_TEST, FEW_TRAIN = 2000, 1066, 1000, 3000
+Settings = dict[str, tuple[dict[str, Any], ...]]
+"""By strategy."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +90,22 @@ HARD: tuple[dict[str, Any], ...] = (
         for template in ("{text}\nSentiment: {mask}", "Review: {text}\nSentiment: {mask}")
     ),
 )  # fmt: skip
-WHOLE = {
+WHOLE: Settings = {
     "soft": SOFT, "ptuning": PTUNING, "prefix": PREFIX, "ptuning-v2": PTUNING_V2, "bitfit": BITFIT,
     "finetune": FINETUNE, "hard": HARD,
 }  # fmt: skip
 """Settings to try on `TRAIN` examples: rates, then starts, lengths and passes; `hard` learns from none of them."""
-FEW = {
-    "soft": (1e-2, 3e-2), "ptuning": (3e-4, 1e-3), "prefix": (1e-2, 3e-2), "ptuning-v2": (1e-2, 3e-2),
-    "bitfit": (1e-3, 3e-3), "finetune": (2e-5, 5e-5), "hard": (),
+FEW: Settings = {
+    name: tuple({"lr": lr} for lr in rates)
+    for name, rates in {
+        "soft": (1e-2, 3e-2), "ptuning": (3e-4, 1e-3), "prefix": (1e-2, 3e-2), "ptuning-v2": (1e-2, 3e-2),
+        "bitfit": (1e-3, 3e-3), "finetune": (2e-5, 5e-5),
+    }.items()
 }  # fmt: skip
-"""Rates to try with 16 shots."""
-FEW_CAUSAL: dict[str, tuple[dict[str, Any], ...]] = {
+"""Settings to try with 16 shots."""
+WHOLE_CAUSAL: Settings = {"hard": HARD}
+"""Settings to try on a causal model before anything learns."""
+FEW_CAUSAL: Settings = {
     "soft": (
         *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
         {"epochs": 30, "lr": 1e-3, "options": {"init": "text"}},
@@ -112,18 +119,23 @@ FEW_CAUSAL: dict[str, tuple[dict[str, Any], ...]] = {
 LEARNING = tuple(name for name in WHOLE if name != "hard")
 
 
+def tables(model: str | None) -> tuple[Settings, Settings]:
+    """Return what is tried on `TRAIN` examples and with 16 shots: on the default model, or on a causal one."""
+    return (WHOLE, FEW) if model is None else (WHOLE_CAUSAL, FEW_CAUSAL)
+
+
 def trials(names: list[str], strategies: Collection[str] = LEARNING, model: str | None = None) -> Iterator[Trial]:
     """Yield every trial of some strategies on some data sets, on the default model or another."""
     asked = {} if model is None else {"model": model}
+    whole, few = tables(model)
     for name in names:
         for strategy in strategies:
-            for settings in WHOLE[strategy] if model is None or strategy == "hard" else ():
+            for settings in whole.get(strategy, ()):
                 ends = {} if strategy == "hard" else {"patience": 0}
                 yield Trial(strategy, name, settings={**settings, **ends, **asked})
         for seed in (0, 1):
             for strategy in strategies:
-                few = FEW_CAUSAL.get(strategy, ()) if model else ({"lr": lr} for lr in FEW[strategy])
-                for settings in few:
+                for settings in few.get(strategy, ()):
                     yield Trial(strategy, name, 16, seed, {**settings, **asked})
 
 
@@ -140,7 +152,7 @@ def data_of(task: Task, folder: Path, most: int) -> dict[bool, Path]:
     """Write what trials see of a data set, judging on `most` examples at most: by whether they draw shots."""
     train, dev = list(task.train), list(task.dev)
     random.Random(5).shuffle(train)
-    few = {"train": train[FEW_TEST : FEW_TEST + FEW_TRAIN], "dev": dev[:DEV], "test": train[: min(FEW_TEST, most)]}
+    few = {"train": train[FEW_TEST : FEW_TEST + FEW_TRAIN], "dev": dev[:DEV], "test": train[:FEW_TEST][:most]}
     random.Random(6).shuffle(dev)
     plain = {"train": train[:TRAIN], "dev": dev[:most], "test": dev[:64]}
     return {False: write(folder / "plain", plain), True: write(folder / "few", few)}
@@ -204,12 +216,17 @@ def main() -> int:
     parser.add_argument(
         "--strategy", choices=tuple(WHOLE), action="append", help="only these; all that learn by default"
     )
-    parser.add_argument("--model", help="another than the default one")
+    parser.add_argument("--model", help="a causal model, in place of the default one")
     parser.add_argument("--dev", type=int, default=DEV, help="examples to judge on, at most")
     parser.add_argument("--mode", default="graph", help="how compiled models run; scores are the same in all")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one for each trial")
     parser.add_argument("--markdown", type=Path, help="where the table goes; printed by default")
     arguments = parser.parse_args()
+    possible = set().union(*tables(arguments.model))
+    strategies = arguments.strategy or [name for name in LEARNING if name in possible]
+    if other := set(strategies) - possible:
+        tried, refused = ", ".join(sorted(possible)), ", ".join(sorted(other))
+        parser.error(f"on a causal model {tried} are tried, and not {refused}.")
     lines = arguments.out.read_text(encoding="utf-8").splitlines() if arguments.out.exists() else []
     found = [json.loads(line) for line in lines]
     names = [path.name for path in arguments.data]
@@ -223,7 +240,7 @@ def main() -> int:
             print(f"error: {error}", file=sys.stderr)
             return 2
         wanted = []
-        for trial in trials(names, arguments.strategy or LEARNING, arguments.model):
+        for trial in trials(names, strategies, arguments.model):
             known = next((each for each in found if asdict(trial).items() <= each.items()), None)
             if known is None:
                 known = judge(trial, tasks[trial.data], arguments.mode)

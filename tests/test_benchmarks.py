@@ -285,3 +285,12 @@ def test_on_a_causal_model_what_learns_is_tried_with_few_examples_alone(script: 
     assert {each.strategy for each in trials if each.shots is None} == {"hard"}
     assert {each.strategy for each in trials if each.shots == 16} == {"soft", "prefix"}
     assert all(each.settings["model"] == "some-model" for each in trials)
+
+
+def test_a_strategy_without_trials_on_a_causal_model_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "defaults.py"), "--data", "nowhere", "--strategy", "bitfit"]
+    command += ["--model", "some-model", "--out", str(tmp_path / "out.jsonl")]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 2
+    assert "hard, prefix, soft are tried, and not bitfit" in done.stderr
+    assert not (tmp_path / "out.jsonl").exists()
