@@ -59,14 +59,15 @@ class Warned:
 
 
 def warned(summary: Summary) -> tuple[Warned, ...]:
-    """Return what runs warned of, the same warning with other figures once."""
+    """Return what runs warned of and the comparison does not say itself, the same warning with other figures once."""
+    said = {str(note) for note in summary.comparison.spec.get("notes", ())}
     told: dict[str, list[tuple[int, int, str]]] = {}
     runs: Counter[int] = Counter()
     for number, row in enumerate(summary.rows):
         for part in (part for run in row.runs for part in run.parts):
             if isinstance(part.record, RunRecord):
                 runs[number] += 1
-                for text in part.record.warnings:
+                for text in (text for text in part.record.warnings if text not in said):
                     told.setdefault(_FIGURE.sub("#", text), []).append((number, part.id, text))
     return tuple(_warned(summary.rows, runs, each) for each in told.values())
 

@@ -6,6 +6,7 @@ from promptkit.data.answers import AnswerPacker, with_reads
 from promptkit.data.catalog import list_datasets, load_task
 from promptkit.data.cleaning import clean_text
 from promptkit.data.folds import take_fold
+from promptkit.data.limits import limit_splits
 from promptkit.data.packing import Batch, Packer, Rows, as_targets
 from promptkit.data.pairs import PairTask
 from promptkit.data.planning import plan_rows, plan_scoring_rows
@@ -24,6 +25,7 @@ __all__ = [
     "as_targets",
     "clean_text",
     "draw_shots",
+    "limit_splits",
     "list_datasets",
     "load_task",
     "plan_rows",

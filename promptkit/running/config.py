@@ -196,6 +196,14 @@ class RunConfig(BaseModel):
     clean: Annotated[
         bool, Setting(help="The classic cleaning of movie reviews.", scope="comparison", page="data.md")
     ] = False
+    limit: Annotated[
+        int | None,
+        Field(ge=1),
+        Setting(
+            help="Most examples of dev and of test, always the same ones; all of them by default.",
+            metavar="N", scope="comparison", page="data.md",
+        ),
+    ] = None  # fmt: skip
     text_column: Annotated[str | None, Setting(help="Column of the text.", metavar="NAME", scope="comparison")] = None
     text_b_column: Annotated[
         str | None, Setting(help="Column of the second text.", metavar="NAME", scope="comparison")

@@ -9,7 +9,7 @@ import numpy as np
 from promptkit.backbones.catalog import find_model
 from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import ModelFiles
-from promptkit.data import Example, Task, draw_shots, load_task, take_fold, unlabelled_texts
+from promptkit.data import Example, Task, draw_shots, limit_splits, load_task, take_fold, unlabelled_texts
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
@@ -27,20 +27,22 @@ class Loader:
         self._models: dict[tuple[Any, ...], ModelFiles] = {}
 
     def task(self, config: RunConfig) -> Task:
-        """Return the data of a run, its shots drawn or its fold taken.
+        """Return the data of a run, its shots drawn or its fold taken, and then limited.
 
         Raises:
             UserError: for anything wrong with the data, or shots of a fold.
         """
         whole = self._whole(config)
-        draw = (*_source(config), config.fold, config.shots, config.seed if config.shots is not None else 0)
+        seed = config.seed if config.shots is not None else 0
+        draw = (*_source(config), config.fold, config.shots, seed, config.limit)
         if draw not in self._draws:
             if config.fold is None:
-                self._draws[draw] = draw_shots(whole, config.shots, config.seed)
+                drawn = draw_shots(whole, config.shots, config.seed)
             elif config.shots is None:
-                self._draws[draw] = take_fold(whole, *config.fold)
+                drawn = take_fold(whole, *config.fold)
             else:
                 raise UserError("--fold takes all examples; it does not go with --shots.")
+            self._draws[draw] = limit_splits(drawn, config.limit)
         return self._draws[draw]
 
     def drawn_from(self, config: RunConfig) -> tuple[Example, ...]:

@@ -88,6 +88,7 @@ class RunOptions(RecordPart):
     precision: str = "fp32"
     patience: int = 0
     clean: bool = False
+    limit: int | None = None
     text_column: str | None = None
     text_b_column: str | None = None
     label_column: str | None = None

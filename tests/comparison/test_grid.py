@@ -48,6 +48,17 @@ def test_the_draws_of_a_seed_are_the_same_for_every_strategy(tiny: Make) -> None
     assert other.fingerprint != tasks[0].fingerprint
 
 
+def test_a_limit_holds_for_every_run_and_baseline_and_the_table_says_so(tiny: Make) -> None:
+    limited = tiny(strategies=["soft"], settings={"limit": 10})
+    found, whole = grid(limited), grid(tiny(strategies=["soft"]))
+    tasks = [make_plan(cell.config).task for cell in found.cells]
+    tasks += [baseline.task for baseline in plan_baselines(limited, Loader())]
+    assert {len(task.test) for task in tasks} == {10}
+    assert len({task.test for task in tasks}) == 1
+    assert not {cell.key for cell in found.cells} & {cell.key for cell in whole.cells}
+    assert "test is limited to 10 of its 24 examples" in tasks[-1].cautions
+
+
 def test_what_learns_nothing_is_run_once_and_is_the_zero_shot_baseline(tiny: Make) -> None:
     found = grid(tiny(strategies=["hard"], shots=[2, "full"], seeds=2, settings={"epochs": 3}))
     assert [(p.strategy, p.role, p.shots, p.seed) for p in found.places] == [("hard", "baseline", None, 0)]

@@ -279,6 +279,20 @@ def test_what_runs_warned_of_is_said_once_with_the_figures_of_the_first() -> Non
     ]
 
 
+def test_what_the_comparison_says_of_its_data_runs_do_not_say_again() -> None:
+    def warn(cell: PlannedCell, run: StoredRun) -> StoredRun:
+        if not isinstance(run.record, RunRecord):
+            return run
+        return replace(run, record=run.record.model_copy(update={"warnings": ("dev is cut", "labels contradict")}))
+
+    comparison = changed(fake_comparison(), warn)
+    said = notes(summarise(replace(comparison, spec={**comparison.spec, "notes": ["dev is cut"]})))
+    assert "Dev is cut." in said
+    assert [note for note in said if note.startswith("Warned")] == [
+        "Warned of by all that run a model: labels contradict."
+    ]
+
+
 def test_a_warning_of_some_runs_counts_them() -> None:
     def warn(cell: PlannedCell, run: StoredRun) -> StoredRun:
         warnings = ("it did not move",) if (cell.strategy, cell.shots, cell.seed) == ("soft", 16, 1) else ()
