@@ -105,6 +105,7 @@ FEW: Settings = {
 """Settings to try with 16 shots."""
 WHOLE_CAUSAL: Settings = {"hard": HARD}
 """Settings to try on a causal model before anything learns."""
+ASKED = "Decide whether this review of a film is positive or negative."
 FEW_CAUSAL: Settings = {
     "soft": (
         *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
@@ -113,6 +114,7 @@ FEW_CAUSAL: Settings = {
     "prefix": (
         *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
         *({"epochs": 10, "lr": lr, "options": {"init": "activations"}} for lr in (1e-3, 1e-2)),
+        *({"epochs": e, "lr": lr, "options": {"words": ASKED}} for e, lr in ((0, 1e-3), (10, 1e-3), (10, 1e-2))),
     ),
 }
 """Settings to try with 16 shots on a causal model, a pass being a step of 32 examples."""
@@ -133,6 +135,8 @@ def trials(names: list[str], strategies: Collection[str] = LEARNING, model: str 
             for settings in whole.get(strategy, ()):
                 ends = {} if strategy == "hard" else {"patience": 0}
                 yield Trial(strategy, name, settings={**settings, **ends, **asked})
+        if model is not None and not few.keys().isdisjoint(strategies):
+            yield Trial("hard", name, 16, 0, asked)  # what there is before anything learns
         for seed in (0, 1):
             for strategy in strategies:
                 for settings in few.get(strategy, ()):
@@ -182,9 +186,9 @@ def table(found: list[dict[str, Any]], names: list[str]) -> str:
         options = settings.pop("options", {})
         settings.pop("patience", None)
         said = ", ".join(f"{key} {spelt(value)}" for key, value in {**options, **settings}.items())
-        learnt = "nothing" if each["strategy"] == "hard" else f"{TRAIN:,} examples"
-        shots = learnt if each["shots"] is None else f"{each['shots']} shots"
-        cells.setdefault((each["strategy"], shots, said), {}).setdefault(each["data"], []).append(each)
+        learnt = f"{TRAIN:,} examples" if each["shots"] is None else f"{each['shots']} shots"
+        learnt = "nothing" if each["strategy"] == "hard" or settings.get("epochs") == 0 else learnt
+        cells.setdefault((each["strategy"], learnt, said), {}).setdefault(each["data"], []).append(each)
     rows = [
         [*key, *(outcome(by_data.get(name, [])) for name in names)]
         for key, by_data in cells.items()

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from promptkit.backbones.face import Backbone, BackboneInfo, Dropout, Inputs
 from promptkit.strategies.calibration import calibrated
+from promptkit.strategies.deep import PrefixPrompt, deep_prompt
 from promptkit.strategies.dropout import kept, kept_within
 from promptkit.strategies.models import (
     PARTS,
     ClozePrompt,
-    PrefixPrompt,
     PromptedModel,
     SoftPrompt,
     Trial,
     count_kept,
     count_parameters,
-    deep_prompt,
     packed,
     part_of,
     tensors,

@@ -283,7 +283,9 @@ def test_trials_of_defaults_see_no_example_of_test(
 def test_on_a_causal_model_what_learns_is_tried_with_few_examples_alone(script: Callable[[str], Any]) -> None:
     trials = list(script("defaults").trials(["a", "b"], ["hard", "soft", "prefix"], "some-model"))
     assert {each.strategy for each in trials if each.shots is None} == {"hard"}
-    assert {each.strategy for each in trials if each.shots == 16} == {"soft", "prefix"}
+    assert {each.strategy for each in trials if each.shots == 16} == {"hard", "soft", "prefix"}
+    assert [each.data for each in trials if each.strategy == "hard" and each.shots == 16] == ["a", "b"]
+    assert not [each for each in script("defaults").trials(["a"], ["hard"], "some-model") if each.shots == 16]
     assert all(each.settings["model"] == "some-model" for each in trials)
 
 

@@ -82,6 +82,9 @@ class LanguageModel:
         self._table = self._model.get_input_embeddings()
         accepted = inspect.signature(self._base.forward).parameters
         self._takes_positions = "position_ids" in accepted
+        self._rotates = self._takes_positions and any(
+            name.endswith("rotary_emb") for name, _ in self._base.named_modules()
+        )
         self._takes_cache = "past_key_values" in accepted
         self._more = {name: False for name in ("use_cache",) if name in accepted}
         self._vocab = info["vocab_size"]
@@ -151,13 +154,19 @@ class LanguageModel:
         """Gradients of (logits * towards).sum() by hidden states, and by the values."""
         return _gradients(self._scorer(rows, normalised, names), towards, _real(hidden), *map(_real, values))
 
-    def keys_and_values(self, embeddings: Any) -> Any:
-        """What the attention of every layer computes for a text, (P, H) -> (L, 2, A_kv, P, D)."""
+    def keys_and_values(self, embeddings: Any, before: bool = False) -> Any:
+        """What the attention of every layer computes for a text, (P, H) -> (L, 2, A_kv, P, D).
+
+        With `before` its positions are -P to -1 where they are angles; see `promptkit.backbones.face.Backbone`.
+        """
         self._need_cache()
-        cache = _cache()
+        cache, where = _cache(), {}
+        if before and self._rotates:
+            where["position_ids"] = _whole(np.arange(-len(embeddings), 0)[None])
         self._base(
-            inputs_embeds=_real(embeddings)[None], past_key_values=cache, return_dict=True, **self._flags(True)
-        )
+            inputs_embeds=_real(embeddings)[None], past_key_values=cache, return_dict=True, **where,
+            **self._flags(True),
+        )  # fmt: skip
         pairs = [(layer.keys.asnumpy()[0], layer.values.asnumpy()[0]) for layer in cache.layers]
         return np.stack([np.stack(pair) for pair in pairs])
 

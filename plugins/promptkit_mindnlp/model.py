@@ -99,12 +99,12 @@ class MindNLPBackbone(nn.Cell):
         rest = [*([] if prefix is None else [prefix]), *self._values(self._encoder_names)]
         return _Run(self._process, self._encoder_names, prefix is not None)(embeddings, *where, *rest)
 
-    def keys_and_values(self, embeddings: Any) -> Any:
+    def keys_and_values(self, embeddings: Any, before: bool = False) -> Any:
         """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`.
 
         Outside of gradients, when a model is built.
         """
-        return Tensor(self._process.ask("keys_and_values", embeddings.asnumpy()))
+        return Tensor(self._process.ask("keys_and_values", embeddings.asnumpy(), before))
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""

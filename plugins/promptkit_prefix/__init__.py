@@ -24,6 +24,11 @@ class Options(StrategyOptions):
         default="random",
         description="where keys and values start: random, or what the model computes for the task's words",
     )
+    words: str = Field(
+        default="",
+        max_length=2000,
+        description="words that it starts from, as long as they are, in the place of `init` and `tokens`",
+    )
     reparametrise: bool = Field(default=False, description="a network computes keys and values while they learn")
     width: int = Field(
         default=512, ge=1, le=4096, description="width of that network's embeddings and of its hidden layer"
@@ -55,8 +60,9 @@ class Prefix(Strategy):
         options = self.options
         width = options.width if options.reparametrise else 0
         return deep_prompt(
-            backbone, task, tokens=options.tokens, layers=options.layers, init=options.init, width=width
-        )
+            backbone, task, tokens=options.tokens, layers=options.layers, init=options.init, width=width,
+            words=options.words,
+        )  # fmt: skip
 
 
 class PTuningV2(Prefix):

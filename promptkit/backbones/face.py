@@ -219,11 +219,14 @@ class Backbone(Protocol):
         """
         ...
 
-    def keys_and_values(self, embeddings: Any) -> Any:
+    def keys_and_values(self, embeddings: Any, before: bool = False) -> Any:
         """What the attention of every layer computes for a text that stands alone; as a prefix it is that text.
 
         Args:
             embeddings: (P, H), word embeddings or virtual tokens; positions are counted from 0, and added here.
+            before: whether they are for texts whose own positions begin at 0. Where positions are angles (RoPE) they
+                then are -P to -1, so that the text stands directly in front; learnt positions have none below 0, and
+                stay.
 
         Returns:
             (L, 2, A_kv, P, D), keys first.

@@ -22,13 +22,13 @@ def limit_splits(task: Task, most: int | None) -> Task:
     """
     if most is None:
         return task
-    kept = {name: _first(task.split(name), task.labels, most, number) for number, name in enumerate(("dev", "test"))}
+    dev, test = (_first(split, task.labels, most, number) for number, split in enumerate((task.dev, task.test)))
     cautions = tuple(
-        f"{name} is limited to {len(examples):,} of its {len(task.split(name)):,} examples"
-        for name, examples in kept.items()
-        if len(examples) < len(task.split(name))
+        f"{name} is limited to {len(kept):,} of its {len(whole):,} examples"
+        for name, kept, whole in (("dev", dev, task.dev), ("test", test, task.test))
+        if len(kept) < len(whole)
     )
-    return replace(task, **kept, cautions=(*task.cautions, *cautions)) if cautions else task
+    return replace(task, dev=dev, test=test, cautions=(*task.cautions, *cautions)) if cautions else task
 
 
 def _first(examples: Examples, labels: tuple[str, ...], most: int, number: int) -> Examples:

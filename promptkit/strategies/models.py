@@ -18,7 +18,6 @@ from promptkit.backbones.face import Backbone, Inputs
 from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.fronts import FrontStates, front_states, run_behind
-from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, PrefixStart, initial_prefix
 from promptkit.strategies.readouts import readout
 from promptkit.strategies.searching import Search
 from promptkit.strategies.virtual import VirtualTokens, mix_in
@@ -240,7 +239,7 @@ class ClozePrompt(PromptedModel):
         return self.head(features)
 
 
-class _Prompted(PromptedModel):
+class FrozenPrompted(PromptedModel):
     """A frozen model with what a cell without arguments gives it: the `prompt` itself, or an `encoder`."""
 
     def __init__(
@@ -275,7 +274,7 @@ class _Prompted(PromptedModel):
         return self.prompt()
 
 
-class SoftPrompt(_Prompted):
+class SoftPrompt(FrozenPrompted):
     """A template whose virtual tokens come from a cell that takes nothing and returns (P, H).
 
     Args:
@@ -323,73 +322,3 @@ class SoftPrompt(_Prompted):
         embeddings = mix_in(self.backbone.embed(inputs["token_ids"]), vectors, inputs["virtual_ids"])
         hidden = run_behind(self.backbone, embeddings, inputs, front)
         return self.head(hidden, inputs) if self.writes else self.head(hidden)
-
-
-class PrefixPrompt(_Prompted):
-    """A template read by a model whose layers also attend to learnt keys and values (Li & Liang 2021).
-
-    Keys and values come from a cell that takes nothing and returns (K, 2, A_kv, P, D), those of the last K layers.
-
-    Args:
-        backbone: the language model.
-        task: the resolved prompt. The cloze readout stays frozen, the head readout learns.
-        prompt: the keys and values themselves, counted as `prompt`.
-        encoder: or a cell that computes them, counted as `encoder`.
-        head: the readout of another model, to share it; a new one by default.
-    """
-
-    def folded(self) -> PrefixPrompt:
-        """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""
-        if not self.encoded:
-            return self
-        prefix = LayerPrefix(self.keys_and_values().asnumpy())
-        return PrefixPrompt(self.backbone, self.task, prompt=prefix, head=self.head)
-
-    def keys_and_values(self) -> Any:
-        """The prefix, (K, 2, A_kv, P, D)."""
-        return self.given()
-
-    def embeddings(self, inputs: Inputs) -> Any:
-        """Those of the words, (R, S, H)."""
-        return self.backbone.embed(inputs["token_ids"])
-
-    def in_front(self) -> Any:
-        """The prefix, (K, 2, A_kv, P, D)."""
-        return self.keys_and_values()
-
-
-def deep_prompt(
-    backbone: Backbone,
-    task: PromptTask,
-    *,
-    tokens: int,
-    layers: int = 0,
-    init: PrefixStart = "random",
-    width: int = 0,
-) -> PrefixPrompt:
-    """Return the model that prefix tuning and P-tuning v2 train: a fresh prefix before a frozen model.
-
-    Args:
-        backbone: the language model.
-        task: the resolved prompt.
-        tokens: P.
-        layers: K, how many of the last layers get a prefix; 0 for all (Liu et al. 2022, section 4.4).
-        init: where keys and values start, see `initial_prefix`.
-        width: of the network that computes them while they learn; 0 for none, so that they learn themselves.
-
-    Raises:
-        UserError: for more layers than the model has, for a network that should start from activations, and for
-            what `initial_prefix` or the backbone refuses.
-    """
-    info = backbone.info
-    if layers > info.layers or not info.layers:
-        raise UserError(
-            f"a prefix for {layers or 'all'} layers: model '{backbone.source}' has {info.layers or 'none'}."
-        )
-    depth = layers or info.layers
-    if width and init != "random":
-        raise UserError("a prefix that a network computes cannot start from activations; leave one of the two.")
-    if width:
-        shape = (depth, 2, info.kv_heads, tokens, info.head_width)
-        return PrefixPrompt(backbone, task, encoder=PrefixEncoder(shape, width, task.rng))
-    return PrefixPrompt(backbone, task, prompt=LayerPrefix(initial_prefix(backbone, task, init, tokens, depth)))

@@ -75,19 +75,22 @@ class PrefixEncoder(nn.Cell):
         return ops.transpose(x.reshape(self.flat), (1, 0, 2)).reshape(self.shape)
 
 
-def initial_prefix(backbone: Backbone, task: PromptTask, how: PrefixStart, tokens: int, layers: int) -> Any:
+def initial_prefix(
+    backbone: Backbone, task: PromptTask, how: PrefixStart, tokens: int, layers: int, words: str = ""
+) -> Any:
     """Return starting keys and values of the last K layers, (K, 2, A_kv, P, D) float32 NumPy.
 
     `random`: keys from N(0, 0.5), values from N(0, 0.02), mean and standard deviation. `activations`: what the frozen
-    model computes for words of the task (Li & Liang 2021, section 7.4): the template's with each label word in turn
-    filled in, and again from the first, P pieces in all.
+    model computes for words (Li & Liang 2021, section 7.4) that stand in front of the text: those given, or else the
+    template's with each label word in turn filled in, and again from the first, P pieces in all.
 
     Args:
         backbone: the language model.
         task: the resolved prompt.
         how: see above.
-        tokens: P.
+        tokens: P; that of `words` where these are given.
         layers: K.
+        words: to start from; a causal model reads them as a paragraph of their own.
 
     Raises:
         UserError: if the model takes no text of P pieces, or cannot say what its keys and values are.
@@ -97,11 +100,15 @@ def initial_prefix(backbone: Backbone, task: PromptTask, how: PrefixStart, token
         spread = np.array([_KEYS, _VALUES]).reshape(1, 2, 1, 1, 1)
         drawn = task.rng.normal(0.0, 1.0, (layers, 2, info.kv_heads, tokens, info.head_width))
         return (spread * drawn).astype(np.float32)
+    around = Layout.of(task.tokenizer, info.kind)
+    given = task.tokenizer.encode(words)
+    if given and info.kind == "causal":
+        given += around.closing
+    tokens = len(given) or tokens
     if tokens + 2 > info.max_length:
         raise UserError(f"a prefix of {tokens} words: model '{backbone.source}' takes {info.max_length - 2} at most.")
-    around = Layout.of(task.tokenizer, info.kind)
-    ids = [*around.front, *task_words(task, tokens), *around.back]
-    found = backbone.keys_and_values(backbone.embed(Tensor(np.asarray(ids, np.int32)))).asnumpy()
+    ids = [*around.front, *(given or task_words(task, tokens)), *around.back]
+    found = backbone.keys_and_values(backbone.embed(Tensor(np.asarray(ids, np.int32))), True).asnumpy()
     start = len(around.front)
     return np.array(found[info.layers - layers :, :, :, start : start + tokens], np.float32)
 

@@ -183,6 +183,25 @@ def test_a_text_behind_the_keys_and_values_of_its_beginning_is_the_whole_text(ca
     assert far(states(case, inputs, front=begun)[case.real], states(case, inputs)[case.real]) < 1e-5
 
 
+def test_activations_before_a_text_are_its_beginning(case: Case) -> None:
+    """For a text whose own positions begin at 0, but where positions are learnt: there are none before 0."""
+    if case.name.startswith("gpt2"):
+        pytest.skip("learnt positions")
+    front, ids = 3, case.golden["input_ids"][:1]
+    words = case.backbone.embed(Tensor(ids[0, :front].astype(np.int32)))
+
+    def of_one(ids: Any, start: int) -> Inputs:
+        count = ids.shape[1]
+        places, read = np.arange(count)[None], np.arange(start, count)[None, None]
+        return tensors(packed(*(a.astype(np.int32) for a in (ids, 0 * ids + 1, places, 0 * ids - 1, read))))
+
+    whole = states(case, of_one(ids, front))
+    rest = of_one(ids[:, front:], 0)
+    assert far(states(case, rest, case.backbone.keys_and_values(words, True)), whole) < 1e-5
+    rotary = not case.name.startswith("bloom")
+    assert (far(states(case, rest, case.backbone.keys_and_values(words)), whole) > 1e-3) is rotary
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_normalised_logits_are_log_probabilities_over_the_whole_vocabulary(case: Case, whole: bool) -> None:
     hidden = Tensor(states(case, case.inputs()))

@@ -102,7 +102,7 @@ def make_backbone(files: ModelFiles, source: str, vectors: Any, bias: Any, learn
             mean = ops.bmm(same, embeddings) / same.sum(-1, keepdims=True)
             return mean.reshape(rows * examples, slots, embeddings.shape[2])
 
-        def keys_and_values(self, embeddings: Any) -> Any:
+        def keys_and_values(self, embeddings: Any, before: bool = False) -> Any:
             raise UserError("a bag of words has no keys and values.")
 
         def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:

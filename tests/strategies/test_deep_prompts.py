@@ -156,9 +156,36 @@ def test_a_start_from_activations_is_what_the_model_computes_for_these_words(bac
         assert np.abs(found[0, which] - expected).max() < 1e-5
 
 
+def test_a_start_from_words_is_as_long_as_they_are(backbone: Any) -> None:
+    tokenizer, task = backbone.tokenizer, prompt_task(backbone.tokenizer)
+    found = initial_prefix(backbone, task, "activations", 32, L, "the film is good")
+    ids = [tokenizer.cls_id, *tokenizer.encode("the film is good"), tokenizer.sep_id]
+    own = backbone.keys_and_values(backbone.embed(Tensor(np.array(ids, np.int32)))).asnumpy()
+    assert np.array_equal(found, own[:, :, :, 1:-1])
+    _, model = built(backbone, "ptuning-v2", task, words="the film is good", layers=2)
+    assert np.array_equal(model.keys_and_values().asnumpy(), found[1:])
+
+
+def test_before_it_learns_a_causal_model_answers_as_if_the_words_stood_in_front() -> None:
+    causal = load("qwen2-odd")
+    words, inside = "the film was good", "the {text} {mask}"
+    as_words = prompt_task(causal, f"{words}\n\n{inside}", kind="causal")
+    as_prefix = prompt_task(causal, inside, kind="causal")
+    _, model = built(causal, "prefix", as_prefix, words=words)
+    _, plain = built(causal, "hard", as_words)
+    _, other = built(causal, "hard", as_prefix)
+    found, expected, without = (
+        each(tensors(task.encode(TEXTS).inputs)).asnumpy()
+        for each, task in ((model, as_prefix), (plain, as_words), (other, as_prefix))
+    )
+    assert np.abs(found - expected).max() < 1e-5
+    assert np.abs(without - expected).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"words": "the film", "reparametrise": True}, "cannot start from activations"),
         ({"layers": 4}, "a prefix for 4 layers: model 'bert-odd' has 3"),
         ({"init": "activations", "reparametrise": True}, "cannot start from activations"),
         ({"init": "activations", "tokens": 200}, r"a prefix of 200 words: model 'bert-odd' takes \d+ at most"),

@@ -169,8 +169,11 @@ class EncoderBackbone(nn.Cell):
         """
         return self.encoder(embeddings, inputs, prefix, dropout)
 
-    def keys_and_values(self, embeddings: Any) -> Any:
-        """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`."""
+    def keys_and_values(self, embeddings: Any, before: bool = False) -> Any:
+        """Those of every layer for a text, (L, 2, A, P, D); see `promptkit.backbones.face.Backbone`.
+
+        Its positions are learnt ones, from 0 whatever `before` says.
+        """
         return self.encoder.keys_and_values(embeddings)
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:

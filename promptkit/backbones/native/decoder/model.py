@@ -187,11 +187,12 @@ class Decoder(nn.Cell):
             found.append(ops.stack((keys, values)))
         return self.norm(x).reshape(count, length, hidden), ops.stack(found)
 
-    def keys_and_values(self, embeddings: Any) -> Any:
+    def keys_and_values(self, embeddings: Any, before: Any) -> Any:
         """See `Backbone.keys_and_values`; embeddings (P, H)."""
         count = embeddings.shape[0]
         positions = ops.arange(count).astype(ms.int32)
-        x, (turn_q, turn_k) = self.begun(embeddings, positions), self.turns(positions)
+        turned = positions - count if before else positions
+        x, (turn_q, turn_k) = self.begun(embeddings, positions), self.turns(turned)
         one = ops.ones((1, count), ms.int32)
         bias = for_heads(causal_bias(one, positions.reshape(1, -1)), self.heads)
         if self.distances:
@@ -250,9 +251,9 @@ class DecoderBackbone(nn.Cell):
         """Last hidden states at the read positions, (R * E, M, H); see `promptkit.backbones.face.Backbone`."""
         return self.decoder(embeddings, inputs, prefix, dropout, front)
 
-    def keys_and_values(self, embeddings: Any) -> Any:
+    def keys_and_values(self, embeddings: Any, before: bool = False) -> Any:
         """Those of every layer for a text, (L, 2, A_kv, P, D); see `promptkit.backbones.face.Backbone`."""
-        return self.decoder.keys_and_values(embeddings)
+        return self.decoder.keys_and_values(embeddings, before)
 
     def logits(self, hidden: Any, rows: Any = None, normalised: bool = False) -> Any:
         """Scores of vocabulary rows, (N, M, W); see `promptkit.backbones.face.Backbone`."""
