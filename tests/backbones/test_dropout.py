@@ -51,6 +51,29 @@ def test_a_training_step_with_dropout_has_pytorchs_loss_and_gradients() -> None:
     assert abs(float(value.asnumpy()) - float(golden["loss"])) < TOLERANCE
 
 
+@pytest.mark.parametrize("name", ["bert-odd", "llama-odd", "gpt2-odd"])
+def test_a_frozen_model_drops_what_a_learning_one_does(name: str) -> None:
+    backbone, rng = load(name), np.random.default_rng(0)
+    info, ids, count, prefix = backbone.info, rng.integers(5, 40, (2, 7)).astype(np.int32), 7, 3
+    places = np.tile(np.arange(count, dtype=np.int32), (2, 1))
+    inputs = tensors(packed(ids, 0 * ids + 1, places, 0 * ids - 1, np.full((2, 1, 1), count - 1, np.int32)))
+    hidden, attention = kept_within(info, packed(*(a.asnumpy() for a in inputs.values())), 0.3, rng)
+    front = kept((info.layers, 2, info.heads, count, prefix), 0.3, rng)
+    dropout = {"hidden": Tensor(hidden), "attention": Tensor(np.concatenate((front, attention), -1)), "rate": 0.3}
+    values = rng.normal(0, 0.3, (info.layers, 2, info.kv_heads, prefix, info.head_width)).astype(np.float32)
+
+    def state(model: Any, values: Any, dropped: Any) -> Any:
+        return model.run(model.embed(inputs["token_ids"]), inputs, values, dropped).sum()
+
+    found = []
+    for model in (backbone, backbone.trainable("all")):
+        value, gradient = ms.value_and_grad(lambda at, model=model: state(model, at, dropout))(Tensor(values))
+        found.append((value.asnumpy(), gradient.asnumpy()))
+    for frozen, learning in zip(*found, strict=True):
+        assert np.abs(frozen - learning).max() < 1e-4
+    assert np.abs(found[0][0] - state(backbone, Tensor(values), None).asnumpy()) > 1e-2
+
+
 def test_as_much_is_dropped_as_is_said_and_a_generator_repeats_it() -> None:
     one, again, other = (kept((200, 300), 0.1, np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert one.dtype == bool

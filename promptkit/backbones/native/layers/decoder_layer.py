@@ -84,7 +84,7 @@ class DecoderLayer(nn.Cell):
 
     def construct(self, x: Any, bias: Any, turn_q: Any, turn_k: Any, prefix: Any = None, left: Any = None) -> Any:
         """(N, H) -> (N, H); see `DecoderMath.forward`."""
-        if self.learns:
+        if self.learns or left is not None:
             return self.free(x, bias, turn_q, turn_k, prefix, self.own(), left)[0]
         if prefix is None:
             return self.core(x, bias, turn_q, turn_k, self.own())[0]

@@ -127,7 +127,7 @@ class DecoderMath(nn.Cell):
             turn_k: those for keys, (2, N, A_kv * D).
             prefix: (2, A_kv, P, D) or None.
             weights: the layer's fourteen.
-            left: what dropout leaves, see `LayerMath.forward`; only where the weights learn.
+            left: what dropout leaves, see `LayerMath.forward`. The backward pass below does not know of it.
         """
         w_qkv, b_qkv, w_o, b_o, g1, c1 = weights[0], weights[1], weights[2], weights[3], weights[4], weights[5]
         rows, length = bias.shape[0], bias.shape[2] // self.group
