@@ -109,6 +109,7 @@ ASKED = "Decide whether this review of a film is positive or negative."
 FEW_CAUSAL: Settings = {
     "soft": (
         *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
+        {"epochs": 100, "lr": 1e-2},
         {"epochs": 30, "lr": 1e-3, "options": {"init": "text"}},
     ),
     "prefix": (

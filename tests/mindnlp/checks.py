@@ -122,6 +122,8 @@ def goldens(name: str) -> Found:
     if "keys_and_values" in golden:
         text = model.embed(Tensor(golden["text"].astype(np.int32)))
         found["keys and values"] = apart(model.keys_and_values(text).asnumpy(), golden["keys_and_values"])
+        native = load(GOLDENS / name, "native").keys_and_values(text, True).asnumpy()
+        found["keys and values before a text"] = apart(model.keys_and_values(text, True).asnumpy(), native)
     return found
 
 

@@ -72,7 +72,7 @@ def test_there_is_no_pytorch(found: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", [*FOREIGN, "bert-odd", "llama-odd"])
 def test_numbers_and_gradients_are_those_of_pytorch(found: dict[str, Any], name: str) -> None:
     # Packed or not, and with a prefix, where its goldens have one.
-    least = {"bert-odd": 16, "llama-odd": 11}.get(name, 8)
+    least = {"bert-odd": 16, "llama-odd": 12}.get(name, 8)
     assert len(found[name]) >= least
     assert {what: far for what, far in found[name].items() if not far < TOLERANCE} == {}
 
