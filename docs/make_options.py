@@ -103,14 +103,18 @@ def _options_table(card: StrategyCard) -> str:
 
 def _defaults_table(cards: Iterable[StrategyCard]) -> str:
     cards = list(cards)
-    training = [key for key in cards[0].defaults if key != "templates"]
+    training = [key for key in cards[0].defaults if key not in ("templates", "causal")]
     languages = list(cards[0].defaults["templates"])
     rows = []
     for card in cards:
         templates = card.defaults["templates"]
         shown = [" ".join(f"`{it}`" for it in templates.get(language, ())) for language in languages]
-        rows.append((f"`{card.name}`", *(_json(card.defaults[key]) for key in training), *shown))
-    heads = [key.replace("_", " ") for key in training] + [f"template ({it})" for it in languages]
+        differs = ", ".join(
+            f"{key.replace('_', ' ')} {_json(value)}" for key, value in card.defaults["causal"].items()
+        )
+        rows.append((f"`{card.name}`", *(_json(card.defaults[key]) for key in training), differs, *shown))
+    heads = [*(key.replace("_", " ") for key in training), "on a causal model"]
+    heads += [f"template ({it})" for it in languages]
     return _table(("Strategy", *heads), rows)
 
 

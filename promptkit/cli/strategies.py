@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,12 +64,17 @@ def _render(card: StrategyCard, detailed: bool) -> list[str]:
 
 
 def _render_defaults(defaults: dict[str, Any]) -> list[str]:
-    training = ", ".join(f"{key} {value}" for key, value in defaults.items() if key != "templates")
-    lines = _wrap(f"defaults: {training.replace('_', ' ')}")
+    lines = _wrap(f"defaults: {_listed({k: v for k, v in defaults.items() if k not in ('templates', 'causal')})}")
+    if defaults["causal"]:
+        lines += _wrap(f"on a causal model: {_listed(defaults['causal'])}")
     for language, templates in defaults["templates"].items():
         for template in templates:
             lines += _wrap(f"template ({language}): {template}")
     return lines
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
 
 
 def _render_options(options: Sequence[OptionCard]) -> list[str]:

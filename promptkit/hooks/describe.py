@@ -52,7 +52,7 @@ class StrategyCard:
 def strategy_card(entry: StrategyEntry) -> StrategyCard:
     """Describe a registered strategy."""
     defaults = asdict(usual_defaults(entry.cls))
-    defaults["templates"] = dict(defaults["templates"])
+    defaults |= {name: dict(defaults[name]) for name in ("templates", "causal")}
     return StrategyCard(
         name=entry.name,
         summary=" ".join(entry.cls.summary.split()),

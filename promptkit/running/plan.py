@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit.backbones.face import ModelFiles
+from promptkit.backbones.face import Kind, ModelFiles
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
@@ -242,7 +242,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
     return Plan(
         config=config,
-        settings=_settle(config, strategy, readout, templates, verbalizer, len(task.train)),
+        settings=_settle(config, strategy, readout, templates, verbalizer, len(task.train), model.info.kind),
         strategy=strategy,
         task=task,
         drawn_from=inputs.drawn_from(config),
@@ -292,9 +292,10 @@ def _settle(
     templates: Sequence[Template],
     verbalizer: Verbalizer | None,
     examples: int,
+    kind: Kind,
 ) -> RunOptions:
     """Return the settings with what the strategy says put where the user said nothing; `examples` are of train."""
-    defaults = strategy.defaults
+    defaults = strategy.defaults.for_kind(kind) if config.objective == "classes" else strategy.defaults
     chosen = {name: getattr(config, name) for name in RunOptions.model_fields if name in RunConfig.model_fields}
     chosen["readout"] = readout
     for name in ("lr", "batch_size", "weight_decay", "patience"):

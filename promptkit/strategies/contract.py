@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -41,6 +41,9 @@ DEPENDS_ON = frozenset({"training", "examples", "seed"})
 KINDS: frozenset[Kind] = frozenset({"masked", "causal"})
 """The kinds of language models that there are."""
 
+TRAINED_WITH = frozenset({"epochs", "min_steps", "lr", "batch_size", "weight_decay", "patience"})
+"""The fields of `Defaults` that may differ between kinds of models."""
+
 OBJECTIVES = frozenset({"classes", "text"})
 """What a model may be asked for: classes of texts, or texts."""
 
@@ -64,6 +67,7 @@ class Defaults:
         patience: dev scorings without a better one before training stops; 0 never stops early.
         templates: language code -> templates used when none is given; `en` is the fallback.
         readout: how class scores are read when the user does not say.
+        causal: where training for the classes of a causal model differs: names of `TRAINED_WITH` and values.
     """
 
     epochs: int = 0
@@ -77,6 +81,11 @@ class Defaults:
         ("zh", ("{text} 总之很{mask}。",)),
     )
     readout: Readout = "cloze"
+    causal: tuple[tuple[str, int | float], ...] = ()
+
+    def for_kind(self, kind: Kind) -> Defaults:
+        """Return what a kind of model is trained for classes with."""
+        return replace(self, **dict[str, Any](self.causal)) if kind == "causal" else self
 
     def epochs_for(self, examples: int, batch_size: int) -> int:
         """Return how often to go through so many training examples."""
@@ -260,6 +269,11 @@ def check_declared(strategy: Strategy) -> str | None:
     name = type(strategy).__name__
     if not isinstance(strategy.defaults, Defaults):
         return f"{name}.defaults is {kind_of(strategy.defaults)}, not a promptkit.Defaults"
+    causal: Any = strategy.defaults.causal
+    if not isinstance(causal, tuple) or any(len(each) != 2 or each[0] not in TRAINED_WITH for each in causal):
+        return (
+            f"{name}.defaults.causal is {causal!r}, not pairs of one of {', '.join(sorted(TRAINED_WITH))} and a value"
+        )
     showing: Any = strategy.showing
     if not isinstance(showing, Showing) or showing.sets < 1:
         return f"{name}.showing is {showing!r}, not a promptkit.Showing with at least one set"

@@ -71,8 +71,9 @@ def defaults(runs: RunSet) -> None:
     strategy = runs.instance
     if wrong := check_declared(strategy):
         raise CheckFailed(f"{wrong}; promptkit refuses the class.")
-    if impossible := _fault_of(strategy.defaults):
-        raise CheckFailed(f"{runs.strategy.__name__}.defaults: {impossible}.")
+    for training in (strategy.defaults, strategy.defaults.for_kind("causal")):
+        if impossible := _fault_of(training):
+            raise CheckFailed(f"{runs.strategy.__name__}.defaults: {impossible}.")
     for source in strategy.defaults.templates_for("en"):
         _check_template(runs, source, strategy.defaults.readout)
 

@@ -34,7 +34,9 @@ class Wide(Strategy):
     name = "wide"
     summary = "A summary that goes on and on, " * 8
     Options = WideOptions
-    defaults = Defaults(epochs=7, min_steps=9, templates=(("en", ("{text} So: {mask}." * 12,)),))
+    defaults = Defaults(
+        epochs=7, min_steps=9, causal=(("min_steps", 3),), templates=(("en", ("{text} So: {mask}." * 12,)),)
+    )
 
     def build(self, backbone: Any, task: Any) -> Any:
         """Never called."""
@@ -96,6 +98,7 @@ def test_a_name_shows_that_strategy_only_with_what_it_trains_with(host):
     text = invoke("plain").stdout
     assert "wide" not in text
     assert "epochs 7, min steps 9" in text
+    assert "on a causal model: min steps 3" in text
     assert "template (en): {text} So: {mask}." in text
 
 

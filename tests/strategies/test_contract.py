@@ -233,6 +233,10 @@ class Plain(Strategy):
         ({"depends_on": property(lambda self: frozenset({"seed"}))}, None),
         ({"contract": 1}, f"Plain is written for version 1 of the contract, this promptkit has {CONTRACT}"),
         ({"contract": "2"}, "is written for version 2 of the contract"),
+        (
+            {"defaults": Defaults(causal=(("rate", 1.0),))},
+            "Plain.defaults.causal is (('rate', 1.0),), not pairs of one of batch",
+        ),
         ({"defaults": {"epochs": 3}}, "Plain.defaults is a dict, not a promptkit.Defaults"),
         ({"defaults": property(lambda self: None)}, "Plain.defaults is nothing, not a promptkit.Defaults"),
         ({"depends_on": None}, "Plain.depends_on is None, not a set of examples, seed, training"),
