@@ -63,7 +63,11 @@ def run(strategy: str, **settings: Any) -> RunResult:
     Raises:
         UserError: for bad input, in one line; nothing is written then.
     """
-    return execute(make_config(strategy=strategy, **settings))
+    config, session = make_config(strategy=strategy, **settings), Session()
+    try:
+        return execute(config, session=session)
+    finally:
+        session.close()
 
 
 @no_exit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from promptkit.backbones.device import Mode
@@ -75,3 +76,17 @@ class Session:
         if key not in self._backbones:
             self._backbones[key] = load_backbone(files, get_host().engine_objects(), source)
         return self._backbones[key]
+
+    def close(self) -> None:
+        """Give back the memory of models and graphs, which MindSpore would keep to the end of the process.
+
+        It lets go of the graphs of everybody in the process; what is called again is compiled again.
+        """
+        if self._executors is None:
+            return
+        from mindspore import ms_memory_recycle
+
+        self._executors.release()
+        self._backbones.clear()
+        gc.collect()  # cells refer to each other in circles
+        ms_memory_recycle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -60,12 +61,20 @@ class Executor:
         self.compile_seconds = 0.0
         self._seen: set[tuple[Any, ...]] = set()
         self._compiled: dict[str, Callable[..., Any]] = {}
+        self._functions: list[Any] = []
+        weakref.finalize(self, _empty, self._functions).atexit = False
         model.set_train(False)
 
     def begin_as(self, other: Executor) -> None:
         """Start over in the place of another executor, with whatever is compiled."""
         self._warn, self._label, self._quiet = other._warn, other._label, other._quiet
         self.compile_seconds = other.compile_seconds
+
+    def release(self) -> None:
+        """Let go of the model and of what was compiled for it; what is called again is compiled again."""
+        _empty(self._functions)
+        self._compiled.clear()
+        self._seen.clear()
 
     @property
     def objective(self) -> Objective:
@@ -187,6 +196,7 @@ class Executor:
     def _function(self, name: str) -> Callable[..., Any]:
         if name not in self._compiled:
             function = self._plain(name)
+            self._functions.append(function)
             self._compiled[name] = function if self.mode == "pynative" else ms.jit(function)
         return self._compiled[name]
 
@@ -234,6 +244,17 @@ class Executor:
             return scaled(objective.loss(model.scores(arrays[0]), arrays[1], arrays[2]))
 
         return {"learn": loss, "learn_noisy": noisy_loss, "learn_features": loss_of_features}[name]
+
+
+def _empty(functions: list[Any]) -> None:
+    """Take from functions what they refer to.
+
+    MindSpore keeps every function that it has compiled (2.10: a cache of their parameters), and the model with it.
+    """
+    for function in functions:
+        for cell in function.__closure__ or ():
+            cell.cell_contents = None
+    functions.clear()
 
 
 def _compiles(model: PromptedModel) -> bool:

@@ -33,3 +33,9 @@ class Executors:
             return earlier
         self._kept.append(fresh)
         return fresh
+
+    def release(self) -> None:
+        """Let go of the models and of all that was compiled for them."""
+        for executor in self._kept:
+            executor.release()
+        self._kept.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -229,3 +231,25 @@ def test_a_graph_is_kept_for_its_like_only(backbone: Any) -> None:
     assert kept.kept_for(executor(choosy)) is not first
     first.mode = "pynative"
     assert kept.kept_for(executor(soft(1, backbone)[0])) is not first
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_model_is_let_go_of_with_its_executor(backbone: Any, released: bool) -> None:
+    """MindSpore's own caches hold what it has compiled."""
+    model, source = soft(0, backbone)
+    made, seen = executor(model), weakref.ref(model)
+    outputs(made, source)
+    if released:
+        made.release()
+    del model, made
+    gc.collect()
+    assert seen() is None
+
+
+def test_after_a_release_a_graph_is_compiled_again(backbone: Any) -> None:
+    model, source = soft(0, backbone)
+    kept = executor(model)
+    before = outputs(kept, source)
+    kept.release()
+    ms.ms_memory_recycle()
+    assert all(np.array_equal(a, b) for a, b in zip(outputs(kept, source), before, strict=True))
