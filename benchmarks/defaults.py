@@ -113,7 +113,7 @@ FEW_CAUSAL: Settings = {
         {"epochs": 30, "lr": 1e-3, "options": {"init": "text"}},
     ),
     "prefix": (
-        *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
+        *({"epochs": e, "lr": lr, "options": {"init": "random"}} for e in (10, 30) for lr in (1e-3, 1e-2)),
         *({"epochs": 10, "lr": lr, "options": {"init": "activations"}} for lr in (1e-3, 1e-2)),
         *({"epochs": e, "lr": lr, "options": {"words": ASKED}} for e, lr in ((0, 1e-3), (10, 1e-3), (10, 1e-2))),
     ),

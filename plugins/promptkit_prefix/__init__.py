@@ -20,9 +20,10 @@ class Options(StrategyOptions):
 
     tokens: int = Field(default=32, ge=1, le=200, description="length of the prefix")
     layers: int = Field(default=0, ge=0, le=200, description="how many of the last layers have a prefix; 0 for all")
-    init: Literal["random", "activations"] = Field(
-        default="random",
-        description="where keys and values start: random, or what the model computes for the task's words",
+    init: Literal["auto", "random", "activations"] = Field(
+        default="auto",
+        description="where keys and values start: random, or what the model computes for the task's words, as do "
+        "those of causal models unless told otherwise",
     )
     words: str = Field(
         default="",
@@ -46,8 +47,10 @@ class Prefix(Strategy):
     @property
     def defaults(self) -> Defaults:  # type: ignore[override]
         """A network wants smaller steps than the keys and values themselves."""
-        lr = 1e-3 if self.options.reparametrise else 3e-2
-        return Defaults(epochs=5, min_steps=100, lr=lr, batch_size=32, patience=3)
+        network = self.options.reparametrise
+        causal = () if network else (("min_steps", 10), ("lr", 1e-2))
+        lr = 1e-3 if network else 3e-2
+        return Defaults(epochs=5, min_steps=100, lr=lr, batch_size=32, patience=3, causal=causal)
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:
         """Refuse virtual tokens in the template: here they stand in the layers."""
@@ -74,7 +77,7 @@ class PTuningV2(Prefix):
     @property
     def defaults(self) -> Defaults:  # type: ignore[override]
         """Those of `Prefix`, with the text alone and a linear head."""
-        return replace(super().defaults, templates=(("en", ("{text}",)),), readout="head")
+        return replace(super().defaults, templates=(("en", ("{text}",)),), readout="head", causal=())
 
 
 @hookimpl

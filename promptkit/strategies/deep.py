@@ -53,7 +53,7 @@ def deep_prompt(
     *,
     tokens: int,
     layers: int = 0,
-    init: PrefixStart = "random",
+    init: PrefixStart = "auto",
     width: int = 0,
     words: str = "",
 ) -> PrefixPrompt:
@@ -81,7 +81,7 @@ def deep_prompt(
     depth = layers or info.layers
     if words:
         init = "activations"
-    if width and init != "random":
+    if width and init == "activations":
         raise UserError("a prefix that a network computes cannot start from activations; leave one of the two.")
     if width:
         shape = (depth, 2, info.kv_heads, tokens, info.head_width)

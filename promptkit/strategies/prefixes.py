@@ -16,7 +16,7 @@ from promptkit.prompting.layout import Layout
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.virtual import label_pieces
 
-PrefixStart = Literal["random", "activations"]
+PrefixStart = Literal["auto", "random", "activations"]
 _KEYS, _VALUES = 0.5, 0.02  # standard deviations at a random start
 
 
@@ -80,6 +80,9 @@ def initial_prefix(
 ) -> Any:
     """Return starting keys and values of the last K layers, (K, 2, A_kv, P, D) float32 NumPy.
 
+    `auto`: `activations` where a causal model is asked for classes, for its answers do not survive a random prefix of
+    every layer, and few examples do not mend them; else `random`.
+
     `random`: keys from N(0, 0.5), values from N(0, 0.02), mean and standard deviation. `activations`: what the frozen
     model computes for words (Li & Liang 2021, section 7.4) that stand in front of the text: those given, or else the
     template's with each label word in turn filled in, and again from the first, P pieces in all.
@@ -96,6 +99,8 @@ def initial_prefix(
         UserError: if the model takes no text of P pieces, or cannot say what its keys and values are.
     """
     info = backbone.info
+    if how == "auto":
+        how = "activations" if info.kind == "causal" and task.readout != "answer" else "random"
     if how == "random":
         spread = np.array([_KEYS, _VALUES]).reshape(1, 2, 1, 1, 1)
         drawn = task.rng.normal(0.0, 1.0, (layers, 2, info.kv_heads, tokens, info.head_width))

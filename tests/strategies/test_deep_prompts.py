@@ -156,6 +156,16 @@ def test_a_start_from_activations_is_what_the_model_computes_for_these_words(bac
         assert np.abs(found[0, which] - expected).max() < 1e-5
 
 
+def test_only_a_causal_model_starts_from_activations_unless_told_otherwise(backbone: Any, causal: Any) -> None:
+    for model, kind, usual in ((backbone, "masked", "random"), (causal, "causal", "activations")):
+        template = TEMPLATE if kind == "masked" else "{text} it was {mask}"
+        starts = {}
+        for init in ("auto", "random", "activations"):
+            task = prompt_task(model, template, kind=kind)
+            starts[init] = built(model, "prefix", task, init=init, tokens=4)[1].keys_and_values().asnumpy()
+        assert {init for init in ("random", "activations") if np.array_equal(starts[init], starts["auto"])} == {usual}
+
+
 def test_a_start_from_words_is_as_long_as_they_are(backbone: Any) -> None:
     tokenizer, task = backbone.tokenizer, prompt_task(backbone.tokenizer)
     found = initial_prefix(backbone, task, "activations", 32, L, "the film is good")
