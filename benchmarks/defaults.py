@@ -106,11 +106,13 @@ FEW: Settings = {
 WHOLE_CAUSAL: Settings = {"hard": HARD}
 """Settings to try on a causal model before anything learns."""
 ASKED = "Decide whether this review of a film is positive or negative."
+BEGUN = f'{{soft:"{ASKED}"}}\n\nReview: {{text}}\nSentiment: {{mask}}'
 FEW_CAUSAL: Settings = {
     "soft": (
         *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
         {"epochs": 100, "lr": 1e-2},
         {"epochs": 30, "lr": 1e-3, "options": {"init": "text"}},
+        *({"epochs": 10, "lr": lr, "template": BEGUN, "words": ["negative", "positive"]} for lr in (1e-3, 1e-2)),
     ),
     "prefix": (
         *({"epochs": e, "lr": lr, "options": {"init": "random"}} for e in (10, 30) for lr in (1e-3, 1e-2)),
