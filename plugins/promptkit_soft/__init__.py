@@ -37,7 +37,7 @@ class Soft(Strategy):
     Options = Options
     objectives = frozenset({"classes", "text"})
     fronts = True
-    defaults = Defaults(epochs=5, min_steps=100, lr=1e-2, batch_size=32, patience=3)
+    defaults = Defaults(epochs=5, min_steps=100, lr=1e-2, batch_size=32, patience=3, causal=(("min_steps", 10),))
 
     def prepare(self, template: Template) -> Template:
         """Put `{soft:tokens}` in front of a template without virtual tokens."""

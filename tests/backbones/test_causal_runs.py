@@ -74,6 +74,26 @@ def test_a_causal_model_is_asked_with_a_form_where_nobody_says_how(
     assert str(plan.verbalizer) == words
 
 
+@pytest.mark.parametrize(
+    ("strategy", "settings", "expected"),
+    [
+        ("soft", {}, (10, 1e-2)),
+        ("soft", {"epochs": 7, "lr": 0.5}, (7, 0.5)),
+        ("soft", {"model": "promptkit-mini"}, (100, 1e-2)),
+        ("prefix", {}, (10, 1e-2)),
+        ("prefix", {"options": {"reparametrise": True}}, (100, 1e-3)),
+        ("ptuning", {}, (100, 3e-4)),
+    ],
+)
+def test_a_causal_model_is_trained_as_its_defaults_say(
+    strategy: str, settings: dict[str, Any], expected: tuple[int, float]
+) -> None:
+    folder = Path(__file__).parents[1] / "goldens" / "llama-odd"
+    asked = {"strategy": strategy, "model": str(folder), "data": "reviews-en", "shots": 16, "quiet": True}
+    plan = make_plan(make_config(**{**asked, "max_length": 100, **settings}))
+    assert (plan.settings.epochs, plan.settings.lr) == expected
+
+
 def test_empty_label_words_are_refused_and_not_taken_for_none() -> None:
     folder = Path(__file__).parents[1] / "goldens" / "llama-odd"
     with pytest.raises(UserError, match="verbalizer"):

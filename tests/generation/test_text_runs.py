@@ -15,6 +15,8 @@ pytest.importorskip("mindspore")
 import promptkit
 from promptkit import UserError
 from promptkit.cli import main
+from promptkit.running.config import make_config
+from promptkit.running.plan import make_plan
 from promptkit.runs import Store
 from promptkit.runs.checkpoint import Checkpoint
 from promptkit.training import loop
@@ -81,6 +83,12 @@ def test_lists_and_sheets_show_perplexities(learnt: Any, place: Path, capsys: py
     assert f"{learnt.record.test.perplexity:.4g} ppl" in capsys.readouterr().out
     assert main(["runs", "show", learnt.directory.name, *store]) == 0
     assert "rougeL" in capsys.readouterr().out
+
+
+def test_answers_are_learnt_in_as_many_steps_as_on_any_model(asked: dict[str, Any]) -> None:
+    """What differs for causal models is for classes, of which a few steps are enough."""
+    plan = make_plan(make_config(strategy="soft", templates=(TEMPLATE,), **asked))
+    assert plan.settings.epochs * -(-len(plan.task.train) // plan.settings.batch_size) == 100
 
 
 class KilledError(Exception):
