@@ -67,8 +67,9 @@ def warned(summary: Summary) -> tuple[Warned, ...]:
         for part in (part for run in row.runs for part in run.parts):
             if isinstance(part.record, RunRecord):
                 runs[number] += 1
-                for text in (text for text in part.record.warnings if text not in said):
-                    told.setdefault(_FIGURE.sub("#", text), []).append((number, part.id, text))
+                for text in part.record.warnings:
+                    if text not in said:
+                        told.setdefault(_FIGURE.sub("#", text), []).append((number, part.id, text))
     return tuple(_warned(summary.rows, runs, each) for each in told.values())
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
+from promptkit.backbones.compiled import CompiledFunctions
 from promptkit.backbones.device import Mode
 from promptkit.backbones.face import Writing
 from promptkit.backbones.fusion import compiling
@@ -73,7 +73,7 @@ class Decoding:
         self._nothing = np.zeros(shape, np.float32)
         if prefix is not None:
             self._nothing[self._first :, :, :, :, : self._front] = prefix[:, :, None]
-        self._functions: dict[str, Callable[..., Any]] = {}
+        self._functions = CompiledFunctions()
 
     def begin(self, prompts: Sequence[Encoded]) -> Any:
         """Read B prompts and return the scores of the tokens that come next, (B, V)."""
@@ -123,8 +123,7 @@ class Decoding:
         given = [each if isinstance(each, Tensor) else Tensor(np.ascontiguousarray(each)) for each in arguments]
         if name in self._functions:
             return self._functions[name](*given)
-        function: Callable[..., Any] = self._begun() if name == "begin" else self._gone_on()
-        self._functions[name] = function if self._mode == "pynative" else ms.jit(function)
+        self._functions.add(name, self._begun() if name == "begin" else self._gone_on(), self._mode)
         # Ctrl-C while MindSpore compiles would end in its own call stack.
         with held_interrupts(), compiling():
             result = self._functions[name](*given)

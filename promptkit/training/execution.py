@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
+from promptkit.backbones.compiled import CompiledFunctions
 from promptkit.backbones.device import Mode
 from promptkit.backbones.fusion import compiling, fuse
 from promptkit.errors import UserError, kind_of
@@ -60,9 +60,7 @@ class Executor:
         self._warn, self._label, self._quiet = warn, label, quiet
         self.compile_seconds = 0.0
         self._seen: set[tuple[Any, ...]] = set()
-        self._compiled: dict[str, Callable[..., Any]] = {}
-        self._functions: list[Any] = []
-        weakref.finalize(self, _empty, self._functions).atexit = False
+        self._compiled = CompiledFunctions()
         model.set_train(False)
 
     def begin_as(self, other: Executor) -> None:
@@ -72,7 +70,6 @@ class Executor:
 
     def release(self) -> None:
         """Let go of the model and of what was compiled for it; what is called again is compiled again."""
-        _empty(self._functions)
         self._compiled.clear()
         self._seen.clear()
 
@@ -180,8 +177,7 @@ class Executor:
         if self.mode == "fused":
             fuse(False, "CPU")
         self.mode = fall
-        self._compiled.clear()
-        self._seen.clear()
+        self.release()
         result = self._call(name, arrays)
         if self.mode == fall:
             lines = (line.strip() for line in str(failure).splitlines())
@@ -195,9 +191,7 @@ class Executor:
 
     def _function(self, name: str) -> Callable[..., Any]:
         if name not in self._compiled:
-            function = self._plain(name)
-            self._functions.append(function)
-            self._compiled[name] = function if self.mode == "pynative" else ms.jit(function)
+            self._compiled.add(name, self._plain(name), self.mode)
         return self._compiled[name]
 
     def _plain(self, name: str) -> Callable[..., Any]:
@@ -244,17 +238,6 @@ class Executor:
             return scaled(objective.loss(model.scores(arrays[0]), arrays[1], arrays[2]))
 
         return {"learn": loss, "learn_noisy": noisy_loss, "learn_features": loss_of_features}[name]
-
-
-def _empty(functions: list[Any]) -> None:
-    """Take from functions what they refer to.
-
-    MindSpore keeps every function that it has compiled (2.10: a cache of their parameters), and the model with it.
-    """
-    for function in functions:
-        for cell in function.__closure__ or ():
-            cell.cell_contents = None
-    functions.clear()
 
 
 def _compiles(model: PromptedModel) -> bool:
