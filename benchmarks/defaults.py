@@ -6,8 +6,9 @@
 A trial trains on the first 2,000 of the shuffled training examples and is judged on 1,066 of the shuffled dev split,
 or, with 16 shots, draws from 3,000 training examples and is judged on 1,000 others. The data folder that a run gets
 holds no example of the real test split: its `test` is a part of dev, or of train. What stands in `--out` is not tried
-again: give another file with another `--dev`. `--model NAME` tries what a causal model is in want of: templates for
-`hard`; rates and passes for `soft` and `prefix`, with 16 shots alone. `--dev` limits what either is judged on.
+again: give another file with another `--dev`. `--model NAME` tries what a causal model is in want of, by the data's
+language: templates for `hard`; rates and passes for `soft` and `prefix`, with 16 shots alone. `--dev` limits what
+either is judged on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -77,22 +78,29 @@ PTUNING_V2: tuple[dict[str, Any], ...] = (
 )
 BITFIT: tuple[dict[str, Any], ...] = tuple({"epochs": 5, "lr": lr} for lr in (3e-4, 1e-3, 3e-3))
 FINETUNE: tuple[dict[str, Any], ...] = tuple({"epochs": 3, "lr": lr} for lr in (2e-5, 5e-5))
-HARD: tuple[dict[str, Any], ...] = (
-    *(
-        {"template": template, "words": ["terrible", "great"]}
-        for template in (
+ASKING: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
+    "en": {
+        ("terrible", "great"): (
             "{text} It was {mask}", "{text}\nOverall, it was {mask}", "Review: {text}\nIt was {mask}",
             "Review: {text}\nRating: {mask}",
-        )
-    ),
-    *(
-        {"template": template, "words": ["negative", "positive"]}
-        for template in ("{text}\nSentiment: {mask}", "Review: {text}\nSentiment: {mask}")
-    ),
-)  # fmt: skip
+        ),
+        ("negative", "positive"): ("{text}\nSentiment: {mask}", "Review: {text}\nSentiment: {mask}"),
+    },
+    "zh": {
+        ("差", "好"): ("{text} 总之很{mask}", "{text}\n总之很{mask}", "评论：{text}\n评价：{mask}"),
+        ("负面", "正面"): (
+            "{text}\n情感：{mask}", "评论：{text}\n情感：{mask}", "评论：{text}\n这条评论的情感是：{mask}",
+        ),
+    },
+}  # fmt: skip
+"""By language, the ways to ask a causal model for a sentiment, by their words for a bad and a good one."""
+HARD = {
+    language: tuple({"template": it, "words": list(words)} for words, templates in ways.items() for it in templates)
+    for language, ways in ASKING.items()
+}
 WHOLE: Settings = {
     "soft": SOFT, "ptuning": PTUNING, "prefix": PREFIX, "ptuning-v2": PTUNING_V2, "bitfit": BITFIT,
-    "finetune": FINETUNE, "hard": HARD,
+    "finetune": FINETUNE, "hard": HARD["en"],
 }  # fmt: skip
 """Settings to try on `TRAIN` examples: rates, then starts, lengths and passes; `hard` learns from none of them."""
 FEW: Settings = {
@@ -103,37 +111,46 @@ FEW: Settings = {
     }.items()
 }  # fmt: skip
 """Settings to try with 16 shots."""
-WHOLE_CAUSAL: Settings = {"hard": HARD}
-"""Settings to try on a causal model before anything learns."""
-ASKED = "Decide whether this review of a film is positive or negative."
-BEGUN = f'{{soft:"{ASKED}"}}\n\nReview: {{text}}\nSentiment: {{mask}}'
-FEW_CAUSAL: Settings = {
-    "soft": (
-        *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
-        {"epochs": 100, "lr": 1e-2},
-        {"epochs": 30, "lr": 1e-3, "options": {"init": "text"}},
-        *({"epochs": 10, "lr": lr, "template": BEGUN, "words": ["negative", "positive"]} for lr in (1e-3, 1e-2)),
-    ),
-    "prefix": (
-        *({"epochs": e, "lr": lr, "options": {"init": "random"}} for e in (10, 30) for lr in (1e-3, 1e-2)),
-        *({"epochs": 10, "lr": lr, "options": {"init": "activations"}} for lr in (1e-3, 1e-2)),
-        *({"epochs": e, "lr": lr, "options": {"words": ASKED}} for e, lr in ((0, 1e-3), (10, 1e-3), (10, 1e-2))),
-    ),
+ASKED = {
+    "en": "Decide whether this review of a film is positive or negative.",
+    "zh": "判断下面这条评论的情感是正面还是负面。",
 }
-"""Settings to try with 16 shots on a causal model, a pass being a step of 32 examples."""
+"""By language, an instruction to start from."""
 LEARNING = tuple(name for name in WHOLE if name != "hard")
 
 
-def tables(model: str | None) -> tuple[Settings, Settings]:
+def few_causal(language: str) -> Settings:
+    """Return the settings to try with 16 shots on a causal model, a pass being a step of 32 examples."""
+    asked, way = ASKED[language], HARD[language][-1]
+    begun = {**way, "template": f'{{soft:"{asked}"}}\n\n{way["template"]}'}
+    return {
+        "soft": (
+            *({"epochs": epochs, "lr": lr} for epochs in (10, 30) for lr in (1e-3, 1e-2)),
+            {"epochs": 100, "lr": 1e-2},
+            {"epochs": 30, "lr": 1e-3, "options": {"init": "text"}},
+            *({"epochs": 10, "lr": lr, **begun} for lr in (1e-3, 1e-2)),
+        ),
+        "prefix": (
+            *({"epochs": e, "lr": lr, "options": {"init": "random"}} for e in (10, 30) for lr in (1e-3, 1e-2)),
+            *({"epochs": 10, "lr": lr, "options": {"init": "activations"}} for lr in (1e-3, 1e-2)),
+            *({"epochs": e, "lr": lr, "options": {"words": asked}} for e, lr in ((0, 1e-3), (10, 1e-3), (10, 1e-2))),
+        ),
+    }
+
+
+def tables(model: str | None, language: str = "en") -> tuple[Settings, Settings]:
     """Return what is tried on `TRAIN` examples and with 16 shots: on the default model, or on a causal one."""
-    return (WHOLE, FEW) if model is None else (WHOLE_CAUSAL, FEW_CAUSAL)
+    language = language if language in HARD else "en"
+    return (WHOLE, FEW) if model is None else ({"hard": HARD[language]}, few_causal(language))
 
 
-def trials(names: list[str], strategies: Collection[str] = LEARNING, model: str | None = None) -> Iterator[Trial]:
-    """Yield every trial of some strategies on some data sets, on the default model or another."""
+def trials(
+    languages: Mapping[str, str], strategies: Collection[str] = LEARNING, model: str | None = None
+) -> Iterator[Trial]:
+    """Yield every trial of some strategies on data sets, given with their languages, and on a model."""
     asked = {} if model is None else {"model": model}
-    whole, few = tables(model)
-    for name in names:
+    for name, language in languages.items():
+        whole, few = tables(model, language)
         for strategy in strategies:
             for settings in whole.get(strategy, ()):
                 ends = {} if strategy == "hard" else {"patience": 0}
@@ -239,18 +256,16 @@ def main() -> int:
     names = [path.name for path in arguments.data]
     with tempfile.TemporaryDirectory() as place:
         try:
-            tasks = {
-                path.name: data_of(load_task(str(path)), Path(place) / path.name, arguments.dev)
-                for path in arguments.data
-            }
+            tasks = {path.name: load_task(str(path)) for path in arguments.data}
+            folders = {name: data_of(task, Path(place) / name, arguments.dev) for name, task in tasks.items()}
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         wanted = []
-        for trial in trials(names, strategies, arguments.model):
+        for trial in trials({name: it.language for name, it in tasks.items()}, strategies, arguments.model):
             known = next((each for each in found if asdict(trial).items() <= each.items()), None)
             if known is None:
-                known = judge(trial, tasks[trial.data], arguments.mode)
+                known = judge(trial, folders[trial.data], arguments.mode)
                 with arguments.out.open("a", encoding="utf-8") as file:
                     print(json.dumps(known), file=file)
             wanted.append(known)

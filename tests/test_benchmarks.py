@@ -281,12 +281,15 @@ def test_trials_of_defaults_see_no_example_of_test(
 
 
 def test_on_a_causal_model_what_learns_is_tried_with_few_examples_alone(script: Callable[[str], Any]) -> None:
-    trials = list(script("defaults").trials(["a", "b"], ["hard", "soft", "prefix"], "some-model"))
+    trials = list(script("defaults").trials({"a": "en", "b": "zh"}, ["hard", "soft", "prefix"], "some-model"))
     assert {each.strategy for each in trials if each.shots is None} == {"hard"}
     assert {each.strategy for each in trials if each.shots == 16} == {"hard", "soft", "prefix"}
     assert [each.data for each in trials if each.strategy == "hard" and each.shots == 16] == ["a", "b"]
-    assert not [each for each in script("defaults").trials(["a"], ["hard"], "some-model") if each.shots == 16]
+    assert not [each for each in script("defaults").trials({"a": "en"}, ["hard"], "some-model") if each.shots == 16]
     assert all(each.settings["model"] == "some-model" for each in trials)
+    asked = {each.data: each.settings["template"] for each in trials if "template" in each.settings}
+    assert asked["a"].isascii()
+    assert not asked["b"].isascii()
 
 
 def test_a_strategy_without_trials_on_a_causal_model_is_refused(tmp_path: Path) -> None:
