@@ -19,11 +19,12 @@ class PairTask(Task):
     """Texts with their answers in three splits: no labels, and each example's `label` is its answer.
 
     Raises:
-        UserError: for an example without a text or without an answer.
+        UserError: for an example without a text or without an answer, or a language that is no code.
     """
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be learnt from."""
+        """Refuse what nothing can be learnt from, and read the language."""
+        self._read_language()
         for split in SPLITS:
             if not self.split(split):
                 raise UserError(f"data '{self.name}' has no pairs in {split}.")

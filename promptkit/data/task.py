@@ -14,6 +14,7 @@ from promptkit.errors import UserError, unknown
 
 SPLITS = ("train", "dev", "test")
 FIELD_NAME = re.compile(r"[^\W\d]\w*")
+_LANGUAGE = re.compile(r"([a-z]{2,3})([-_][a-z0-9]+)*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,16 @@ class Task:
         dev: examples that training stops by and candidates are chosen by.
         test: examples that only the final figure comes from.
         unlabelled: further texts, whose label is empty; for strategies that learn from texts without labels.
-        language: ISO 639-1 code of the texts, which default templates and label words go by.
+        language: ISO 639 code of the texts, which default templates and label words go by; of a longer tag, such as
+            `zh-Hans` or `en_US`, its beginning is kept.
         notes: what was done to the data on the way in and the user should know, a sentence each.
         cautions: what is a reason to doubt figures on this data, a sentence each; a run warns of them.
         templates: to ask with when the user names none; without any, the strategy's.
         verbalizer: the label words when the user names none, as `--verbalizer` takes them.
 
     Raises:
-        UserError: fewer than two labels, a label twice, or an example whose label is not among them.
+        UserError: fewer than two labels, a label twice, an example whose label is not among them, or a language that
+            is no code.
     """
 
     name: str
@@ -90,7 +93,8 @@ class Task:
     verbalizer: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse labels that no classifier could use."""
+        """Refuse labels that no classifier could use, and read the language."""
+        self._read_language()
         if len(self.labels) < 2:
             there = f"only one label ('{self.labels[0]}')" if self.labels else "no label"
             raise UserError(f"data '{self.name}' has {there}; at least two are needed.")
@@ -108,6 +112,13 @@ class Task:
         for row, example in enumerate(self.unlabelled, 1):
             if not isinstance(example, Example) or not isinstance(example.text, str):
                 raise UserError(f"data '{self.name}', unlabelled text {row} is no promptkit.Example with a text.")
+
+    def _read_language(self) -> None:
+        """Keep the language of a tag (RFC 5646), which may name a script and a region behind it."""
+        match = _LANGUAGE.fullmatch(self.language.strip())
+        if match is None:
+            raise UserError(f"data '{self.name}': '{self.language}' is no code of a language, as en and zh are.")
+        object.__setattr__(self, "language", match[1].lower())
 
     def split(self, name: str) -> tuple[Example, ...]:
         """Return the examples of `train`, `dev` or `test`.

@@ -234,10 +234,10 @@ def default_words(labels: Sequence[str], language: str, words: tuple[str, str] |
     Args:
         labels: the data's labels, in any order, letter case ignored: positive/negative, pos/neg, 1/0,
             好评/差评 and the like.
-        language: `en` gives great/terrible (Gao et al. 2021), `zh` gives 好/差; for others there are none.
+        language: a task's; `en` gives great/terrible (Gao et al. 2021), `zh` gives 好/差; for others there are none.
         words: for good and bad, to take in place of the language's.
     """
-    words = words or _DEFAULT_WORDS.get(language.casefold().replace("_", "-").split("-")[0])
+    words = words or _DEFAULT_WORDS.get(language)
     spelt = {label.strip().casefold(): label for label in labels}
     if words is None or len(labels) != 2:
         return None

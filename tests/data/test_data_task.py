@@ -82,3 +82,14 @@ def test_an_unknown_label_or_split_is_refused_with_the_near_name():
 def test_majority_without_examples_is_refused(toy):
     with pytest.raises(UserError, match="no majority accuracy without examples in train and test"):
         replace(toy(), test=()).majority()
+
+
+@pytest.mark.parametrize(("tag", "language"), [("zh", "zh"), ("zh-CN", "zh"), ("zh_Hans_CN", "zh"), (" EN-us", "en")])
+def test_of_a_language_tag_the_language_is_kept(toy, tag, language):
+    assert replace(toy(), language=tag).language == language
+
+
+@pytest.mark.parametrize("tag", ["Chinese", "", "z", "zh-", "中文"])
+def test_a_language_that_is_no_code_is_refused(toy, tag):
+    with pytest.raises(UserError, match="is no code of a language, as en and zh are"):
+        replace(toy(), language=tag)

@@ -271,7 +271,7 @@ def test_two_slots_multiply_the_probabilities(chinese: Adapter) -> None:
         (("0", "1"), "en", "1=great; 0=terrible"),
         (("Neg", "Pos"), "en", "Pos=great; Neg=terrible"),
         (("差评", "好评"), "zh", "好评=好; 差评=差"),
-        (("negative", "positive"), "zh-CN", "positive=好; negative=差"),
+        (("negative", "positive"), "zh", "positive=好; negative=差"),
     ],
 )
 def test_plain_sentiment_labels_have_default_words(labels: tuple[str, ...], language: str, expected: str) -> None:
