@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptkit.prompting.pieces import readable
+
 if TYPE_CHECKING:
     from promptkit.backbones.face import Tokenizer
 
@@ -26,7 +28,7 @@ class Neighbour:
     """A word of the vocabulary near a vector.
 
     Attributes:
-        word: as the tokenizer writes it.
+        word: as people read it.
         id: its row.
         cosine: of the angle to the vector, from -1 to 1.
         distance: Euclidean, in the unit of the embeddings.
@@ -89,7 +91,7 @@ def nearest_words(
         found.append(
             tuple(
                 Neighbour(
-                    tokenizer.token(int(candidates[i])), int(candidates[i]), float(cosine[i]), float(distance[i])
+                    readable(tokenizer, int(candidates[i])), int(candidates[i]), float(cosine[i]), float(distance[i])
                 )
                 for i in order
             )

@@ -11,6 +11,7 @@ from typing import Literal
 from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.continuations import Continuations
+from promptkit.prompting.pieces import readable
 from promptkit.prompting.words import HOW, parse_classes, quote_name, spelt
 
 SlotRule = Literal["same", "first", "mean"]
@@ -272,7 +273,7 @@ def explain_words(
 ) -> list[tuple[str, str, list[str]]]:
     """Return a row (label, word, pieces) for every label word, unknown ones included."""
     return [
-        (label, word, [tokenizer.token(piece) for piece in _pieces(tokenizer, word, after_space)])
+        (label, word, [readable(tokenizer, piece) for piece in _pieces(tokenizer, word, after_space)])
         for label, words in verbalizer.classes
         for word in words
     ]
@@ -302,7 +303,7 @@ def _uneven(
     tokenizer: Tokenizer, words: Sequence[Sequence[str]], pieces: Sequence[Sequence[Sequence[int]]]
 ) -> UserError:
     listing = ", ".join(
-        f"{word} = {' '.join(tokenizer.token(piece) for piece in ids)} ({len(ids)})"
+        f"{word} = {' '.join(readable(tokenizer, piece) for piece in ids)} ({len(ids)})"
         for group, group_pieces in zip(words, pieces, strict=True)
         for word, ids in zip(group, group_pieces, strict=True)
     )
@@ -324,7 +325,7 @@ def _check_apart(
         if shared:
             ids = min(shared)
             first, second = words[one][pieces[one].index(ids)], words[other][pieces[other].index(ids)]
-            spelt = " ".join(tokenizer.token(piece) for piece in ids)
+            spelt = " ".join(readable(tokenizer, piece) for piece in ids)
             raise UserError(
                 f"label words '{first}' ({labels[one]}) and '{second}' ({labels[other]}) are read as the "
                 f"same piece{'s' if len(ids) > 1 else ''} '{spelt}', so they cannot tell the classes apart."

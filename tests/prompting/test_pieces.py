@@ -1,0 +1,43 @@
+"""Pieces of byte-level vocabularies read as text; what is no text, and other vocabularies, stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from promptkit.prompting.pieces import readable
+
+
+@dataclass
+class OnePiece:
+    """A tokenizer whose every piece is the same."""
+
+    piece: str
+    marks_spaces: bool = True
+
+    def token(self, id: int) -> str:
+        return self.piece
+
+
+@pytest.mark.parametrize(
+    ("piece", "text"),
+    [
+        ("Ġgreat", "Ġgreat"),
+        ("è¯Ħè®º", "评论"),
+        ("ĠcafÃ©", "Ġcafé"),
+        ("ï¼ļ", "："),
+        ("Ċ", "Ċ"),
+        ("ĊĊĠĉč", "ĊĊĠĉč"),
+        ("<|im_end|>", "<|im_end|>"),
+        ("ï¼", "ï¼"),  # two of the three bytes of a full-width colon
+        ("▁café", "▁café"),  # SentencePiece
+        ("评论", "评论"),
+    ],
+)
+def test_a_piece_is_read_as_text(piece: str, text: str) -> None:
+    assert readable(OnePiece(piece), 0) == text  # type: ignore[arg-type]
+
+
+def test_pieces_of_other_vocabularies_are_text_already() -> None:
+    assert readable(OnePiece("è¯Ħ", marks_spaces=False), 0) == "è¯Ħ"  # type: ignore[arg-type]
