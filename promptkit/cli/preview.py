@@ -86,8 +86,8 @@ def register(app: typer.Typer) -> None:
             options=parse_settings(settings or []),
         )
         from promptkit.data.catalog import guess_language
-        from promptkit.prompting import Verbalizer, default_words
-        from promptkit.running.fields import form_for, templates_for
+        from promptkit.data.task import Task
+        from promptkit.running.asking import question_for
         from promptkit.running.loader import Loader
         from promptkit.strategies.contract import Defaults
 
@@ -97,19 +97,12 @@ def register(app: typer.Typer) -> None:
         how: Readout = config.readout or defaults.readout
         config = config.model_copy(update={"readout": how})
         files = Loader().model(config)
-        form = None
-        if not config.templates and verbalizer is None:
-            form = form_for(defaults, _CLASSES, language, how, files.info.kind)
-        own = (form[0],) if form else templates_for(defaults.templates_for(language), how, files.info.kind)
-        templates = _prepared(config.templates or own, how, chosen)
-        words = None
-        if how == "cloze":
-            usual = form[1] if form else default_words(_CLASSES, language)
-            words = usual if verbalizer is None else Verbalizer.parse(verbalizer)
+        question = question_for(config, Task("", _CLASSES, (), (), (), language), defaults, how, files.info.kind)
+        templates = _prepared(question.templates, how, chosen)
         fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b, field or [])
         for number, each in enumerate(templates):
             typer.echo("\n" if number else "", nl=False)
-            _show(each, words, fields, files, config)
+            _show(each, question.words, fields, files, config)
 
 
 def _strategy(config: Any) -> Any:
@@ -223,8 +216,9 @@ def words_table(tokenizer: Tokenizer, words: Verbalizer, template: Template) -> 
     from tabulate import tabulate
 
     from promptkit.prompting import explain_words
+    from promptkit.prompting.pieces import readable
 
-    unknown = tokenizer.token(tokenizer.unk_id) if tokenizer.unk_id >= 0 else None
+    unknown = readable(tokenizer, tokenizer.unk_id) if tokenizer.unk_id >= 0 else None
     rows = []
     for label, word, pieces in explain_words(tokenizer, words, template.mask_follows_space):
         mark = "" if pieces and unknown not in pieces else "  (not in the model's vocabulary)"

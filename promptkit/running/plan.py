@@ -17,13 +17,13 @@ from promptkit.backbones.face import Kind, ModelFiles
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.prompting import Context, Readout, Template, Verbalizer, default_words, stand_in_words
+from promptkit.prompting import Context, Readout, Template, Verbalizer, stand_in_words
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
-from promptkit.prompting.template import fill_in_fields
 from promptkit.running.aims import Aim, aim_of
+from promptkit.running.asking import question_for
 from promptkit.running.config import RunConfig
 from promptkit.running.contexts import draw_pool, make_context
-from promptkit.running.fields import check_fields, default_templates, form_for
+from promptkit.running.fields import check_fields
 from promptkit.running.loader import Loader
 from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
@@ -208,13 +208,9 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     task = inputs.task(config)
     aim.check_metrics(config, task)
     readout = aim.readout(config, strategy)
-    model: ModelFiles | None = None
-    form: tuple[str, Verbalizer] | None = None
-    if not (proposal or config.templates):
-        model = inputs.model(config)  # a causal one has other templates
-        if config.verbalizer is None and task.verbalizer is None and not task.templates:
-            form = form_for(strategy.defaults, task.labels, task.language, readout, model.info.kind)
-    templates = proposal.templates if proposal else _templates(config, strategy, task, readout, model, form)
+    # A causal model is asked with other templates; where they are given, what is wrong with them is said sooner.
+    model = None if proposal or config.templates else inputs.model(config)
+    templates, verbalizer = _asked(config, strategy, task, readout, model, proposal)
     strategy.check(readout, templates)
     model = model or inputs.model(config)
     if model.info.kind not in strategy.kinds:
@@ -222,12 +218,8 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
             f"strategy '{strategy.name}' is for {' and '.join(sorted(strategy.kinds))} language models; "
             f"'{config.model}' is a {model.info.kind} one."
         )
-    verbalizer = None
-    if readout == "cloze":
-        verbalizer = form[1] if form else known_words(config, task)
-        if verbalizer is None and "words" in strategy.proposes:
-            verbalizer = stand_in_words(task.labels, model.tokenizer)
-        verbalizer = proposal.verbalizer if proposal else verbalizer
+    if verbalizer is None and readout == "cloze" and "words" in strategy.proposes:
+        verbalizer = stand_in_words(task.labels, model.tokenizer)
     contexts = [
         make_context(
             strategy,
@@ -267,22 +259,23 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     )
 
 
-def _templates(
+def _asked(
     config: RunConfig,
     strategy: Strategy,
     task: Task,
     readout: Readout,
     model: ModelFiles | None,
-    form: tuple[str, Verbalizer] | None,
-) -> tuple[Template, ...]:
-    """Return the templates as the strategy prepares them: those given, or those for the model."""
+    proposal: Proposal | None,
+) -> tuple[tuple[Template, ...], Verbalizer | None]:
+    """Return the templates as the strategy prepares them, and the label words; of a proposal its own."""
+    if proposal is not None:
+        return proposal.templates, proposal.verbalizer
     kind = "masked" if model is None else model.info.kind
-    own = (fill_in_fields(form[0], task.fields or ("text",)),) if form else ()
-    sources = config.templates or own or default_templates(strategy, task, readout, kind)
-    templates = tuple(strategy.prepare(Template.parse(source)) for source in sources)
+    question = question_for(config, task, strategy.defaults, readout, kind)
+    templates = tuple(strategy.prepare(Template.parse(source)) for source in question.templates)
     for template in templates:
         check_fields(template, task)
-    return templates
+    return templates, question.words
 
 
 def _settle(
@@ -309,16 +302,6 @@ def _settle(
         "strategy_options": strategy.options.model_dump(mode="json"),
     }
     return RunOptions(**chosen)
-
-
-def known_words(config: RunConfig, task: Task) -> Verbalizer | None:
-    """Return the label words that are given, else the data's own, else those for its language, if there are any.
-
-    Raises:
-        UserError: if what is given is no verbalizer.
-    """
-    given = task.verbalizer if config.verbalizer is None else config.verbalizer
-    return default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
 
 
 def resolve(

@@ -12,7 +12,8 @@ from promptkit.errors import UserError, kind_of
 from promptkit.nn import Backbone
 from promptkit.prompting import Template, Verbalizer
 from promptkit.prompting.resolved import PromptTask
-from promptkit.running.plan import Plan, known_words, make_plan, resolve
+from promptkit.running.asking import known_words
+from promptkit.running.plan import Plan, make_plan, resolve
 from promptkit.running.session import Session
 from promptkit.running.states import States
 from promptkit.strategies.proposing import Proposal

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptkit.hooks import get_host
-from promptkit.running.fields import templates_for
+from promptkit.running.asking import templates_for
 from promptkit.strategies.contract import DEPENDS_ON, Strategy, parse_options
 from promptkit.testing.tiny import SPLITS, write_tiny_model, write_tiny_task
 

@@ -17,11 +17,14 @@ pytest.importorskip("mindspore")
 import promptkit
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.cli import main
+from promptkit.data import Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting.template import ending_at_mask
+from promptkit.running.asking import question_for
 from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
+from promptkit.strategies.contract import Defaults
 from promptkit.testing import write_tiny_model, write_tiny_task
 
 WORDS = "positive=great; negative=terrible"
@@ -72,6 +75,23 @@ def test_a_causal_model_is_asked_with_a_form_where_nobody_says_how(
     plan = make_plan(config)
     assert [str(each) for each in plan.templates] == [template]
     assert str(plan.verbalizer) == words
+
+
+@pytest.mark.parametrize(
+    ("language", "labels", "template", "words"),
+    [
+        ("zh", ("0", "1"), "评论：{text}\n这条评论的情感是：{mask}", "1=正面; 0=负面"),
+        ("zh", ("体育", "财经"), "{text} 总之很{mask}", "None"),
+        ("de", ("neg", "pos"), "{text} It was {mask}", "None"),
+    ],
+)
+def test_the_form_is_in_the_language_of_the_texts(
+    language: str, labels: tuple[str, ...], template: str, words: str
+) -> None:
+    task = Task("reviews", labels, (), (), (), language)
+    question = question_for(make_config(strategy="hard"), task, Defaults(), "cloze", "causal")
+    assert question.templates == (template,)
+    assert str(question.words) == words
 
 
 @pytest.mark.parametrize(

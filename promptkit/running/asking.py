@@ -1,0 +1,93 @@
+"""What a run asks: the templates and label words that are given, or those that suit the data and the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptkit.backbones.face import Kind
+from promptkit.data import Task
+from promptkit.prompting import Readout, Verbalizer, default_words
+from promptkit.prompting.template import ending_at_mask, fill_in_fields
+from promptkit.running.config import RunConfig
+from promptkit.strategies.contract import Defaults
+
+_FORMS = {
+    "en": ("Review: {text}\nSentiment: {mask}", ("positive", "negative")),
+    "zh": ("评论：{text}\n这条评论的情感是：{mask}", ("正面", "负面")),
+}
+"""How a causal model is best asked for a sentiment, and the words (the trials are in docs/strategies/index.md)."""
+_ANSWERING = {"en": "Question: {text}\nAnswer: {mask}", "zh": "问：{text}\n答：{mask}"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """How texts are asked about.
+
+    Attributes:
+        templates: as they are written.
+        words: the label words; None where there are none for these labels, and where none are read.
+    """
+
+    templates: tuple[str, ...]
+    words: Verbalizer | None
+
+
+def question_for(config: RunConfig, task: Task, defaults: Defaults, readout: Readout, kind: Kind) -> Question:
+    """Return how a kind of model is asked: as was said, else as the data says, else as suits strategy and model.
+
+    Raises:
+        UserError: if the label words that are given are no verbalizer.
+    """
+    if (form := _form(config, task, defaults, readout, kind)) is not None:
+        return form
+    words = known_words(config, task) if readout == "cloze" else None
+    return Question(config.templates or _default_templates(task, defaults, readout, kind), words)
+
+
+def known_words(config: RunConfig, task: Task) -> Verbalizer | None:
+    """Return the label words that are given, else the data's own, else those for its language, if there are any.
+
+    Raises:
+        UserError: if what is given is no verbalizer.
+    """
+    given = task.verbalizer if config.verbalizer is None else config.verbalizer
+    return default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
+
+
+def templates_for(sources: Sequence[str], readout: Readout, kind: Kind) -> tuple[str, ...]:
+    """Return templates that nobody wrote for this model as they suit its kind."""
+    return ending_at_mask(sources) if kind == "causal" and readout == "cloze" else tuple(sources)
+
+
+def _form(config: RunConfig, task: Task, defaults: Defaults, readout: Readout, kind: Kind) -> Question | None:
+    """Return the form that asks a causal model for a sentiment, with its words, where nothing was said; or None.
+
+    None as well for a strategy with templates of its own, and for labels that do not plainly name a sentiment.
+    """
+    said = config.templates or config.verbalizer is not None or task.templates or task.verbalizer is not None
+    if said or kind != "causal" or readout != "cloze" or defaults.templates != Defaults().templates:
+        return None
+    if task.language not in _FORMS:
+        return None
+    template, pair = _FORMS[task.language]
+    words = default_words(task.labels, task.language, pair)
+    return None if words is None else Question((_with_fields(template, task),), words)
+
+
+def _default_templates(task: Task, defaults: Defaults, readout: Readout, kind: Kind) -> tuple[str, ...]:
+    """Return the templates of a run for which none was given: the data's, else the strategy's.
+
+    Those of the data ask for a label word, which a head does not read. Those of the strategy show all that the data
+    has. For a causal model they end at the mask.
+    """
+    if readout == "answer":
+        return task.templates or (_with_fields(_ANSWERING.get(task.language, _ANSWERING["en"]), task),)
+    if task.templates and readout == "cloze":
+        return templates_for(task.templates, readout, kind)
+    own = defaults.templates_for(task.language)
+    return templates_for([_with_fields(source, task) for source in own], readout, kind)
+
+
+def _with_fields(source: str, task: Task) -> str:
+    return fill_in_fields(source, task.fields or ("text",))
