@@ -26,7 +26,8 @@ class Against:
 
     Attributes:
         baseline: label of the baseline's row.
-        difference: test accuracy of the row less that of the baseline, as a share; its p is for this row alone.
+        difference: test accuracy of the row less that of the baseline, as a share. Its p is for this row alone, and
+            for one that is ahead the largest against any baseline of its shots.
         p_adjusted: p after Holm's correction over all rows of the comparison that are held against a baseline and
             learn, or do not, as this one.
         method: how p was computed, `paired bootstrap` or `exact McNemar`.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from promptkit.analysis.against import BOOTSTRAP, MCNEMAR, difference, same_test
 from promptkit.analysis.rows import Against, Row, rows_of
-from promptkit.analysis.statistics import Spread, holm
+from promptkit.analysis.statistics import Difference, Spread, holm
 from promptkit.runs.stored import PlannedCell, Shots, StoredComparison, StoredRun
 
 
@@ -93,12 +93,13 @@ def summarise(comparison: StoredComparison) -> Summary:
     """Sum up a comparison.
 
     A row of K shots is held against the strongest of the baselines with the same K and those that learn nothing:
-    the one that leaves it the smallest difference on test. That choice can only count against a row, and whoever
-    beats the strongest beats them all, without a correction for their number (the intersection-union test, Berger
-    1982). Picking the baseline by a dev split of a few examples would choose a weak one by chance. p is from the
+    the one that leaves it the smallest difference on test. Picking it by a dev split of a few examples would choose
+    a weak one by chance. A row that is ahead of it is tested against each of them, and its p is the largest: so it
+    beats them all, without a correction for their number (the intersection-union test, Berger 1982). Against the
+    strongest alone that would not follow, for one with a lower mean may differ more from seed to seed. p is from the
     paired bootstrap; if every pair compared is one run against one, from the exact McNemar test. Holm's correction
-    is over all pairs whose row learns, and apart from them over those that learn nothing: to ask an untrained model
-    in one way more does not make it less sure what a training brought.
+    is over all rows that learn, and apart from them over those that learn nothing: to ask an untrained model in one
+    way more does not make it less sure what a training brought.
 
     Raises:
         UserError: if a record lacks a score.
@@ -111,9 +112,10 @@ def summarise(comparison: StoredComparison) -> Summary:
     comparable = [same_test([*row.runs, *baseline.runs]) for row, baseline in pairs]
     unlike = tuple(row for (row, _), same in zip(pairs, comparable, strict=True) if not same)
     pairs = [pair for pair, same in zip(pairs, comparable, strict=True) if same]
-    single = all(len(row.runs) == len(baseline.runs) == 1 for row, baseline in pairs)
-    method = MCNEMAR if single else BOOTSTRAP
-    held = _held_against(rows, pairs, method)
+    tested = [candidates[row.shots] for row, _ in pairs]
+    every = [*(row for row, _ in pairs), *(each for others in tested for each in others)]
+    method = MCNEMAR if all(len(row.runs) == 1 for row in every) else BOOTSTRAP
+    held = _held_against(rows, pairs, tested, method)
     return Summary(
         comparison=comparison,
         rows=held,
@@ -125,9 +127,11 @@ def summarise(comparison: StoredComparison) -> Summary:
     )
 
 
-def _held_against(rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]], method: str) -> tuple[Row, ...]:
-    """Return the rows with the result of their pair."""
-    found = [difference(_by_seed(row), _by_seed(baseline), method) for row, baseline in pairs]
+def _held_against(
+    rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]], tested: Sequence[Sequence[Row]], method: str
+) -> tuple[Row, ...]:
+    """Return the rows with the result of their pair; `tested` are all the baselines that each may be ahead of."""
+    found = [_against(row, baseline, others, method) for (row, baseline), others in zip(pairs, tested, strict=True)]
     adjusted = [0.0] * len(pairs)
     for untrained in (False, True):
         places = [place for place, (row, _) in enumerate(pairs) if row.learns_nothing == untrained]
@@ -138,6 +142,15 @@ def _held_against(rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]], method:
         for (row, baseline), result, p in zip(pairs, found, adjusted, strict=True)
     }
     return tuple(replace(row, against=against.get(id(row))) for row in rows)
+
+
+def _against(row: Row, strongest: Row, baselines: Sequence[Row], method: str) -> Difference:
+    """Return the difference to the strongest baseline; where it is one ahead, with the largest p of all of them."""
+    found = difference(_by_seed(row), _by_seed(strongest), method)
+    if found.mean <= 0:
+        return found
+    others = [each for each in baselines if each is not strongest and same_test([*row.runs, *each.runs])]
+    return replace(found, p=max([found.p, *(difference(_by_seed(row), _by_seed(it), method).p for it in others)]))
 
 
 def _picks(rows: Sequence[Row]) -> tuple[Pick, ...]:

@@ -40,9 +40,9 @@ def method_text(summary: Summary) -> str:
     p = "p by exact McNemar tests" if summary.method == MCNEMAR else "p from the same"
     return (
         "Each row is compared with the strongest on test of the baselines with the same shots and those that learn "
-        f"nothing: {names}. Who beats the strongest beats them all. Differences are in test accuracy, in points, "
-        f"with the 95 % interval of a paired bootstrap over {resampled}, {RESAMPLES:,} resamples, each for its own "
-        f"row; {p}, after Holm over {_families(summary.compared)}."
+        f"nothing: {names}. Differences are in test accuracy, in points, with the 95 % interval of a paired "
+        f"bootstrap over {resampled}, {RESAMPLES:,} resamples, each for its own row; {p}, for a row that is ahead "
+        f"the largest against any of those baselines, after Holm over {_families(summary.compared)}."
     )
 
 

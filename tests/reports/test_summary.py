@@ -120,6 +120,31 @@ def test_no_other_baseline_leaves_a_row_a_smaller_difference() -> None:
             assert row.against.difference.mean == pytest.approx(min(row.test.mean - b.test.mean for b in others))
 
 
+def test_a_row_that_is_ahead_has_the_largest_p_against_any_baseline() -> None:
+    truth = np.tile([0, 1], 100)
+    rights = {"hard": (130, 130, 130), "tfidf": (100, 128, 160), "soft": (140, 139, 141)}  # of 200, by seed
+
+    def answered(cell: Any, run: StoredRun) -> StoredRun:
+        known = np.arange(len(truth)) < rights.get(cell.strategy, (100,) * 3)[cell.seed]
+        return replace(run, truth=truth, predicted=np.where(known, truth, 1 - truth))
+
+    summary = summarise(changed(fake_comparison(strategies=("soft",), shots=(16,)), answered))
+    row = row_of(summary, "soft", 16)
+    noisy, strongest = row_of(summary, "tfidf", 16, role="baseline"), row_of(summary, "hard", None, role="baseline")
+    against_strongest, against_noisy = (paired_bootstrap(right(row), right(it)) for it in (strongest, noisy))
+    assert row.against is not None
+    assert against_strongest.p < 0.05 < against_noisy.p
+    assert row.against.difference.p == against_noisy.p
+    assert not row.is_better
+
+
+def test_a_row_that_is_behind_is_tested_against_the_strongest_alone() -> None:
+    summary = summarise(fake_comparison(accuracies={("soft", 16): 0.4}))
+    row, baseline = row_of(summary, "soft", 16), row_of(summary, "hard", None, role="baseline")
+    assert row.against is not None
+    assert row.against.difference == paired_bootstrap(right(row), right(baseline))
+
+
 def test_p_is_corrected_over_all_rows_that_are_compared() -> None:
     against = [row.against for row in summarise(fake_comparison(variants=VARIANTS)).rows if row.against]
     assert len(against) == 10
@@ -135,7 +160,8 @@ def test_one_run_against_one_is_mcnemar() -> None:
     assert row.against.method == "exact McNemar"
     assert row.against.difference.p == mcnemar(right(row), right(baseline))
     assert row.against.difference.low == paired_bootstrap(right(row), right(baseline)).low
-    assert "p by exact McNemar tests, after Holm over the 6 rows" in method_text(summary)
+    assert "p by exact McNemar tests, for a row that is ahead the largest" in method_text(summary)
+    assert "after Holm over the 6 rows" in method_text(summary)
 
 
 def test_one_pair_with_several_runs_makes_it_the_bootstrap_for_all() -> None:
