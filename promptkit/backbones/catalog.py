@@ -9,6 +9,7 @@ from pathlib import Path
 
 from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import Engine
+from promptkit.checking import user_path
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.hub import Access, Repository, find_snapshot, hub_id
 
@@ -97,7 +98,7 @@ def _local(name: str, registered: Registry) -> Path | None:
         return shipped
     if name in registered:
         return registered[name]()
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir() or (path.is_file() and path.suffix == ".gguf"):
         return path
     if path.is_file():

@@ -108,6 +108,7 @@ def decode(content: bytes, path: Path, encoding: str | None) -> str:
         text = content.decode(name)
         if encoding:
             text.encode("utf-8")
+            text = text.removeprefix("\ufeff")  # which only some names of an encoding take off
     except UnicodeEncodeError:
         raise UserError(
             f"{shown}: read as {encoding} it holds half a surrogate pair, which is no character."

@@ -11,14 +11,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from promptkit.checking import user_path
 from promptkit.running.config import RunConfig, flag_of, setting_of
 
 
-def option(name: str) -> Any:
-    """Return typer's option for a setting of a run."""
+def option(name: str, parser: Callable[[str], Any] | None = None) -> Any:
+    """Return typer's option for a setting of a run, whose value `parser` makes of what was typed."""
     setting = setting_of(name)
     more = " May be repeated." if setting.repeated else ""
-    return typer.Option(flag_of(name), metavar=setting.metavar or None, help=setting.help + more)
+    return typer.Option(flag_of(name), metavar=setting.metavar or None, help=setting.help + more, parser=parser)
 
 
 ModelOption = Annotated[str, option("model")]
@@ -38,7 +39,7 @@ MaxLengthOption = Annotated[int, option("max_length")]
 TextColumnOption = Annotated[str | None, option("text_column")]
 TextBColumnOption = Annotated[str | None, option("text_b_column")]
 FieldsOption = Annotated[str | None, option("fields")]
-StoreOption = Annotated[Path, option("store")]
+StoreOption = Annotated[Path, option("store", user_path)]
 SecondTextOption = Annotated[
     str | None, typer.Option("--text-b", metavar="TEXT", help="Second text, for a template with {text_b}.")
 ]

@@ -84,12 +84,13 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> None:
         """Print label, probability and text of every text."""
+        from promptkit.checking import user_path
         from promptkit.data.tables import open_table
 
         columns = _columns(text_column, text_b_column, fields, file)
         table = None
         if _is_table(file) and not text and text_b is None:
-            table = open_table(Path(file or "").expanduser(), encoding)
+            table = open_table(user_path(file or ""), encoding)
         lines = read_lines(text or [], text_b, file, encoding) if table is None else []
         with keyboard_interrupts():
             from promptkit.running.predictor import load

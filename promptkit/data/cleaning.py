@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from promptkit.data.task import SPLITS, Example, Task, holds_text
+from promptkit.errors import UserError
 
 MAX_TOKENS = 51
 
@@ -40,6 +41,9 @@ def clean_task(task: Task) -> Task:
     """Return the task with every text cleaned; examples of which nothing is left are dropped and noted.
 
     Cleaning comes after splitting, so that a run with it and a run without it use the same splits.
+
+    Raises:
+        UserError: if nothing is left of a split.
     """
     dropped = 0
 
@@ -55,6 +59,11 @@ def clean_task(task: Task) -> Task:
         return tuple(kept)
 
     train, dev, test = (cleaned(task.split(split)) for split in SPLITS)
+    for split, kept in zip(SPLITS, (train, dev, test), strict=True):
+        if task.split(split) and not kept:
+            raise UserError(
+                f"data '{task.name}': cleaning leaves no text in {split}; leave out --clean."
+            )
     unlabelled = cleaned(task.unlabelled)
     notes = [*task.notes, f"texts cleaned: lower case, letters only, at most {MAX_TOKENS} tokens"]
     if dropped:

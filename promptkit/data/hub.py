@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promptkit.checking import cut
 from promptkit.data.readers import CARD, SPLIT_NAMES, RawData, read_folder
 from promptkit.data.tables import LABEL_COLUMNS, Columns
 from promptkit.errors import UserError
@@ -47,31 +48,55 @@ def read_hub(wanted: HubId, columns: Columns, access: Access) -> HubData:
     folder = find_snapshot(Repository(wanted, "dataset", asked), access)
     if (folder / CARD).is_file() and not wanted.config:
         return HubData(read_folder(folder, columns), ())
+    _check_files(wanted, folder)
     with tempfile.TemporaryDirectory(prefix="promptkit-data-") as place:
-        scratch = Path(place)
-        notes = _write_tables(_splits(wanted, folder, scratch / "arrow"), wanted, columns, scratch / "tables")
+        tables = Path(place) / "tables"
+        notes = _write_tables(_splits(wanted, folder, Path(place) / "arrow"), wanted, columns, tables)
         try:
-            return HubData(read_folder(scratch / "tables", columns), notes)
+            return HubData(read_folder(tables, columns), notes)
         except UserError as error:
-            raise UserError(str(error).replace(f"{scratch / 'tables'}/", f"data '{wanted}', ")) from None
+            ours = f"data '{wanted}'"
+            said = str(error).replace(f"{tables}/", f"{ours}, ").replace(f"folder '{tables}'", ours)
+            raise UserError(" ".join([said, *(f"{note[0].upper()}{note[1:]}." for note in notes)])) from None
 
 
 def _files_of_config(wanted: HubId, access: Access) -> tuple[str, ...]:
     """Return the patterns of a configuration's files, as the set's README lists them, if it does."""
     if not wanted.config:
         return ()
-    from huggingface_hub import metadata_load
-
     try:
         about = find_snapshot(Repository(wanted, "dataset", _ABOUT), access)
-        head = metadata_load(about / "README.md")
-        found = next(it for it in head["configs"] if it["config_name"] == wanted.config)["data_files"]
-    except (
-        Exception
-    ):  # of the parser's as well, for what is written there is anybody's; what is not there is said later
+        found = next(it for it in _configs(about) if it["config_name"] == wanted.config)["data_files"]
+    except Exception:  # for what is written there is anybody's; what is not there is said later
         return ()
     each = [it["path"] if isinstance(it, dict) else it for it in (found if isinstance(found, list) else [found])]
     return tuple(path for it in each for path in (it if isinstance(it, list) else [it]))
+
+
+def _configs(folder: Path) -> Any:
+    """Return what a set's README says of its configurations; nothing where it says nothing that can be read."""
+    from huggingface_hub import metadata_load
+
+    try:
+        return (metadata_load(folder / "README.md") or {}).get("configs") or ()
+    except Exception:  # of the parser's as well
+        return ()
+
+
+def _check_files(wanted: HubId, folder: Path) -> None:
+    """Refuse a set whose README names files elsewhere: `datasets` would fetch them, or read what is on this disk."""
+    for path in _texts(_configs(folder)):
+        if "://" in path or path.startswith(("/", "~")) or ".." in Path(path).parts:
+            raise UserError(f"data '{wanted}' names a file that is not its own: '{cut(path)}'.")
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Yield all texts of lists and mappings within each other."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
 
 
 def _splits(wanted: HubId, folder: Path, cache: Path) -> Mapping[str, Any]:
@@ -94,23 +119,27 @@ def _write_tables(splits: Mapping[str, Any], wanted: HubId, columns: Columns, pl
     place.mkdir(parents=True)
     notes: list[str] = []
     labels: list[str] = []
+    sources: dict[str, str] = {}
     for name, split in splits.items():
         ours = _SPLITS.get(name)
         if ours is None:
             notes.append(f"split '{name}' left out: it is none of {', '.join(_SPLITS)}")
             continue
         kept = [it for it, feature in split.features.items() if getattr(feature, "dtype", "") in _PLAIN]
-        label = columns.label or next((it for it in kept if it.lower() in LABEL_COLUMNS), None)
+        label = columns.label or next((it for name in LABEL_COLUMNS for it in kept if it.lower() == name), None)
         classes = getattr(split.features.get(label), "names", None)
         rows = list(_rows(split.select_columns(kept), label if ours != "unlabelled" else None))
         if hidden := len(split) - len(rows):
             notes.append(f"{hidden} of {len(split)} rows of '{name}' left out: their label is hidden")
         if not rows:
             continue
+        if ours in sources:
+            raise UserError(f"data '{wanted}' has two splits that are {ours}: {sources[ours]} and {name}.")
+        sources[ours] = name
         labels = labels or [it for it in classes or () if any(row.get(label or "") == it for row in rows)]
         text = "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
         (place / f"{ours}.jsonl").write_text(text, encoding="utf-8")
-    if set(splits) == {"test"}:
+    if set(splits) == set(sources) == {"test"}:
         (place / "test.jsonl").rename(place / "all.jsonl")
     card = {"name": wanted.config or wanted.name.rpartition("/")[2], **({"labels": labels} if labels else {})}
     (place / CARD).write_text(json.dumps(card, ensure_ascii=False), encoding="utf-8")

@@ -36,6 +36,6 @@ def _first(examples: Examples, labels: tuple[str, ...], most: int, number: int) 
     rng = np.random.default_rng([SPLIT_SEED, number])
     place = np.zeros(len(examples))
     for label in labels or (None,):
-        rows = np.array([row for row, example in enumerate(examples) if label in (None, example.label)])
+        rows = np.array([row for row, example in enumerate(examples) if label in (None, example.label)], np.intp)
         place[rng.permutation(rows)] = (np.arange(len(rows)) + 0.5) / len(rows)
     return tuple(examples[row] for row in sorted(np.argsort(place, kind="stable")[:most].tolist()))

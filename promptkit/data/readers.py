@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from promptkit.checking import check_encoding, checked, decode, missing, read_bytes, read_json_object
+from promptkit.checking import check_encoding, checked, decode, missing, path_shown, read_bytes, read_json_object
 from promptkit.data.tables import FORMATS, Columns, Rows, open_table, parse_fields, read_rows
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError
@@ -100,7 +100,7 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
     if not os.path.isdir(path):
         raise missing(path)
     info = _read_info(path / CARD)
-    files = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+    files = _files_of(path)
     polar = [file for file in files if file.suffix.lower() in POLARITIES]
     tables = [file for file in files if file.suffix.lower() in FORMATS]
     unlabelled = [file for file in tables if _split_of(file, UNLABELLED_NAMES)]
@@ -129,6 +129,21 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
     raw = _read_groups(info.name or path.resolve().name, grouped, wanted, encoding, info)
     hidden = _group(path, unlabelled, UNLABELLED_NAMES)
     return replace(raw, unlabelled=_read_unlabelled(hidden.get("unlabelled", ()), wanted, encoding))
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """Return the files of a folder by name. Of those whose name is that of data none is passed over.
+
+    Else a test split whose content has not been fetched (git-annex, DVC) would be made up from train without a word.
+    """
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        for entry in entries:
+            if entry.suffix.lower() in (*FORMATS, *POLARITIES) and not entry.is_file():
+                raise UserError(f"'{path_shown(entry)}' is no file.") if entry.exists() else missing(entry)
+        return [entry for entry in entries if entry.is_file()]
+    except OSError as error:
+        raise UserError(f"cannot read '{path_shown(folder)}': {error.strerror}.") from None
 
 
 def read_table(path: Path, columns: Columns | None = None, encoding: str | None = None) -> RawData:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,12 @@ def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows
     places = _places(path, table.header, columns)
     kind, usual = ("answer", ANSWER_COLUMNS) if columns.answers else ("label", LABEL_COLUMNS)
     column_label = _column(path, kind, table.header, columns.label, usual)
+    for name, place in places.items():
+        if place == column_label:
+            raise UserError(
+                f"{path}: the column '{_short(table.header[place])}' is the {kind}; a prompt that shows it "
+                f"as {{{name}}} gives the answer away."
+            )
     examples, dropped = [], 0
     for line, cells in table.rows:
         label = cells[column_label].strip()
@@ -152,10 +159,14 @@ def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, in
     asked = [name for name in ASKED_COLUMNS if name in map(str.lower, header)]
     if columns.answers and columns.text is None and asked:
         return {asked[0]: _column(path, "text", header, None, asked)}
-    places = {"text": _column(path, "text", header, columns.text, TEXT_COLUMNS)}
-    if columns.text_b is not None or any(name.lower() in TEXT_B_COLUMNS for name in header):
-        places["text_b"] = _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)
-    return places
+    text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
+    # The column that is named as the text may have a name that is usual for the second one.
+    if columns.text_b is None and not any(
+        name.lower() in TEXT_B_COLUMNS for place, name in enumerate(header) if place != text
+    ):
+        return {"text": text}
+    usual = [name for name in TEXT_B_COLUMNS if name != header[text].lower()]
+    return {"text": text, "text_b": _column(path, "second text", header, columns.text_b, usual)}
 
 
 def _field(path: Path, entry: str, header: Sequence[str], columns: Columns) -> int:
@@ -261,7 +272,7 @@ def _jsonl(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
     """Read one JSON object a line; the first one's keys are the columns."""
     lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
     objects = (
-        # NaN in a column that nobody reads is how Python's own json writes a gap.
+        # NaN is how Python's own json writes a gap.
         (number, parse_json_object(line, str(path), line=number, nan=True))
         for number, line in lines
     )
@@ -282,8 +293,8 @@ def _jsonl(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
 
 
 def _cell(value: object) -> str:
-    """Return a JSON value as a table would hold it; null is empty, a label 1 is `1`, true is `true`."""
-    if value is None:
+    """Return a JSON value as a table would hold it; null and NaN are empty, a label 1 is `1`, true is `true`."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

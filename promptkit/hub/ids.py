@@ -10,7 +10,8 @@ from promptkit.errors import UserError
 
 HOSTS = ("hub", "ms")
 _PART = r"[A-Za-z0-9_][\w.-]*"
-_ID = re.compile(rf"(?:({'|'.join(HOSTS)}):)?({_PART}(?:/{_PART})?)(?::({_PART}))?(?:@([\w./-]+))?", re.ASCII)
+_REVISION = r"[\w.-][\w./-]*"  # no absolute path, for it becomes a part of one
+_ID = re.compile(rf"(?:({'|'.join(HOSTS)}):)?({_PART}(?:/{_PART})?)(?::({_PART}))?(?:@({_REVISION}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class HubId:
         """
         if revision is None:
             return self
-        if not re.fullmatch(r"[\w./-]+", revision, re.ASCII) or ".." in revision:
+        if not re.fullmatch(_REVISION, revision, re.ASCII) or ".." in revision:
             raise UserError(f"--revision takes a branch, a tag or a commit, not '{revision}'.")
         if self.revision not in (None, revision):
             raise UserError(f"'{self}' names a revision, and --revision {revision} another one.")

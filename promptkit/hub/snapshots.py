@@ -81,6 +81,9 @@ def find_snapshot(wanted: Repository, access: Access, hint: str = "") -> Path:
             return host.bring(listing, files)
         except UserError as error:
             raise UserError(f"{called} could not be downloaded: {str(error).rstrip('.')}.{hint}") from None
+        except OSError as error:
+            place = f" '{error.filename}'" if error.filename else " the cache"
+            raise UserError(f"{called} could not be downloaded: cannot write{place}: {error.strerror}.") from None
     found = host.cached(wanted.id, wanted.kind, wanted.patterns)
     if found is not None:
         return found

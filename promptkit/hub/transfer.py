@@ -73,7 +73,10 @@ class Session:
     def __init__(self, token: str, base: str, cookie: str = "") -> None:
         import requests
 
-        self.host = urlsplit(base).hostname or ""
+        try:
+            self.host = urlsplit(base).hostname or ""
+        except ValueError:  # half an IPv6 address
+            self.host = ""
         if not base.startswith(("https://", "http://")) or not self.host:
             raise UserError("the mirror is no address that begins with https:// or http://")
         self._session = requests.Session()
@@ -92,10 +95,11 @@ class Session:
             ConnectionError: if nothing comes, or the host is busy.
         """
         import requests
+        from urllib3.exceptions import LocationParseError
 
         try:
             response = self._session.get(url, headers=headers, params=params, stream=True, timeout=_TIMEOUT)
-        except requests.RequestException:
+        except (requests.RequestException, UnicodeError, LocationParseError):
             # What it says holds the address, and an address may hold a secret.
             raise ConnectionError from None
         if response.status_code in _BUSY:

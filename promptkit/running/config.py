@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from promptkit.backbones.device import Mode
 from promptkit.backbones.face import Precision
-from promptkit.checking import field_fault
+from promptkit.checking import field_fault, user_path
 from promptkit.data.tables import parse_fields
 from promptkit.errors import UserError, did_you_mean
 from promptkit.hub import Access
@@ -38,6 +38,8 @@ def _one_or_more(value: Any) -> Any:
 
 
 _NameOrPath = Annotated[str, BeforeValidator(_name_or_path)]
+# A shell leaves `~` as it is behind `=`, as in `--store=~/runs`.
+_FOLDER = AfterValidator(lambda path: path if path is None else user_path(path))
 
 
 class RunConfig(BaseModel):
@@ -246,11 +248,12 @@ class RunConfig(BaseModel):
             metavar="DIR", scope="run",
         ),
     ] = None  # fmt: skip
-    store: Annotated[Path, Setting(help="Folder of the store.", metavar="DIR", scope="run", page="runs.md")] = Path(
-        DEFAULT_STORE
-    )
+    store: Annotated[
+        Path, _FOLDER, Setting(help="Folder of the store.", metavar="DIR", scope="run", page="runs.md")
+    ] = Path(DEFAULT_STORE)
     checkpoint: Annotated[
         Path | None,
+        _FOLDER,
         Setting(
             help="Keep the training state there; killed and run again, it goes on to the same numbers.",
             metavar="DIR", scope="run",

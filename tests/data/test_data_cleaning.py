@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from promptkit.data import Example, clean_text
 from promptkit.data.cleaning import clean_task
+from promptkit.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,9 @@ def test_a_cleaned_task_keeps_its_splits_and_counts_what_vanished(toy):
         "texts cleaned: lower case, letters only, at most 51 tokens",
         "1 text dropped: nothing left after cleaning",
     )
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_a_split_of_which_cleaning_leaves_nothing_is_refused(toy, split):
+    with pytest.raises(UserError, match=f"^data 'toy': cleaning leaves no text in {split}; leave out --clean"):
+        clean_task(replace(toy(), **{split: (Example("1 2 3", "a"), Example("!", "b"))}))

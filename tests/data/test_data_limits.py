@@ -67,3 +67,9 @@ def test_pairs_are_limited_too() -> None:
     assert isinstance(limited, PairTask)
     assert len(limited.test) == len(limited.dev) == 9
     assert limited.test != split[:9]
+
+
+def test_a_class_that_a_split_lacks_is_no_matter() -> None:
+    whole = task(30, 20)
+    lacking = Task("t", ("a", "b", "c"), (*whole.train, Example("c", "c")), whole.dev, whole.test)
+    assert len(limit_splits(lacking, 10).test) == 10

@@ -113,6 +113,26 @@ def test_jsonl_values_keep_their_spelling(write):
     assert read.dropped == 1
 
 
+def test_nan_in_jsonl_is_a_gap_as_null_is(write):
+    rows = "".join(f'{{"text": {text}, "label": {label}}}\n' for text, label in (('"a"', 1), ("NaN", 1), ('"b"', 2)))
+    read = read_table(write("a.jsonl", rows))
+    assert (pairs(read.splits["all"]), read.dropped) == ([("1", "a"), ("2", "b")], 1)
+    with pytest.raises(UserError, match="line 1: the label is empty"):
+        read_table(write("b.jsonl", '{"text": "a", "label": NaN}\n'))
+
+
+def test_a_column_named_as_the_text_is_not_the_second_one_as_well(write):
+    path = write("a.csv", "question1,question2,label\none,two,x\n")
+    assert read_table(path, Columns(text="question2")).splits["all"] == (Example("two", "x"),)
+    assert read_table(path).splits["all"] == (Example("one", "x", "two"),)
+
+
+def test_the_label_is_shown_in_no_prompt(write):
+    path = write("a.csv", "text,label\none,x\n")
+    with pytest.raises(UserError, match=r"the column 'label' is the label; a prompt that shows it as \{verdict\}"):
+        read_table(path, Columns(fields=("text", "verdict=label")))
+
+
 @pytest.mark.parametrize("text", ["text", "Sentence", "CONTENT", "review", "comment"])
 @pytest.mark.parametrize("label", ["label", "Sentiment", "CLASS", "category", "polarity"])
 def test_usual_columns_are_found_in_any_case(write, text, label):
@@ -130,6 +150,12 @@ def test_named_columns_win_over_usual_ones_and_text_b_makes_pairs(write):
 def test_a_byte_order_mark_is_no_part_of_a_column(write):
     path = write("a.tsv", GOOD.encode("utf-8-sig"))
     assert len(read_table(path).splits["all"]) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_byte_order_mark_is_none_in_a_named_encoding_either(write, encoding):
+    content = ("" if encoding in ("utf-8-sig", "utf-16") else "\ufeff") + GOOD
+    assert len(read_table(write("a.tsv", content.encode(encoding)), encoding=encoding).splits["all"]) == 2
 
 
 def test_a_named_encoding_is_used(write):
@@ -394,3 +420,27 @@ def test_a_bad_folder_is_refused_in_one_line(write, tmp_path, case):
     with pytest.raises(UserError) as refusal:
         read_folder(tmp_path)
     assert str(refusal.value) == message.format(folder=tmp_path)
+
+
+@pytest.mark.parametrize("target", ["nowhere", "test.tsv"])
+def test_a_split_whose_file_is_not_there_is_not_made_up_from_another(write, tmp_path, target):
+    write("train.tsv", GOOD)
+    (tmp_path / "test.tsv").symlink_to(target)
+    with pytest.raises(UserError, match=r"test\.tsv' is a symbolic link that leads nowhere"):
+        read_folder(tmp_path)
+
+
+def test_a_folder_named_as_a_split_is_not_passed_over(write, tmp_path):
+    write("train.tsv", GOOD)
+    (tmp_path / "test.tsv").mkdir()
+    with pytest.raises(UserError, match=r"test\.tsv' is no file"):
+        read_folder(tmp_path)
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
+    def refused(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", refused)
+    with pytest.raises(UserError, match=r"^cannot read '.*': Permission denied"):
+        read_folder(tmp_path)

@@ -129,3 +129,71 @@ def test_a_folder_of_ours_is_read_as_one(host: Host, data: str) -> None:
 def test_nothing_is_fetched_unless_asked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="data set 'owner/glue' is no directory and not in the local cache"):
         load_task("hub:owner/glue")
+
+
+@pytest.mark.parametrize("path", ["https://elsewhere.example/train.csv", "/etc/passwd", "../other/train.csv"])
+def test_a_set_that_names_files_of_others_is_refused_before_any_is_read(host: Host, path: str) -> None:
+    readme = f"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: '{path}'\n---\n"
+    host.put("owner/far", {"README.md": readme.encode(), "a.csv": b"text,label\na,b\n"}, kind="dataset")
+    with pytest.raises(UserError, match=r"^data 'owner/far' names a file that is not its own: '"):
+        load_task("hub:owner/far", access=Access(mirror=host.url))
+
+
+def rows_of(header: str, rows: str, count: int = 20) -> bytes:
+    """Return a CSV file with the row so many times, each time with its number."""
+    return (header + "\n" + "".join(rows.format(n) + "\n" for n in range(count))).encode()
+
+
+def test_the_label_column_is_the_one_that_a_table_on_disk_would_have(host: Host) -> None:
+    content = rows_of("category,text,label", "x{0},text {0},n") + rows_of("", "y{0},more {0},p")[1:]
+    host.put("owner/two", {"train.csv": content}, kind="dataset")
+    assert load_task("hub:owner/two", access=Access(mirror=host.url)).labels == ("n", "p")
+
+
+def test_two_splits_of_one_meaning_are_refused(host: Host) -> None:
+    readme = b"---\nconfigs:\n- config_name: default\n  data_files:\n" + b"".join(
+        f"  - split: {split}\n    path: {split}.csv\n".encode() for split in ("train", "validation", "dev")
+    )
+    table = rows_of("text,label", "text {0},a") + rows_of("", "more {0},b")[1:]
+    files = {f"{split}.csv": table for split in ("train", "validation", "dev")}
+    host.put("owner/twice", {"README.md": readme + b"---\n", **files}, kind="dataset")
+    with pytest.raises(UserError, match=r"^data 'owner/twice' has two splits that are dev: validation and dev.$"):
+        load_task("hub:owner/twice", access=Access(mirror=host.url))
+
+
+def test_a_set_of_which_nothing_is_left_says_what_was_left_out(host: Host) -> None:
+    readme = b"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: test\n    path: test.parquet\n---\n"
+    host.put("owner/hidden", {"README.md": readme, "test.parquet": parquet([-1, -1])}, kind="dataset")
+    with pytest.raises(UserError) as refusal:
+        load_task("hub:owner/hidden", access=Access(mirror=host.url))
+    assert str(refusal.value).startswith("data 'owner/hidden' holds neither train/dev/test tables")
+    assert str(refusal.value).endswith("2 of 2 rows of 'test' left out: their label is hidden.")
+
+
+@pytest.mark.parametrize("data", ["hub:owner/own", "ms:owner/own"])
+def test_a_cache_that_cannot_be_written_is_one_line(
+    host: Host, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(taken))
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(taken))
+    revision = "master" if data.startswith("ms:") else COMMIT
+    host.put("owner/own", {"train.csv": rows_of("text,label", "text {0},a")}, kind="dataset", revision=revision)
+    with pytest.raises(UserError, match=r"own' could not be downloaded: cannot write '.*taken.*': Not a directory"):
+        load_task(data, access=Access(mirror=host.url))
+
+
+def test_a_mirror_that_is_no_address_is_one_line() -> None:
+    with pytest.raises(UserError, match="the mirror is no address that begins with https"):
+        load_task("hub:owner/own", access=Access(mirror="http://[::1"))
+    with pytest.raises(UserError, match="cannot be reached"):
+        load_task("hub:owner/own", access=Access(mirror=f"http://{'a' * 70}.example"))
+
+
+@pytest.mark.parametrize("data", ["hub:owner/own@/etc", "ms:owner/own@/etc"])
+def test_a_revision_is_no_absolute_path(data: str) -> None:
+    with pytest.raises(UserError, match="is no id of a data set"):
+        load_task(data)
