@@ -61,9 +61,7 @@ def clean_task(task: Task) -> Task:
     train, dev, test = (cleaned(task.split(split)) for split in SPLITS)
     for split, kept in zip(SPLITS, (train, dev, test), strict=True):
         if task.split(split) and not kept:
-            raise UserError(
-                f"data '{task.name}': cleaning leaves no text in {split}; leave out --clean."
-            )
+            raise UserError(f"data '{task.name}': cleaning leaves no text in {split}; leave out --clean.")
     unlabelled = cleaned(task.unlabelled)
     notes = [*task.notes, f"texts cleaned: lower case, letters only, at most {MAX_TOKENS} tokens"]
     if dropped:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from promptkit.backbones.face import Backbone
+from promptkit.backbones.face import Backbone, Kind
 from promptkit.errors import UserError
 from promptkit.prompting.layout import Layout
 from promptkit.prompting.resolved import PromptTask
@@ -112,24 +112,33 @@ def initial_prefix(
     tokens = len(given) or tokens
     if tokens + 2 > info.max_length:
         raise UserError(f"a prefix of {tokens} words: model '{backbone.source}' takes {info.max_length - 2} at most.")
-    ids = [*around.front, *(given or task_words(task, tokens)), *around.back]
+    ids = [*around.front, *(given or task_words(task, tokens, info.kind)), *around.back]
     found = backbone.keys_and_values(backbone.embed(Tensor(np.asarray(ids, np.int32))), True).asnumpy()
     start = len(around.front)
     return np.array(found[info.layers - layers :, :, :, start : start + tokens], np.float32)
 
 
-def task_words(task: PromptTask, count: int) -> list[int]:
-    """Return the pieces of the template's own words, each label word in turn at the mask, `count` in all."""
-    inputs = task.encode([[]]).inputs
-    ids, virtual = inputs["token_ids"][0].tolist(), inputs["virtual_ids"][0].tolist()
-    slots = set(inputs["read"][0, 0].tolist()) if task.readout == "cloze" else {len(ids)}
+def task_words(task: PromptTask, count: int, kind: Kind = "masked") -> list[int]:
+    """Return the pieces of the template's own words, each label word in turn at the mask, `count` in all.
+
+    Args:
+        task: the resolved prompt.
+        count: how many; from the first again where there are fewer.
+        kind: of the model; a causal one answers behind the position that is read, a masked one there.
+    """
+    (encoded,) = task.encode_whole([dict.fromkeys(task.template.fields, ())])
+    ids, slots = encoded.token_ids, set(encoded.read)
+    if task.readout == "cloze" and kind == "causal":
+        ids = ids[: encoded.read[0] + 1]  # what stands behind belongs to label words of several pieces
+    if task.readout != "cloze" or kind == "causal":
+        slots = {len(ids)}
     special = {task.tokenizer.cls_id, task.tokenizer.sep_id, task.tokenizer.pad_id}
     words: list[int] = []
     for label_word in label_pieces(task):
         for place, piece in enumerate([*ids, None]):
             if place in slots:
                 words += label_word if place == min(slots) else ()
-            elif piece not in special and piece is not None and virtual[place] < 0:
+            elif piece not in special and piece is not None and encoded.virtual_ids[place] < 0:
                 words.append(piece)
     if not words:
         raise UserError(f"init=activations starts from words, and template '{task.template}' has none of its own.")

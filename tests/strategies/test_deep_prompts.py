@@ -20,6 +20,7 @@ from promptkit.hooks import get_host
 from promptkit.nn import PrefixEncoder, count_parameters, deep_prompt, initial_prefix, tensors
 from promptkit.strategies.contract import parse_options
 from promptkit.strategies.prefixes import task_words
+from promptkit.strategies.virtual import label_pieces
 
 Run = Callable[..., Any]
 TEMPLATE = "{text} it was {mask} ."
@@ -133,6 +134,16 @@ def test_the_words_of_a_task_are_its_templates_with_the_label_words(backbone: An
     assert words(8, TEMPLATE, several) == ["it", "was", "not", "good", ".", "it", "was", "very"]
     assert words(3, "{text} {mask}") == ["terrible", "great", "terrible"]
     assert words(5, "{text} film", readout="head", labels=("bad", "good")) == ["film", "bad", "film", "good", "film"]
+
+
+@pytest.mark.parametrize("words", ["positive=great; negative=terrible", "positive=very good; negative=not good"])
+def test_on_a_causal_model_the_label_words_stand_behind_the_templates(words: str) -> None:
+    tokenizer = load("llama-odd").tokenizer
+    task = prompt_task(tokenizer, "{text} it was {mask}", words, kind="causal")
+    own = tokenizer.encode(" it was")
+    expected = [piece for label_word in label_pieces(task) for piece in (*own, *label_word)]
+    assert task_words(task, len(expected), "causal") == expected
+    assert max(map(len, label_pieces(task))) == words.count(" ")
 
 
 def test_a_start_from_activations_is_what_the_model_computes_for_these_words(backbone: Any) -> None:
