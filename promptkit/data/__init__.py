@@ -7,7 +7,7 @@ from promptkit.data.catalog import list_datasets, load_task
 from promptkit.data.cleaning import clean_text
 from promptkit.data.folds import take_fold
 from promptkit.data.limits import limit_splits
-from promptkit.data.packing import Batch, Packer, Rows, as_targets
+from promptkit.data.packing import Batch, Packer, Rows, as_targets, rows_for_any
 from promptkit.data.pairs import PairTask
 from promptkit.data.planning import plan_rows, plan_scoring_rows
 from promptkit.data.splits import draw_shots
@@ -30,6 +30,7 @@ __all__ = [
     "load_task",
     "plan_rows",
     "plan_scoring_rows",
+    "rows_for_any",
     "take_fold",
     "unlabelled_texts",
     "with_reads",

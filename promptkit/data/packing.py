@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from typing import Any, Protocol
 
@@ -129,6 +129,18 @@ def group_rows(order: list[tuple[int, int]], rows: Rows, batch_size: int) -> Ite
         packed = list(islice(fill_rows(waiting, rows.length, rows.examples), rows.count))
         left = waiting
         yield packed
+
+
+def rows_for_any(lengths: Sequence[int], batch_size: int, rows: Rows) -> Rows:
+    """Return as many rows, each as long as before, as the longest examples of a batch take, so that any others fit.
+
+    Args:
+        lengths: positions of each example.
+        batch_size: examples a batch.
+        rows: which one of the longest fits.
+    """
+    longest = sorted((length, number) for number, length in enumerate(lengths))[-batch_size:]
+    return replace(rows, count=sum(1 for _ in fill_rows(longest, rows.length, rows.examples)))
 
 
 def _part_numbers(lengths: Sequence[int]) -> Iterator[int]:

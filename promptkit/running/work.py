@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from promptkit.backbones.device import Mode
-from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows
+from promptkit.data import Rows, Task, plan_rows, plan_scoring_rows, rows_for_any
 from promptkit.nn import BackboneInfo, PromptedModel
 from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
@@ -136,8 +136,9 @@ class Work:
     def by_search(self) -> Outcome:
         """Let the model look for its values."""
         self._objective.check(self.executor.scores(self._first()))
-        # In the rows of the scoring: a search scores batches of either kind, in one graph.
-        source = self._source(self._encoded.train, self._rows, self._targets)
+        # Each batch is drawn afresh, so what did not fit into it would never be seen: the shortest texts.
+        rows = rows_for_any(_lengths(self._encoded.train), self._manner.batch_size, self._rows)
+        source = self._source(self._encoded.train, rows, self._targets)
         dev = self._asked(self._encoded.dev, self._dev_labels)
         training = search(
             self.executor, source, dev, self._dev_labels, self._shuffle,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptkit.backbones.face import BackboneInfo
-from promptkit.data import Batch, Packer, Rows, plan_rows, plan_scoring_rows
+from promptkit.data import Batch, Packer, Rows, plan_rows, plan_scoring_rows, rows_for_any
 
 PAD = 7
 MINI = BackboneInfo("masked", "bert", 12, 384, 12, 12, 32, 30_522, 512, 33_000_000, 42_000_000)
@@ -324,3 +324,12 @@ def test_scoring_rows_hold_what_is_longer_than_all_they_were_planned_for() -> No
     assert plan_scoring_rows([[10, 20], []], 4, MINI, longest=30).length >= 30
     with pytest.raises(ValueError, match="at least one set"):
         plan_scoring_rows([[]], 4)
+
+
+@given(st.lists(st.integers(3, 40), min_size=1, max_size=60), st.integers(1, 32), st.sampled_from([40, 64, 96]))
+def test_rows_that_hold_the_longest_hold_any_others(lengths: list[int], batch_size: int, length: int) -> None:
+    size = min(batch_size, len(lengths))
+    rows = rows_for_any(lengths, size, Rows(1, length, 8))
+    source = packer(lengths, rows, batch_size=size)
+    for seed in range(3):
+        assert next(iter(source.epoch(rng(seed)))).weights.sum() == size

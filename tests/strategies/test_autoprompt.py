@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,29 @@ def test_where_the_trigger_goes(template: str, prepared: str) -> None:
 def test_a_head_is_refused(tiny_run: Callable[..., Any]) -> None:
     with pytest.raises(UserError, match="label words at the mask"):
         tiny_run("autoprompt", templates=("{text}",), readout="head")
+
+
+def test_a_batch_of_the_search_holds_as_many_examples_as_a_batch_has(
+    tiny_run: Callable[..., Any], tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are planned for the texts of test alone, which are short here, would lose some of every batch."""
+    from promptkit.training.search import _Search
+
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    header, *train = (data / "train.tsv").read_text().splitlines()
+    longer = [line.replace("\t", "\t" + "so very " * (1 + number % 3)) for number, line in enumerate(train)]
+    (data / "train.tsv").write_text("\n".join([header, *longer]) + "\n")
+    batch, sizes = _Search.batch, []
+
+    def counted(self: Any) -> Any:
+        drawn = batch(self)
+        sizes.append(int(drawn.weights.sum()))
+        return drawn
+
+    monkeypatch.setattr(_Search, "batch", counted)
+    settings = {"templates": ("{text} it was {soft:3}{mask} .",), "options": {"iterations": 3, "candidates": 2}}
+    tiny_run("autoprompt", data=str(data), batch_size=8, save=False, **settings)
+    assert set(sizes) == {8}
 
 
 def test_a_search_that_was_killed_ends_with_the_numbers_of_one_that_was_not(

@@ -136,14 +136,16 @@ def test_the_words_of_a_task_are_its_templates_with_the_label_words(backbone: An
     assert words(5, "{text} film", readout="head", labels=("bad", "good")) == ["film", "bad", "film", "good", "film"]
 
 
-@pytest.mark.parametrize("words", ["positive=great; negative=terrible", "positive=very good; negative=not good"])
-def test_on_a_causal_model_the_label_words_stand_behind_the_templates(words: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "pieces"), [("positive=great; negative=terrible", 1), ("positive=very good; negative=not good", 2)]
+)
+def test_on_a_causal_model_the_label_words_stand_behind_the_templates(words: str, pieces: int) -> None:
     tokenizer = load("llama-odd").tokenizer
     task = prompt_task(tokenizer, "{text} it was {mask}", words, kind="causal")
     own = tokenizer.encode(" it was")
     expected = [piece for label_word in label_pieces(task) for piece in (*own, *label_word)]
     assert task_words(task, len(expected), "causal") == expected
-    assert max(map(len, label_pieces(task))) == words.count(" ")
+    assert {len(label_word) for label_word in label_pieces(task)} == {pieces}
 
 
 def test_a_start_from_activations_is_what_the_model_computes_for_these_words(backbone: Any) -> None:
