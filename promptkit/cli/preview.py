@@ -91,7 +91,7 @@ def register(app: typer.Typer) -> None:
         from promptkit.running.loader import Loader
         from promptkit.strategies.contract import Defaults
 
-        language = guess_language([*config.templates, text or "", verbalizer or ""])
+        language = guess_language([text] if text else _written(config))
         chosen = _strategy(config)
         defaults = Defaults() if chosen is None else chosen.defaults
         how: Readout = config.readout or defaults.readout
@@ -103,6 +103,18 @@ def register(app: typer.Typer) -> None:
         for number, each in enumerate(templates):
             typer.echo("\n" if number else "", nl=False)
             _show(each, question.words, fields, files, config)
+
+
+def _written(config: Any) -> list[str]:
+    """Return what of templates and label words is language: no slots, and no names of labels."""
+    from promptkit.prompting import Template, Verbalizer
+    from promptkit.prompting.template import Literal
+
+    parts = [part for source in config.templates for part in Template.parse(source).parts]
+    classes = Verbalizer.parse(config.verbalizer).classes if config.verbalizer else ()
+    return [part.text for part in parts if isinstance(part, Literal)] + [
+        word for _, words in classes for word in words
+    ]
 
 
 def _strategy(config: Any) -> Any:

@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from promptkit.backbones.face import Kind, Tokenizer
+from promptkit.backbones.face import BackboneInfo, Kind, Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.encoder import Encoded
 from promptkit.prompting.layout import spaced_text
 from promptkit.prompting.template import Template
+
+_LEAST = 8  # positions that a prompt needs about
+
+
+def prompt_length(info: BackboneInfo, max_length: int, max_tokens: int) -> int:
+    """Return how long a prompt may be on a model, beside an answer of `max_tokens`; 0 where there are no answers.
+
+    Raises:
+        UserError: if the answers leave it next to nothing.
+    """
+    room = info.max_length - max_tokens
+    if max_tokens and room < _LEAST:
+        raise UserError(
+            f"--max-tokens {max_tokens}: the model takes {info.max_length} tokens in all, which leaves "
+            f"{max(room, 0)} for a prompt."
+        )
+    return min(max_length, room)
 
 
 @dataclass(frozen=True)

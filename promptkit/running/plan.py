@@ -18,6 +18,7 @@ from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Context, Readout, Template, Verbalizer, stand_in_words
+from promptkit.prompting.answers import prompt_length
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.aims import Aim, aim_of
 from promptkit.running.asking import question_for
@@ -325,7 +326,7 @@ def resolve(
             tokenizer=model.tokenizer,
             readout=readout,
             slots=config.slots,
-            max_length=min(config.max_length, model.info.max_length - max_tokens),
+            max_length=prompt_length(model.info, config.max_length, max_tokens),
             rng=np.random.default_rng([config.seed, 1, number]),
             language=task.language,
             kind=model.info.kind,
@@ -334,7 +335,8 @@ def resolve(
             max_tokens=max_tokens,
         )
     except UserError as error:
-        if config.verbalizer is None and verbalizer is not None and "vocabulary" in str(error):
+        chosen = config.verbalizer is None and task.verbalizer is None and verbalizer is not None
+        if chosen and str(error).startswith("label word") and "vocabulary" in str(error):
             # The words are promptkit's own choice for the language, so it is the model that does not fit.
             hint = f"the data's language is '{task.language}', and model '{config.model}' does not know it"
             raise UserError(f"{error} {hint[0].upper()}{hint[1:]}: name another with --model.") from None

@@ -73,7 +73,13 @@ class Predictor:
         ]
 
     def probabilities(self, texts: Sequence[str | Mapping[str, str]], *, batch_size: int = 32) -> Any:
-        """Return class probabilities, (N, C); of no texts, (0, C)."""
+        """Return class probabilities, (N, C); of no texts, (0, C).
+
+        Raises:
+            UserError: for what is no text, and for a batch size below 1.
+        """
+        if batch_size < 1:
+            raise UserError(f"batch_size is {batch_size}; at least 1 text at a time.")
         rows = self.fields(texts)
         if not rows:
             return np.zeros((0, len(self.labels)), np.float32)

@@ -201,6 +201,7 @@ def make_writer(
     from promptkit.hooks import get_host
     from promptkit.interrupts import held_interrupts
     from promptkit.prompting import Template
+    from promptkit.prompting.answers import prompt_length
     from promptkit.prompting.resolved import resolve_prompt
 
     host = get_host()
@@ -213,7 +214,7 @@ def make_writer(
     )
     prompt = resolve_prompt(
         Template.parse(template), None, labels=(), tokenizer=files.tokenizer, readout="answer", slots="same",
-        max_length=min(max_length, files.info.max_length - max_tokens), rng=np.random.default_rng(0),
+        max_length=prompt_length(files.info, max_length, max_tokens), rng=np.random.default_rng(0),
         kind=files.info.kind, max_tokens=max_tokens,
     )  # fmt: skip
     with held_interrupts():

@@ -91,6 +91,15 @@ def test_wrong_options(refused, model, reviews, arguments, message):
     assert message in refused("run", *flat, *arguments)
 
 
+def test_words_of_the_users_own_that_the_model_lacks_are_not_put_down_to_the_language(refused, model, reviews):
+    said = refused(
+        "run", "--strategy", "soft", "--data", reviews, "--model", model, "--mode", "pynative",
+        "--template", '{soft:"☃"}{text} It was {mask}.',
+    )  # fmt: skip
+    assert "vocabulary" in said
+    assert "does not know it" not in said
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 ENGLISH = """\
 template: {soft:2}{text} It was {mask}.
 
@@ -131,3 +133,31 @@ def test_a_head_needs_no_label_words(call):
     answer = call("preview", "--template", "{text}", "--readout", "head")
     assert answer.code == 0
     assert "label word" not in answer.out
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        (("--text", "很好看", "--template", "{text}{mask}"), "好"),
+        (
+            (
+                "--template",
+                "{text}总之很{mask}。",
+            ),
+            "好",
+        ),
+        (("--template", "{text} {mask}", "--verbalizer", "positive=棒; negative=糟"), "棒"),
+        (
+            (
+                "--template",
+                "{text} It was {mask}.",
+            ),
+            "great",
+        ),
+    ],
+)
+def test_the_language_is_that_of_what_is_written_and_not_of_slots_and_labels(call, asked, word):
+    shown = call("preview", *asked)
+    assert f"positive  {word} = " in shown.out
+    if "--text" not in asked:
+        assert ("worth" in shown.out) == (word == "great")

@@ -170,13 +170,14 @@ def test_pairs_are_no_classes_and_a_writer_no_classifier(learnt: Any, place: Pat
         (["RUN", "it", "--top-p", "0"], "--top-p takes a number above 0"),
         (["RUN", "it", "--max-tokens", "0"], "--max-tokens takes a whole number above 0"),
         (["RUN", "it", "--max-tokens", "1000"], "lower --max-tokens"),
+        (["--model", "MODEL", "--template", "{text}{mask}", "--max-tokens", "1000", "it"], "leaves 0 for a prompt"),
     ],
 )
 def test_generate_refuses_in_one_line(
-    learnt: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    learnt: Any, place: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
-    arguments = [str(learnt.directory) if each == "RUN" else each for each in arguments]
-    assert main(["generate", *arguments]) == 2
+    paths = {"RUN": str(learnt.directory), "MODEL": str(place / "model")}
+    assert main(["generate", *(paths.get(each, each) for each in arguments)]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1

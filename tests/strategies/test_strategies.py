@@ -206,3 +206,20 @@ def test_a_single_text_is_not_taken_for_texts(tiny_run: Run, tmp_path: Path, tex
             ask(text)
     assert predictor.predict([]) == []
     assert len(predictor.predict([text])) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (float("nan"), r"text 2 is a float, and no text"),
+        ({"text": None}, r"text 2: \{text\} is nothing, and no text"),
+        ("a\ud800", r"text 2: \{text\} holds half a surrogate pair"),
+    ],
+)
+def test_what_is_no_text_is_refused_in_one_line(tiny_run: Run, tmp_path: Path, text: Any, said: str) -> None:
+    tiny_run("hard", templates=(HARD,), mode="pynative", out=tmp_path / "run")
+    predictor = promptkit.load(tmp_path / "run")
+    with pytest.raises(UserError, match=said):
+        predictor.predict(["fine", text])
+    with pytest.raises(UserError, match="batch_size is 0"):
+        predictor.predict(["fine"], batch_size=0)
