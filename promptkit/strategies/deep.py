@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from mindspore import nn
+
 from promptkit.backbones.face import Backbone, Inputs
 from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.models import FrozenPrompted
-from promptkit.strategies.prefixes import LayerPrefix, PrefixEncoder, PrefixStart, initial_prefix
+from promptkit.strategies.prefixes import (
+    LayerPrefix,
+    PrefixEncoder,
+    PrefixStart,
+    check_prefix,
+    initial_prefix,
+    prefix_depth,
+)
 
 
 class PrefixPrompt(FrozenPrompted):
@@ -25,7 +34,24 @@ class PrefixPrompt(FrozenPrompted):
         prompt: the keys and values themselves, counted as `prompt`.
         encoder: or a cell that computes them, counted as `encoder`.
         head: the readout of another model, to share it; a new one by default.
+
+    Raises:
+        UserError: if what the cell gives is of another shape, or for more layers than the model has.
     """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        task: PromptTask,
+        *,
+        prompt: nn.Cell | None = None,
+        encoder: nn.Cell | None = None,
+        head: nn.Cell | None = None,
+    ) -> None:
+        super().__init__(backbone, task, prompt=prompt, encoder=encoder, head=head)
+        # Here, for within a graph a shape that does not fit ends in an error of MindSpore's operators, or in none at
+        # all. It costs what one training step does for the cell: nothing where the prefix is a parameter.
+        check_prefix(backbone, self.given())
 
     def folded(self) -> PrefixPrompt:
         """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""
@@ -73,12 +99,7 @@ def deep_prompt(
         UserError: for more layers than the model has, for a network that should start from activations, and for
             what `initial_prefix` or the backbone refuses.
     """
-    info = backbone.info
-    if layers > info.layers or not info.layers:
-        raise UserError(
-            f"a prefix for {layers or 'all'} layers: model '{backbone.source}' has {info.layers or 'none'}."
-        )
-    depth = layers or info.layers
+    info, depth = backbone.info, prefix_depth(backbone, layers)
     if words:
         init = "activations"
     if width and init == "activations":

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone, Kind
-from promptkit.errors import UserError
+from promptkit.errors import UserError, kind_of
 from promptkit.prompting.layout import Layout
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.virtual import label_pieces
@@ -75,8 +75,42 @@ class PrefixEncoder(nn.Cell):
         return ops.transpose(x.reshape(self.flat), (1, 0, 2)).reshape(self.shape)
 
 
+def prefix_depth(backbone: Backbone, layers: int) -> int:
+    """Return K for a prefix of the last `layers` layers, where 0 is for all.
+
+    Raises:
+        UserError: for more layers than the model has, or if it has none.
+    """
+    has = backbone.info.layers
+    if not has or not 0 <= layers <= has:
+        raise UserError(f"a prefix for {layers or 'all'} layers: model '{backbone.source}' has {has or 'none'}.")
+    return layers or has
+
+
+def check_prefix(backbone: Backbone, values: Any) -> None:
+    """Refuse what a model cannot take for a prefix.
+
+    Args:
+        backbone: the language model.
+        values: what a cell gives, to be (K, 2, A_kv, P, D) with K from 1 to L.
+
+    Raises:
+        UserError: for what is no tensor, or is of another shape.
+    """
+    info = backbone.info
+    if not isinstance(values, Tensor):
+        raise UserError(f"a prefix is a tensor (K, 2, A_kv, P, D); the cell returns {kind_of(values)}.")
+    shape = tuple(values.shape)
+    if len(shape) != 5 or 0 in shape or (*shape[1:3], shape[4]) != (2, info.kv_heads, info.head_width):
+        raise UserError(
+            f"a prefix of shape {shape}: model '{backbone.source}' takes (K, 2, {info.kv_heads}, P, "
+            f"{info.head_width}), keys and values of its last K layers, of 1 to {info.layers}."
+        )
+    prefix_depth(backbone, shape[0])
+
+
 def initial_prefix(
-    backbone: Backbone, task: PromptTask, how: PrefixStart, tokens: int, layers: int, words: str = ""
+    backbone: Backbone, task: PromptTask, how: PrefixStart, tokens: int, layers: int = 0, words: str = ""
 ) -> Any:
     """Return starting keys and values of the last K layers, (K, 2, A_kv, P, D) float32 NumPy.
 
@@ -92,18 +126,19 @@ def initial_prefix(
         task: the resolved prompt.
         how: see above.
         tokens: P; that of `words` where these are given.
-        layers: K.
+        layers: K, how many of the last layers; 0 for all.
         words: to start from; a causal model reads them as a paragraph of their own.
 
     Raises:
-        UserError: if the model takes no text of P pieces, or cannot say what its keys and values are.
+        UserError: for more layers than the model has, if it takes no text of P pieces, or if it cannot say what its
+            keys and values are.
     """
-    info = backbone.info
+    info, depth = backbone.info, prefix_depth(backbone, layers)
     if how == "auto":
         how = "activations" if info.kind == "causal" and task.readout != "answer" else "random"
     if how == "random":
         spread = np.array([_KEYS, _VALUES]).reshape(1, 2, 1, 1, 1)
-        drawn = task.rng.normal(0.0, 1.0, (layers, 2, info.kv_heads, tokens, info.head_width))
+        drawn = task.rng.normal(0.0, 1.0, (depth, 2, info.kv_heads, tokens, info.head_width))
         return (spread * drawn).astype(np.float32)
     around = Layout.of(task.tokenizer, info.kind)
     given = task.tokenizer.encode(words)
@@ -115,7 +150,7 @@ def initial_prefix(
     ids = [*around.front, *(given or task_words(task, tokens, info.kind)), *around.back]
     found = backbone.keys_and_values(backbone.embed(Tensor(np.asarray(ids, np.int32))), True).asnumpy()
     start = len(around.front)
-    return np.array(found[info.layers - layers :, :, :, start : start + tokens], np.float32)
+    return np.array(found[info.layers - depth :, :, :, start : start + tokens], np.float32)
 
 
 def task_words(task: PromptTask, count: int, kind: Kind = "masked") -> list[int]:

@@ -106,7 +106,6 @@ def test_what_its_backbone_refuses_is_one_line(bag, install) -> None:
     install(
         "prefixed",
         """
-        import numpy as np
         from promptkit import Strategy, hookimpl
 
         class Prefixed(Strategy):
@@ -114,8 +113,14 @@ def test_what_its_backbone_refuses_is_one_line(bag, install) -> None:
             summary = "Keys and values in every layer."
 
             def build(self, backbone, task):
-                from promptkit.nn import LayerPrefix, PrefixPrompt
-                return PrefixPrompt(backbone, task, prompt=LayerPrefix(np.zeros((1, 2, 1, 2, 8))))
+                from mindspore import ops
+                from promptkit.nn import ClozePrompt
+
+                class Model(ClozePrompt):
+                    def features(self, inputs):
+                        return self.backbone.run(self.embeddings(inputs), inputs, ops.zeros((1, 2, 1, 2, 8)))
+
+                return Model(backbone, task)
 
         @hookimpl
         def promptkit_register_strategies(register):

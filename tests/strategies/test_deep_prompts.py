@@ -12,12 +12,20 @@ from models import load, prompt_task
 
 pytest.importorskip("mindspore")
 
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 import promptkit
 from promptkit import UserError
 from promptkit.hooks import get_host
-from promptkit.nn import PrefixEncoder, count_parameters, deep_prompt, initial_prefix, tensors
+from promptkit.nn import (
+    LayerPrefix,
+    PrefixEncoder,
+    PrefixPrompt,
+    count_parameters,
+    deep_prompt,
+    initial_prefix,
+    tensors,
+)
 from promptkit.strategies.contract import parse_options
 from promptkit.strategies.prefixes import task_words
 from promptkit.strategies.virtual import label_pieces
@@ -217,6 +225,48 @@ def test_before_it_learns_a_causal_model_answers_as_if_the_words_stood_in_front(
 def test_what_cannot_be_is_one_line(backbone: Any, options: Any, said: str) -> None:
     with pytest.raises(UserError, match=said):
         built(backbone, "prefix", prompt_task(backbone.tokenizer), **options)
+
+
+@pytest.mark.parametrize("how", ["auto", "random", "activations"])
+def test_a_start_is_for_as_many_layers_as_there_are(backbone: Any, how: Any) -> None:
+    def start(layers: int) -> Any:
+        return initial_prefix(backbone, prompt_task(backbone.tokenizer), how, 4, layers)
+
+    assert np.array_equal(start(0), start(L))
+    for layers in (L + 1, -1):
+        with pytest.raises(UserError, match=f"a prefix for {layers} layers: model 'bert-odd' has 3"):
+            start(layers)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((L + 1, 2, A, 4, D), "a prefix for 4 layers: model 'bert-odd' has 3"),
+        (
+            (2, A, 4, D),
+            r"a prefix of shape \(2, 3, 4, 8\): model 'bert-odd' takes \(K, 2, 3, P, 8\), keys and values",
+        ),
+        ((0, 2, A, 4, D), r"a prefix of shape \(0, 2, 3, 4, 8\): .* last K layers, of 1 to 3"),
+        ((L, 1, A, 4, D), r"a prefix of shape \(3, 1, 3, 4, 8\)"),
+        ((L, 2, A - 1, 4, D), r"a prefix of shape \(3, 2, 2, 4, 8\)"),
+        ((L, 2, A, 0, D), r"a prefix of shape \(3, 2, 3, 0, 8\)"),
+        ((L, 2, A, 4, D + 1), r"a prefix of shape \(3, 2, 3, 4, 9\)"),
+    ],
+)
+def test_a_prefix_that_does_not_fit_is_refused_when_the_model_is_built(backbone: Any, shape: Any, said: str) -> None:
+    task, cell = prompt_task(backbone.tokenizer), LayerPrefix(np.zeros(shape))
+    for given in ({"prompt": cell}, {"encoder": cell}):
+        with pytest.raises(UserError, match=said):
+            PrefixPrompt(backbone, task, **given)
+
+
+def test_a_cell_that_gives_no_tensor_is_no_prefix(backbone: Any) -> None:
+    class Keys(nn.Cell):
+        def construct(self) -> Any:
+            return 1, 2
+
+    with pytest.raises(UserError, match=r"a prefix is a tensor \(K, 2, A_kv, P, D\); the cell returns a tuple"):
+        PrefixPrompt(backbone, prompt_task(backbone.tokenizer), encoder=Keys())
 
 
 @pytest.mark.parametrize("strategy", ["prefix", "ptuning-v2"])
