@@ -8,11 +8,13 @@ import numpy as np
 from mindspore import Parameter, Tensor, ops
 
 from promptkit.backbones.face import Backbone
+from promptkit.errors import unknown
 from promptkit.strategies.models import ClozePrompt, Trial, tensors
 
 if TYPE_CHECKING:
     from promptkit.prompting.resolved import PromptTask
 
+_WAYS = ("none", "content-free", "pmi", "median")
 _CHUNK = 64  # texts whose words are scored at a time: that may take the whole vocabulary
 
 
@@ -92,7 +94,12 @@ def calibrated(backbone: Backbone, task: PromptTask, how: str) -> ClozePrompt:
         how: `none`, nothing comes off; `content-free`, what inputs without content score (Zhao et al. 2021); `pmi`,
             what the template without a text scores (Holtzman et al. 2021); `median`, for each class the median of the
             training texts, whose labels are not looked at.
+
+    Raises:
+        UserError: for an unknown `how`.
     """
+    if how not in _WAYS:
+        raise unknown("calibration", how, _WAYS)
     if how == "none":
         return ClozePrompt(backbone, task)
     if how == "median":

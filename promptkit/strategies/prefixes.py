@@ -5,13 +5,13 @@ Dimensions: K layers with a prefix, of L; P prefix positions, A_kv heads of keys
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone, Kind
-from promptkit.errors import UserError, kind_of
+from promptkit.errors import UserError, kind_of, unknown
 from promptkit.prompting.layout import Layout
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.virtual import label_pieces
@@ -130,10 +130,12 @@ def initial_prefix(
         words: to start from; a causal model reads them as a paragraph of their own.
 
     Raises:
-        UserError: for more layers than the model has, if it takes no text of P pieces, or if it cannot say what its
-            keys and values are.
+        UserError: for an unknown `how`, for more layers than the model has, if it takes no text of P pieces, or if it
+            cannot say what its keys and values are.
     """
     info, depth = backbone.info, prefix_depth(backbone, layers)
+    if how not in get_args(PrefixStart):
+        raise unknown("start of a prefix", how, get_args(PrefixStart))
     if how == "auto":
         how = "activations" if info.kind == "causal" and task.readout != "answer" else "random"
     if how == "random":

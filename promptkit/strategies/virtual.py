@@ -9,8 +9,10 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone
-from promptkit.errors import UserError
+from promptkit.errors import UserError, unknown
 from promptkit.prompting.resolved import PromptTask
+
+_STARTS = ("random", "vocab", "text")
 
 
 class VirtualTokens(nn.Cell):
@@ -59,7 +61,12 @@ def initial_vectors(backbone: Backbone, task: PromptTask, how: str) -> Any:
     The others start as `how` says (Lester et al. 2021, section 3.2): `random`, uniform in [-0.5, 0.5]; `vocab`,
     the embeddings of words drawn without replacement; `text`, the label words in turn, as their class-label
     initialisation does.
+
+    Raises:
+        UserError: for an unknown `how`, or for `text` where there are no label words.
     """
+    if how not in _STARTS:
+        raise unknown("start of virtual tokens", how, _STARTS)
     count, width = task.num_virtual, backbone.info.embedding_size
     if how == "random":
         vectors = task.rng.uniform(-0.5, 0.5, (count, width)).astype(np.float32)

@@ -15,6 +15,7 @@ from models import load, prompt_task
 from promptkit_hard import Hard, Options
 
 import promptkit
+from promptkit import UserError
 from promptkit.nn import calibrated, tensors
 from promptkit.strategies.contract import parse_options
 from promptkit.testing import write_tiny_model, write_tiny_task
@@ -62,6 +63,11 @@ def test_the_median_text_is_undecided_between_classes(prompt: tuple[Any, Any]) -
     assert np.abs(np.median(centred(scores), 0) - np.median(centred(scores), 0).mean()).max() < 1e-5
     moved = centred(plain) - centred(scores)
     assert np.abs(moved - moved[0]).max() < 1e-4
+
+
+def test_a_calibration_that_is_not_known_is_refused(prompt: tuple[Any, Any]) -> None:
+    with pytest.raises(UserError, match=r"unknown calibration 'mean'.* Known: content-free, median, none, pmi"):
+        calibrated(*prompt, "mean")
 
 
 def test_two_classes_get_half_of_the_training_texts_each(tmp_path: Path) -> None:

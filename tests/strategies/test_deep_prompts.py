@@ -269,6 +269,11 @@ def test_a_cell_that_gives_no_tensor_is_no_prefix(backbone: Any) -> None:
         PrefixPrompt(backbone, prompt_task(backbone.tokenizer), encoder=Keys())
 
 
+def test_a_start_that_is_not_known_is_refused(backbone: Any) -> None:
+    with pytest.raises(UserError, match=r"unknown start of a prefix 'vocab'.* Known: activations, auto, random"):
+        initial_prefix(backbone, prompt_task(backbone.tokenizer), "vocab", 3, 1)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("strategy", ["prefix", "ptuning-v2"])
 def test_virtual_tokens_in_the_template_are_refused(tiny_run: Run, strategy: str) -> None:
     with pytest.raises(UserError, match="virtual tokens"):

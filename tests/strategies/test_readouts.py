@@ -14,6 +14,7 @@ import mindspore as ms
 from mindspore import Tensor
 from models import load, prompt_task
 
+from promptkit import UserError
 from promptkit.backbones.device import set_device
 from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors, tensors
 from promptkit.prompting.resolved import PromptTask
@@ -117,6 +118,12 @@ def test_initial_vectors_are_what_they_say(backbone: Any, how: str) -> None:
     if how == "text":
         great, bad = (backbone.tokenizer.encode(w)[0] for w in ("great", "bad"))
         assert nearest.tolist() == [bad, great, bad, great, bad]
+
+
+def test_a_start_of_virtual_tokens_that_is_not_known_is_refused(backbone: Any) -> None:
+    task = task_of(backbone, "{soft:5}{text} {mask}", "positive=great; negative=bad")
+    with pytest.raises(UserError, match=r"unknown start of virtual tokens 'words'.* Known: random, text, vocab"):
+        initial_vectors(backbone, task, "words")
 
 
 @pytest.mark.parametrize("by_products", [False, True], ids=["operator", "products"])
