@@ -36,7 +36,8 @@ class PrefixPrompt(FrozenPrompted):
         head: the readout of another model, to share it; a new one by default.
 
     Raises:
-        UserError: if what the cell gives is of another shape, or for more layers than the model has.
+        UserError: if there is not one cell of the two, or if what it gives is of another shape, or for more layers
+            than the model has.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from promptkit.backbones.face import Backbone, Inputs
-from promptkit.errors import UserError
+from promptkit.errors import UserError, kind_of
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.fronts import FrontStates, front_states, run_behind
 from promptkit.strategies.readouts import readout
@@ -240,7 +240,11 @@ class ClozePrompt(PromptedModel):
 
 
 class FrozenPrompted(PromptedModel):
-    """A frozen model with what a cell without arguments gives it: the `prompt` itself, or an `encoder`."""
+    """A frozen model with what a cell without arguments gives it: the `prompt` itself, or an `encoder`.
+
+    Raises:
+        UserError: if there is not one cell of the two.
+    """
 
     def __init__(
         self,
@@ -252,6 +256,7 @@ class FrozenPrompted(PromptedModel):
         head: nn.Cell | None = None,
     ) -> None:
         super().__init__()
+        _check_cell(type(self).__name__, prompt, encoder)
         self.backbone = backbone
         self.encoded = encoder is not None
         if encoder is not None:
@@ -274,6 +279,17 @@ class FrozenPrompted(PromptedModel):
         return self.prompt()
 
 
+def _check_cell(who: str, prompt: Any, encoder: Any) -> None:
+    """Refuse anything but one cell."""
+    if (prompt is None) == (encoder is None):
+        raise UserError(f"{who} takes a prompt or an encoder, not {'none' if prompt is None else 'both'}.")
+    name, cell = ("encoder", encoder) if prompt is None else ("prompt", prompt)
+    if not isinstance(cell, nn.Cell):
+        raise UserError(
+            f"{who} takes a cell as {name}, e.g. VirtualTokens(...) or LayerPrefix(...), not {kind_of(cell)}."
+        )
+
+
 class SoftPrompt(FrozenPrompted):
     """A template whose virtual tokens come from a cell that takes nothing and returns (P, H).
 
@@ -283,6 +299,9 @@ class SoftPrompt(FrozenPrompted):
         prompt: the virtual tokens themselves, counted as `prompt`.
         encoder: or a cell that computes them, counted as `encoder`.
         head: the readout of another model, to share it; a new one by default.
+
+    Raises:
+        UserError: if there is not one cell of the two, or if the template has no virtual tokens.
     """
 
     def __init__(

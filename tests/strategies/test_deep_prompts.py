@@ -21,6 +21,7 @@ from promptkit.nn import (
     LayerPrefix,
     PrefixEncoder,
     PrefixPrompt,
+    SoftPrompt,
     count_parameters,
     deep_prompt,
     initial_prefix,
@@ -272,6 +273,20 @@ def test_a_cell_that_gives_no_tensor_is_no_prefix(backbone: Any) -> None:
 def test_a_start_that_is_not_known_is_refused(backbone: Any) -> None:
     with pytest.raises(UserError, match=r"unknown start of a prefix 'vocab'.* Known: activations, auto, random"):
         initial_prefix(backbone, prompt_task(backbone.tokenizer), "vocab", 3, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", [SoftPrompt, PrefixPrompt])
+def test_a_frozen_model_takes_one_cell(backbone: Any, model: Any) -> None:
+    task = prompt_task(backbone.tokenizer, "{soft:4}" + TEMPLATE)
+    cell, array = LayerPrefix(np.zeros((L, 2, A, 4, D))), np.zeros((4, H))
+    for given, said in (
+        ({}, "takes a prompt or an encoder, not none"),
+        ({"prompt": cell, "encoder": cell}, "takes a prompt or an encoder, not both"),
+        ({"prompt": array}, "takes a cell as prompt, e.g. .*, not a ndarray"),
+        ({"encoder": array}, "takes a cell as encoder, e.g. .*, not a ndarray"),
+    ):
+        with pytest.raises(UserError, match=f"{model.__name__} {said}"):
+            model(backbone, task, **given)
 
 
 @pytest.mark.parametrize("strategy", ["prefix", "ptuning-v2"])
