@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
+from mindspore.ops import constexpr
 
 from promptkit.backbones.face import Backbone
+from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
 from promptkit.prompting.verbalizer import ResolvedVerbalizer
 from promptkit.strategies.likelihoods import AnswerReadout
@@ -48,6 +50,18 @@ class ClozeReadout(nn.Cell):
         return self.matmul(logits.reshape(count, slots * words), self.selection)
 
 
+@constexpr  # type: ignore[untyped-decorator]
+def _check_read(shape: tuple[int, ...], width: int) -> None:
+    """Refuse hidden states of another shape than (N, 1, `width`).
+
+    It is called while a graph is compiled: within a graph nothing can raise a UserError.
+    """
+    if len(shape) != 3 or shape[1:] != (1, width):
+        raise UserError(
+            f"a linear readout takes the state at one position, (N, 1, {width}), not states of shape {shape}."
+        )
+
+
 class LinearReadout(nn.Cell):
     """Class scores from one linear layer on the hidden state at the one position read.
 
@@ -55,6 +69,9 @@ class LinearReadout(nn.Cell):
         task: has the labels, C of them, and the random numbers that the weights start from, N(0, 0.02).
         hidden_size: H.
         learns: whether weights and biases learn.
+
+    Raises:
+        UserError: when it is called, for hidden states of another shape.
     """
 
     def __init__(self, task: PromptTask, hidden_size: int, *, learns: bool) -> None:
@@ -66,6 +83,7 @@ class LinearReadout(nn.Cell):
 
     def construct(self, hidden: Any) -> Any:
         """(N, 1, H) -> (N, C)."""
+        _check_read(hidden.shape, self.weight.shape[1])
         return self.linear(hidden[:, 0], self.weight) + self.bias
 
 

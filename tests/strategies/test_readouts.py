@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from models import load, prompt_task
 
 from promptkit import UserError
 from promptkit.backbones.device import set_device
-from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, initial_vectors, tensors
+from promptkit.nn import ClozePrompt, LinearReadout, SoftPrompt, VirtualTokens, initial_vectors, tensors
 from promptkit.prompting.resolved import PromptTask
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
@@ -87,6 +88,25 @@ def test_cloze_scores_are_the_products_over_mask_slots(backbone: Any, words: str
     found = ClozePrompt(backbone, task)(tensors(task.encode(TEXTS).inputs)).asnumpy()
     reference = expected(log_probabilities(backbone, task), lambda word: backbone.tokenizer.encode(word)[0])
     assert np.abs(normalised(found.astype(np.float64)) - normalised(reference)).max() < 1e-5
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("shape", [(2, 3, 24), (2, 24), (2, 1, 23)])
+def test_a_linear_readout_takes_one_state_of_each_example(backbone: Any, shape: Any, graph: bool) -> None:
+    task = task_of(backbone, "{text} it was {mask} .", "positive=great; negative=bad")
+    readout = LinearReadout(task, 24, learns=True)
+
+    def scores(hidden: Any) -> Any:
+        return readout(hidden)
+
+    call = ms.jit(scores) if graph else scores
+    hidden = np.random.default_rng(0).normal(size=(2, 1, 24)).astype(np.float32)
+    expected = hidden[:, 0] @ readout.weight.asnumpy().T
+    assert np.abs(call(Tensor(hidden)).asnumpy() - expected).max() < 1e-5
+    with pytest.raises(
+        UserError, match=re.escape(f"the state at one position, (N, 1, 24), not states of shape {shape}")
+    ):
+        call(Tensor(np.zeros(shape, np.float32)))
 
 
 def test_virtual_tokens_that_are_word_embeddings_change_nothing(backbone: Any) -> None:
