@@ -154,7 +154,10 @@ class Strategy(ABC):
         """
 
     def prepare(self, template: Template) -> Template:
-        """Return the template to use for the one the user (or `defaults`) gave, e.g. with virtual tokens."""
+        """Return the template to use for the one the user (or `defaults`) gave, e.g. with virtual tokens.
+
+        `check` is given what it returns. What the user's own template may not have is refused here, by a `UserError`.
+        """
         return template
 
     def context(self, examples: Sequence[Example], rng: np.random.Generator) -> Sequence[Example]:
@@ -218,10 +221,15 @@ class Strategy(ABC):
         return model.folded()
 
     def check(self, readout: Readout, templates: Sequence[Template]) -> None:  # noqa: B027
-        """Raise `UserError` for a combination this strategy cannot run. Called before anything is loaded."""
+        """Raise `UserError` for a combination this strategy cannot run. Called before anything is loaded.
+
+        Args:
+            readout: how class scores are read.
+            templates: as `prepare` returned them; what it leaves out of the user's own, it has to refuse itself.
+        """
 
     def refuse_virtual_tokens(self, templates: Sequence[Template]) -> None:
-        """Refuse templates with virtual tokens; for the `check` of a strategy that would not learn them.
+        """Refuse templates with virtual tokens, which this strategy would not learn; called in `check` or `prepare`.
 
         Raises:
             UserError: for the first template that has some.

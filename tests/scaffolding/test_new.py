@@ -176,6 +176,10 @@ class TestModule:
         with pytest.raises(UserError, match="use --readout cloze"):
             module.NullPrompt().check("head", [])
 
+    def test_refuses_virtual_tokens_that_it_would_leave_out(self, module):
+        with pytest.raises(UserError, match="has virtual tokens, which strategy 'null-prompt' does not learn"):
+            module.NullPrompt().prepare(Template.parse("{soft:3}{text} It was {mask}."))
+
     def test_is_formatted(self, plugin):
         pytest.importorskip("ruff")
         for command in (["check", "--isolated", "--select", "E,F,UP,B"], ["format", "--isolated", "--check"]):
