@@ -105,8 +105,8 @@ def test_the_mean_state_is_that_of_the_example_alone(
 def test_the_mixture_folds_without_a_change(named: Callable[[str], Any], backbone: Any, task: PromptTask) -> None:
     found = named("Mixture(")
     model, inputs = found.build(backbone, task), nn.tensors(task.encode(TEXTS).inputs)
-    model.prompt.gate.set_data(model.prompt.gate + 1.0)
-    folded = found.fold(model)
+    model.encoder.gate.set_data(model.encoder.gate + 1.0)
+    folded = model.folded()
     assert np.abs(model(inputs).asnumpy() - folded(inputs).asnumpy()).max() < 1e-5
     assert list(folded.own_parameters()) == ["prompt.values"]
 
