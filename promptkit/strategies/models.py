@@ -54,7 +54,7 @@ class PromptedModel(nn.Cell):
 
     Attributes:
         fixed_features: set it to True if nothing learns before `scores`; the host then computes `features`
-            once for every example instead of once for every epoch.
+            once for every example instead of once for every epoch, and keeps those of train, dev and test in memory.
         fits: set it to True, and `fixed_features` as well, if `fit` finds the values that are learnt, and not steps.
         searches: set it to True if `search` looks for them: among tokens of the vocabulary, say. What is kept of such
             a model, `own_parameters`, may be less than what requires gradient.
@@ -96,11 +96,18 @@ class PromptedModel(nn.Cell):
         return ""
 
     def features(self, inputs: Inputs) -> Any:
-        """What the frozen part computes from a batch, (N, ...)."""
+        """What the frozen part computes from a batch: one tensor, (N, ...), kept as float32.
+
+        A run has rows of one length S for all its splits, padding included; another run, or a prediction, may have
+        another.
+        """
         raise NotImplementedError
 
     def scores(self, features: Any) -> Any:
-        """Class scores from features, (N, C)."""
+        """Class scores from features, (N, C).
+
+        Where these are fixed N is a number of examples that belong to no rows any more.
+        """
         raise NotImplementedError
 
     def construct(self, inputs: Inputs) -> Any:

@@ -95,6 +95,36 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return taken
 
 
+def test_fixed_features_come_from_rows_of_one_length_whatever_the_split(tiny_run: Any, install: Any) -> None:
+    rows = set()
+
+    def build(backbone: Any, task: Any) -> Any:
+        model = biased()(backbone, task)
+        features = model.features
+
+        def seen(inputs: Any) -> Any:
+            rows.add((inputs["token_ids"].shape, inputs["read"].shape))
+            return features(inputs)
+
+        model.features = seen
+        return model
+
+    install(broken(build, defaults=Defaults(epochs=1)))
+    tiny_run("broken", mode="pynative", templates=("{text} it was {mask} .",))
+    assert len(rows) == 1
+
+
+def test_features_are_one_tensor(run: Any, steps: list[int]) -> None:
+    def build(backbone: Any, task: Any) -> Any:
+        model = biased()(backbone, task)
+        model.features = lambda inputs: (model.bias, model.bias)
+        return model
+
+    with pytest.raises(UserError, match="gives a tuple, not a tensor"):
+        run(broken(build))
+    assert not steps
+
+
 @pytest.mark.parametrize("fixed", [True, False])
 @pytest.mark.parametrize(
     ("scores", "said"),
