@@ -112,7 +112,8 @@ class Tokenizer(Protocol):
 
     Attributes:
         cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens. Those of a causal model are -1 where it
-            has none, and `mask_id` always is; `cls_id` is what opens a text, `sep_id` what ends one.
+            has none, and `mask_id` always is; `cls_id` is what opens a text, `sep_id` what ends one. `pad_id` is then
+            any other: padding is embedded, and never looked at.
         marks_spaces: True where " great" and "great" are different tokens (byte-level BPE), False for WordPiece.
         vocab_size: V.
     """

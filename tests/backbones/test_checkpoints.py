@@ -85,6 +85,12 @@ def test_the_padding_id_is_the_vocabularys(name: str, pad: int) -> None:
     assert files.tokenizer.token(pad).strip("[]<>").lower() == "pad"
 
 
+def test_a_causal_model_has_no_ids_of_what_it_lacks_but_one_to_pad_with() -> None:
+    found = describe("gpt2-odd").tokenizer
+    assert (found.cls_id, found.mask_id, found.unk_id) == (-1, -1, -1)
+    assert found.pad_id == found.sep_id > 0
+
+
 def test_positions_begin_behind_an_odd_padding_id() -> None:
     """transformers counts RoBERTa's positions from pad_token_id + 1, so that many rows are out of reach."""
     rows = json.loads((GOLDENS / "roberta-unusual" / "config.json").read_text())["max_position_embeddings"]
