@@ -123,6 +123,13 @@ def test_every_public_name_is_in_api_md(module):
     assert rows == set(importlib.import_module(module).__all__)
 
 
+@pytest.mark.parametrize("name", ["load_model", "prompt_task", "write_tiny_model", "write_tiny_task"])
+def test_a_helper_of_tests_is_in_api_md_with_all_its_arguments(name):
+    (call,) = re.findall(rf"`{name}\(([^`]*)\)`", read("api.md"))
+    takes = inspect.signature(getattr(importlib.import_module("promptkit.testing"), name)).parameters
+    assert re.findall(r"(?:^|, )\**(\w+)", call) == list(takes)
+
+
 def test_every_setting_of_a_run_is_in_api_md():
     row = next(line for line in read("api.md").splitlines() if line.startswith("| `RunConfig`"))
     assert set(RunConfig.model_fields) <= in_code(row)
