@@ -118,9 +118,10 @@ def _look(check: Callable[..., object], *given: Any) -> None:
     try:
         check(*given)
     except (checks.CheckFailed, UserError) as fault:
-        pytest.fail(str(fault), pytrace=False)
+        # From None, or pytest shows the fault as well, which says the same.
+        raise pytest.fail.Exception(str(fault), pytrace=False) from None
     except checks.DoesNotApply as reason:
-        pytest.skip(str(reason))
+        raise pytest.skip.Exception(str(reason)) from None
 
 
 def _look_at_run(check: Callable[..., object], runs: RunSet, *more: Any) -> None:

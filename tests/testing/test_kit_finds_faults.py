@@ -315,4 +315,7 @@ def test_pytest_shows_a_fault_once_in_one_line_and_skips_what_needs_a_run(pytest
         "strategy 'sound' (plugin 'sound' of promptkit 0): build returned nothing, not a promptkit.nn.*",
         "*there is no run to look at; test_it_runs says why",
     ])  # fmt: skip
+    shown = result.stdout.str().split("short test summary info")[0]
+    assert shown.count("build returned nothing") == 1
     assert "Traceback" not in result.stdout.str()
+    assert "During handling" not in shown
