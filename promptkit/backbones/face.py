@@ -55,8 +55,9 @@ class Dropout(TypedDict):
     Keys:
         hidden: (2 L + 1, R * S, H) bool: behind the embeddings, and in every layer behind attention and feed-forward,
             before each is added to its input.
-        attention: (L, R, A, S, P + S) bool: attention probabilities. In the last layer an engine that computes only
-            the E * M positions read of each row may take the first E * M of the S for them.
+        attention: (L, R, A, S, S) bool: attention probabilities; (L, R, A, S, P + S) with a prefix of P positions,
+            which has to be one of all L layers. In the last layer an engine that computes only the E * M positions
+            read of each row may take the first E * M of the S for them.
         rate: the share that is dropped, a number from 0 to 1.
     """
 
@@ -208,8 +209,8 @@ class Backbone(Protocol):
             embeddings: (R, S, H), word embeddings with virtual tokens in their places; positions are added here.
             inputs: where examples stand and are read; its token ids are not looked at.
             prefix: (K, 2, A_kv, P, D), keys and values that every position may attend to in the last K of the L
-                layers; the layers before them see none. Where distance counts (ALiBi) it stands directly in front of
-                every example. Or None.
+                layers; the layers before them see none. One for the whole batch, so it cannot depend on a text. Where
+                distance counts (ALiBi) it stands directly in front of every example. Or None.
             dropout: what is kept in this training step, or None for all.
             front: (L, 2, A_kv, F, D), what `keys_and_values` gives of the F positions that examples begin with, so
                 that these are computed once for all. An example whose positions begin at F goes on from there; one

@@ -26,7 +26,8 @@ def kept_within(info: BackboneInfo, inputs: Inputs, rate: float, rng: np.random.
         rng: draws.
 
     Returns:
-        (2 L + 1, R * S, H) and (L, R, A, S, S) bool.
+        (2 L + 1, R * S, H) and (L, R, A, S, S) bool. For a prefix of P positions what `kept((L, R, A, S, P), ...)`
+        gives belongs in front of the second, along its last axis.
     """
     rows, length = inputs["token_ids"].shape
     hidden = kept((2 * info.layers + 1, rows * length, info.hidden_size), rate, rng)
