@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptkit.errors import UserError
+from promptkit.runs.artifact import load_artifact
+from promptkit.runs.card import Card
 from promptkit.runs.predictions import PREDICTIONS_NAME, read_predictions
 from promptkit.runs.record import RECORD_NAME, RunRecord
 from promptkit.runs.stored import ARTIFACT_NAME, StoredRun
@@ -34,7 +36,7 @@ def holds_run(directory: Path, run: StoredRun) -> bool:
     """Return whether the directory holds this run, and not another one or something else.
 
     An edited or damaged `run.json` makes no other run of it: what was asked for, when, and what it predicted are what
-    a run is known by.
+    a run is known by. A run that writes texts predicts no classes; without its record it is known by its prompt.
     """
     if not isinstance(run.record, RunRecord):
         return False
@@ -46,11 +48,26 @@ def holds_run(directory: Path, run: StoredRun) -> bool:
         return True
     if found is not None and (found.options, found.created) != (run.record.options, run.record.created):
         return False
+    if run.record.options.objective == "text":
+        return found is not None or _has_card_of(directory, run.record)
     try:
         truth, predicted = _classes(directory, run.record)
     except UserError:
         return False
     return np.array_equal(truth, run.truth) and np.array_equal(predicted, run.predicted)
+
+
+def _has_card_of(directory: Path, record: RunRecord) -> bool:
+    """Return whether there is a prompt, and its card names what a run was asked to do and its model."""
+    try:
+        _, card = load_artifact(directory / ARTIFACT_NAME)
+    except UserError:
+        return False
+    asked = record.options.model_dump(mode="json")
+    asked["options"] = asked.pop("strategy_options")
+    alike = all(card.get(name) == value for name, value in asked.items() if name in Card.model_fields)
+    backbone = card.get("backbone")
+    return alike and isinstance(backbone, dict) and backbone.get("fingerprint") == record.backbone.fingerprint
 
 
 def _classes(directory: Path, record: RunRecord) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
 from promptkit.runs import Store
 from promptkit.runs.checkpoint import Checkpoint
+from promptkit.runs.contents import holds_run
 from promptkit.training import loop
 
 
@@ -39,6 +41,15 @@ def test_the_record_has_no_accuracies(learnt: Any, place: Path) -> None:
     assert record["task"]["labels"] == []
     with Store.open(place / "runs") as store:
         assert store.find(learnt.directory.name).record == learnt.record
+
+
+def test_without_its_record_a_run_is_known_by_its_prompt(learnt: Any, place: Path, tmp_path: Path) -> None:
+    with Store.open(place / "runs") as store:
+        run = store.find(learnt.directory.name)
+    shutil.copy(learnt.directory / "prompt.safetensors", tmp_path)
+    assert holds_run(tmp_path, run)
+    (tmp_path / "prompt.safetensors").unlink()
+    assert not holds_run(tmp_path, run)
 
 
 def test_answers_are_written_beside_the_expected_ones(learnt: Any, place: Path) -> None:

@@ -15,7 +15,17 @@ import pytest
 from fake_runs import TRUTH, add_baseline, add_run, cell, fake_baseline, fake_record, write_directory
 
 from promptkit.errors import UserError
-from promptkit.runs import STORE_NAME, BaselineRecord, RunRecord, Store, resolve_run
+from promptkit.runs import (
+    STORE_NAME,
+    BaselineRecord,
+    RunDirectory,
+    RunRecord,
+    Store,
+    StoredRun,
+    resolve_run,
+    save_artifact,
+)
+from promptkit.runs.card import Card
 
 
 @pytest.fixture
@@ -181,6 +191,47 @@ def test_remove_spares_a_folder_that_holds_something_else(store: Store) -> None:
     store.remove(["soft-0", "soft-1"])
     assert names(store.folder) == ["soft-0", "soft-1"]
     assert store.runs() == []
+
+
+def add_text_run(store: Store, name: str) -> StoredRun:
+    """A run that writes texts, with its record and its prompt; it predicts no classes."""
+    plain = fake_record()
+    options = plain.options.model_copy(update={"objective": "text"})
+    record = plain.model_copy(update={"options": options, "task": plain.task.model_copy(update={"labels": ()})})
+    chosen = options.model_dump(mode="json")
+    card = {name: value for name, value in chosen.items() if name in Card.model_fields}
+    card |= {"options": chosen["strategy_options"], "backbone": {"fingerprint": record.backbone.fingerprint}}
+    with RunDirectory.create(store.folder / name, name) as directory:
+        save_artifact(directory.file("prompt.safetensors"), {}, card)
+        directory.file("run.json").write_text(record.to_json(), encoding="utf-8")
+        directory.commit()
+    return store.add(record, [], [], name=name)
+
+
+@pytest.mark.parametrize("left", ["notes.txt", "run.json", "prompt.safetensors"])
+def test_remove_spares_what_lies_in_place_of_a_run_that_writes_texts(store: Store, left: str) -> None:
+    run = add_text_run(store, "soft-0")
+    shutil.rmtree(run.directory)
+    run.directory.mkdir()
+    if left == "prompt.safetensors":
+        save_artifact(run.directory / left, {}, {"format": 2, "strategy": "prefix", "objective": "text"})
+    else:
+        (run.directory / left).write_text("mine")
+    store.remove(["soft-0"])
+    assert names(store.folder) == ["soft-0"]
+    assert [file.name for file in run.directory.iterdir()] == [left]
+
+
+@pytest.mark.parametrize("edit", ["none", "a number", "damaged", "deleted"])
+def test_a_run_that_writes_texts_is_known_by_its_record_or_its_prompt(store: Store, edit: str) -> None:
+    file = add_text_run(store, "soft-0").directory / "run.json"
+    text = file.read_text()
+    if edit == "deleted":
+        file.unlink()
+    else:
+        file.write_text({"none": text, "a number": text.replace("0.625", "0.9"), "damaged": text[:99]}[edit])
+    store.remove(["soft-0"])
+    assert names(store.folder) == []
 
 
 def test_a_folder_behind_a_link_is_removed_as_a_link(store: Store, tmp_path: Path) -> None:
