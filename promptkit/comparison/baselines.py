@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,11 +38,13 @@ class Baseline:
         place: where it stands in the table.
         config: which data and draw.
         task: that data.
+        majority: the label that is most frequent in train before shots are drawn.
     """
 
     place: PlannedCell
     config: RunConfig
     task: Task
+    majority: str
 
     @property
     def run_name(self) -> str:
@@ -55,7 +55,7 @@ class Baseline:
     def measure(self) -> tuple[BaselineRecord, list[int], list[int]]:
         """Fit it and judge it; return its record, and true and predicted classes of the test split."""
         task = self.task
-        fitted = _majority(task) if self.place.strategy == "majority" else _tfidf(task)
+        fitted = _always(task, self.majority) if self.place.strategy == "majority" else _tfidf(task)
         truth = [task.label_index(example.label) for example in task.test]
         scored = len(task.dev) + len(task.test)
         record = BaselineRecord(
@@ -67,8 +67,8 @@ class Baseline:
             fold=self.config.fold,
             settings=fitted.settings,
             task=task_info(task),
-            dev=class_scores(self.config, task, "dev", np.asarray(fitted.dev), self._warn),
-            test=class_scores(self.config, task, "test", np.asarray(fitted.test), self._warn),
+            dev=class_scores(self.config, task, "dev", np.asarray(fitted.dev), self.majority, self._warn),
+            test=class_scores(self.config, task, "test", np.asarray(fitted.test), self.majority, self._warn),
             parameters=LearntParameters(head=fitted.parameters),
             cost=Cost(
                 artifact_bytes=0,
@@ -111,7 +111,7 @@ def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Any, see
     Classes().check_metrics(config, task)
     parts = [__version__, name, _library_version(), task.fingerprint, list(task.labels), task.language]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-    return Baseline(PlannedCell(name, "", "baseline", shots, seed, key), config, task)
+    return Baseline(PlannedCell(name, "", "baseline", shots, seed, key), config, task, inputs.majority(config))
 
 
 _OF_PROMPTS = {
@@ -130,12 +130,9 @@ class _Fitted:
     predict_seconds: float
 
 
-def _majority(task: Task) -> _Fitted:
-    started = time.perf_counter()
-    counts = Counter(example.label for example in task.train)
-    answer = task.label_index(max(task.labels, key=lambda label: counts[label]))
-    spent = time.perf_counter() - started
-    return _Fitted([answer] * len(task.dev), [answer] * len(task.test), 0, {}, spent, 0.0)
+def _always(task: Task, label: str) -> _Fitted:
+    answer = task.label_index(label)
+    return _Fitted([answer] * len(task.dev), [answer] * len(task.test), 0, {}, 0.0, 0.0)
 
 
 def _tfidf(task: Task) -> _Fitted:

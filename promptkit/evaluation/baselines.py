@@ -37,11 +37,24 @@ class LabelledSplits(Protocol):
         """The split that is judged on."""
 
 
-def majority_accuracy(task: LabelledSplits, split: Literal["train", "dev", "test"] = "test") -> float:
+def majority_label(task: LabelledSplits) -> str:
+    """Return the label that is most frequent in training, of equally frequent ones the first in `task.labels`."""
+    counts = Counter(example.label for example in task.train)
+    return max(task.labels, key=lambda label: counts[label])
+
+
+def majority_accuracy(
+    task: LabelledSplits, split: Literal["train", "dev", "test"] = "test", *, answer: str | None = None
+) -> float:
     """Return the accuracy on a split of always predicting the label that is most frequent in training.
 
     Of labels equally frequent in training the first in `task.labels` is taken, so a tie never looks at the
-    split that is judged.
+    split that is judged. A draw of K examples a class is such a tie, whatever it was drawn from.
+
+    Args:
+        task: the splits.
+        split: the one that is judged.
+        answer: the label to answer in place of that of `task.train`.
 
     Raises:
         ValueError: if the split is empty.
@@ -49,8 +62,7 @@ def majority_accuracy(task: LabelledSplits, split: Literal["train", "dev", "test
     judged: Sequence[Labelled] = getattr(task, split)
     if not judged:
         raise ValueError(f"the {split} split is empty")
-    counts = Counter(example.label for example in task.train)
-    majority = max(task.labels, key=lambda label: counts[label])
+    majority = majority_label(task) if answer is None else answer
     return sum(example.label == majority for example in judged) / len(judged)
 
 

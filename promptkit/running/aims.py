@@ -133,8 +133,8 @@ class Classes:
         truth = [task.label_index(example.label) for example in task.test]
         predictions, probabilities = test.argmax(-1), np.exp(test)
         scores = (
-            class_scores(plan.config, task, "dev", dev.argmax(-1), plan.warn),
-            class_scores(plan.config, task, "test", predictions, plan.warn),
+            class_scores(plan.config, task, "dev", dev.argmax(-1), plan.majority, plan.warn),
+            class_scores(plan.config, task, "test", predictions, plan.majority, plan.warn),
         )
         _warn_if_no_better(plan, predictions, truth, learnt=any(m.training for each in trained.rounds for m in each))
 
@@ -224,11 +224,19 @@ def aim_of(config: RunConfig) -> Aim:
 
 
 def class_scores(
-    config: RunConfig, task: Task, split: Split, predictions: Any, warn: Callable[[str], None]
+    config: RunConfig, task: Task, split: Split, predictions: Any, majority: str, warn: Callable[[str], None]
 ) -> Scores:
     """Compute accuracy, macro F1 and the metrics asked for on one split.
 
     A metric that fails costs its own value and no more: `warn` is told.
+
+    Args:
+        config: which metrics.
+        task: the data.
+        split: that is judged.
+        predictions: classes, (N,).
+        majority: label to hold the accuracy against, see `Loader.majority`.
+        warn: is told what failed.
     """
     from promptkit.evaluation import compute, majority_accuracy
     from promptkit.runs import Scores
@@ -236,7 +244,8 @@ def class_scores(
     truth = [task.label_index(example.label) for example in task.split(split)]
     names, paths = ["accuracy", "f1", *config.metrics], get_host().metric_paths()
     values = compute(names, predictions.tolist(), truth, task.labels, paths, warn)
-    return Scores(**values, n=len(truth), majority=majority_accuracy(task, split))  # type: ignore[arg-type]
+    always = majority_accuracy(task, split, answer=majority)
+    return Scores(**values, n=len(truth), majority=always)  # type: ignore[arg-type]
 
 
 def perplexity(scores: Any) -> float:
@@ -254,7 +263,7 @@ def _warn_if_no_better(plan: Plan, predictions: Any, truth: list[int], *, learnt
     from promptkit.evaluation import majority_accuracy, no_better_than_majority
 
     correct = int((np.asarray(truth) == predictions).sum())
-    majority = majority_accuracy(plan.task, "test")
+    majority = majority_accuracy(plan.task, "test", answer=plan.majority)
     if no_better_than_majority(correct, len(truth), majority):
         hint = " Try another --lr or more --epochs." if learnt else ""
         plan.warn(

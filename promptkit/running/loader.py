@@ -11,6 +11,7 @@ from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task, draw_shots, limit_splits, load_task, take_fold, unlabelled_texts
 from promptkit.errors import UserError
+from promptkit.evaluation.baselines import majority_label
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
 from promptkit.running.fields import named_fields
@@ -51,6 +52,14 @@ class Loader:
         if config.shots is None or len(train) <= _TYPICAL:
             return () if config.shots is None else train
         return tuple(train[int(n)] for n in np.random.default_rng(0).choice(len(train), _TYPICAL, replace=False))
+
+    def majority(self, config: RunConfig) -> str:
+        """Return the label that is most frequent where a run's shots are drawn from, for a draw has as many of each.
+
+        Without shots it is that of train. Texts without labels have none: it is empty.
+        """
+        whole = self.task(config) if config.shots is None else self._whole(config)
+        return majority_label(whole) if whole.labels else ""
 
     def unlabelled(self, config: RunConfig, most: int) -> tuple[Example, ...]:
         """Return the texts without labels of a run, so many at most."""

@@ -47,6 +47,7 @@ class Plan:
         strategy: with its options.
         task: the data after drawing shots.
         drawn_from: examples of the kind that the shots are drawn from; none without shots.
+        majority: the label that is most frequent in train before shots are drawn; empty for texts.
         model: the checkpoint's files.
         verbalizer: given, or the default for the labels; None with the head readout.
         prompts: one for each template.
@@ -64,6 +65,7 @@ class Plan:
     strategy: Strategy
     task: Task
     drawn_from: tuple[Example, ...]
+    majority: str
     model: ModelFiles
     verbalizer: Verbalizer | None
     prompts: list[PromptTask]
@@ -239,6 +241,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
         strategy=strategy,
         task=task,
         drawn_from=inputs.drawn_from(config),
+        majority=inputs.majority(config),
         model=model,
         verbalizer=verbalizer,
         prompts=[

@@ -170,7 +170,8 @@ class Scores(RecordPart):
         accuracy: between 0 and 1; None of texts, whose `perplexity` stands among the further ones.
         f1: macro F1, between 0 and 1.
         n: examples in the split.
-        majority: accuracy of always predicting the most frequent training label.
+        majority: accuracy of always predicting the most frequent training label; of K shots, that of what they were
+            drawn from.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.evaluation import majority_accuracy, no_better_than_majority
+from promptkit.evaluation import majority_accuracy, majority_label, no_better_than_majority
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,12 @@ def test_majority_is_that_of_training_not_of_the_split_judged() -> None:
 
 def test_a_tie_goes_to_the_first_label_whatever_the_order_of_examples() -> None:
     assert majority_accuracy(splits("ba", "", "abb")) == majority_accuracy(splits("ab", "", "bba")) == 1 / 3
+
+
+def test_another_answer_may_be_given_for_a_draw_is_a_tie() -> None:
+    whole, drawn = splits("abb", "", "abbb"), splits("ab", "", "abbb")
+    assert majority_accuracy(drawn, answer=majority_label(whole)) == majority_accuracy(whole) == 0.75
+    assert majority_accuracy(drawn) == 0.25
 
 
 def test_an_empty_split_has_no_baseline() -> None:
