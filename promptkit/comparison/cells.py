@@ -9,7 +9,7 @@ from typing import Literal
 from tqdm import tqdm
 
 from promptkit.comparison.experiment import Experiment, Fold, Variant
-from promptkit.errors import UserError
+from promptkit.errors import UserError, unknown
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
 from promptkit.running.loader import Loader
@@ -19,6 +19,11 @@ from promptkit.runs.stored import PlannedCell, Shots
 
 Role = Literal["strategy", "baseline"]
 ZERO_SHOT = "hard"
+_OF_THE_ROWS = (
+    "templates",
+    "readout",
+    "options",
+)  # how they are asked is their own; a baseline has its strategy's ways
 
 
 @dataclass(frozen=True)
@@ -88,18 +93,29 @@ class _Builder:
         self.cells: dict[str, Cell] = {}
 
     def baseline(self, experiment: Experiment, strategy: str) -> list[str]:
-        """Add a strategy that every table shows, with its defaults; return why not if it cannot be run."""
+        """Add a strategy that every row is held against, asked as it is by default.
+
+        Returns:
+            Why not, if it cannot be run and stands there by default.
+
+        Raises:
+            UserError: if it cannot be run and was asked for by name.
+        """
         if not experiment.strategies:
             return []
         called = "zero-shot baseline" if strategy == ZERO_SHOT else f"baseline '{strategy}'"
-        if strategy not in get_host().strategies:
+        if strategy not in (known := get_host().strategies):
+            if experiment.names_baselines:
+                raise unknown("baseline", strategy, [*known, "none"])
             return [f"no {called}: strategy '{strategy}' is not installed"]
-        shared = {key: value for key, value in experiment.settings.items() if key not in ("templates", "options")}
-        plain = experiment.model_copy(update={"settings": {**shared, "readout": "cloze"}, "strategy": {}})
+        shared = {key: value for key, value in experiment.settings.items() if key not in _OF_THE_ROWS}
+        plain = experiment.model_copy(update={"settings": shared, "strategy": {}})
         try:
             for shots, fold, seed in product(experiment.shots, experiment.each_fold, experiment.seeds):
                 self.add(plain, strategy, None, shots, fold, seed, role="baseline")
         except UserError as error:
+            if experiment.names_baselines:
+                raise UserError(f"baseline {error}") from None
             return [f"no {called}: {error}"]
         return []
 

@@ -49,7 +49,8 @@ class Experiment(BaseModel):
     Attributes:
         name: in the store; None derives one from everything else.
         strategies: names of registered strategies; none compares the baselines that need no model.
-        baselines: strategies that every row is held against, with their defaults, beside majority class and TF-IDF.
+        baselines: strategies that every row is held against, asked as they are by default, beside majority class and
+            TF-IDF.
         shots: K examples a class, or `full`.
         seeds: of the draws, the initialisations and the orders.
         folds: K of a stratified cross-validation, in which every example is tested once; None keeps the data's test.
@@ -114,6 +115,11 @@ class Experiment(BaseModel):
         told = self.model_dump(mode="json")
         told["settings"] = {key: value for key, value in told["settings"].items() if key not in _FETCHING}
         return told
+
+    @property
+    def names_baselines(self) -> bool:
+        """Whether the baselines were asked for, and do not stand there by default."""
+        return "baselines" in self.model_fields_set
 
     @property
     def each_fold(self) -> tuple[Fold, ...]:

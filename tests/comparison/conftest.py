@@ -32,7 +32,7 @@ def tiny_reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny(tiny_reviews: Path) -> Callable[..., Experiment]:
-    """Make an experiment on the tiny task and model."""
+    """Make an experiment on the tiny task and model; what is None is left to its default."""
 
     def make(**values: Any) -> Experiment:
         settings = {
@@ -46,7 +46,8 @@ def tiny(tiny_reviews: Path) -> Callable[..., Experiment]:
             "seeds": 2,
             "baselines": ["hard"],
         }
-        return make_experiment(settings=settings, **{**fields, **values})
+        given = {name: value for name, value in {**fields, **values}.items() if value is not None}
+        return make_experiment(settings=settings, **given)
 
     return make
 

@@ -13,6 +13,7 @@ from promptkit.comparison import Experiment, make_experiment
 from promptkit.comparison.baselines import plan_baselines
 from promptkit.comparison.cells import Grid, make_grid
 from promptkit.data import draw_shots, load_task
+from promptkit.running.config import make_config
 from promptkit.running.loader import Loader
 from promptkit.running.plan import make_plan
 
@@ -135,11 +136,12 @@ def test_the_tfidf_baseline_learns_from_the_draw(tiny: Make) -> None:
 
 
 def test_without_label_words_there_is_no_zero_shot_baseline_and_a_note_says_so(tiny: Make) -> None:
-    found = grid(
-        tiny(strategies=["soft"], settings={"verbalizer": "positive=not bad; negative=bad", "readout": "head"})
-    )
-    assert [p.role for p in found.places] == ["strategy", "strategy"]
+    settings = {"verbalizer": "positive=not bad; negative=bad", "readout": "head"}
+    found = grid(tiny(strategies=["soft"], baselines=None, settings=settings))
+    assert [p.role for p in found.places if p.strategy != "probe"] == ["strategy", "strategy"]
     assert "no zero-shot baseline" in found.notes[0]
+    with pytest.raises(UserError, match=r"^baseline hard: label words take different numbers"):
+        grid(tiny(strategies=["soft"], baselines=["hard"], settings=settings))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,22 @@ def test_baselines_can_be_named_and_left_out(tiny: Make) -> None:
     found = grid(tiny(strategies=["hard"], baselines=["pet"], seeds=1))
     assert [(place.role, place.strategy) for place in found.places] == [("baseline", "pet"), ("strategy", "hard")]
     assert {place.role for place in grid(tiny(strategies=["hard"], baselines=[])).places} == {"strategy"}
-    assert "no baseline 'nobody'" in grid(tiny(strategies=["hard"], baselines=["nobody"])).notes[0]
+    with pytest.raises(UserError, match=r"^unknown baseline 'prob'\. Did you mean 'probe'\? Known: .*none"):
+        grid(tiny(strategies=["hard"], baselines=["prob"]))
+
+
+@pytest.mark.parametrize("baseline", ["finetune", "ptuning-v2", "hard", "probe"])
+@pytest.mark.parametrize("settings", [{}, {"readout": "head", "verbalizer": None, "templates": ["a {text}"]}])
+def test_a_baseline_is_asked_as_its_strategy_is_by_default(
+    tiny: Make, baseline: str, settings: dict[str, object]
+) -> None:
+    found = grid(tiny(strategies=["soft"], baselines=[baseline], shots=["full"], seeds=1, settings=settings))
+    (config,) = [cell.config for cell in found.cells if cell.config.strategy == baseline]
+    words = {} if "verbalizer" in settings else {"verbalizer": config.verbalizer}
+    plain = make_config(
+        strategy=baseline, data=config.data, model=config.model, max_length=40, batch_size=16, **words
+    )
+    assert {place.key for place in found.places if place.role == "baseline"} == {make_plan(plain).key}
 
 
 def test_what_does_not_train_but_draws_is_run_with_every_seed(tiny: Make) -> None:
