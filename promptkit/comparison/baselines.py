@@ -17,6 +17,7 @@ from promptkit.errors import UserError
 from promptkit.running.aims import Classes, class_scores
 from promptkit.running.config import RunConfig
 from promptkit.running.loader import Loader
+from promptkit.running.metrics import metric_marks
 from promptkit.running.record import task_info
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.files import folder_name
@@ -109,7 +110,9 @@ def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Any, see
     if not task.train:
         raise UserError(f"data '{task.name}' has nothing to train on.")
     Classes().check_metrics(config, task)
-    parts = [__version__, name, _library_version(), task.fingerprint, list(task.labels), task.language]
+    parts: list[Any] = [__version__, name, _library_version(), task.fingerprint, list(task.labels), task.language]
+    if config.metrics:
+        parts.append(metric_marks(config.metrics))
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return Baseline(PlannedCell(name, "", "baseline", shots, seed, key), config, task, inputs.majority(config))
 

@@ -3,13 +3,13 @@
 from promptkit.evaluation.baselines import majority_accuracy, majority_label, no_better_than_majority
 from promptkit.evaluation.lexical import LexicalResult, tfidf_baseline
 from promptkit.evaluation.scoring import (
-    BUILT_IN_METRICS,
     check_metric,
     check_text_metric,
     compute,
     compute_texts,
     load_metric,
 )
+from promptkit.evaluation.sources import BUILT_IN_METRICS
 
 __all__ = [
     "BUILT_IN_METRICS", "LexicalResult", "check_metric", "check_text_metric", "compute", "compute_texts",

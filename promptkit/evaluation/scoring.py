@@ -20,20 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promptkit.checking import path_shown, user_path
+from promptkit.checking import path_shown
 from promptkit.errors import UserError, unknown
+from promptkit.evaluation.sources import BUILT_IN_METRICS, metric_digest, metric_file
 
-_METRICS = Path(__file__).parent / "metrics"
 _HUB = "hub:"
-
-BUILT_IN_METRICS: Mapping[str, Path] = types.MappingProxyType(
-    {
-        "accuracy": _METRICS / "accuracy" / "accuracy.py",
-        "f1": _METRICS / "f1_macro" / "f1_macro.py",
-        "rouge": _METRICS / "rouge" / "rouge.py",
-        "f1_positive": _METRICS / "f1_positive" / "f1_positive.py",
-    }
-)
 _OF_CLASS = "f1:"
 _TWO_CLASSES = frozenset({"f1_positive"})
 # What a record's scores hold besides metrics.
@@ -182,15 +173,13 @@ def load_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
     Raises:
         UserError: if there is no such metric, or it cannot be imported or fetched.
     """
-    known = {**(registry or {}), **BUILT_IN_METRICS}
     if name.startswith(_HUB):
         return _from_hub(name.removeprefix(_HUB))
-    if name in known:
-        return _from_file(name, known[name])
-    path = user_path(name)
-    if path.suffix == ".py" or os.path.isdir(path):
-        return _from_file(name, path / f"{path.resolve().name}.py" if os.path.isdir(path) else path)
-    raise unknown("metric", name, [*known, "f1:LABEL", "PATH.py", "hub:NAME"])
+    path = metric_file(name, registry or {})
+    if path is None:
+        known = {**(registry or {}), **BUILT_IN_METRICS}
+        raise unknown("metric", name, [*known, "f1:LABEL", "PATH.py", "hub:NAME"])
+    return _from_file(name, path)
 
 
 def _class_f1(predicted: Sequence[int], true: Sequence[int], index: int) -> float:
@@ -229,8 +218,8 @@ def _from_hub(name: str) -> Any:
 
 def _import_file(path: Path) -> types.ModuleType:
     """Import a file as a member of a package made for its folder, so that `from .sibling import x` works."""
-    digest = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:16]
-    package = f"_promptkit_metric_{digest}"
+    place = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    package = f"_promptkit_metric_{place}_{metric_digest(path)}"
     if package not in sys.modules:
         parent = types.ModuleType(package)
         parent.__path__ = [str(path.parent)]

@@ -26,6 +26,7 @@ from promptkit.running.config import RunConfig
 from promptkit.running.contexts import draw_pool, make_context
 from promptkit.running.fields import check_fields
 from promptkit.running.loader import Loader
+from promptkit.running.metrics import metric_marks
 from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
 from promptkit.strategies.contract import Strategy, check_declared, parse_options
@@ -133,7 +134,7 @@ class Plan:
             # The batch size stays: it may change the last digits of a prediction.
             "training": training if "training" in self.depends_on else [chosen.batch_size],
             "config": [chosen.readout, chosen.slots, chosen.shots, chosen.seed, chosen.max_length, chosen.clean],
-            "metrics": list(chosen.metrics),
+            "metrics": metric_marks(chosen.metrics),
             "device": [chosen.device, chosen.mode, *([chosen.precision] if chosen.precision != "fp32" else [])],
             "task": [self.task.fingerprint, list(self.task.labels), self.task.language],
             "model": [
