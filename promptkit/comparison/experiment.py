@@ -251,15 +251,18 @@ def _check(experiment: Experiment, source: str) -> None:
         if name not in experiment.strategies:
             raise UserError(f"{source}: settings for '{name}', which is not among its strategies.")
         _known_only(settings, own, f"{source}, strategy.{name}")
-    names = [variant.name for variant in experiment.variants]
     for variant in experiment.variants:
         where = f"{source}, variant '{variant.name}'"
-        if names.count(variant.name) > 1 and not variant.strategies:
-            raise UserError(f"{where}: the name is there twice.")
         for name in variant.strategies:
             if name not in experiment.strategies:
                 raise UserError(f"{where}: '{name}' is not among the experiment's strategies.")
         _known_only(variant.settings, own, where)
+    for strategy in experiment.strategies:
+        names = [variant.name for variant in experiment.variants_of(strategy) if variant]
+        for name in names:
+            if names.count(name) > 1:
+                # The table could not tell them apart, and would show one of them.
+                raise UserError(f"{source}, variant '{name}': the name is there twice for '{strategy}'.")
 
 
 def _known_only(values: Mapping[str, Any], known: Any, where: str, hint: str = "") -> None:

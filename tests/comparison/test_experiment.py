@@ -90,7 +90,12 @@ BAD: list[tuple[str, str]] = [
     ("[strategy.soft]\nclean = true", "strategy.soft: no key 'clean'. It belongs into 'settings'"),
     ("[strategy.sofd]\nlr = 1.0", "settings for 'sofd', which is not among its strategies"),
     ("[[variants]]\nname = 'x'\nstrategies = ['nope']", "variant 'x': 'nope' is not among"),
-    ("[[variants]]\nname = 'x'\n[[variants]]\nname = 'x'", "variant 'x': the name is there twice"),
+    ("[[variants]]\nname = 'x'\n[[variants]]\nname = 'x'", "variant 'x': the name is there twice for 'hard'."),
+    (
+        "[[variants]]\nname = 'x'\nstrategies = ['hard', 'soft']\n"
+        "[[variants]]\nname = 'x'\nstrategies = ['pet', 'soft']",
+        "variant 'x': the name is there twice for 'soft'.",
+    ),
     ("[[variants]]\nlr = 3.0", "variants.0.name: Field required"),
     ("shots = [0.5]", "shots"),
     ("shots = ['all']", "shots"),
