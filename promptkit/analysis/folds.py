@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit.runs.record import Cost, Scores, Seconds
+from promptkit.runs.record import Cost, LearntParameters, Scores, Seconds
 from promptkit.runs.stored import StoredRun
 
 
@@ -16,7 +16,8 @@ def pooled(runs: Sequence[StoredRun]) -> StoredRun | None:
     """Return the runs of one seed as one run over all test examples, or None unless every fold is there.
 
     True and predicted classes stand one fold behind the other. Accuracy on test is that of all answers together;
-    other scores, dev's and the costs are means over folds. A run that is no fold is returned as it is.
+    other scores, dev's, the parameters and the costs are means over folds; what else the record holds is that of the
+    first fold. A run that is no fold is returned as it is.
 
     Args:
         runs: all of one row and one seed.
@@ -39,6 +40,7 @@ def pooled(runs: Sequence[StoredRun]) -> StoredRun | None:
         "test": _mean_scores([record.test for record in records]).model_copy(
             update={"accuracy": float(np.mean(truth == predicted)), "n": len(truth)}
         ),
+        "parameters": mean_parameters([record.parameters for record in records]),
         "cost": _mean_cost([record.cost for record in records]),
     }
     name = f"{folds[0].name} and {len(folds) - 1} more"
@@ -49,6 +51,12 @@ def pooled(runs: Sequence[StoredRun]) -> StoredRun | None:
 def fold_count(runs: Sequence[StoredRun]) -> int:
     """Return K of a cross-validation, or 0."""
     return max((len(run.folds) for run in runs), default=0)
+
+
+def mean_parameters(learnt: Sequence[LearntParameters]) -> LearntParameters:
+    """Return the means of how many parameters learnt, each part rounded."""
+    parts = ("prompt", "encoder", "head", "backbone")
+    return LearntParameters(**{part: round(sum(getattr(p, part) for p in learnt) / len(learnt)) for part in parts})
 
 
 def _mean_scores(scores: Sequence[Scores]) -> Scores:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from promptkit.analysis.folds import pooled
+from promptkit.analysis.folds import mean_parameters, pooled
 from promptkit.analysis.names import row_label
 from promptkit.analysis.statistics import Difference, Spread, spread
 from promptkit.errors import UserError
@@ -160,13 +160,13 @@ def _row(
         test=test,
         dev=spread([_known(run, "dev accuracy", run.record.dev.accuracy) for run in runs]),
         f1=spread([_known(run, "macro F1", run.record.test.f1) for run in runs]),
-        candidates=max(_dev_scores(record) for record in records),
+        candidates=max(_dev_scores(part.record) for run in runs for part in run.parts),
         majority=majority,
         # The runs share their test examples, so S runs are no S times as many answers.
         no_better_than_majority=strategy != "majority"
         and no_better_than_majority(round(test.mean * examples), examples, majority),
         against=None,
-        parameters=_mean_parameters([record.parameters for record in records]),
+        parameters=mean_parameters([record.parameters for record in records]),
         artifact_bytes=None if any(run.is_baseline for run in runs) else _mean([c.artifact_bytes for c in costs]),
         train_seconds=_mean([cost.seconds.train for cost in costs]),
         predict_per_second=_mean([cost.predict_examples_per_second for cost in costs]),
@@ -206,11 +206,6 @@ def _dev_scores(record: RunRecord | BaselineRecord) -> int:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return spread(known).mean if known else None
-
-
-def _mean_parameters(learnt: Sequence[LearntParameters]) -> LearntParameters:
-    parts = ("prompt", "encoder", "head", "backbone")
-    return LearntParameters(**{part: round(spread([getattr(p, part) for p in learnt]).mean) for part in parts})
 
 
 def _known(run: StoredRun, what: str, value: float | None) -> float:

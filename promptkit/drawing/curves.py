@@ -24,9 +24,9 @@ _PANEL, _HEIGHT, _ABOVE, _BELOW = 100.0, 96.0, 20.0, 20.0
 
 
 def learning_curves(summary: Summary) -> str | None:
-    """Draw dev accuracy and training loss by epoch: the mean over seeds thick, every seed thin.
+    """Draw dev accuracy and training loss by epoch: the mean over runs thick, every run, of a seed or a fold, thin.
 
-    The mean ends where the first seed stopped, for beyond it would be of other runs. A run of several templates
+    The mean ends where the first run stopped, for beyond it would be of other runs. A run of several templates
     counts with their mean. Where a strategy has several variants, the one that dev picked stands for it. None if
     nothing was trained in epochs.
     """

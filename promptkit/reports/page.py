@@ -37,7 +37,7 @@ _LONGEST = 320
 _MARKS = "Large marks: mean over seeds; bars: one standard deviation up and down; small circles: single seeds."
 _CAPTIONS = {
     "accuracy": f"{_MARKS} Lines across are baselines.",
-    "learning-curves": "Thick lines: mean over seeds, up to where the first seed stopped; thin lines: single seeds. "
+    "learning-curves": "Thick lines: mean over runs, up to where the first one stopped; thin lines: single runs. "
     "Which epoch is kept is picked by dev accuracy.",
     "cost": "Higher and further left is better. Bars: one standard deviation up and down. Times are means over "
     "seeds, compiling included. Variants that dev did not pick are small. Ringed is the Pareto front of the rest: no "

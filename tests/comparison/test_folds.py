@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_runs import TRUTH, cell, fake_record
 from invented import Pool
 
 from promptkit import UserError
 from promptkit.analysis import summarise
+from promptkit.analysis.curves import curves
 from promptkit.analysis.disagreement import disagreement
 from promptkit.analysis.folds import pooled
 from promptkit.comparison import Experiment, compare, make_experiment
@@ -20,6 +22,7 @@ from promptkit.reports import comparison_table
 from promptkit.reports.provenance import facts
 from promptkit.running.config import make_config
 from promptkit.running.plan import Loader, make_plan
+from promptkit.runs import Entry, StoredComparison, StoredRun
 
 Make = Callable[..., Experiment]
 
@@ -78,6 +81,21 @@ def test_the_folds_of_a_seed_are_one_run_in_the_table(tiny: Make, pool: Callable
     found = disagreement(summary)
     assert found.of == 88
     assert all(example.fields["text"] for example in found.examples)
+
+
+def test_parameters_are_means_over_folds_and_what_was_tried_is_of_all_of_them() -> None:
+    entries = []
+    for fold, epochs, learnt in ((1, 3, 10), (2, 10, 20)):
+        history = [{"epoch": n, "loss": 1 / n, "dev_accuracy": 0.5} for n in range(1, epochs + 1)]
+        plain = fake_record(0, None, history=history, parameters={"prompt": 7, "head": learnt})
+        record = plain.model_copy(update={"options": plain.options.model_copy(update={"fold": (fold, 2)})})
+        run = StoredRun(fold, f"soft-{fold}", f"{fold}", record, TRUTH, TRUTH, None)
+        entries.append(Entry(cell(f"{fold}", shots="full"), run))
+    (row,) = summarise(StoredComparison("one", record.created, (), {}, tuple(entries))).rows
+    assert (row.parameters.prompt, row.parameters.head, row.parameters.total) == (7, 15, 22)
+    assert row.runs[0].record.parameters == row.parameters
+    assert row.candidates == 10
+    assert [len(curve) for curve in curves(row, "loss")] == [3, 10]
 
 
 def test_a_seed_counts_once_all_its_folds_are_there(tiny: Make, pool: Callable[..., Pool], tmp_path: Path) -> None:
