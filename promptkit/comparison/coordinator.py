@@ -20,7 +20,7 @@ from promptkit.comparison.pools import run_here, run_on_cluster
 from promptkit.errors import UserError
 from promptkit.running.loader import Loader
 from promptkit.runs.files import sync_folder
-from promptkit.runs.store import STORE_NAME, Store
+from promptkit.runs.store import DATA_FINGERPRINT, STORE_NAME, Store
 from promptkit.runs.stored import PlannedCell, StoredComparison, StoredRun
 
 CELLS = "cells"
@@ -83,19 +83,22 @@ def compare(
     grid = make_grid(experiment, inputs, shows=shows)
     # The first baseline is the majority class, on all the data.
     grid = replace(grid, notes=(*grid.notes, *baselines[0].task.cautions))
-    spec = {**experiment.spec, "notes": list(grid.notes)}
+    # A path may stand for other data tomorrow, or in another folder.
+    spec = {**experiment.spec, "notes": list(grid.notes), DATA_FINGERPRINT: baselines[0].task.fingerprint}
     places = (*(baseline.place for baseline in baselines), *grid.places)
     if dry:
-        _say_plan(announce, experiment, grid, _not_stored(grid, store, experiment.title, places, spec))
-        return ComparisonResult(StoredComparison(experiment.title, "", command, spec, ()), 0, 0, {}, (), grid.notes)
+        name, missing = _not_stored(grid, store, experiment, places, spec)
+        _say_plan(announce, experiment, name, grid, missing)
+        return ComparisonResult(StoredComparison(name, "", command, spec, ()), 0, 0, {}, (), grid.notes)
     with Store.open(store) as database, _only_one(store):
-        database.save_comparison(experiment.title, places, spec=spec, command=command)
+        name = _name_in(database, experiment, places, spec)
+        database.save_comparison(name, places, spec=spec, command=command)
         work = _Work(database, grid, announce)
         missing = work.missing()
-        _say_plan(announce, experiment, grid, missing)
+        _say_plan(announce, experiment, name, grid, missing)
         work.measure(baselines)
         work.run(missing, jobs=jobs, dask=dask, command=command, shows=shows)
-        comparison = database.comparison(experiment.title)
+        comparison = database.comparison(name)
     ran, found = len(missing) - len(work.failures), len(grid.cells) - len(missing)
     return ComparisonResult(comparison, ran, found, work.failures, tuple(work.bugs), grid.notes)
 
@@ -200,17 +203,34 @@ def _only_one(store: Path) -> Iterator[None]:
 
 
 def _not_stored(
-    grid: Grid, folder: Path, name: str, places: tuple[PlannedCell, ...], spec: dict[str, Any]
-) -> list[Cell]:
-    """Return the cells that a store lacks, without making one; refuse a name that another experiment has there."""
+    grid: Grid, folder: Path, experiment: Experiment, places: tuple[PlannedCell, ...], spec: dict[str, Any]
+) -> tuple[str, list[Cell]]:
+    """Return the name in a store and the cells it lacks, without making one; refuse a name that another one has."""
     if not os.path.exists(folder / STORE_NAME):
-        return list(grid.cells)
+        return experiment.title, list(grid.cells)
     with Store.open(folder, create=False) as store:
+        name = _name_in(store, experiment, places, spec)
         store.refuse_other(name, places, spec)
-        return [cell for cell in grid.cells if store.by_key(cell.key) is None]
+        return name, [cell for cell in grid.cells if store.by_key(cell.key) is None]
 
 
-def _say_plan(announce: Announce, experiment: Experiment, grid: Grid, missing: list[Cell]) -> None:
+def _name_in(store: Store, experiment: Experiment, places: tuple[PlannedCell, ...], spec: dict[str, Any]) -> str:
+    """Return the experiment's title, with the data's fingerprint where a comparison of other data has the title.
+
+    The same command on the same data finds its comparison again, however far that one came. A name that was given
+    stays, and `refuse_other` looks after it.
+    """
+    title, own = experiment.title, spec[DATA_FINGERPRINT]
+    if experiment.name is not None or title not in {known.name for known in store.comparisons()}:
+        return title
+    there = store.comparison(title)
+    # Earlier versions kept no fingerprint; what shares a place with this one is of the same data.
+    shared = {entry.cell.key for entry in there.entries} & {place.key for place in places}
+    theirs = there.spec.get(DATA_FINGERPRINT, own if shared else None)
+    return title if theirs == own else f"{title}-{own[:6]}"
+
+
+def _say_plan(announce: Announce, experiment: Experiment, name: str, grid: Grid, missing: list[Cell]) -> None:
     strategies = ", ".join(experiment.strategies) or "baselines only"
     shots = ", ".join(str(shots) for shots in experiment.shots)
     seeds = f"{len(experiment.seeds)} seed{'s' if len(experiment.seeds) > 1 else ''}"
@@ -219,9 +239,11 @@ def _say_plan(announce: Announce, experiment: Experiment, grid: Grid, missing: l
     there = len(grid.cells) - len(missing)
     stored = f", {there} in the store already" if there else ""
     announce(
-        f"{experiment.title}: {strategies} on {experiment.data} with {experiment.model}; "
+        f"{name}: {strategies} on {experiment.data} with {experiment.model}; "
         f"shots {shots}; {seeds}{variants}: {len(grid.cells)} runs{stored}"
     )
+    if name != experiment.title:
+        announce(f"note: '{experiment.title}' in the store is of other data, so this comparison is '{name}'")
     for note in grid.notes:
         announce(f"note: {note}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from invented import DiedError, Pool
 from promptkit import UserError
 from promptkit.comparison import Experiment, compare
 from promptkit.comparison.orders import Order, Outcome
-from promptkit.runs import Store
+from promptkit.runs import STORE_NAME, Store
 
 Make = Callable[..., Experiment]
 
@@ -169,3 +171,81 @@ def test_another_experiment_does_not_take_a_name(tiny: Make, tmp_path: Path, poo
             compare(tiny(strategies=["soft"], name="mine"), store=tmp_path / "s", dry=dry)
     assert made.seen == before
     compare(tiny(strategies=["pet", "soft"], name="mine"), store=tmp_path / "s")
+
+
+@pytest.fixture
+def there_and_here(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Experiment]:
+    """Make an experiment on `reviews` in one of two folders, which hold other texts."""
+    for folder, told in (("there", "film"), ("here", "movie")):
+        (tmp_path / folder).mkdir()
+        data = shutil.copytree(tiny().data, tmp_path / folder / "reviews")
+        (data / "test.tsv").write_text(f"label\ttext\npositive\ta good {told}\nnegative\ta bad {told}\n")
+
+    def make(folder: str, **values: Any) -> Experiment:
+        monkeypatch.chdir(tmp_path / folder)
+        return tiny(data="reviews", strategies=["pet"], baselines=[], seeds=2, **values)
+
+    return make
+
+
+def cells_of(folder: Path) -> dict[str, list[str]]:
+    with Store.open(folder, create=False) as store:
+        return {it.name: [each.cell.key for each in store.comparison(it.name).entries] for it in store.comparisons()}
+
+
+def test_other_data_under_the_same_path_is_a_comparison_of_its_own(
+    there_and_here: Callable[..., Experiment], tmp_path: Path, pool: Callable[..., Pool]
+) -> None:
+    pool()
+    first = compare(there_and_here("there"), store=tmp_path / "s").comparison.name
+    before = cells_of(tmp_path / "s")
+    pool(die_after=1)
+    with pytest.raises(DiedError):
+        compare(there_and_here("here"), store=tmp_path / "s")
+    pool()
+    said: list[str] = []
+    result = compare(there_and_here("here"), store=tmp_path / "s", announce=said.append)
+    second = result.comparison.name
+    assert (result.found, result.ran, result.comparison.missing) == (1, 1, 0)
+    assert f"note: '{first}' in the store is of other data, so this comparison is '{second}'" in said
+    after = cells_of(tmp_path / "s")
+    assert set(after) == {first, second}
+    assert after[first] == before[first]
+    assert not set(after[second]) & set(before[first])
+    for folder, name in (("there", first), ("here", second)):
+        for dry in (True, False):
+            assert compare(there_and_here(folder), store=tmp_path / "s", dry=dry).comparison.name == name
+    assert cells_of(tmp_path / "s") == after
+
+
+def test_a_name_is_not_of_other_data(
+    there_and_here: Callable[..., Experiment], tmp_path: Path, pool: Callable[..., Pool]
+) -> None:
+    pool()
+    compare(there_and_here("there", name="mine"), store=tmp_path / "s")
+    before = cells_of(tmp_path / "s")
+    for dry in (True, False):
+        with pytest.raises(UserError, match="another comparison 'mine', which differs in data fingerprint"):
+            compare(there_and_here("here", name="mine"), store=tmp_path / "s", dry=dry)
+    assert cells_of(tmp_path / "s") == before
+
+
+@pytest.mark.parametrize("given", [{}, {"name": "mine"}])
+def test_a_comparison_of_before_there_were_fingerprints_goes_on(
+    there_and_here: Callable[..., Experiment], tmp_path: Path, pool: Callable[..., Pool], given: dict[str, str]
+) -> None:
+    pool(die_after=1)
+    with pytest.raises(DiedError):
+        compare(there_and_here("there", **given), store=tmp_path / "s")
+    with sqlite3.connect(tmp_path / "s" / STORE_NAME) as raw:
+        raw.execute("UPDATE comparison SET spec = json_remove(spec, '$.\"data fingerprint\"')")
+    raw.close()
+    (name,) = cells_of(tmp_path / "s")
+    pool()
+    result = compare(there_and_here("there", **given), store=tmp_path / "s")
+    assert (result.comparison.name, result.found, result.ran) == (name, 1, 1)
+    if not given:
+        with sqlite3.connect(tmp_path / "s" / STORE_NAME) as raw:
+            raw.execute("UPDATE comparison SET spec = json_remove(spec, '$.\"data fingerprint\"')")
+        raw.close()
+        assert compare(there_and_here("here"), store=tmp_path / "s").comparison.name != name
