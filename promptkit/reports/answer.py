@@ -46,7 +46,7 @@ def answer(summary: Summary, *, times: bool = True) -> Answer:
     found = verdict(summary)
     row = found.spoken_of
     if row is None:
-        return Answer("No prompt has been run to the end yet, so there is no answer.", _missing(summary), ())
+        return Answer(_no_prompt(summary), _missing(summary), ())
     evidence = (
         *_result(found, row),
         *_counts(found),
@@ -60,6 +60,14 @@ def answer(summary: Summary, *, times: bool = True) -> Answer:
 def verdict_text(summary: Summary) -> str:
     """Return the verdict of a comparison in one sentence."""
     return answer(summary).lead.replace(_SPACE, " ")
+
+
+def _no_prompt(summary: Summary) -> str:
+    """Say why no prompt is spoken of: there is none, or none is finished."""
+    roles = {entry.cell.role for entry in summary.comparison.entries}
+    if roles == {"baseline"}:
+        return "Only baselines were compared, so nothing is said of prompts."
+    return "No prompt has been run to the end yet, so there is no answer."
 
 
 def _lead(found: Verdict, row: Row) -> str:

@@ -168,6 +168,13 @@ def test_only_what_dev_picked_takes_part() -> None:
     assert "Its variant was picked on dev, of 3 by 15 dev scores in all." in text
 
 
+@pytest.mark.parametrize("gone", [[], [("hard", "", None, 0)]])
+def test_where_only_baselines_were_compared_no_prompt_is_waited_for(gone: list[Any]) -> None:
+    summary = summarise(fake_comparison(strategies=(), shots=(16,), seeds=(0,), missing=gone))
+    missing = " 1 of 3 runs is missing, so this may change." if gone else ""
+    assert said(summary) == f"Only baselines were compared, so nothing is said of prompts.{missing}"
+
+
 @pytest.mark.parametrize("missing", [1, 2])
 def test_what_is_missing_is_said(missing: int) -> None:
     gone = [("soft", "", 16, seed) for seed in range(missing)]
