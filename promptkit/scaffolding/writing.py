@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import keyword
 import os
 import re
 from collections import Counter
@@ -59,7 +60,7 @@ class NewPlugin:
         """Return the content of every file, by its path.
 
         Raises:
-            UserError: if the name makes a class of a name that the module needs itself.
+            UserError: if the name makes a class of a name that Python, or the module itself, needs.
         """
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -83,6 +84,11 @@ class NewPlugin:
         }  # fmt: skip
         found = {path: environment.get_template(f"{it}.jinja").render(names) for path, it in sources.items()}
         for path, source in found.items():
+            if keyword.iskeyword(self.class_name) and re.search(rf"\bclass {self.class_name}\b", source):
+                raise UserError(
+                    f"the name '{self.name}' makes a class '{self.class_name}', which is a word of Python's own; "
+                    "choose another."
+                )
             if path.endswith(".py") and (twice := _bound_twice(source)):
                 raise UserError(f"the name '{self.name}' makes a class '{twice}', which is taken; choose another.")
         return found

@@ -89,6 +89,19 @@ def test_a_bad_name_is_one_line_and_leaves_nothing(name, said, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["none", "true", "false"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_class_is_no_word_of_pythons_own(kind, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    # A data set has no class.
+    assert main(["new", kind, name]) == (0 if kind == "dataset" else 2)
+    if kind != "dataset":
+        cls = name.capitalize()
+        said = f"the name '{name}' makes a class '{cls}', which is a word of Python's own; choose another."
+        assert capsys.readouterr().err == f"error: {said}\n"
+        assert not list(tmp_path.iterdir())
+
+
 def test_what_is_there_is_left_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for place in ("promptkit-null-prompt", "other"):
