@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -17,6 +16,7 @@ from promptkit.errors import unknown
 from promptkit.reports.answer import verdict_text
 from promptkit.reports.cells import accuracy_text, adjusted_p_text, against_text, metric_cell, metric_names
 from promptkit.reports.figures import NONE, score_text, short_number
+from promptkit.reports.markdown import markdown_text
 from promptkit.reports.table import human_bytes, learnt_text
 from promptkit.reports.wording import (
     NO_BETTER_MARK,
@@ -75,10 +75,11 @@ def comparison_table(summary: Summary, format: ComparisonFormat = "simple", *, t
     if format == "csv":
         return _csv(rows, times)
     columns = _columns(summary, times)
-    heads = [name for name, _ in columns]
+    heads = [_one_line(name) for name, _ in columns]
     cells = [[_one_line(cell(row)) for _, cell in columns] for row in rows]
     if format == "github":
-        cells = [[_markdown(label), *figures] for label, *figures in cells]
+        heads = [markdown_text(name) for name in heads]
+        cells = [[markdown_text(label), *figures] for label, *figures in cells]
     table = _simple(heads, cells) if format == "simple" else _tabulated(heads, cells, format)
     legend = f"{_LEGEND} {_LEGEND_OF_TIMES}" if times else _LEGEND
     marked = any(row.no_better_than_majority for row in rows)
@@ -152,15 +153,10 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _markdown(text: str) -> str:
-    """Return text that Markdown shows as it is: no end of a cell, no tag, no emphasis."""
-    return re.sub(r"([\\`*<|])", r"\\\1", text)
-
-
 def _with_notes(table: str, lines: Sequence[str], format: ComparisonFormat) -> str:
     lines = [_one_line(line) for line in lines]
     if format == "github":
-        return "\n".join([table, "", *(f"- {_markdown(line)}" for line in lines)])
+        return "\n".join([table, "", *(f"- {markdown_text(line)}" for line in lines)])
     if format == "latex":
         below = "\\\\\n".join(line.translate(_LATEX) for line in lines)
         return f"{table}\n\n\\medskip\n{{\\footnotesize\\noindent\n{below}\\par}}"

@@ -10,6 +10,7 @@ from tabulate import tabulate
 from promptkit.analysis.statistics import Spread
 from promptkit.drawing.text import human_count
 from promptkit.reports.figures import metric_text
+from promptkit.reports.markdown import markdown_text
 from promptkit.runs.record import LearntParameters, RunRecord, Scores
 
 TableFormat = Literal["simple", "github"]
@@ -44,9 +45,14 @@ def result_table(records: Sequence[RunRecord], format: TableFormat = "simple") -
     """
     further = list(dict.fromkeys(name for record in records for name in record.test.__pydantic_extra__))
     columns = [*_COLUMNS[:_FURTHER], *((name, _metric(name)) for name in further), *_COLUMNS[_FURTHER:]]
+    heads = [" ".join(name.split()) for name, _ in columns]
+    cells = [[cell(record) for _, cell in columns] for record in records]
+    if format == "github":
+        heads = [markdown_text(name) for name in heads]
+        cells = [[markdown_text(strategy), *figures] for strategy, *figures in cells]
     table: str = tabulate(
-        [[cell(record) for _, cell in columns] for record in records],
-        headers=[name for name, _ in columns],
+        cells,
+        headers=heads,
         tablefmt=format,
         colalign=("left", *("right",) * (len(columns) - 1)) if records else None,
         disable_numparse=True,

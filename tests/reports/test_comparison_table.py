@@ -15,6 +15,7 @@ from promptkit.errors import UserError
 from promptkit.reports import comparison_table
 from promptkit.reports.comparison import FORMATS
 from promptkit.reports.figures import difference_text, p_text, score_text, short_number
+from promptkit.reports.markdown import markdown_text
 from promptkit.reports.wording import method_text, notes
 
 NASTY = r"50% of_it & {x} \y #1"
@@ -220,6 +221,30 @@ def test_markdown_shows_a_variant_as_it_is() -> None:
     rows = cells_of(comparison_table(summary, "github"))
     assert rows[-1][0] == r"soft, a \| \<mask> \*b\* c"
     assert {len(row) for row in rows} == {14}
+
+
+def test_markdown_shows_the_name_of_a_metric_as_it_is() -> None:
+    plain = summarise(fake_comparison(strategies=("soft",), shots=(16,)))
+    summary = with_metric(plain, "f1:bad|_x_\ny", {"soft": 0.25})
+    head, _, *rows = cells_of(comparison_table(summary, "github"))
+    assert head[head.index("F1") + 1] == r"f1:bad\|\_x\_ y"
+    assert {len(row) for row in rows} == {len(head)}
+    assert "f1:bad|_x_ y" in comparison_table(summary).split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("[x](url) [ ]", r"\[x](url) \[ ]"),
+        ("_a_ __b__", r"\_a\_ \_\_b\_\_"),
+        ("~~b~~ *c* `d`", r"\~\~b\~\~ \*c\* \`d\`"),
+        (r"a\b <i> | &lt; &#35;", r"a\\b \<i> \| \&lt; \&#35;"),
+        ("two\nlines", "two lines"),
+        ("f1_positive, 3 & 4, K = 16 - 8", "f1_positive, 3 & 4, K = 16 - 8"),
+    ],
+)
+def test_what_markdown_would_take_for_markup_is_escaped(text: str, escaped: str) -> None:
+    assert markdown_text(text) == escaped
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -113,6 +114,18 @@ def test_bytes_to_read() -> None:
     assert human_bytes(999) == "999 B"
     assert human_bytes(12_345) == "12.3 KB"
     assert human_bytes(2_500_000_000) == "2.5 GB"
+
+
+def test_markdown_shows_the_names_of_strategies_and_metrics_as_they_are() -> None:
+    odd = RECORDS[0].model_copy(
+        update={"test": Scores(accuracy=0.5, f1=0.5, n=3, majority=0.5, **{"f1:a|b\nc": 0.5})}
+    )
+    odd = odd.model_copy(update={"options": odd.options.model_copy(update={"strategy": "_soft_"})})
+    head, rule, row = result_table([odd], "github").split("\n")
+    assert r" f1:a\|b c " in head
+    assert row.startswith(r"| \_soft\_ ")
+    assert len(re.findall(r"(?<!\\)\|", head)) == len(re.findall(r"\|", rule)) == len(re.findall(r"\|", row))
+    assert " f1:a|b c " in result_table([odd]).split("\n")[0]
 
 
 def test_further_metrics_of_a_run_are_columns_as_they_are() -> None:
