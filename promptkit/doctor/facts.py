@@ -17,6 +17,7 @@ _VECTOR_UNITS = {
     "amx_tile": "AMX", "asimd": "NEON", "sve": "SVE",
 }  # fmt: skip
 _OPTIONAL = ("mindnlp", "datasets", "huggingface_hub", "distributed")
+_OF_RUNS = ("promptkit_run_started", "promptkit_epoch_ended", "promptkit_run_ended")
 _CANN = ("/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/cann", "~/Ascend/cann")
 _DRIVER = "/usr/local/Ascend/driver/version.info"
 
@@ -173,16 +174,22 @@ def caches() -> Iterator[Fact]:
 
 
 def plugins() -> Iterator[Fact]:
-    """Yield every plugin with its distribution and version, and what was refused, with the reason."""
+    """Yield every plugin with its distribution, version and what it does, and what was refused, with the reason."""
     from promptkit.hooks import get_host
 
     host = get_host()
-    offered: dict[str, list[str]] = {}
-    for kind in ("strategies", "datasets", "models", "engines", "metrics"):
-        for name, entry in getattr(host, kind).items():
-            offered.setdefault(f"{entry.plugin} ({entry.distribution} {entry.version})", []).append(name)
-    for origin, names in offered.items():
-        yield Fact("plugin", f"{origin}: {', '.join(dict.fromkeys(names))}")
+    for origin, hooks in host.plugins.items():
+        names = [
+            name
+            for kind in ("strategies", "datasets", "models", "engines", "metrics")
+            for name, entry in getattr(host, kind).items()
+            if entry.origin == origin
+        ]
+        does = [", ".join(dict.fromkeys(names))] if names else []
+        does += ["adds commands"] if "promptkit_register_commands" in hooks else []
+        does += ["is told of runs"] if any(hook in hooks for hook in _OF_RUNS) else []
+        said = "; ".join(does) or "registers nothing"
+        yield Fact("plugin", f"{origin.plugin} ({origin.distribution} {origin.version}): {said}")
     for refusal in host.refusals:
         yield Fact("plugin", f"{refusal.plugin} ({refusal.distribution} {refusal.version})", f"{refusal}.")
 

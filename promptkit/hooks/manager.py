@@ -132,6 +132,16 @@ class PluginHost:
             dict(sorted(found.items(), key=lambda it: getattr(it[1].engine, "last_resort", False)))
         )
 
+    @property
+    def plugins(self) -> Mapping[Origin, tuple[str, ...]]:
+        """Where the plugins that were taken come from, and which hooks each implements, by name."""
+        return {
+            origin: tuple(
+                sorted(it.name for plugin in manager.get_plugins() for it in manager.get_hookcallers(plugin) or ())
+            )
+            for origin, manager in self._managers.items()
+        }
+
     def dataset_readers(self) -> dict[str, Callable[[], Task]]:
         """Return the functions that read the data sets, by name; what they give is checked."""
         return {name: entry.read for name, entry in self.datasets.items()}

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,3 +181,34 @@ def test_the_text_ends_with_what_is_not_well() -> None:
         "machine:", "  ! memory: 1 GB", "", "self-check:", "  ! loss: far off (0.1 s)", "", "2 not well:",
         "  ! memory: too little.", "  ! self-check, loss: far off",
     ]  # fmt: skip
+
+
+def test_plugins_that_add_commands_or_are_told_of_runs_are_listed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from promptkit import hookimpl
+
+    class Diary:
+        @hookimpl
+        def promptkit_run_ended(self, run: object, outcome: object) -> None:
+            pass
+
+    class Both(Diary):
+        @hookimpl
+        def promptkit_register_commands(self, app: object) -> None:
+            pass
+
+        @hookimpl
+        def promptkit_register_metrics(self, register: Any) -> None:
+            register("kappa", Path(__file__))
+
+    class Idle:
+        @hookimpl
+        def promptkit_register_strategies(self, register: object) -> None:
+            pass
+
+    host = PluginHost.from_plugins({"diary": Diary(), "both": Both(), "idle": Idle()})
+    monkeypatch.setattr("promptkit.hooks.get_host", lambda: host)
+    assert [fact.value for fact in facts.plugins()] == [
+        "diary (diary 0): is told of runs",
+        "both (both 0): kappa; adds commands; is told of runs",
+        "idle (idle 0): registers nothing",
+    ]
