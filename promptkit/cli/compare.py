@@ -201,9 +201,9 @@ def report_failures(result: ComparisonResult) -> None:
     if result.bugs:
         raise RuntimeError("a run failed with a bug:\n" + "\n".join(result.bugs))
     if result.failures:
-        first = next(iter(result.failures.items()))
+        first = next(iter(result.failures.values()))
         several = f"{len(result.failures)} runs failed, the first" if len(result.failures) > 1 else "a run failed"
-        raise UserError(f"{several} ({first[0]}): {first[1].rstrip('.')}. What is finished is in the store.")
+        raise UserError(f"{several} ({first.title}): {first.reason.rstrip('.')}. What is finished is in the store.")
 
 
 def say(line: str) -> None:

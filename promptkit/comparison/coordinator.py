@@ -29,6 +29,19 @@ Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A cell that could not be run.
+
+    Attributes:
+        title: what progress lines call the cell.
+        reason: why.
+    """
+
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class ComparisonResult:
     """What `compare` leaves.
 
@@ -36,7 +49,7 @@ class ComparisonResult:
         comparison: as the store has it now.
         ran: how many cells were run.
         found: how many were in the store already.
-        failures: title of the cell -> why it failed.
+        failures: key of the cell -> what it is called, and why it failed; titles may be there twice.
         bugs: those of them that are no fault of the input.
         notes: what the user should know, a sentence each.
     """
@@ -44,7 +57,7 @@ class ComparisonResult:
     comparison: StoredComparison
     ran: int
     found: int
-    failures: dict[str, str]
+    failures: dict[str, Failure]
     bugs: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -108,7 +121,7 @@ class _Work:
 
     def __init__(self, store: Store, grid: Grid, announce: Announce) -> None:
         self._store, self._grid, self._announce = store, grid, announce
-        self.failures: dict[str, str] = {}
+        self.failures: dict[str, Failure] = {}
         self.bugs: list[str] = []
         self._warned: set[str] = set()
 
@@ -161,7 +174,7 @@ class _Work:
     def _take(self, cell: Cell, outcome: Outcome) -> str:
         """Put an outcome into the store; return what to say of it."""
         if not outcome.result:
-            self.failures[cell.title] = outcome.failure
+            self.failures[cell.key] = Failure(cell.title, outcome.failure)
             if not outcome.bad_input:
                 self.bugs.append(outcome.failure)
             return f"failed: {outcome.failure.splitlines()[0]}"

@@ -14,7 +14,9 @@ import pytest
 from invented import DiedError, Pool
 
 from promptkit import UserError
+from promptkit.cli.compare import report_failures
 from promptkit.comparison import Experiment, compare
+from promptkit.comparison.coordinator import Failure
 from promptkit.comparison.orders import Order, Outcome
 from promptkit.runs import STORE_NAME, Store
 
@@ -82,11 +84,22 @@ def test_a_cell_that_fails_takes_no_other_with_it(tiny: Make, tmp_path: Path, po
     pool(fail="pet")
     said: list[str] = []
     result = compare(tiny(strategies=["pet", "soft"], seeds=1), store=tmp_path / "s", announce=said.append)
-    assert result.failures == {"pet, 4 shots, seed 0": "training diverged; lower --lr."}
+    assert list(result.failures.values()) == [Failure("pet, 4 shots, seed 0", "training diverged; lower --lr.")]
     assert (result.ran, result.bugs, result.comparison.missing) == (2, (), 1)
     assert any("failed: training diverged" in line for line in said)
     pool()
     assert compare(tiny(strategies=["pet", "soft"], seeds=1), store=tmp_path / "s").comparison.missing == 0
+
+
+def test_cells_of_one_title_that_fail_are_counted_each(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:
+    pool(fail="hard")
+    # The zero-shot baseline has its own template, so these are two runs.
+    experiment = tiny(strategies=["hard"], settings={"templates": ["{text} is {mask}."]})
+    result = compare(experiment, store=tmp_path / "s")
+    assert [failure.title for failure in result.failures.values()] == ["hard, no training, seed 0"] * 2
+    assert (result.ran, result.comparison.missing) == (0, 2)
+    with pytest.raises(UserError, match=r"^2 runs failed, the first \(hard, no training, seed 0\): "):
+        report_failures(result)
 
 
 def test_a_bug_is_told_from_bad_input(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:
