@@ -190,3 +190,17 @@ def test_the_lstm_of_products_compiles_and_has_the_gradients_of_the_operator() -
         for graph in (False, True)
     )
     assert all(np.abs(ours - theirs).max() < 1e-5 for ours, theirs in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("device", ["CPU", "GPU", "Ascend"])
+def test_ptuning_on_ascend_computes_its_lstm_of_products(
+    backbone: Any, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promptkit_ptuning import Options, PTuning
+
+    asked = ms.get_context
+    monkeypatch.setattr(ms, "get_context", lambda name: device if name == "device_target" else asked(name))
+    model: Any = PTuning(Options()).build(
+        backbone, task_of(backbone, "{soft:3}{text} {mask}", "negative=bad; positive=great")
+    )
+    assert model.encoder.by_products == (device == "Ascend")
