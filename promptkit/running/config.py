@@ -138,8 +138,11 @@ class RunConfig(BaseModel):
     patience: Annotated[
         int | None,
         Field(ge=0),
-        Setting(help="Stop after N epochs without a better dev score; 0 never stops.", metavar="N"),
-    ] = None
+        Setting(
+            help="Stop after N scorings of dev without a better one; 0 never stops.",
+            metavar="N", page="strategies/index.md",
+        ),
+    ] = None  # fmt: skip
     max_length: Annotated[
         int,
         Field(ge=4),

@@ -232,7 +232,9 @@ class Cost(RecordPart):
 
 
 class Epoch(RecordPart):
-    """One pass over the training set: mean loss, accuracy and mean loss on dev after it, learning rate at its end.
+    """A pass over the training set that dev was scored after.
+
+    Mean loss since the scoring before, accuracy and mean loss on dev, learning rate at its end.
 
     `template` is the number of the template, from 0, in a run with several, and `round` that of the round.
     """

@@ -24,7 +24,7 @@ class TrainingSettings:
         weight_decay: AdamW's decoupled decay (Loshchilov & Hutter 2019); never on biases and gains.
         warmup: share of all examples in which the rate rises linearly from 0; after it falls linearly to 0.
         clip: largest global norm of the gradient.
-        patience: epochs without a better dev score before training stops; 0 never stops early.
+        patience: dev scorings without a better one before training stops; 0 never stops early.
         accumulate: batches a step: their gradients make one, as if they were one batch.
     """
 

@@ -15,6 +15,7 @@ from mindspore import Parameter, Tensor, ops
 from promptkit import UserError
 from promptkit.backbones.device import set_device
 from promptkit.nn import PromptedModel
+from promptkit.running.config import setting_of
 from promptkit.training import Classification, Executor, FeatureSource, TrainingSettings, train
 from promptkit.training.optimiser import clipping, learning_rate
 
@@ -38,12 +39,12 @@ def data(rows: int, seed: int) -> tuple[Any, Any]:
     return x, (x[:, 0] > 0).astype(np.int64)
 
 
-def run(settings: TrainingSettings, seed: int = 0) -> tuple[Any, Linear]:
+def run(settings: TrainingSettings, seed: int = 0, batch_size: int = 16) -> tuple[Any, Linear]:
     model = Linear()
     executor = Executor(model, "pynative", print, Classification(2))
     (x, y), (xd, yd) = data(64, 1), data(32, 2)
     result = train(
-        executor, FeatureSource(x, y, 16), FeatureSource(xd, yd, 16), yd, settings,
+        executor, FeatureSource(x, y, batch_size), FeatureSource(xd, yd, 16), yd, settings,
         np.random.default_rng(seed), kind="features", quiet=True,
     )  # fmt: skip
     return result, model
@@ -91,6 +92,25 @@ def test_the_last_epoch_is_scored_whatever_its_number() -> None:
     result, _ = run(TrainingSettings(5, 0.1))
     assert [entry["epoch"] for entry in result.history] == [2, 4, 5]
     assert result.epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batch_size", "scored"),
+    [(10, 64, [10]), (3, 22, [3]), (2, 16, [2]), (1, 7, [1]), (11, 64, [10, 11]), (2, 11, [2]), (2, 10, [1, 2])],
+    ids=["10 x 1 step", "3 x 3", "2 x 4", "1 x 10", "11 x 1", "2 x 6", "2 x 7"],
+)
+def test_dev_is_scored_about_every_ten_steps_and_once_in_ten_or_fewer(
+    epochs: int, batch_size: int, scored: list[int]
+) -> None:
+    result, _ = run(TrainingSettings(epochs, 0.1), batch_size=batch_size)
+    assert [entry["epoch"] for entry in result.history] == scored
+
+
+def test_patience_counts_scorings_and_says_so() -> None:
+    """Two scorings of epochs of one step are twenty epochs."""
+    result, _ = run(TrainingSettings(100, 1e-12, patience=2), batch_size=64)
+    assert [entry["epoch"] for entry in result.history] == [10, 20, 30]
+    assert "after N scorings of dev" in setting_of("patience").help
 
 
 def test_the_best_epoch_is_kept() -> None:
