@@ -136,7 +136,9 @@ class Classes:
             class_scores(plan.config, task, "dev", dev.argmax(-1), plan.majority, plan.warn),
             class_scores(plan.config, task, "test", predictions, plan.majority, plan.warn),
         )
-        _warn_if_no_better(plan, predictions, truth, learnt=any(m.training for each in trained.rounds for m in each))
+        # What was fitted or searched for has a result too, but no passes that settings of the training could change.
+        learnt = any(m.training and m.training.epochs for each in trained.rounds for m in each)
+        _warn_if_no_better(plan, predictions, truth, learnt=learnt)
 
         def write(path: Path) -> None:
             write_predictions(path, task.labels, truth, predictions.tolist(), probabilities, task.test)

@@ -135,6 +135,26 @@ def test_a_prompt_no_better_than_the_majority_is_warned_of(tiny_run: Run) -> Non
     assert any("no better than" in warning for warning in warnings)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "settings", "hinted"),
+    [
+        ("soft", {"templates": (SOFT,), "epochs": 1, "lr": 1e-9}, True),
+        ("hard", {"options": {"calibrate": "median"}}, False),
+        ("probe", {}, False),
+        ("autoprompt", {"options": {"tokens": 1, "iterations": 1}}, False),
+    ],
+)
+def test_other_training_settings_are_advised_only_where_they_change_something(
+    tiny_run: Run, strategy: str, settings: dict[str, Any], hinted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import promptkit.evaluation
+
+    monkeypatch.setattr(promptkit.evaluation, "no_better_than_majority", lambda *_: True)
+    warnings = tiny_run(strategy, mode="pynative", **settings).record.warnings
+    (warning,) = (each for each in warnings if "no better than" in each)
+    assert warning.endswith("Try another --lr or more --epochs.") == hinted
+
+
 def test_a_fixed_template_strategy_refuses_virtual_tokens(tiny_run: Run) -> None:
     with pytest.raises(UserError, match="virtual tokens"):
         tiny_run("hard", templates=(SOFT,))
