@@ -13,6 +13,7 @@ from promptkit.nn import Backbone, Inputs, PromptedModel, Trial
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """What dev picks from: inverse strengths of regularisation, scikit-learn's C over standardised states."""
+_ROUNDING = 1e-5  # share of its magnitude below which the spread of a state, float32, says nothing
 
 
 class Linear(nn.Cell):
@@ -75,19 +76,27 @@ class LinearProbe(PromptedModel):
     def fit(self, train: Any, labels: Any, dev: Any, dev_labels: Any) -> list[Trial]:
         """Fit logistic regressions of several strengths, and keep the one with the best dev accuracy.
 
-        Of equals the one of the lower dev loss is kept. See `PromptedModel.fit`.
+        Of equals the one of the lower dev loss is kept. States that are the same for every text get no weight, as the
+        first one is in a causal model. See `PromptedModel.fit`.
         """
         from sklearn.linear_model import LogisticRegression
         from sklearn.metrics import log_loss
 
         classes = self.head.bias.shape[0]
+        flat = train.std(0, dtype=np.float64) <= _ROUNDING * np.abs(train).max(0)
+        if flat.any():
+            train = train.copy(order="K")
+            train[:, flat] = train[0, flat]
         mean, scale = train.mean(0), np.maximum(train.std(0), 1e-6)
         found, best = list[Trial](), None
         for strength in STRENGTHS:
             fitted = LogisticRegression(C=strength, max_iter=2000).fit((train - mean) / scale, labels)
             weight, bias = _for_all_classes(fitted, classes)
             weight = weight / scale
-            bias = bias - weight @ mean
+            # A weight divided by a spread of rounding is so large that the score is lost in float32. What these come
+            # to is the same for every text: the bias's.
+            bias = bias - weight @ mean + weight[:, flat] @ train[0, flat]
+            weight[:, flat] = 0.0
             logits = dev @ weight.T + bias
             p = np.exp(logits - logits.max(-1, keepdims=True))
             p /= p.sum(-1, keepdims=True)

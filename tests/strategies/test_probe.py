@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("mindspore")
 
+from mindspore import Tensor
 from models import load, prompt_task
 
 import promptkit
@@ -62,6 +63,57 @@ def test_of_several_strengths_dev_picks_one_and_all_are_counted() -> None:
     assert len(trials) == len(STRENGTHS)
     scores = x[40:] @ probe.head.weight.asnumpy().T + probe.head.bias.asnumpy()
     assert (scores.argmax(-1) == y[40:]).mean() == max(trial.dev_accuracy for trial in trials)
+
+
+def fitted(x: Any, y: Any) -> Any:
+    """A probe fitted on the first forty rows; dev is the others."""
+    probe, _ = probe_of(load("bert-odd"))
+    probe.fit(x[:40], y[:40], x[40:], y[40:])
+    return probe
+
+
+def by_the_formula(x: Any, y: Any) -> list[tuple[Any, Any]]:
+    """Weights and biases of every strength, whatever the states are like."""
+    from promptkit_probe.model import STRENGTHS, _for_all_classes
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = x[:40].mean(0), np.maximum(x[:40].std(0), 1e-6)
+    found = []
+    for strength in STRENGTHS:
+        regression = LogisticRegression(C=strength, max_iter=2000).fit((x[:40] - mean) / scale, y[:40])
+        weight, bias = _for_all_classes(regression, 2)
+        weight = weight / scale
+        found.append((weight.astype(np.float32), (bias - weight @ mean).astype(np.float32)))
+    return found
+
+
+def test_states_that_differ_get_the_weights_of_the_formula_bit_by_bit() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 72)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    head = fitted(x, y).head
+    weight, bias = head.weight.asnumpy(), head.bias.asnumpy()
+    assert any(np.array_equal(weight, w) and np.array_equal(bias, b) for w, b in by_the_formula(x, y))
+    x[:, 24:48] = 100 * rng.normal(size=24)
+    weight, others = fitted(x, y).head.weight.asnumpy(), np.r_[0:24, 48:72]
+    assert any(np.array_equal(weight[:, others], w[:, others]) for w, _ in by_the_formula(x, y))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7], ids=["constant", "rounding"])
+def test_states_that_are_the_same_for_every_text_get_no_weight(noise: float) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 72))
+    y = (x[:, 0] > 0).astype(int)
+    x[:, 24:48] = 100 * rng.normal(size=24) * (1 + noise * rng.normal(size=(60, 24)))
+    x[:, 30] = 0.0
+    x = x.astype(np.float32)
+    probe = fitted(x, y)
+    weight, bias = probe.head.weight.asnumpy(), probe.head.bias.asnumpy()
+    assert not weight[:, 24:48].any()
+    assert weight[:, :24].any()
+    assert max(np.abs(weight).max(), np.abs(bias).max()) < 100
+    exact = x[40:].astype(np.float64) @ weight.T.astype(np.float64) + bias
+    assert np.abs(probe.scores(Tensor(x[40:])).asnumpy() - exact).max() < 1e-5
 
 
 def test_a_class_that_train_lacks_is_never_answered() -> None:
