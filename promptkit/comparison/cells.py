@@ -19,11 +19,7 @@ from promptkit.runs.stored import PlannedCell, Shots
 
 Role = Literal["strategy", "baseline"]
 ZERO_SHOT = "hard"
-_OF_THE_ROWS = (
-    "templates",
-    "readout",
-    "options",
-)  # how they are asked is their own; a baseline has its strategy's ways
+_OF_THE_ROWS = ("templates", "readout", "options")  # shared settings that a baseline, asked as by default, leaves out
 
 
 @dataclass(frozen=True)
