@@ -88,7 +88,7 @@ class LanguageModel:
         self._takes_cache = "past_key_values" in accepted
         self._more = {name: False for name in ("use_cache",) if name in accepted}
         self._vocab = info["vocab_size"]
-        self._mask_rank, self._offset = 2, 0
+        self._mask_rank, self._offset, self._pads = 2, 0, True
         self._encoder = (self._model, self._model.base_model_prefix)
         self._check_sizes(info)
         self._check_halves()
@@ -207,17 +207,21 @@ class LanguageModel:
 
     def _apart(self, segments: Any, positions: Any, read: Any) -> Callable[..., Any]:
         """Return the model on one example a row; it counts positions itself."""
-        plan, shape = take_apart(segments, positions, read), read.shape
-        source, mask, chosen = _whole(plan.source.reshape(-1)), _whole(plan.mask), _whole(plan.read)
+        plan, shape = take_apart(segments, positions, read, self._pads), read.shape
+        chosen = _whole(plan.read)
+        parts = [(_whole(source.reshape(-1)), _whole(mask)) for source, mask in plan.parts]
 
         def run(embeddings: Any, prefix: Any = None) -> Any:
             if prefix is not None:
                 self._need_cache()
             rows, length, width = embeddings.shape
             flat = torch.cat([embeddings.reshape(rows * length, width), torch.zeros((1, width))])
-            own = flat[source].reshape(*plan.source.shape, width)
-            found = self._base(inputs_embeds=own, attention_mask=mask, return_dict=True, **self._flags(False))
-            return _read(found.last_hidden_state, chosen, shape)
+            found = []
+            for source, mask in parts:
+                own = flat[source].reshape(*mask.shape, width)
+                states = self._base(inputs_embeds=own, attention_mask=mask, return_dict=True, **self._flags(False))
+                found.append(states.last_hidden_state.reshape(len(source), -1))
+            return _read(torch.cat(found), chosen, shape)
 
         return run
 
@@ -280,7 +284,7 @@ class LanguageModel:
         wanted = whole.logits.asnumpy()
         for place in (self._encoder, *((self._base, name) for name in ("decoder",) if name in self._base._modules)):
             self._encoder = place
-            if np.abs(self.logits(hidden, None, False) - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max()):
+            if _near(self.logits(hidden, None, False), wanted):
                 return
         raise RefusedError(f"the head of mindnlp's {type(self._model).__name__} does not run by itself")
 
@@ -288,7 +292,8 @@ class LanguageModel:
         """Find out how the model takes packed rows, by trying; else examples get rows of their own.
 
         What stands beside an example must change no bit of its states, and states must be those of an example alone.
-        The rows differ, so that a mask which is taken for one of something else than rows shows.
+        The rows differ, so that a mask which is taken for one of something else than rows shows. Where padding
+        changes states, for layers mix neighbours whatever a mask says, each length runs by itself.
         """
         ids = np.arange(21).reshape(3, 7) * 31 % self._table.weight.shape[0]
         split = np.array([3, 2, 5])[:, None]
@@ -296,7 +301,10 @@ class LanguageModel:
         positions = np.where(segments == 1, np.arange(7), np.arange(7) - split)
         read = np.stack([np.arange(7) * (segments == 1), np.maximum(np.arange(7), split)], 1)
         embeddings = self.embed(ids)
+        padded = self.run(embeddings, segments, positions, read, None)
+        self._pads = False
         alone = self.run(embeddings, segments, positions, read, None)
+        self._pads = _near(padded, alone)
         padding = getattr(self._model.config, "pad_token_id", None)
         for rank in (3, 4):
             for offset in (0, *([padding + 1] if isinstance(padding, int) and self._takes_positions else [])):
@@ -313,7 +321,7 @@ class LanguageModel:
                         ms.runtime.synchronize()
                     continue
                 same = np.array_equal(seen[0][::2], found[::2]) and np.array_equal(seen[1][1::2], found[1::2])
-                if same and np.abs(found - alone).max() <= 1e-4 * max(1.0, np.abs(alone).max()):
+                if same and _near(found, alone):
                     self._mask_rank, self._offset = rank, offset
                     return
 
@@ -343,6 +351,10 @@ def _gradients(function: Callable[..., Any], towards: Any, *given: Any) -> list[
     # mindnlp's tensors know no backward pass of their own: `tensor.backward()` leaves no gradient (0.5.1).
     _, found = ms.value_and_grad(total, tuple(range(len(given))))(*given)
     return [each.asnumpy() for each in (found if isinstance(found, tuple) else (found,))]
+
+
+def _near(found: Any, wanted: Any) -> bool:
+    return bool(np.abs(found - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max()))
 
 
 def _read(hidden: Any, chosen: Any, shape: tuple[int, ...]) -> Any:

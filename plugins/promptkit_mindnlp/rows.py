@@ -17,23 +17,23 @@ class Apart:
     """Where the positions of packed rows go when every example gets a row of its own, T positions long.
 
     Attributes:
-        source: (X, T) int64, which of the R * S positions stands where; R * S itself for padding.
-        mask: (X, T) int64, 1 where there is a token.
-        read: (N * M,) int64, which of the X * T positions is read.
+        parts: examples that run together: which of the R * S positions stands where, (X, T) int64, R * S itself for
+            padding; and a mask, (X, T) int64, 1 where there is a token.
+        read: (N * M,) int64, which of the positions of all parts, one behind the other, is read.
     """
 
-    source: NDArray[np.int64]
-    mask: NDArray[np.int64]
+    parts: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
     read: NDArray[np.int64]
 
 
-def take_apart(segment_ids: Any, position_ids: Any, read: Any) -> Apart:
+def take_apart(segment_ids: Any, position_ids: Any, read: Any, padded: bool = True) -> Apart:
     """Return where everything goes.
 
     Args:
         segment_ids: (R, S), as in `promptkit.backbones.face.Inputs`.
         position_ids: (R, S).
         read: (R, E, M). Where a position of padding is read, the first example's first is.
+        padded: whether all examples are one part, padded to the longest; else those of each length are.
     """
     segments, places = np.asarray(segment_ids), np.asarray(position_ids)
     rows, length = segments.shape
@@ -49,7 +49,20 @@ def take_apart(segment_ids: Any, position_ids: Any, read: Any) -> Apart:
     mask = (source < rows * length).astype(np.int64)
     mask[:, 0] = 1  # a row of padding alone looks at something
     flat = np.asarray(read).reshape(rows, -1) + np.arange(rows)[:, None] * length
-    return Apart(source, mask, back[flat.reshape(-1)])
+    whole = Apart(((source, mask),), back[flat.reshape(-1)])
+    return whole if padded else _by_length(whole)
+
+
+def _by_length(whole: Apart) -> Apart:
+    ((source, mask),) = whole.parts
+    lengths = mask.sum(1)
+    order = np.argsort(lengths, kind="stable")
+    start = np.zeros_like(lengths)
+    start[order] = np.cumsum(lengths[order]) - lengths[order]
+    example, place = np.divmod(whole.read, mask.shape[1])
+    parts = [(lengths == length, length) for length in np.unique(lengths)]
+    own = tuple((source[which, :length], mask[which, :length]) for which, length in parts)
+    return Apart(own, start[example] + place)
 
 
 def attention(segment_ids: Any, causal: bool, prefix: int = 0) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from transformers import (
     AlbertConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    ConvBertConfig,
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
@@ -39,12 +40,16 @@ ROBERTA_LIKE = ("<s>", "</s>", "<pad>", "<unk>", "<mask>")
 
 @dataclass(frozen=True)
 class Foreign:
-    """One checkpoint: folder, configuration, and what its tokenizer is: `wordpiece`, `unigram` or `bytes`."""
+    """One checkpoint: folder, configuration, and what its tokenizer is: `wordpiece`, `unigram` or `bytes`.
+
+    `sees_padding` where a text's numbers change with the padding behind it; those of the golden are without any.
+    """
 
     name: str
     config: PreTrainedConfig
     tokenizer: str
     special: tuple[str, ...] = BERT_LIKE
+    sees_padding: bool = False
 
     @property
     def causal(self) -> bool:
@@ -98,6 +103,10 @@ def specs() -> list[Foreign]:
                 eos_token_id=2,
             ),
             "bytes",
+        ),
+        Foreign(
+            "convbert-odd", ConvBertConfig(**shape(91, 20, 2, 4, 26), embedding_size=14, conv_kernel_size=3),
+            "wordpiece", sees_padding=True,
         ),
     ]  # fmt: skip
 
@@ -187,20 +196,30 @@ def make_inputs(spec: Foreign, ids: dict[str, int], rng: np.random.Generator) ->
 
 
 def run_model(
-    folder: Path, spec: Foreign, inputs: dict[str, np.ndarray], masked: bool = True
+    folder: Path, spec: Foreign, inputs: dict[str, np.ndarray], masked: bool = True, together: bool = True
 ) -> dict[str, np.ndarray]:
-    """Hidden states and logits at the positions read, the loss and its gradient by the embeddings."""
+    """Hidden states and logits at the positions read, the loss and its gradient by the embeddings.
+
+    The texts run `together`, padded, with their padding `masked` or not, or else one by one.
+    """
     model = load(folder, spec.causal)
     ids, attention, positions, rows, labels = (torch.from_numpy(inputs[name]) for name in inputs)
-    told = {"attention_mask": attention if masked else torch.ones_like(attention)}
     embeds = model.get_input_embeddings()(ids)
     embeds.retain_grad()
-    each = torch.arange(len(ids))
-    logits = model(inputs_embeds=embeds, **told).logits[each, positions]
+
+    def read(called: Any, name: str) -> torch.Tensor:
+        if together:
+            told = {"attention_mask": attention if masked else torch.ones_like(attention)}
+            return getattr(called(inputs_embeds=embeds, **told), name)[torch.arange(len(ids)), positions]
+        alone = [embeds[text : text + 1, :length] for text, length in enumerate(attention.sum(1))]
+        found = [getattr(called(inputs_embeds=each), name)[0] for each in alone]
+        return torch.stack([states[place] for states, place in zip(found, positions, strict=True)])
+
+    logits = read(model, "logits")
     loss = nn.functional.cross_entropy(logits[:, rows], labels)
     loss.backward()
     with torch.no_grad():
-        hidden = model.base_model(inputs_embeds=embeds, **told).last_hidden_state[each, positions]
+        hidden = read(model.base_model, "last_hidden_state")
     found = {"hidden": hidden, "logits": logits, "loss": loss, "grad_inputs_embeds": embeds.grad}
     return {name: value.detach().numpy() for name, value in found.items()}
 
@@ -214,7 +233,7 @@ def main() -> None:
         ids = write_tokenizer(spec, folder)
         write_checkpoint(spec, folder, seed=number)
         inputs = make_inputs(spec, ids, np.random.default_rng(400 + number))
-        golden, again = (run_model(folder, spec, inputs) for _ in range(2))
+        golden, again = (run_model(folder, spec, inputs, together=not spec.sees_padding) for _ in range(2))
         for name, value in golden.items():
             assert np.isfinite(value).all(), (spec.name, name)
             assert np.array_equal(value, again[name]), (spec.name, name)
@@ -223,6 +242,9 @@ def main() -> None:
         moved = float(np.abs(unmasked["logits"] - golden["logits"]).max())
         # What comes behind a text is not seen by a causal model, masked or not.
         assert spec.causal or moved > 5e-4, (spec.name, moved)
+        padded = run_model(folder, spec, inputs)
+        moved_by_padding = float(np.abs(padded["logits"] - golden["logits"]).max())
+        assert (moved_by_padding > 5e-4) == spec.sees_padding, (spec.name, moved_by_padding)
         np.savez_compressed(folder / "golden.npz", **inputs, **golden)
         print(spec.name, f"{moved:.2g}")
 

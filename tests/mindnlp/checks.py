@@ -31,7 +31,9 @@ from promptkit.testing.tiny import write_tiny_task
 
 HERE = Path(__file__).resolve().parent
 GOLDENS = HERE.parent / "goldens"
-FOREIGN = ("albert-odd", "electra-odd", "distilbert-odd", "deberta-odd", "mpnet-odd", "xlmr-odd", "opt-odd")
+FOREIGN = (
+    "albert-odd", "electra-odd", "distilbert-odd", "deberta-odd", "mpnet-odd", "xlmr-odd", "opt-odd", "convbert-odd",
+)  # fmt: skip
 PREFIXED = ("bert-odd", "llama-odd")
 WORDS = "positive=great; negative=terrible"
 TRAINED: dict[str, dict[str, Any]] = {

@@ -21,7 +21,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "plugins" / "promptkit_mindnlp" / "install"
 TOLERANCE = 1e-4
-FOREIGN = ("albert-odd", "electra-odd", "distilbert-odd", "deberta-odd", "mpnet-odd", "xlmr-odd", "opt-odd")
+FOREIGN = (
+    "albert-odd", "electra-odd", "distilbert-odd", "deberta-odd", "mpnet-odd", "xlmr-odd", "opt-odd", "convbert-odd",
+)  # fmt: skip
 
 pytestmark = pytest.mark.slow
 

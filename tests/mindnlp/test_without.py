@@ -162,12 +162,24 @@ def test_rows_come_apart_and_together_again() -> None:
     read = np.array([[[2], [4]], [[3], [0]], [[0], [0]]])
     plan = take_apart(segments, positions, read)
     flat = np.append(np.arange(18), -1)
-    assert flat[plan.source].tolist() == [[0, 1, 2, -1], [3, 4, -1, -1], [6, 7, 8, 9]]
-    assert plan.mask.tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
-    assert flat[plan.source].reshape(-1)[plan.read].tolist() == [2, 4, 9, 6, 0, 0]
+    ((source, mask),) = plan.parts
+    assert flat[source].tolist() == [[0, 1, 2, -1], [3, 4, -1, -1], [6, 7, 8, 9]]
+    assert mask.tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
+    assert flat[source].reshape(-1)[plan.read].tolist() == [2, 4, 9, 6, 0, 0]
     allowed = attention(segments, causal=True, prefix=2)
     assert allowed.shape == (3, 6, 8)
     assert allowed[0, 4].tolist() == [True, True, False, False, False, True, True, False]
+
+
+def test_examples_that_bear_no_padding_come_apart_by_length() -> None:
+    segments = np.array([[1, 1, 1, 2, 2, 0], [1, 1, 1, 2, 2, 2], [0, 0, 0, 0, 0, 0]])
+    positions = np.array([[0, 1, 2, 0, 1, 0], [0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 0]])
+    read = np.array([[[2], [4]], [[1], [5]], [[0], [0]]])
+    plan = take_apart(segments, positions, read, padded=False)
+    assert [source.tolist() for source, _ in plan.parts] == [[[3, 4]], [[0, 1, 2], [6, 7, 8], [9, 10, 11]]]
+    assert all(mask.all() for _, mask in plan.parts)
+    behind = np.concatenate([source.reshape(-1) for source, _ in plan.parts])
+    assert behind[plan.read].tolist() == [2, 4, 7, 11, 0, 0]
 
 
 class Linear:
