@@ -53,7 +53,7 @@ class LanguageModel:
         info: `embedding_size`, `hidden_size`, `vocab_size`, as `config.json` has them.
 
     Raises:
-        RefusedError: for weights that are missing, or other sizes.
+        RefusedError: for weights that are missing, other sizes, or a model of the other kind.
     """
 
     def __init__(self, device: str, directory: str, kind: str, info: dict[str, int]) -> None:
@@ -90,6 +90,7 @@ class LanguageModel:
         self._vocab = info["vocab_size"]
         self._mask_rank, self._offset, self._pads = 2, 0, True
         self._encoder = (self._model, self._model.base_model_prefix)
+        self._check_kind()
         self._check_sizes(info)
         self._check_halves()
         self._find_packing()
@@ -261,6 +262,17 @@ class LanguageModel:
             return found if rows is None else torch.index_select(found, 2, _whole(rows))
 
         return score
+
+    def _check_kind(self) -> None:
+        """Refuse a causal model in which a later token changes a state, and a masked one in which none does."""
+        embeddings = self.embed(np.arange(5)[None] * 31 % self._table.weight.shape[0])
+        changed = embeddings.copy()
+        changed[:, -1] = -3 * embeddings[:, -2]
+        where = (np.ones((1, 5), np.int64), np.arange(5)[None], np.arange(4).reshape(1, 1, 4), None)
+        first, then = self.run(embeddings, *where), self.run(changed, *where)
+        if self._causal == (np.abs(then - first).max() > 1e-6 * max(1.0, np.abs(first).max())):
+            said = "no causal model: states change" if self._causal else "no masked model: no state changes"
+            raise RefusedError(f"mindnlp's {type(self._model).__name__} is {said} with a later token")
 
     def _check_sizes(self, info: dict[str, int]) -> None:
         one = np.ones((1, 2), np.int64)

@@ -6,6 +6,7 @@ Writes how far things are apart at most, by name, and what was refused.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -250,7 +251,7 @@ def lab(folder: Path) -> Found:
 
 
 def refused(folder: Path) -> dict[str, str]:
-    """What strategies that this engine cannot do are told."""
+    """What is said of strategies that this engine cannot do, and of models that are not what their names say."""
     said = {}
     for name, model in (("prefix", "albert-odd"), ("finetune", "electra-odd")):
         try:
@@ -258,6 +259,14 @@ def refused(folder: Path) -> dict[str, str]:
                 name, data=str(folder / "data"), model=str(GOLDENS / model), quiet=True, save=False, epochs=1,
                 verbalizer="positive=great; negative=bad",
             )  # fmt: skip
+        except promptkit.UserError as error:
+            said[name] = str(error)
+    for name, change in (("later", {"architectures": ["BertLMHeadModel"]}), ("no later", {"is_decoder": True})):
+        model = Path(shutil.copytree(GOLDENS / "bert-odd", folder / name))
+        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+        (model / "config.json").write_text(json.dumps(config | change), encoding="utf-8")
+        try:
+            load(model)
         except promptkit.UserError as error:
             said[name] = str(error)
     return said

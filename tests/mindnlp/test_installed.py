@@ -104,6 +104,12 @@ def test_what_it_does_not_offer_is_refused(found: dict[str, Any]) -> None:
     assert not any("\n" in line for line in said.values())
 
 
+def test_a_model_is_causal_or_masked_by_what_it_sees_and_not_by_its_name(found: dict[str, Any]) -> None:
+    said = found["refused"]
+    assert "BertLMHeadModel is no causal model: states change with a later token" in said["later"]
+    assert "BertForMaskedLM is no masked model: no state changes with a later token" in said["no later"]
+
+
 def test_the_labs_prompt_tuning_is_soft_with_the_head_readout(found: dict[str, Any]) -> None:
     assert set(found["lab"]) == {"loss", "head", "prompt", "schedule"}
     assert max(found["lab"].values()) < TOLERANCE
