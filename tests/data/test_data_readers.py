@@ -163,30 +163,6 @@ def test_a_named_encoding_is_used(write):
     assert pairs(read_table(path, encoding="gb18030").splits["all"]) == [("1", "好"), ("0", "差")]
 
 
-@pytest.mark.parametrize("dev", ["dev.csv", "valid.csv", "validation.csv", "val.csv", "reviews-dev.csv"])
-def test_a_folder_gives_the_splits_its_files_are_named_after(write, tmp_path, dev):
-    write("my_train.tsv", GOOD)
-    write(dev, GOOD.replace("\t", ","))
-    write("test.jsonl", '{"text": "fine", "label": "pos"}\n')
-    write("notes.tsv", "not\ta\tsplit\n")
-    read = read_folder(tmp_path)
-    assert {split: len(examples) for split, examples in read.splits.items()} == {
-        "train": 2,
-        "dev": 2,
-        "test": 1,
-    }
-
-
-def test_a_card_names_columns_labels_and_language(write, tmp_path):
-    write("all.csv", "A,B,label\nfine,yes,x\n")
-    card = {"name": "mine", "language": "zh", "text": "A", "label": "B", "labels": ["yes", "no"]}
-    write("dataset.json", json.dumps(card))
-    read = read_folder(tmp_path)
-    assert pairs(read.splits["all"]) == [("yes", "fine")]
-    assert (read.name, read.info.language, read.info.labels) == ("mine", "zh", ("yes", "no"))
-    assert pairs(read_folder(tmp_path, Columns(label="label")).splits["all"]) == [("x", "fine")]
-
-
 BAD_TABLES = {
     "no text column": (
         "a.tsv",
@@ -374,73 +350,3 @@ def test_an_encoding_that_does_not_fit_is_refused(write, encoding, message):
     with pytest.raises(UserError) as refusal:
         read_table(path, encoding=encoding)
     assert str(refusal.value) == message.format(path=path)
-
-
-BAD_FOLDERS = {
-    "nothing": (
-        {"readme.md": "hello"},
-        "folder '{folder}' holds neither train/dev/test tables nor *.pos and *.neg files nor one single "
-        "table (.csv, .tsv, .txt, .jsonl), but no table.",
-    ),
-    "two tables": (
-        {"a.csv": GOOD, "b.csv": GOOD},
-        "folder '{folder}' holds neither train/dev/test tables nor *.pos and *.neg files nor one single "
-        "table (.csv, .tsv, .txt, .jsonl), but a.csv, b.csv.",
-    ),
-    "a split twice": (
-        {"dev.tsv": GOOD, "valid.tsv": GOOD, "train.tsv": GOOD},
-        "folder '{folder}' holds two files for dev: dev.tsv and valid.tsv.",
-    ),
-    "an empty polarity file": ({"a.pos": "fine\n", "a.neg": ""}, "'{folder}/a.neg' is empty."),
-    "a broken card": (
-        {"a.csv": GOOD, "dataset.json": '{\n"name": }'},
-        "{folder}/dataset.json, line 2, column 9: not valid JSON: Expecting value.",
-    ),
-    "a card that is no object": (
-        {"a.csv": GOOD, "dataset.json": "[]"},
-        "{folder}/dataset.json: a JSON object is expected, not a list.",
-    ),
-    "a misspelt key": (
-        {"a.csv": GOOD, "dataset.json": '{"lable": "x"}'},
-        "{folder}/dataset.json: unknown key 'lable'. Did you mean 'label'? Known: answer, fields, label, labels, "
-        "language, licence, name, summary, templates, text, text_b, verbalizer.",
-    ),
-    "a value of the wrong type": (
-        {"a.csv": GOOD, "dataset.json": '{"labels": "pos, neg"}'},
-        "{folder}/dataset.json: labels: Input should be a valid tuple (got 'pos, neg').",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_FOLDERS)
-def test_a_bad_folder_is_refused_in_one_line(write, tmp_path, case):
-    files, message = BAD_FOLDERS[case]
-    for name, content in files.items():
-        write(name, content)
-    with pytest.raises(UserError) as refusal:
-        read_folder(tmp_path)
-    assert str(refusal.value) == message.format(folder=tmp_path)
-
-
-@pytest.mark.parametrize("target", ["nowhere", "test.tsv"])
-def test_a_split_whose_file_is_not_there_is_not_made_up_from_another(write, tmp_path, target):
-    write("train.tsv", GOOD)
-    (tmp_path / "test.tsv").symlink_to(target)
-    with pytest.raises(UserError, match=r"test\.tsv' is a symbolic link that leads nowhere"):
-        read_folder(tmp_path)
-
-
-def test_a_folder_named_as_a_split_is_not_passed_over(write, tmp_path):
-    write("train.tsv", GOOD)
-    (tmp_path / "test.tsv").mkdir()
-    with pytest.raises(UserError, match=r"test\.tsv' is no file"):
-        read_folder(tmp_path)
-
-
-def test_a_folder_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
-    def refused(self):
-        raise PermissionError(13, "Permission denied", str(self))
-
-    monkeypatch.setattr(type(tmp_path), "iterdir", refused)
-    with pytest.raises(UserError, match=r"^cannot read '.*': Permission denied"):
-        read_folder(tmp_path)
