@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mindspore import nn
-
 from promptkit.backbones.face import Backbone, Inputs
 from promptkit.errors import UserError
 from promptkit.prompting.resolved import PromptTask
@@ -40,19 +38,13 @@ class PrefixPrompt(FrozenPrompted):
             than the model has.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        task: PromptTask,
-        *,
-        prompt: nn.Cell | None = None,
-        encoder: nn.Cell | None = None,
-        head: nn.Cell | None = None,
-    ) -> None:
-        super().__init__(backbone, task, prompt=prompt, encoder=encoder, head=head)
-        # Here, for within a graph a shape that does not fit ends in an error of MindSpore's operators, or in none at
-        # all. It costs what one training step does for the cell: nothing where the prefix is a parameter.
-        check_prefix(backbone, self.given())
+    def _check_given(self) -> None:
+        """Refuse what the model cannot take for a prefix, see `check_prefix`.
+
+        Within a graph a shape that does not fit ends in an error of MindSpore's operators, or in none at all. It
+        costs what one training step does for the cell: nothing where the prefix is a parameter.
+        """
+        check_prefix(self.backbone, self.given())
 
     def folded(self) -> PrefixPrompt:
         """Return the model with what the encoder gives now in the encoder's place; itself where there is none."""

@@ -273,6 +273,10 @@ class FrozenPrompted(PromptedModel):
             self.prompt: Any = prompt
         self.head = head if head is not None else readout(backbone, task, learns=task.readout == "head")
         self.writes = task.readout == "answer"
+        self._check_given()
+
+    def _check_given(self) -> None:
+        """Refuse what the cell gives where the model cannot take it; called once, when everything is in place."""
 
     def construct(self, inputs: Inputs) -> Any:
         """Class scores, (N, C), or how likely the tokens of answers are, (R, Q); see `PromptedModel.construct`."""
