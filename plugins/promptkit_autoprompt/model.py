@@ -8,7 +8,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from promptkit import PromptTask
+from promptkit import PromptTask, readable_piece
 from promptkit.nn import Backbone, Search, SoftPrompt, word_vectors
 
 
@@ -59,8 +59,8 @@ class TriggerPrompt(SoftPrompt):
         return {"prompt.ids": self.prompt.ids}
 
     def found(self) -> str:
-        """Return the trigger's words as the tokenizer writes them."""
-        return " ".join(self.backbone.tokenizer.token(int(number)) for number in self.prompt.ids.asnumpy())
+        """Return the trigger's words, with the marks of the tokenizer."""
+        return " ".join(readable_piece(self.backbone.tokenizer, int(number)) for number in self.prompt.ids.asnumpy())
 
     def search(self, search: Search) -> None:
         """Replace one trigger token a turn by the best of the most promising words.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit import Draft, Example, PromptTask, Template, UserError, Verbalizer
+from promptkit import Draft, Example, PromptTask, Template, UserError, Verbalizer, readable_piece
 from promptkit_lmbff.judging import classes_of, judge, ranked, some_of
 
 TO_DEV = 4  # candidates that go on to dev for each template that is kept
@@ -131,7 +131,7 @@ def _allowed(draft: Draft, answers: set[int]) -> Any:
     space = " " if tokenizer.marks_spaces else ""
     found = []
     for number in range(tokenizer.vocab_size):
-        name = tokenizer.token(number)
+        name = readable_piece(tokenizer, number)
         word = name.strip("Ġ▁")
         if number in answers or not (word.isalpha() or word in _MARKS):
             continue
@@ -142,7 +142,7 @@ def _allowed(draft: Draft, answers: set[int]) -> Any:
 
 def _written(draft: Draft, skeleton: Template, words: Sequence[int]) -> Template:
     """Return the skeleton with the words spelt out."""
-    names = [draft.tokenizer.token(number) for number in words]
+    names = [readable_piece(draft.tokenizer, number) for number in words]
     if draft.tokenizer.marks_spaces:
         text = "".join(re.sub("[Ġ▁]", " ", name) for name in names)
     else:

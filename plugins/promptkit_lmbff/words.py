@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit import Draft, Template, UserError, Verbalizer
+from promptkit import Draft, Template, UserError, Verbalizer, whole_word
 from promptkit_lmbff.judging import classes_of, judge, ranked, some_of
 
 CHOICES = 20_000  # choices of a word for each class that are gone through, at most
@@ -23,13 +23,13 @@ class _Words:
         self._space = " " if draft.tokenizer.marks_spaces and template.mask_follows_space else ""
 
     def word(self, number: int) -> str:
-        """Return a piece as a word."""
-        return self._tokenizer.token(number).strip("Ġ▁")
+        """Return a piece as a word, or "" if it is none."""
+        return whole_word(self._tokenizer, number)
 
     def is_word(self, number: int) -> bool:
         """Return whether a piece is a whole word that is read back as this piece."""
         word = self.word(number)
-        return word.isalpha() and self._tokenizer.encode(self._space + word) == [number]
+        return word != "" and self._tokenizer.encode(self._space + word) == [number]
 
     def stand_in(self) -> Verbalizer:
         """Return label words of one piece each, so that the prompt has one slot; which ones does not matter."""

@@ -228,9 +228,9 @@ def words_table(tokenizer: Tokenizer, words: Verbalizer, template: Template) -> 
     from tabulate import tabulate
 
     from promptkit.prompting import explain_words
-    from promptkit.prompting.pieces import readable
+    from promptkit.prompting.pieces import readable_piece
 
-    unknown = readable(tokenizer, tokenizer.unk_id) if tokenizer.unk_id >= 0 else None
+    unknown = readable_piece(tokenizer, tokenizer.unk_id) if tokenizer.unk_id >= 0 else None
     rows = []
     for label, word, pieces in explain_words(tokenizer, words, template.mask_follows_space):
         mark = "" if pieces and unknown not in pieces else "  (not in the model's vocabulary)"

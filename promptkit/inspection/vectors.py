@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptkit.prompting.pieces import readable
+from promptkit.prompting.pieces import readable_piece
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Tokenizer
@@ -91,7 +91,10 @@ def nearest_words(
         found.append(
             tuple(
                 Neighbour(
-                    readable(tokenizer, int(candidates[i])), int(candidates[i]), float(cosine[i]), float(distance[i])
+                    readable_piece(tokenizer, int(candidates[i])),
+                    int(candidates[i]),
+                    float(cosine[i]),
+                    float(distance[i]),
                 )
                 for i in order
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from promptkit.prompting.demonstrations import Context, Query, Showing
 from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
+from promptkit.prompting.pieces import readable_piece, whole_word
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import (
     ResolvedVerbalizer,
@@ -30,5 +31,7 @@ __all__ = [
     "Verbalizer",
     "default_words",
     "explain_words",
+    "readable_piece",
     "stand_in_words",
+    "whole_word",
 ]

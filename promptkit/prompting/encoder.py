@@ -15,7 +15,7 @@ from promptkit.errors import UserError
 from promptkit.prompting.continuations import Continuations
 from promptkit.prompting.halves import split_halves
 from promptkit.prompting.layout import Front, Layout, Readout, Segment, spaced_text
-from promptkit.prompting.pieces import readable
+from promptkit.prompting.pieces import readable_piece
 from promptkit.prompting.template import HALVES, Half, Template
 
 Content = str | Sequence[int]
@@ -252,12 +252,12 @@ class Encoder:
             if segment.role == "virtual":
                 rows += [(self._virtual_name(number), segment.role) for number in segment.virtual]
             else:
-                rows += [(readable(self.tokenizer, piece), segment.role) for piece in ids]
+                rows += [(readable_piece(self.tokenizer, piece), segment.role) for piece in ids]
         return rows
 
     def _virtual_name(self, number: int) -> str:
         piece = self.virtual_init[number]
-        return f"[V{number}]" if piece is None else f"[V{number}={readable(self.tokenizer, piece)}]"
+        return f"[V{number}]" if piece is None else f"[V{number}={readable_piece(self.tokenizer, piece)}]"
 
     def _tokenise(self, texts: Sequence[Mapping[str, Content]]) -> Iterator[tuple[list[int], ...]]:
         """Yield for each text the pieces of the template's fields, uncut, a repeated field repeatedly."""

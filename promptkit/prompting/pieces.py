@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from promptkit.backbones.face import Tokenizer
 
 _MARKS = str.maketrans({" ": "Ġ", "\n": "Ċ", "\r": "č", "\t": "ĉ"})
 
 
-def readable(tokenizer: Tokenizer, piece: int) -> str:
+def readable_piece(tokenizer: Tokenizer, piece: int) -> str:
     """Return a piece as text, with white space as byte-level BPE marks it: `Ġgreat`, `评论` for `è¯Ħè®º`.
 
     A piece that is only a part of a character stays as the vocabulary has it.
     """
+    text = _spelling(tokenizer, piece)
+    return tokenizer.token(piece) if text is None else text.translate(_MARKS)
+
+
+def whole_word(tokenizer: Tokenizer, piece: int) -> str:
+    """Return the word that a piece is, without the space before it, or "" for what is none.
+
+    Letters alone are a word, of any script; a part of a character is none, nor is a continuation that the vocabulary
+    marks as one (`##ing`).
+    """
+    word = (_spelling(tokenizer, piece) or "").removeprefix(" ").removeprefix("▁")
+    return word if word.isalpha() else ""
+
+
+def _spelling(tokenizer: Tokenizer, piece: int) -> str | None:
+    """Return what a piece of a byte-level vocabulary stands for, or None for a part of a character; others as is."""
     token = tokenizer.token(piece)
     if not tokenizer.marks_spaces or token.isascii():
         return token
+    text: str = _byte_level().decode([token])
+    return None if "\ufffd" in text else text
+
+
+@cache
+def _byte_level() -> Any:
     from tokenizers.decoders import ByteLevel
 
-    text: str = ByteLevel().decode([token])
-    return token if "\ufffd" in text else text.translate(_MARKS)
+    return ByteLevel()

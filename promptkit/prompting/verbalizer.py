@@ -11,7 +11,7 @@ from typing import Literal
 from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.continuations import Continuations
-from promptkit.prompting.pieces import readable
+from promptkit.prompting.pieces import readable_piece, whole_word
 from promptkit.prompting.words import HOW, parse_classes, quote_name, spelt
 
 SlotRule = Literal["same", "first", "mean"]
@@ -254,9 +254,9 @@ def stand_in_words(labels: Sequence[str], tokenizer: Tokenizer) -> Verbalizer:
     Raises:
         UserError: if the vocabulary has fewer words than there are labels.
     """
-    names = (tokenizer.token(number).strip("Ġ▁") for number in range(tokenizer.vocab_size))
+    names = (whole_word(tokenizer, number) for number in range(tokenizer.vocab_size))
     space = " " if tokenizer.marks_spaces else ""
-    words = (it for it in names if it.isalpha() and len(tokenizer.encode(space + it)) == 1)
+    words = (it for it in names if it and len(tokenizer.encode(space + it)) == 1)
     found = [word for _, word in zip(labels, dict.fromkeys(words), strict=False)]
     if len(found) < len(labels):
         raise UserError(f"the model's vocabulary has fewer words than there are labels ({len(labels)}).")
@@ -273,7 +273,7 @@ def explain_words(
 ) -> list[tuple[str, str, list[str]]]:
     """Return a row (label, word, pieces) for every label word, unknown ones included."""
     return [
-        (label, word, [readable(tokenizer, piece) for piece in _pieces(tokenizer, word, after_space)])
+        (label, word, [readable_piece(tokenizer, piece) for piece in _pieces(tokenizer, word, after_space)])
         for label, words in verbalizer.classes
         for word in words
     ]
@@ -303,7 +303,7 @@ def _uneven(
     tokenizer: Tokenizer, words: Sequence[Sequence[str]], pieces: Sequence[Sequence[Sequence[int]]]
 ) -> UserError:
     listing = ", ".join(
-        f"{word} = {' '.join(readable(tokenizer, piece) for piece in ids)} ({len(ids)})"
+        f"{word} = {' '.join(readable_piece(tokenizer, piece) for piece in ids)} ({len(ids)})"
         for group, group_pieces in zip(words, pieces, strict=True)
         for word, ids in zip(group, group_pieces, strict=True)
     )
@@ -325,7 +325,7 @@ def _check_apart(
         if shared:
             ids = min(shared)
             first, second = words[one][pieces[one].index(ids)], words[other][pieces[other].index(ids)]
-            spelt = " ".join(readable(tokenizer, piece) for piece in ids)
+            spelt = " ".join(readable_piece(tokenizer, piece) for piece in ids)
             raise UserError(
                 f"label words '{first}' ({labels[one]}) and '{second}' ({labels[other]}) are read as the "
                 f"same piece{'s' if len(ids) > 1 else ''} '{spelt}', so they cannot tell the classes apart."

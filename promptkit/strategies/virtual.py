@@ -10,6 +10,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone
 from promptkit.errors import UserError, unknown
+from promptkit.prompting.pieces import whole_word
 from promptkit.prompting.resolved import PromptTask
 
 _STARTS = ("random", "vocab", "text")
@@ -88,7 +89,7 @@ def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
         return [words[i % len(words)] for i in range(count)]
     tokenizer = task.tokenizer
     special = {tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, tokenizer.unk_id}
-    usable = [i for i in range(tokenizer.vocab_size) if i not in special and tokenizer.token(i).strip("Ġ▁").isalpha()]
+    usable = [i for i in range(tokenizer.vocab_size) if i not in special and whole_word(tokenizer, i)]
     pool = usable if len(usable) >= count else [i for i in range(tokenizer.vocab_size) if i not in special]
     drawn = task.rng.choice(len(pool), size=count, replace=len(pool) < count)
     return [pool[int(i)] for i in drawn]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from promptkit.prompting.pieces import readable
+from promptkit.prompting.pieces import readable_piece
 
 
 @dataclass
@@ -36,8 +36,8 @@ class OnePiece:
     ],
 )
 def test_a_piece_is_read_as_text(piece: str, text: str) -> None:
-    assert readable(OnePiece(piece), 0) == text  # type: ignore[arg-type]
+    assert readable_piece(OnePiece(piece), 0) == text  # type: ignore[arg-type]
 
 
 def test_pieces_of_other_vocabularies_are_text_already() -> None:
-    assert readable(OnePiece("è¯Ħ", marks_spaces=False), 0) == "è¯Ħ"  # type: ignore[arg-type]
+    assert readable_piece(OnePiece("è¯Ħ", marks_spaces=False), 0) == "è¯Ħ"  # type: ignore[arg-type]
