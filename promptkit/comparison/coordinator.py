@@ -20,7 +20,7 @@ from promptkit.comparison.pools import run_here, run_on_cluster
 from promptkit.errors import UserError
 from promptkit.running.loader import Loader
 from promptkit.runs.files import sync_folder
-from promptkit.runs.store import DATA_FINGERPRINT, STORE_NAME, Store
+from promptkit.runs.store import FINGERPRINTS, STORE_NAME, Store
 from promptkit.runs.stored import PlannedCell, StoredComparison, StoredRun
 
 CELLS = "cells"
@@ -96,15 +96,18 @@ def compare(
     grid = make_grid(experiment, inputs, shows=shows)
     # The first baseline is the majority class, on all the data.
     grid = replace(grid, notes=(*grid.notes, *baselines[0].task.cautions))
-    # A path may stand for other data tomorrow, or in another folder.
-    spec = {**experiment.spec, "notes": list(grid.notes), DATA_FINGERPRINT: baselines[0].task.fingerprint}
+    # A path may stand for another thing tomorrow, or in another folder.
+    prints = {"data": baselines[0].task.fingerprint}
+    if grid.cells:
+        prints["model"] = inputs.model(grid.cells[0].config).fingerprint
+    spec = {**experiment.spec, "notes": list(grid.notes), **{FINGERPRINTS[it]: prints[it] for it in prints}}
     places = (*(baseline.place for baseline in baselines), *grid.places)
     if dry:
         name, missing = _not_stored(grid, store, experiment, places, spec)
         _say_plan(announce, experiment, name, grid, missing)
         return ComparisonResult(StoredComparison(name, "", command, spec, ()), 0, 0, {}, (), grid.notes)
     with Store.open(store) as database, _only_one(store):
-        name = _name_in(database, experiment, places, spec)
+        name = _name_in(database, experiment, grid, places, spec)
         database.save_comparison(name, places, spec=spec, command=command)
         work = _Work(database, grid, announce)
         missing = work.missing()
@@ -222,25 +225,33 @@ def _not_stored(
     if not os.path.exists(folder / STORE_NAME):
         return experiment.title, list(grid.cells)
     with Store.open(folder, create=False) as store:
-        name = _name_in(store, experiment, places, spec)
+        name = _name_in(store, experiment, grid, places, spec)
         store.refuse_other(name, places, spec)
         return name, [cell for cell in grid.cells if store.by_key(cell.key) is None]
 
 
-def _name_in(store: Store, experiment: Experiment, places: tuple[PlannedCell, ...], spec: dict[str, Any]) -> str:
-    """Return the experiment's title, with the data's fingerprint where a comparison of other data has the title.
+def _name_in(
+    store: Store, experiment: Experiment, grid: Grid, places: tuple[PlannedCell, ...], spec: dict[str, Any]
+) -> str:
+    """Return the experiment's title, with a fingerprint where one of other data or another model has the title.
 
-    The same command on the same data finds its comparison again, however far that one came. A name that was given
-    stays, and `refuse_other` looks after it.
+    The same command on the same data and model finds its comparison again, however far that one came. A name that was
+    given stays, and `refuse_other` looks after it.
     """
-    title, own = experiment.title, spec[DATA_FINGERPRINT]
+    title = experiment.title
     if experiment.name is not None or title not in {known.name for known in store.comparisons()}:
         return title
     there = store.comparison(title)
-    # Earlier versions kept no fingerprint; what shares a place with this one is of the same data.
-    shared = {entry.cell.key for entry in there.entries} & {place.key for place in places}
-    theirs = there.spec.get(DATA_FINGERPRINT, own if shared else None)
-    return title if theirs == own else f"{title}-{own[:6]}"
+    # Earlier versions kept no fingerprints. What shares a place with this one is of the same data, and of the same
+    # model where that place is a run's: the other baselines have none.
+    keys = {entry.cell.key for entry in there.entries}
+    sharing = {"data": keys & {place.key for place in places}, "model": keys & {cell.key for cell in grid.cells}}
+    unlike = [
+        spec[key][:6]
+        for what, key in FINGERPRINTS.items()
+        if key in spec and spec[key] != there.spec.get(key, spec[key] if sharing[what] else None)
+    ]
+    return "-".join((title, *unlike))
 
 
 def _say_plan(announce: Announce, experiment: Experiment, name: str, grid: Grid, missing: list[Cell]) -> None:
@@ -256,7 +267,9 @@ def _say_plan(announce: Announce, experiment: Experiment, name: str, grid: Grid,
         f"shots {shots}; {seeds}{variants}: {len(grid.cells)} runs{stored}"
     )
     if name != experiment.title:
-        announce(f"note: '{experiment.title}' in the store is of other data, so this comparison is '{name}'")
+        announce(
+            f"note: '{experiment.title}' in the store is of other data or another model, so this one is '{name}'"
+        )
     for note in grid.notes:
         announce(f"note: {note}")
 

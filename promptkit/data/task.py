@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -158,19 +157,3 @@ class Task:
             return self.labels.index(label)
         except ValueError:
             raise unknown("label", label, self.labels) from None
-
-    def majority(self, split: str = "test") -> float:
-        """Return the accuracy on `split` of always answering the most frequent label of train.
-
-        The label comes from train because that is all such a classifier could have seen. Of equally frequent
-        labels it is the first in `labels`.
-
-        Raises:
-            UserError: when train or the split is empty.
-        """
-        examples = self.split(split)
-        if not self.train or not examples:
-            raise UserError(f"data '{self.name}': no majority accuracy without examples in train and {split}.")
-        counts = Counter(example.label for example in self.train)
-        answer = max(self.labels, key=lambda label: counts[label])
-        return sum(example.label == answer for example in examples) / len(examples)

@@ -138,7 +138,7 @@ class Classes:
         )
         # What was fitted or searched for has a result too, but no passes that settings of the training could change.
         learnt = any(m.training and m.training.epochs for each in trained.rounds for m in each)
-        _warn_if_no_better(plan, predictions, truth, learnt=learnt)
+        _warn_if_no_better(plan, scores[1], learnt=learnt)
 
         def write(path: Path) -> None:
             write_predictions(path, task.labels, truth, predictions.tolist(), probabilities, task.test)
@@ -261,16 +261,16 @@ def perplexity(scores: Any) -> float:
     return math.exp(mean) if mean < 700 else math.inf
 
 
-def _warn_if_no_better(plan: Plan, predictions: Any, truth: list[int], *, learnt: bool) -> None:
-    from promptkit.evaluation import majority_accuracy, no_better_than_majority
+def _warn_if_no_better(plan: Plan, test: Scores, *, learnt: bool) -> None:
+    from promptkit.evaluation import no_better_than_majority
 
-    correct = int((np.asarray(truth) == predictions).sum())
-    majority = majority_accuracy(plan.task, "test", answer=plan.majority)
-    if no_better_than_majority(correct, len(truth), majority):
+    assert test.accuracy is not None
+    assert test.majority is not None
+    if no_better_than_majority(round(test.accuracy * test.n), test.n, test.majority):
         hint = " Try another --lr or more --epochs." if learnt else ""
         plan.warn(
-            f"accuracy {correct / len(truth):.3f} on test is no better than always answering the majority class "
-            f"({majority:.3f}).{hint}"
+            f"accuracy {test.accuracy:.3f} on test is no better than always answering the majority class "
+            f"({test.majority:.3f}).{hint}"
         )
 
 

@@ -36,7 +36,8 @@ from promptkit.runs.stored import ComparisonSummary, Entry, PlannedCell, StoredC
 
 STORE_NAME = "store.sqlite3"
 WAIT_SECONDS = 30.0
-DATA_FINGERPRINT = "data fingerprint"  # in the spec of a comparison: which data its path stood for
+FINGERPRINTS = {"data": "data fingerprint", "model": "model fingerprint"}
+"""Keys of a comparison's spec: which data and which model their paths stood for."""
 
 _DIGITS = 18  # a whole number with more may be too large for SQLite
 _REMOVED = re.compile(rf"\.(.+)\.removed-([0-9]{{1,{_DIGITS}}})", re.DOTALL)
@@ -235,8 +236,8 @@ class Store:
         columns = "SELECT id, name, created, command, spec FROM comparison WHERE name = ?"
         for row in self._database.rows(columns, name):
             number, *_, there = tables.to_head(row, self.folder)
-            # Notes are what was found out about the experiment, and no part of it. Older ones lack the fingerprint.
-            keys = (spec.keys() | there.keys()) - {"notes", *({DATA_FINGERPRINT} - there.keys())}
+            # Notes are what was found out about the experiment, and no part of it. Older ones lack fingerprints.
+            keys = (spec.keys() | there.keys()) - {"notes", *(set(FINGERPRINTS.values()) - there.keys())}
             unlike = sorted(key for key in keys if spec.get(key) != there.get(key))
             places = {key for (key,) in self._database.rows("SELECT key FROM cell WHERE comparison = ?", number)}
             if unlike and not places <= {cell.key for cell in cells}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -19,6 +20,7 @@ from promptkit.comparison import Experiment, compare
 from promptkit.comparison.coordinator import Failure
 from promptkit.comparison.orders import Order, Outcome
 from promptkit.runs import STORE_NAME, Store
+from promptkit.runs.store import FINGERPRINTS
 
 Make = Callable[..., Experiment]
 
@@ -186,27 +188,44 @@ def test_another_experiment_does_not_take_a_name(tiny: Make, tmp_path: Path, poo
     compare(tiny(strategies=["pet", "soft"], name="mine"), store=tmp_path / "s")
 
 
-@pytest.fixture
-def there_and_here(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Experiment]:
-    """Make an experiment on `reviews` in one of two folders, which hold other texts."""
+@pytest.fixture(params=["data", "model"])
+def there_and_here(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Callable[..., Experiment]:
+    """Make an experiment on `reviews` with `./model` in one of two folders that differ in one of them."""
     for folder, told in (("there", "film"), ("here", "movie")):
         (tmp_path / folder).mkdir()
         data = shutil.copytree(tiny().data, tmp_path / folder / "reviews")
-        (data / "test.tsv").write_text(f"label\ttext\npositive\ta good {told}\nnegative\ta bad {told}\n")
+        model = shutil.copytree(tiny().model, tmp_path / folder / "model")
+        if request.param == "data":
+            (data / "test.tsv").write_text(f"label\ttext\npositive\ta good {told}\nnegative\ta bad {told}\n")
+        elif folder == "here":
+            words = (model / "vocab.txt").read_text().splitlines()
+            (model / "vocab.txt").write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
 
     def make(folder: str, **values: Any) -> Experiment:
         monkeypatch.chdir(tmp_path / folder)
-        return tiny(data="reviews", strategies=["pet"], baselines=[], seeds=2, **values)
+        return tiny(data="reviews", model="./model", strategies=["pet"], baselines=[], seeds=2, **values)
 
     return make
 
 
 def cells_of(folder: Path) -> dict[str, list[str]]:
+    """Return the keys of each comparison's runs."""
     with Store.open(folder, create=False) as store:
-        return {it.name: [each.cell.key for each in store.comparison(it.name).entries] for it in store.comparisons()}
+        return {
+            it.name: [each.cell.key for each in store.comparison(it.name).entries if each.cell.role == "strategy"]
+            for it in store.comparisons()
+        }
 
 
-def test_other_data_under_the_same_path_is_a_comparison_of_its_own(
+def forget_fingerprints(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / STORE_NAME)) as raw, raw:
+        for key in FINGERPRINTS.values():
+            raw.execute("UPDATE comparison SET spec = json_remove(spec, ?)", (f'$."{key}"',))
+
+
+def test_another_thing_under_the_same_path_is_a_comparison_of_its_own(
     there_and_here: Callable[..., Experiment], tmp_path: Path, pool: Callable[..., Pool]
 ) -> None:
     pool()
@@ -220,7 +239,7 @@ def test_other_data_under_the_same_path_is_a_comparison_of_its_own(
     result = compare(there_and_here("here"), store=tmp_path / "s", announce=said.append)
     second = result.comparison.name
     assert (result.found, result.ran, result.comparison.missing) == (1, 1, 0)
-    assert f"note: '{first}' in the store is of other data, so this comparison is '{second}'" in said
+    assert f"note: '{first}' in the store is of other data or another model, so this one is '{second}'" in said
     after = cells_of(tmp_path / "s")
     assert set(after) == {first, second}
     assert after[first] == before[first]
@@ -231,14 +250,14 @@ def test_other_data_under_the_same_path_is_a_comparison_of_its_own(
     assert cells_of(tmp_path / "s") == after
 
 
-def test_a_name_is_not_of_other_data(
+def test_a_name_is_not_of_another_thing(
     there_and_here: Callable[..., Experiment], tmp_path: Path, pool: Callable[..., Pool]
 ) -> None:
     pool()
     compare(there_and_here("there", name="mine"), store=tmp_path / "s")
     before = cells_of(tmp_path / "s")
     for dry in (True, False):
-        with pytest.raises(UserError, match="another comparison 'mine', which differs in data fingerprint"):
+        with pytest.raises(UserError, match=r"another comparison 'mine', which differs in (data|model) fingerprint"):
             compare(there_and_here("here", name="mine"), store=tmp_path / "s", dry=dry)
     assert cells_of(tmp_path / "s") == before
 
@@ -250,15 +269,11 @@ def test_a_comparison_of_before_there_were_fingerprints_goes_on(
     pool(die_after=1)
     with pytest.raises(DiedError):
         compare(there_and_here("there", **given), store=tmp_path / "s")
-    with sqlite3.connect(tmp_path / "s" / STORE_NAME) as raw:
-        raw.execute("UPDATE comparison SET spec = json_remove(spec, '$.\"data fingerprint\"')")
-    raw.close()
+    forget_fingerprints(tmp_path / "s")
     (name,) = cells_of(tmp_path / "s")
     pool()
     result = compare(there_and_here("there", **given), store=tmp_path / "s")
     assert (result.comparison.name, result.found, result.ran) == (name, 1, 1)
     if not given:
-        with sqlite3.connect(tmp_path / "s" / STORE_NAME) as raw:
-            raw.execute("UPDATE comparison SET spec = json_remove(spec, '$.\"data fingerprint\"')")
-        raw.close()
+        forget_fingerprints(tmp_path / "s")
         assert compare(there_and_here("here"), store=tmp_path / "s").comparison.name != name

@@ -1,4 +1,4 @@
-"""Task: class indices, majority, fingerprint."""
+"""Task: class indices, fingerprint."""
 
 from __future__ import annotations
 
@@ -13,18 +13,6 @@ from promptkit.errors import UserError
 def test_an_example_gives_only_the_fields_it_has():
     assert Example("one", "a").fields() == {"text": "one"}
     assert Example("one", "a", "").fields() == {"text": "one", "text_b": ""}
-
-
-def test_majority_answers_trains_label_even_where_the_split_has_more_of_another(toy):
-    task = toy(train={"a": 3, "b": 1}, test={"a": 1, "b": 3}, dev={"a": 4, "b": 1})
-    assert task.majority() == 0.25
-    assert task.majority("dev") == 0.8
-    assert task.majority("train") == 0.75
-
-
-def test_majority_of_equally_frequent_labels_is_the_first_label(toy):
-    task = toy(train={"b": 2, "a": 2}, test={"a": 1, "b": 4})
-    assert task.majority() == 0.2
 
 
 def test_label_index_follows_the_order_of_labels(toy):
@@ -76,12 +64,7 @@ def test_an_unknown_label_or_split_is_refused_with_the_near_name():
     with pytest.raises(UserError, match=r"unknown label 'postive'\. Did you mean 'positive'\?"):
         task.label_index("postive")
     with pytest.raises(UserError, match=r"unknown split 'tset'\. Did you mean 'test'\?"):
-        task.majority("tset")
-
-
-def test_majority_without_examples_is_refused(toy):
-    with pytest.raises(UserError, match="no majority accuracy without examples in train and test"):
-        replace(toy(), test=()).majority()
+        task.split("tset")
 
 
 @pytest.mark.parametrize(("tag", "language"), [("zh", "zh"), ("zh-CN", "zh"), ("zh_Hans_CN", "zh"), (" EN-us", "en")])
