@@ -128,10 +128,10 @@ class RunConfig(BaseModel):
     ] = None
     batch_size: Annotated[int | None, Field(ge=1, le=65_536), Setting(help="Examples a step.", metavar="N")] = None
     accumulate: Annotated[
-        int,
+        int | None,
         Field(ge=1, le=65_536),
         Setting(help="Batches whose gradients make one step, where memory holds no larger batch.", metavar="N"),
-    ] = 1
+    ] = None
     weight_decay: Annotated[
         float | None, Field(ge=0, allow_inf_nan=False), Setting(help="AdamW's decay.", metavar="X")
     ] = None

@@ -6,14 +6,13 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from promptkit.backbones.face import Kind, ModelFiles
+from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
@@ -27,6 +26,7 @@ from promptkit.running.contexts import draw_pool, make_context
 from promptkit.running.fields import check_fields
 from promptkit.running.loader import Loader
 from promptkit.running.metrics import metric_marks
+from promptkit.running.settling import settle
 from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
 from promptkit.strategies.contract import Strategy, check_declared, parse_options
@@ -238,7 +238,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
     return Plan(
         config=config,
-        settings=_settle(config, strategy, readout, templates, verbalizer, len(task.train), model.info.kind),
+        settings=settle(config, strategy, readout, templates, verbalizer, len(task.train), model.info),
         strategy=strategy,
         task=task,
         drawn_from=inputs.drawn_from(config),
@@ -281,32 +281,6 @@ def _asked(
     for template in templates:
         check_fields(template, task)
     return templates, question.words
-
-
-def _settle(
-    config: RunConfig,
-    strategy: Strategy,
-    readout: Readout,
-    templates: Sequence[Template],
-    verbalizer: Verbalizer | None,
-    examples: int,
-    kind: Kind,
-) -> RunOptions:
-    """Return the settings with what the strategy says put where the user said nothing; `examples` are of train."""
-    defaults = strategy.defaults.for_kind(kind) if config.objective == "classes" else strategy.defaults
-    chosen = {name: getattr(config, name) for name in RunOptions.model_fields if name in RunConfig.model_fields}
-    chosen["readout"] = readout
-    for name in ("lr", "batch_size", "weight_decay", "patience"):
-        if chosen[name] is None:
-            chosen[name] = getattr(defaults, name)
-    if config.epochs is None:
-        chosen["epochs"] = defaults.epochs_for(examples, chosen["batch_size"] * config.accumulate)
-    chosen |= {
-        "templates": [str(template) for template in templates],
-        "verbalizer": None if verbalizer is None else str(verbalizer),
-        "strategy_options": strategy.options.model_dump(mode="json"),
-    }
-    return RunOptions(**chosen)
 
 
 def resolve(

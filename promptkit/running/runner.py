@@ -101,7 +101,7 @@ def _shared(config: RunConfig, ranks: Ranks) -> RunConfig:
     A step takes the batches of all, and so the record says: one process that gathers as many learns the same.
     """
     if ranks.size > 1:
-        config = config.model_copy(update={"accumulate": config.accumulate * ranks.size})
+        config = config.model_copy(update={"accumulate": (config.accumulate or 1) * ranks.size})
     return config if ranks.leads else config.model_copy(update={"save": False, "quiet": True})
 
 
