@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from promptkit.data import Batch, Example, Task, load_task
     from promptkit.errors import UserError
     from promptkit.hooks import EpochInfo, RunInfo, RunOutcome, hookimpl
-    from promptkit.prompting import Query, Showing, Template, Verbalizer, readable_piece, whole_word
+    from promptkit.prompting import Query, Showing, Template, Verbalizer, readable_piece, spaced, whole_word
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
     from promptkit.running.writer import Writer, load_writer
@@ -55,6 +55,7 @@ _HOMES = {
     "load_writer": "promptkit.running.writer",
     "readable_piece": "promptkit.prompting",
     "run": "promptkit.running.runner",
+    "spaced": "promptkit.prompting",
     "whole_word": "promptkit.prompting",
 }
 
@@ -62,7 +63,7 @@ __all__ = [
     "Batch", "Defaults", "Draft", "EpochInfo", "Example", "Lesson", "Prediction", "Predictor", "PromptTask",
     "Proposal", "Query", "Round", "RunConfig", "RunInfo", "RunOutcome", "RunResult", "Showing", "Strategy",
     "StrategyOptions", "Student", "Task", "Template", "UserError", "Verbalizer", "Writer", "__version__", "hookimpl",
-    "load", "load_task", "load_writer", "readable_piece", "run", "whole_word",
+    "load", "load_task", "load_writer", "readable_piece", "run", "spaced", "whole_word",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit import Draft, Template, UserError, Verbalizer, whole_word
+from promptkit import Draft, Template, UserError, Verbalizer, spaced, whole_word
 from promptkit_lmbff.judging import classes_of, judge, ranked, some_of
 
 CHOICES = 20_000  # choices of a word for each class that are gone through, at most
@@ -20,7 +20,7 @@ class _Words:
 
     def __init__(self, draft: Draft, template: Template) -> None:
         self._tokenizer, self._labels = draft.tokenizer, draft.labels
-        self._space = " " if draft.tokenizer.marks_spaces and template.mask_follows_space else ""
+        self._spacing = template.mask_spacing
 
     def word(self, number: int) -> str:
         """Return a piece as a word, or "" if it is none."""
@@ -28,8 +28,9 @@ class _Words:
 
     def is_word(self, number: int) -> bool:
         """Return whether a piece is a whole word that is read back as this piece."""
-        word = self.word(number)
-        return word != "" and self._tokenizer.encode(self._space + word) == [number]
+        word, tokenizer = self.word(number), self._tokenizer
+        there = spaced(word, self._spacing) if tokenizer.marks_spaces else word
+        return word != "" and tokenizer.encode(there) == [number]
 
     def stand_in(self) -> Verbalizer:
         """Return label words of one piece each, so that the prompt has one slot; which ones does not matter."""

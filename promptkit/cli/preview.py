@@ -232,7 +232,7 @@ def words_table(tokenizer: Tokenizer, words: Verbalizer, template: Template) -> 
 
     unknown = readable_piece(tokenizer, tokenizer.unk_id) if tokenizer.unk_id >= 0 else None
     rows = []
-    for label, word, pieces in explain_words(tokenizer, words, template.mask_follows_space):
+    for label, word, pieces in explain_words(tokenizer, words, template.mask_spacing):
         mark = "" if pieces and unknown not in pieces else "  (not in the model's vocabulary)"
         rows.append((str(len(pieces)), label, f"{word} = {' '.join(pieces)}{mark}"))
     table: str = tabulate(

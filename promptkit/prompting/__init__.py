@@ -6,6 +6,7 @@ from promptkit.prompting.demonstrations import Context, Query, Showing
 from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.pieces import readable_piece, whole_word
+from promptkit.prompting.spacing import spaced
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import (
     ResolvedVerbalizer,
@@ -32,6 +33,7 @@ __all__ = [
     "default_words",
     "explain_words",
     "readable_piece",
+    "spaced",
     "stand_in_words",
     "whole_word",
 ]

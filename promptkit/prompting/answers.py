@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from promptkit.backbones.face import BackboneInfo, Kind, Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.encoder import Encoded
-from promptkit.prompting.layout import spaced_text
+from promptkit.prompting.spacing import Spacing, spaced
 from promptkit.prompting.template import Template
 
 _LEAST = 8  # positions that a prompt needs about
@@ -35,12 +35,12 @@ class AnswerEncoder:
 
     Attributes:
         tokenizer: of the model.
-        spaced: whether answers stand behind a space.
+        spacing: what answers stand behind.
         max_tokens: of an answer, its end included; a longer one is cut, and has no end then.
     """
 
     tokenizer: Tokenizer
-    spaced: bool
+    spacing: Spacing
     max_tokens: int
 
     @classmethod
@@ -60,11 +60,11 @@ class AnswerEncoder:
             raise UserError(f"template '{template}' has no {{mask}}, where the answer is to stand. Put it last.")
         if tokenizer.sep_id < 0:
             raise UserError("the model's tokenizer names no end-of-text token (eos_token), so answers have no end.")
-        return cls(tokenizer, template.mask_follows_space and tokenizer.marks_spaces, max_tokens)
+        return cls(tokenizer, template.mask_spacing, max_tokens)
 
     def ids(self, answers: Sequence[str]) -> list[list[int]]:
         """Return the token ids of answers, each closed by the end of text and cut to `max_tokens`."""
-        texts = [spaced_text(text, self.spaced) if self.tokenizer.marks_spaces else text for text in answers]
+        texts = [spaced(text, self.spacing) if self.tokenizer.marks_spaces else text for text in answers]
         found = self.tokenizer.encode_many(texts) if texts else []
         return [[*ids, self.tokenizer.sep_id][: self.max_tokens] for ids in found]
 

@@ -14,8 +14,9 @@ from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.continuations import Continuations
 from promptkit.prompting.halves import split_halves
-from promptkit.prompting.layout import Front, Layout, Readout, Segment, spaced_text
+from promptkit.prompting.layout import Front, Layout, Readout, Segment
 from promptkit.prompting.pieces import readable_piece
+from promptkit.prompting.spacing import Spacing, spaced
 from promptkit.prompting.template import HALVES, Half, Template
 
 Content = str | Sequence[int]
@@ -83,8 +84,8 @@ class Encoder:
     """Fits texts into a template.
 
     Where the tokenizer marks spaces, a space at the end of a literal belongs to what comes next: a field is
-    tokenised with the space in front; before a mask it is left out, and `mask_follows_space` says that the
-    label words are to be tokenised with it. `Template.follows_space` says where a space counts as standing.
+    tokenised with the space in front; before a mask it is left out, and the label words are tokenised with it.
+    `Template.spacing` says where one stands, and where a virtual token counts as a word.
 
     Args:
         template: the template.
@@ -105,7 +106,6 @@ class Encoder:
         shown: how many demonstrations fit where all are to stand beside a text.
         num_virtual: P, the number of virtual tokens.
         virtual_init: for each of the P virtual tokens the piece it is initialised from, or None.
-        mask_follows_space: whether label words stand behind a space.
         fixed_tokens: positions taken by everything but the fields.
         longest: the most positions that an example takes: `max_length`, or the rows of label words together.
         template_unknown: how many pieces of the template's own text the vocabulary does not have.
@@ -135,7 +135,6 @@ class Encoder:
         self.max_length = max_length
         self._behind = behind if behind is not None and behind.longest else None
         self._room = max_length - (self._behind.longest if self._behind else 0)
-        self.mask_follows_space = template.mask_follows_space
         self._segments = tuple(self._layout.segments(template, tokenizer, mask_slots))
         self.virtual_init = tuple(piece for segment in self._segments for piece in segment.init)
         self.num_virtual = len(self.virtual_init)
@@ -261,21 +260,21 @@ class Encoder:
 
     def _tokenise(self, texts: Sequence[Mapping[str, Content]]) -> Iterator[tuple[list[int], ...]]:
         """Yield for each text the pieces of the template's fields, uncut, a repeated field repeatedly."""
-        columns: dict[tuple[str, Half | None, bool], list[list[int]]] = {}
-        keys = [(segment.field, segment.half, segment.spaced) for segment in self._segments if segment.field]
+        columns: dict[tuple[str, Half | None, Spacing], list[list[int]]] = {}
+        keys = [(segment.field, segment.half, segment.spacing) for segment in self._segments if segment.field]
         for key in keys:
             if key not in columns:
                 columns[key] = self._pieces(*key, texts)
         return zip(*(columns[key] for key in keys), strict=True)
 
     def _pieces(
-        self, name: str, half: Half | None, spaced: bool, texts: Sequence[Mapping[str, Content]]
+        self, name: str, half: Half | None, spacing: Spacing, texts: Sequence[Mapping[str, Content]]
     ) -> list[list[int]]:
         """Return the pieces of one field, or of one half of it, for each text, in one call of the tokenizer."""
         contents = _column(texts, name)
         plain = [_half(text, half) for text in contents if isinstance(text, str)]
         if self.tokenizer.marks_spaces:
-            plain = [spaced_text(text, spaced) for text in plain]
+            plain = [spaced(text, spacing) for text in plain]
         encoded = iter(self.tokenizer.encode_many(plain) if plain else [])
         return [next(encoded) if isinstance(each, str) else self._given(each, half) for each in contents]
 

@@ -9,6 +9,7 @@ from typing import Literal as OneOf
 from promptkit.backbones.face import Kind, Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.chat import Conversation
+from promptkit.prompting.spacing import Spacing, spaced
 from promptkit.prompting.template import Chat, Field, Half, Literal, Mask, Soft, Template
 
 _LEAST_FRONT = 8  # positions
@@ -26,7 +27,7 @@ class Segment:
         init: the piece each of them starts from, or None.
         field: name of the field.
         half: which half of the field.
-        spaced: whether the field is tokenised with a space in front.
+        spacing: what the field stands behind.
         slots: how many mask slots it stands for.
     """
 
@@ -36,7 +37,7 @@ class Segment:
     init: tuple[int | None, ...] = ()
     field: str | None = None
     half: Half | None = None
-    spaced: bool = False
+    spacing: Spacing = ""
     slots: int = 0
 
 
@@ -122,12 +123,12 @@ class Layout:
         counts = iter(template.mask_counts(mask_slots))
         virtual, marks = 0, tokenizer.marks_spaces
         yield Segment("special", self.front)
-        for part, follows in zip(template.parts, template.follows_space, strict=True):
+        for part, spacing in zip(template.parts, template.spacing, strict=True):
             if isinstance(part, Literal):
                 text = part.text.removesuffix(" ") if marks else part.text
                 yield Segment("template", tuple(tokenizer.encode(text)))
             elif isinstance(part, Field):
-                yield Segment(f"field:{part.name}", field=part.name, half=part.half, spaced=follows and marks)
+                yield Segment(f"field:{part.name}", field=part.name, half=part.half, spacing=spacing if marks else "")
             elif isinstance(part, Chat):
                 continue
             elif isinstance(part, Mask):
@@ -135,7 +136,7 @@ class Layout:
                 slots = next(counts)
                 yield Segment("mask", () if self.mask is None else (self.mask,) * slots, slots=slots)
             else:
-                init = _initial_pieces(part, tokenizer, follows)
+                init = _initial_pieces(part, tokenizer, spacing)
                 numbers = tuple(range(virtual, virtual + len(init)))
                 yield Segment("virtual", (self.filler,) * len(init), numbers, init)
                 virtual += len(init)
@@ -196,17 +197,11 @@ def _check_answer(template: Template) -> None:
         )
 
 
-def spaced_text(text: str, follows_space: bool) -> str:
-    """Return a text without outer white space, with one space in front where one is due."""
-    bare = text.strip()
-    return f" {bare}" if follows_space and bare else bare
-
-
-def _initial_pieces(soft: Soft, tokenizer: Tokenizer, follows_space: bool) -> tuple[int | None, ...]:
+def _initial_pieces(soft: Soft, tokenizer: Tokenizer, spacing: Spacing) -> tuple[int | None, ...]:
     """Return what each virtual token of a slot starts from: a piece of its words, or None."""
     if soft.words is None:
         return (None,) * (soft.count or 0)
-    words = spaced_text(soft.words, follows_space) if tokenizer.marks_spaces else soft.words
+    words = spaced(soft.words, spacing) if tokenizer.marks_spaces else soft.words
     pieces = tuple(tokenizer.encode(words))
     if not pieces or tokenizer.unk_id in pieces:
         raise UserError(

@@ -184,7 +184,7 @@ def resolve_prompt(
                 f"{advise_words(labels)}, or choose --readout head."
             )
         resolved = verbalizer.resolve(
-            tokenizer, labels, rule=slots, after_space=template.mask_follows_space, continued=kind == "causal"
+            tokenizer, labels, rule=slots, spacing=template.mask_spacing, continued=kind == "causal"
         )
     answers = None
     if readout == "answer":

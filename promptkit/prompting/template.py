@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 from promptkit.data.task import FIELD_NAME
 from promptkit.errors import UserError, did_you_mean
+from promptkit.prompting.spacing import Spacing
 
 OWN = ("mask", "soft", "chat")
 """Slots that are no fields."""
@@ -143,26 +144,27 @@ class Template:
         return isinstance(self.parts[0], Chat)
 
     @property
-    def follows_space(self) -> tuple[bool, ...]:
-        """For every part, whether a new word begins there: right behind a space or a virtual token.
+    def spacing(self) -> tuple[Spacing, ...]:
+        """For every part, what a word that begins there stands behind.
 
         A virtual token stands for a word, so that `{soft:3}{mask}` asks for a word and not for a suffix. An answer
         that begins a turn of its own follows nothing. Only tokenizers that tell " great" from "great" care.
         """
+
+        def behind(left: Part | None, part: Part) -> Spacing:
+            if self.has_chat and isinstance(part, Mask):
+                return ""
+            if isinstance(left, Soft):
+                return "word"
+            return "space" if isinstance(left, Literal) and left.text.endswith(" ") else ""
+
         before = (None, *self.parts[:-1])
-        return tuple(
-            (isinstance(left, Soft) or (isinstance(left, Literal) and left.text.endswith(" ")))
-            and not (self.has_chat and isinstance(part, Mask))
-            for part, left in zip(self.parts, before, strict=True)
-        )
+        return tuple(behind(left, part) for left, part in zip(before, self.parts, strict=True))
 
     @property
-    def mask_follows_space(self) -> bool:
-        """Whether the first `{mask}` begins a new word; False where there is none."""
-        for part, follows in zip(self.parts, self.follows_space, strict=True):
-            if isinstance(part, Mask):
-                return follows
-        return False
+    def mask_spacing(self) -> Spacing:
+        """What the word at the first `{mask}` stands behind; nothing where there is no mask."""
+        return next((it for part, it in zip(self.parts, self.spacing, strict=True) if isinstance(part, Mask)), "")
 
     def mask_counts(self, needed: int) -> tuple[int, ...]:
         """Return how many slots each `{mask}` of the template takes when label words need `needed` in all.

@@ -12,6 +12,7 @@ from promptkit.backbones.face import Tokenizer
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.continuations import Continuations
 from promptkit.prompting.pieces import readable_piece, whole_word
+from promptkit.prompting.spacing import Spacing, spaced
 from promptkit.prompting.words import HOW, parse_classes, quote_name, spelt
 
 SlotRule = Literal["same", "first", "mean"]
@@ -96,7 +97,7 @@ class Verbalizer:
         labels: Sequence[str],
         *,
         rule: SlotRule = "same",
-        after_space: bool = True,
+        spacing: Spacing = "space",
         continued: bool = False,
     ) -> ResolvedVerbalizer:
         """Return the label words as pieces of a model's vocabulary, classes in the order of `labels`.
@@ -107,7 +108,7 @@ class Verbalizer:
             rule: what happens when words take different numbers of pieces. `same` refuses; `first` reads each
                 word at its first piece only; `mean` takes as many slots as the longest word, and scores each
                 over its own first slots by the mean of its log-probabilities.
-            after_space: whether the mask stands behind a space (`Template.mask_follows_space`).
+            spacing: what the mask stands behind (`Template.mask_spacing`).
             continued: whether words stand behind the prompt of a causal model, piece by piece, and not in mask slots.
                 Their numbers of pieces may then differ under `same` as well.
 
@@ -117,7 +118,7 @@ class Verbalizer:
         """
         self._check_labels(labels)
         words = tuple(self.words[label] for label in labels)
-        pieces = tuple(tuple(_known_pieces(tokenizer, word, after_space) for word in group) for group in words)
+        pieces = tuple(tuple(_known_pieces(tokenizer, word, spacing) for word in group) for group in words)
         lengths = {len(ids) for group in pieces for ids in group}
         if rule == "same" and len(lengths) > 1 and not continued:
             raise _uneven(tokenizer, words, pieces)
@@ -269,11 +270,11 @@ def advise_words(labels: Sequence[str]) -> str:
 
 
 def explain_words(
-    tokenizer: Tokenizer, verbalizer: Verbalizer, after_space: bool = True
+    tokenizer: Tokenizer, verbalizer: Verbalizer, spacing: Spacing = "space"
 ) -> list[tuple[str, str, list[str]]]:
     """Return a row (label, word, pieces) for every label word, unknown ones included."""
     return [
-        (label, word, [readable_piece(tokenizer, piece) for piece in _pieces(tokenizer, word, after_space)])
+        (label, word, [readable_piece(tokenizer, piece) for piece in _pieces(tokenizer, word, spacing)])
         for label, words in verbalizer.classes
         for word in words
     ]
@@ -288,12 +289,12 @@ def _check_class(label: str, words: Sequence[str], seen: Iterable[str]) -> None:
         raise UserError(f"verbalizer: the label '{label}' has no words, or an empty one: {HOW}.")
 
 
-def _pieces(tokenizer: Tokenizer, word: str, after_space: bool) -> tuple[int, ...]:
-    return tuple(tokenizer.encode(f" {word}" if after_space and tokenizer.marks_spaces else word))
+def _pieces(tokenizer: Tokenizer, word: str, spacing: Spacing) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(spaced(word, spacing) if tokenizer.marks_spaces else word))
 
 
-def _known_pieces(tokenizer: Tokenizer, word: str, after_space: bool) -> tuple[int, ...]:
-    pieces = _pieces(tokenizer, word, after_space)
+def _known_pieces(tokenizer: Tokenizer, word: str, spacing: Spacing) -> tuple[int, ...]:
+    pieces = _pieces(tokenizer, word, spacing)
     if not pieces or tokenizer.unk_id in pieces:
         raise UserError(f"label word '{word}' is not in the model's vocabulary.")
     return pieces

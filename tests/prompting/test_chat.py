@@ -71,7 +71,7 @@ def tokens(task: PromptTask, text: str = "the film") -> list[str]:
 def test_the_prompt_is_the_users_turn_and_the_answer_begins_the_models() -> None:
     task = prompt(conversing(), "{chat}{text} it was {mask}")
     assert tokens(task) == [*FRONT, "the", "film", "it", "was", *ANSWER]
-    assert not task.encoder.mask_follows_space
+    assert not task.template.mask_spacing
     roles = [role for _, role in task.explain({"text": "film"})]
     assert roles == ["special"] * 7 + ["field:text", "template", "template"] + ["chat"] * 3
     # What a text says in the template's own words is text.

@@ -12,7 +12,7 @@ CHOICE = "Question: {q} Options: A. {a} B. {b} C. {c} D. {d}. The result is {mas
 def prompt(source: str, words: str, tokenizer: Any, **fields: str) -> tuple[str, list[list[str]]]:
     """Return the prompt as the model sees it, and the pieces of each class's first word."""
     template, verbalizer = Template.parse(source), Verbalizer.parse(words)
-    resolved = verbalizer.resolve(tokenizer, verbalizer.labels, after_space=template.mask_follows_space)
+    resolved = verbalizer.resolve(tokenizer, verbalizer.labels, spacing=template.mask_spacing)
     encoder = Encoder(template, tokenizer, mask_slots=resolved.slots, max_length=128)
     encoded = encoder.encode_many([fields])[0]
     assert len(encoded.read) == resolved.slots

@@ -161,14 +161,13 @@ def test_a_space_before_a_field_goes_with_it_where_spaces_are_marked(byte_level:
 
 def test_a_space_before_a_mask_goes_to_the_label_word(byte_level: Adapter) -> None:
     encoder = Encoder(Template.parse("{text} It was {mask}"), byte_level, mask_slots=1, max_length=32)
-    assert encoder.mask_follows_space
+    assert encoder.template.mask_spacing == "space"
     ids = encoder.encode_many([{"text": "fun"}])[0].token_ids
     assert byte_level.tokens(ids) == ["<s>", "fun", "ĠIt", "Ġwas", "<mask>", "</s>"]
 
 
-def test_no_space_before_a_mask_means_none_for_the_label_word(byte_level: Adapter) -> None:
-    encoder = Encoder(Template.parse("{text}{mask}"), byte_level, mask_slots=1, max_length=32)
-    assert not encoder.mask_follows_space
+def test_no_space_before_a_mask_means_none_for_the_label_word() -> None:
+    assert not Template.parse("{text}{mask}").mask_spacing
 
 
 def test_words_of_a_soft_slot_carry_the_space_before_them(byte_level: Adapter) -> None:

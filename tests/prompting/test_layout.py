@@ -82,7 +82,7 @@ def test_the_space_before_a_causal_answer_belongs_to_it(byte_level: Adapter) -> 
     made = encoder("{text} It was {mask}", byte_level, BARE)
     (encoded,) = made.encode_many([{"text": "great"}])
     assert byte_level.tokens(encoded.token_ids) == ["great", "ĠIt", "Ġwas"]
-    assert (encoded.read, made.mask_follows_space) == ((2,), True)
+    assert (encoded.read, made.template.mask_spacing) == ((2,), "space")
 
 
 def test_a_causal_answer_stands_behind_something(mini: Adapter) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptkit.errors import UserError
-from promptkit.prompting import Template
+from promptkit.prompting import Template, spaced
+from promptkit.prompting.spacing import Spacing
 from promptkit.prompting.template import MAX_COUNT, Field, Literal, Mask, Soft, fill_in_fields
 
 
@@ -206,15 +207,30 @@ def test_a_soft_prefix_stands_in_front_of_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "follows"),
+    ("source", "spacing"),
     [
-        ("{text} It was {mask}.", True),
-        ("{text} It was\n{mask}", False),
-        ("{text}{mask}", False),
-        ("{text}{soft:3}{mask}", True),
-        ("{text} ", False),
-        ("{mask} {text} {mask}", False),
+        ("{text} It was {mask}.", "space"),
+        ("{text} It was\n{mask}", ""),
+        ("{text}{mask}", ""),
+        ("{text}{soft:3}{mask}", "word"),
+        ("{text} ", ""),
+        ("{mask} {text} {mask}", ""),
     ],
 )
-def test_a_mask_begins_a_word_behind_a_space_or_a_virtual_token(source: str, follows: bool) -> None:
-    assert Template.parse(source).mask_follows_space is follows
+def test_a_mask_begins_a_word_behind_a_space_or_a_virtual_token(source: str, spacing: str) -> None:
+    assert Template.parse(source).mask_spacing == spacing
+
+
+@pytest.mark.parametrize(
+    ("text", "spacing", "found"),
+    [
+        (" great ", "", "great"), ("great", "space", " great"), ("great", "word", " great"),
+        ("很好", "", "很好"), ("很好", "space", " 很好"), ("很好", "word", "很好"), ("「很好」", "word", "「很好」"),
+        ("すごい", "word", "すごい"), ("ดีมาก", "word", "ดีมาก"), ("훌륭한", "word", " 훌륭한"), ("，", "word", "，"),
+        ("", "space", ""),
+    ],
+)  # fmt: skip
+def test_behind_a_virtual_token_a_space_is_due_where_the_script_writes_any(
+    text: str, spacing: Spacing, found: str
+) -> None:
+    assert spaced(text, spacing) == found

@@ -196,14 +196,14 @@ def test_words_that_differ_in_letter_case_only_cannot_be_two_classes(mini: Adapt
 def test_a_label_word_behind_a_space_is_another_piece_where_spaces_are_marked(byte_level: Adapter) -> None:
     verbalizer = Verbalizer.parse("positive=great; negative=terrible")
     spaced = verbalizer.resolve(byte_level, LABELS)
-    bare = verbalizer.resolve(byte_level, ("positive", "negative"), rule="first", after_space=False)
+    bare = verbalizer.resolve(byte_level, ("positive", "negative"), rule="first", spacing="")
     assert set(byte_level.tokens(spaced.rows)) == {"Ġgreat", "Ġterrible"}
     assert byte_level.token(bare.pieces[0][0][0]) == "great"
 
 
 def test_a_space_means_nothing_to_word_pieces(mini: Adapter) -> None:
     verbalizer = Verbalizer.parse(SOURCE)
-    assert verbalizer.resolve(mini, LABELS, after_space=True) == verbalizer.resolve(mini, LABELS, after_space=False)
+    assert verbalizer.resolve(mini, LABELS) == verbalizer.resolve(mini, LABELS, spacing="")
 
 
 def by_definition(resolved: ResolvedVerbalizer, scores: np.ndarray) -> np.ndarray:
@@ -301,5 +301,5 @@ def test_explaining_words_shows_unknown_pieces_too(mini: Adapter) -> None:
 
 
 def test_explaining_words_marks_the_space(byte_level: Adapter) -> None:
-    rows = explain_words(byte_level, Verbalizer.parse("a=great; b=fun"), True)
+    rows = explain_words(byte_level, Verbalizer.parse("a=great; b=fun"), "word")
     assert [pieces for _, _, pieces in rows] == [["Ġgreat"], ["Ġfun"]]

@@ -108,6 +108,15 @@ def test_virtual_tokens_start_from_words_of_any_script(tokenizer: ByteLevel) -> 
     assert words & set(WORDS)
 
 
+def test_behind_virtual_tokens_chinese_words_are_the_words_that_the_model_knows(tokenizer: ByteLevel) -> None:
+    words = "positive=很好; negative=很差"
+    task = prompt_task(tokenizer, "{soft:2}{text}{soft:2}{mask}", words, LABELS)  # type: ignore[arg-type]
+    assert task.verbalizer is not None
+    assert task.verbalizer.pieces == tuple((tuple(tokenizer.encode(word)),) for word in ("很差", "很好"))
+    (encoded,) = task.encode_examples([Example("酒店", "positive")])
+    assert tokenizer.encode("酒店")[0] in encoded.token_ids
+
+
 def test_words_to_go_on_with_are_words(tokenizer: ByteLevel) -> None:
     words = {word for (word,) in stand_in_words(("a", "b", "c", "d"), tokenizer).words.values()}  # type: ignore[arg-type]
     assert {"很好", "很差"} <= words

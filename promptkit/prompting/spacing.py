@@ -1,0 +1,27 @@
+"""Spaces in front of words, for tokenizers that tell " great" from "great"."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Spacing = Literal["", "space", "word"]
+"""What is before a part: nothing that ends a word, a space, or a virtual token, which stands for a word."""
+
+# Scripts that write no spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, kana, and Chinese characters with
+# their punctuation and full-width forms.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
+    "\U00020000-\U0003ffff]"
+)
+
+
+def spaced(text: str, spacing: Spacing) -> str:
+    """Return a text without outer white space, with one space in front where one is due.
+
+    Behind a virtual token none is due where the script writes none: the first word of a Chinese text would not be the
+    word that the model knows.
+    """
+    bare = text.strip()
+    due = spacing == "space" or (spacing == "word" and not _UNSPACED.match(bare))
+    return f" {bare}" if due and bare else bare
