@@ -29,8 +29,7 @@ class _Words:
     def is_word(self, number: int) -> bool:
         """Return whether a piece is a whole word that is read back as this piece."""
         word, tokenizer = self.word(number), self._tokenizer
-        there = spaced(word, self._spacing) if tokenizer.marks_spaces else word
-        return word != "" and tokenizer.encode(there) == [number]
+        return word != "" and tokenizer.encode(spaced(tokenizer, word, self._spacing)) == [number]
 
     def stand_in(self) -> Verbalizer:
         """Return label words of one piece each, so that the prompt has one slot; which ones does not matter."""

@@ -97,10 +97,9 @@ def compare(
     # The first baseline is the majority class, on all the data.
     grid = replace(grid, notes=(*grid.notes, *baselines[0].task.cautions))
     # A path may stand for another thing tomorrow, or in another folder.
-    prints = {"data": baselines[0].task.fingerprint}
+    spec = {**experiment.spec, "notes": list(grid.notes), FINGERPRINTS["data"]: baselines[0].task.fingerprint}
     if grid.cells:
-        prints["model"] = inputs.model(grid.cells[0].config).fingerprint
-    spec = {**experiment.spec, "notes": list(grid.notes), **{FINGERPRINTS[it]: prints[it] for it in prints}}
+        spec[FINGERPRINTS["model"]] = inputs.model(grid.cells[0].config).fingerprint
     places = (*(baseline.place for baseline in baselines), *grid.places)
     if dry:
         name, missing = _not_stored(grid, store, experiment, places, spec)

@@ -64,7 +64,7 @@ class AnswerEncoder:
 
     def ids(self, answers: Sequence[str]) -> list[list[int]]:
         """Return the token ids of answers, each closed by the end of text and cut to `max_tokens`."""
-        texts = [spaced(text, self.spacing) if self.tokenizer.marks_spaces else text for text in answers]
+        texts = [spaced(self.tokenizer, text, self.spacing) for text in answers]
         found = self.tokenizer.encode_many(texts) if texts else []
         return [[*ids, self.tokenizer.sep_id][: self.max_tokens] for ids in found]
 

@@ -272,9 +272,7 @@ class Encoder:
     ) -> list[list[int]]:
         """Return the pieces of one field, or of one half of it, for each text, in one call of the tokenizer."""
         contents = _column(texts, name)
-        plain = [_half(text, half) for text in contents if isinstance(text, str)]
-        if self.tokenizer.marks_spaces:
-            plain = [spaced(text, spacing) for text in plain]
+        plain = [spaced(self.tokenizer, _half(text, half), spacing) for text in contents if isinstance(text, str)]
         encoded = iter(self.tokenizer.encode_many(plain) if plain else [])
         return [next(encoded) if isinstance(each, str) else self._given(each, half) for each in contents]
 

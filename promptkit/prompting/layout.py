@@ -201,8 +201,7 @@ def _initial_pieces(soft: Soft, tokenizer: Tokenizer, spacing: Spacing) -> tuple
     """Return what each virtual token of a slot starts from: a piece of its words, or None."""
     if soft.words is None:
         return (None,) * (soft.count or 0)
-    words = spaced(soft.words, spacing) if tokenizer.marks_spaces else soft.words
-    pieces = tuple(tokenizer.encode(words))
+    pieces = tuple(tokenizer.encode(spaced(tokenizer, soft.words, spacing)))
     if not pieces or tokenizer.unk_id in pieces:
         raise UserError(
             f"template, column {soft.column}: the words '{soft.words}' are not in the model's vocabulary."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from promptkit.backbones.face import Tokenizer
+
 Spacing = Literal["", "space", "word"]
 """What is before a part: nothing that ends a word, a space, or a virtual token, which stands for a word."""
 
@@ -16,12 +18,14 @@ _UNSPACED = re.compile(
 )
 
 
-def spaced(text: str, spacing: Spacing) -> str:
+def spaced(tokenizer: Tokenizer, text: str, spacing: Spacing) -> str:
     """Return a text without outer white space, with one space in front where one is due.
 
-    Behind a virtual token none is due where the script writes none: the first word of a Chinese text would not be the
-    word that the model knows.
+    To a tokenizer that marks no spaces it is all the same, and the text stays as it is. Behind a virtual token none
+    is due where the script writes none: the first word of a Chinese text would not be the word that the model knows.
     """
+    if not tokenizer.marks_spaces:
+        return text
     bare = text.strip()
     due = spacing == "space" or (spacing == "word" and not _UNSPACED.match(bare))
     return f" {bare}" if due and bare else bare

@@ -290,7 +290,7 @@ def _check_class(label: str, words: Sequence[str], seen: Iterable[str]) -> None:
 
 
 def _pieces(tokenizer: Tokenizer, word: str, spacing: Spacing) -> tuple[int, ...]:
-    return tuple(tokenizer.encode(spaced(word, spacing) if tokenizer.marks_spaces else word))
+    return tuple(tokenizer.encode(spaced(tokenizer, word, spacing)))
 
 
 def _known_pieces(tokenizer: Tokenizer, word: str, spacing: Spacing) -> tuple[int, ...]:

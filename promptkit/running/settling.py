@@ -55,7 +55,7 @@ def settle(
 def batches_of_step(info: BackboneInfo, examples: int, length: int) -> int:
     """Return how many equal batches a step of so many examples is taken in, so that memory holds each.
 
-    They are the fewest of which the backward pass holds `HELD` bytes, by an estimate: for each token what the
+    They are the fewest of which the backward pass holds `HELD` bytes at most, by an estimate: for each token what the
     matrices give out, two operations for H inputs each (`BackboneInfo.flops_per_token`), and half of that again. It
     goes by the model and the settings alone, so that a run is the same on every machine.
 

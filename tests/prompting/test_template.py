@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,9 @@ from promptkit.errors import UserError
 from promptkit.prompting import Template, spaced
 from promptkit.prompting.spacing import Spacing
 from promptkit.prompting.template import MAX_COUNT, Field, Literal, Mask, Soft, fill_in_fields
+
+if TYPE_CHECKING:
+    from conftest import Adapter
 
 
 def test_every_kind_of_slot_is_read_with_its_column() -> None:
@@ -231,6 +235,10 @@ def test_a_mask_begins_a_word_behind_a_space_or_a_virtual_token(source: str, spa
     ],
 )  # fmt: skip
 def test_behind_a_virtual_token_a_space_is_due_where_the_script_writes_any(
-    text: str, spacing: Spacing, found: str
+    text: str, spacing: Spacing, found: str, byte_level: Adapter
 ) -> None:
-    assert spaced(text, spacing) == found
+    assert spaced(byte_level, text, spacing) == found
+
+
+def test_a_tokenizer_that_marks_no_spaces_gets_the_text_as_it_is(mini: Adapter) -> None:
+    assert spaced(mini, " great ", "space") == " great "
