@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "checking": {"errors"},
     # Knows ids, hosts and caches; what is in the files is for other rooms.
     "hub": {"errors"},
-    "prompting": {"errors", "backbones", "data"},
+    "prompting": {"checking", "errors", "backbones", "data"},
     "data": {"checking", "errors", "hub", "backbones"},
     "backbones": {"checking", "errors", "hub"},
     "strategies": {"checking", "errors", "backbones", "data", "prompting"},

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from promptkit import Example, Query, Showing, Strategy, StrategyOptions, Template, UserError, hookimpl
+from promptkit import Query, Showing, Strategy, StrategyOptions, Template, UserError, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from promptkit import PromptTask
+    from promptkit import Example, PromptTask
     from promptkit.nn import Backbone, PromptedModel
 
 

@@ -10,7 +10,6 @@ from pydantic import Field
 from promptkit import (
     Defaults,
     Draft,
-    Example,
     Proposal,
     Query,
     Showing,
@@ -24,7 +23,7 @@ from promptkit import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from promptkit import PromptTask
+    from promptkit import Example, PromptTask
     from promptkit.nn import Backbone, PromptedModel
 
 TRAINING_SETS = 8  # sets of demonstrations that a training text is seen with, one an epoch

@@ -36,9 +36,12 @@ from promptkit.checking.files import (
     read_text,
     user_path,
 )
+from promptkit.checking.names import FIELD_NAME, OWN, parse_fields
 
 __all__ = [
+    "FIELD_NAME",
     "LARGEST",
+    "OWN",
     "CheckedModel",
     "Count",
     "FieldFault",
@@ -53,6 +56,7 @@ __all__ = [
     "decode",
     "field_fault",
     "missing",
+    "parse_fields",
     "parse_json",
     "parse_json_object",
     "parse_toml",

@@ -142,7 +142,8 @@ def _listed() -> str:
 
 def _columns(text: str | None, text_b: str | None, fields: str | None, file: str | None) -> Columns:
     """Return the columns that options name, which only a table has."""
-    from promptkit.data.tables import Columns, parse_fields
+    from promptkit.checking import parse_fields
+    from promptkit.data.tables import Columns
 
     try:
         columns = Columns(text=text, text_b=text_b, fields=parse_fields(fields) if fields else ())

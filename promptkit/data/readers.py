@@ -11,8 +11,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from promptkit.checking import check_encoding, checked, decode, missing, path_shown, read_bytes, read_json_object
-from promptkit.data.tables import FORMATS, Columns, Rows, open_table, parse_fields, read_rows
+from promptkit.checking import (
+    check_encoding,
+    checked,
+    decode,
+    missing,
+    parse_fields,
+    path_shown,
+    read_bytes,
+    read_json_object,
+)
+from promptkit.data.tables import FORMATS, Columns, Rows, open_table, read_rows
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptkit.checking import parse_json_object, read_text
-from promptkit.data.task import FIELD_NAME, Example, holds_text
+from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError, did_you_mean, unknown
 
 # Usual names, then those of GLUE, SNLI and the Microsoft paraphrase corpus.
@@ -32,7 +32,7 @@ class Columns:
 
     Attributes:
         text, text_b, label: of those fields and the label; None looks for a usual name.
-        fields: to read, as `parse_fields` returns them; without any `text`, and `text_b` where it is there.
+        fields: to read, as `checking.parse_fields` returns them; without any `text`, and `text_b` where it is there.
         answers: whether an answer, of any text, is read in the place of a label.
     """
 
@@ -62,22 +62,6 @@ class PlainText:
 
     line: int
     fields: Mapping[str, str]
-
-
-def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Return fields, each `NAME` or `NAME=COLUMN`, of a list or of a text in which commas separate them.
-
-    Raises:
-        ValueError: for what is no name of a field, or is there twice.
-    """
-    entries = [part.strip() for part in (value.split(",") if isinstance(value, str) else value)]
-    names = [entry.partition("=")[0].strip() for entry in entries]
-    for name in names:
-        if not FIELD_NAME.fullmatch(name) or name in ("mask", "soft", "chat"):
-            raise ValueError(f"'{name}' is no name of a field; write NAME or NAME=COLUMN, separated by commas")
-        if names.count(name) > 1:
-            raise ValueError(f"the field '{name}' is there twice")
-    return tuple(entries)
 
 
 def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows:

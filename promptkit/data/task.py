@@ -12,7 +12,6 @@ from functools import cached_property
 from promptkit.errors import UserError, unknown
 
 SPLITS = ("train", "dev", "test")
-FIELD_NAME = re.compile(r"[^\W\d]\w*")
 _LANGUAGE = re.compile(r"([a-z]{2,3})([-_][a-z0-9]+)*", re.IGNORECASE | re.ASCII)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from promptkit.prompting.demonstrations import Context, Query, Showing
 from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.pieces import readable_piece, whole_word
+from promptkit.prompting.showing import Query, Showing
 from promptkit.prompting.spacing import spaced
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import (
@@ -18,7 +18,6 @@ from promptkit.prompting.verbalizer import (
 )
 
 __all__ = [
-    "Context",
     "Demonstration",
     "Encoded",
     "Encoder",

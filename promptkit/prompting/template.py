@@ -20,12 +20,10 @@ import re
 import typing
 from dataclasses import dataclass, field
 
-from promptkit.data.task import FIELD_NAME
+from promptkit.checking import FIELD_NAME, OWN
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.spacing import Spacing
 
-OWN = ("mask", "soft", "chat")
-"""Slots that are no fields."""
 HALVES = ("first", "second")
 MAX_COUNT = 512
 Half = typing.Literal["first", "second"]

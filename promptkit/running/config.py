@@ -10,8 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from promptkit.backbones.device import Mode
 from promptkit.backbones.face import Precision
-from promptkit.checking import field_fault, user_path
-from promptkit.data.tables import parse_fields
+from promptkit.checking import field_fault, parse_fields, user_path
 from promptkit.errors import UserError, did_you_mean
 from promptkit.hub import Access
 from promptkit.running.settings import Setting, parse_fold, parse_settings, parse_shots

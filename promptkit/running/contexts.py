@@ -8,7 +8,8 @@ import numpy as np
 
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
-from promptkit.prompting import Context, Template
+from promptkit.prompting import Template
+from promptkit.prompting.demonstrations import Context
 from promptkit.strategies.contract import Strategy
 
 

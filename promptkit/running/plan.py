@@ -16,8 +16,9 @@ from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.prompting import Context, Readout, Template, Verbalizer, stand_in_words
+from promptkit.prompting import Readout, Template, Verbalizer, stand_in_words
 from promptkit.prompting.answers import prompt_length
+from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.aims import Aim, aim_of
 from promptkit.running.asking import question_for

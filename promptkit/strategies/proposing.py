@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from promptkit.data import Example
 from promptkit.prompting import Template, Verbalizer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from promptkit.backbones.face import Tokenizer
+    from promptkit.data import Example
     from promptkit.data.packing import Packable
     from promptkit.prompting.resolved import PromptTask
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
+
     from promptkit.data import Example
     from promptkit.prompting import Readout, Template
     from promptkit.strategies.contract import Defaults, Strategy
@@ -80,6 +80,8 @@ class Round:
         3.3; Hinton et al. 2015, section 2). What is added to all classes' scores does not matter to it, so
         log-probabilities serve as well as unnormalised scores. Where all weights are 0 the models count equally.
         """
+        import numpy as np  # here, for a command's help wants strategies and no numbers
+
         chosen = list(range(len(self.scores))) if models is None else list(models)
         weights = np.asarray(self.weights, np.float64)[chosen]
         weights = weights if weights.any() else np.ones(len(chosen))

@@ -67,7 +67,7 @@ def write_tiny_model(folder: Path, kind: Kind = "masked") -> Path:
     """
     from safetensors.numpy import save_file
 
-    from promptkit.backbones.native.engine import ARCHITECTURES
+    from promptkit.backbones.native.reading import ARCHITECTURES
 
     folder.mkdir(parents=True, exist_ok=True)
     config = _causal_files(folder) if kind == "causal" else _masked_files(folder)

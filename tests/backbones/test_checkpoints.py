@@ -16,7 +16,8 @@ from promptkit.backbones.face import ModelFiles
 from promptkit.backbones.native.bert.tokenizer import load_tokenizer
 from promptkit.backbones.native.bert.weights import weight_plan
 from promptkit.backbones.native.checkpoint import StoredWeights, Weights, read_weights
-from promptkit.backbones.native.engine import ARCHITECTURES, NativeEngine
+from promptkit.backbones.native.engine import NativeEngine
+from promptkit.backbones.native.reading import ARCHITECTURES
 from promptkit.errors import UserError
 
 WORDPIECES = json.loads((GOLDENS / "wordpiece.json").read_text(encoding="utf-8"))
@@ -230,3 +231,9 @@ def test_the_plan_names_a_shape_for_every_weight() -> None:
     raw = json.loads((GOLDENS / "bert-odd" / "config.json").read_text())
     plan = weight_plan(ARCHITECTURES["bert"].read_shape(raw, "config.json"))
     assert set(plan.names) == set(plan.shapes)
+
+
+def test_the_summary_names_every_architecture():
+    kinds = dict.fromkeys(each.kind for each in ARCHITECTURES.values())
+    named = "; ".join(f"{', '.join(n for n, a in ARCHITECTURES.items() if a.kind == k)} ({k})" for k in kinds)
+    assert NativeEngine.summary == f"{named}; GGUF files"

@@ -14,7 +14,8 @@ from promptkit import Example
 from promptkit.backbones.native.decoder.tokenizer import load_tokenizer, make_tokenizer, tokenizer_files
 from promptkit.backbones.native.tokenizer import NativeTokenizer
 from promptkit.errors import UserError
-from promptkit.prompting import Context, Showing, Template, Verbalizer
+from promptkit.prompting import Showing, Template, Verbalizer
+from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import PromptTask, resolve_prompt
 
 CHATML = (

@@ -17,7 +17,8 @@ import promptkit
 from promptkit import Example, Strategy, UserError, hookimpl
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.hooks import PluginHost
-from promptkit.prompting import Context, Layout, Template
+from promptkit.prompting import Layout, Template
+from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import PromptTask, resolve_prompt
 
 SHOWN = (Example("good film", "positive"), Example("bad plot", "negative"))

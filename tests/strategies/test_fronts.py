@@ -15,7 +15,8 @@ from promptkit import Example, PromptTask
 from promptkit.data import Rows, load_task
 from promptkit.hooks import get_host
 from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, tensors
-from promptkit.prompting import Context, Template
+from promptkit.prompting import Template
+from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import resolve_prompt
 from promptkit.testing import prompt_task, write_tiny_task
 from promptkit.training import Executor, NextTokens, PackedSource

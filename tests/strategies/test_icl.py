@@ -17,7 +17,7 @@ from promptkit_icl import InContext, Options
 import promptkit
 from promptkit import Example, Query, Showing, Strategy, UserError
 from promptkit.nn import calibrated, tensors
-from promptkit.prompting import Context
+from promptkit.prompting.demonstrations import Context
 from promptkit.strategies.calibration import content_free
 from promptkit.strategies.contract import check_class
 
