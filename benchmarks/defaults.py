@@ -135,6 +135,9 @@ def few_causal(language: str) -> Settings:
             *({"epochs": 10, "lr": lr, "options": {"init": "activations"}} for lr in (1e-3, 1e-2)),
             *({"epochs": e, "lr": lr, "options": {"words": asked}} for e, lr in ((0, 1e-3), (10, 1e-3), (10, 1e-2))),
         ),
+        "ptuning": tuple({"epochs": epochs, "lr": lr} for epochs, lr in ((10, 3e-4), (10, 1e-3), (30, 1e-3))),
+        "ptuning-v2": tuple({"epochs": epochs, "lr": lr} for epochs, lr in ((10, 1e-2), (30, 1e-2), (30, 3e-3))),
+        "finetune": tuple({"epochs": epochs, "lr": lr} for epochs, lr in ((10, 5e-5), (30, 5e-5), (30, 2e-5))),
     }
 
 

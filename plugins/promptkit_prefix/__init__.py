@@ -77,7 +77,7 @@ class PTuningV2(Prefix):
     @property
     def defaults(self) -> Defaults:  # type: ignore[override]
         """Those of `Prefix`, with the text alone and a linear head."""
-        return replace(super().defaults, templates=(("en", ("{text}",)),), readout="head", causal=())
+        return replace(super().defaults, templates=(("en", ("{text}",)),), readout="head")
 
 
 @hookimpl

@@ -41,7 +41,9 @@ class PTuning(Strategy):
     Options = Options
     objectives = frozenset({"classes", "text"})
     fronts = True
-    defaults = Defaults(epochs=5, min_steps=100, lr=3e-4, batch_size=32, patience=3)
+    defaults = Defaults(
+        epochs=5, min_steps=100, lr=3e-4, batch_size=32, patience=3, causal=(("min_steps", 30), ("lr", 1e-3))
+    )
 
     def prepare(self, template: Template) -> Template:
         """Put `{soft:tokens}` in front of a template without virtual tokens."""
