@@ -8,7 +8,7 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 from tqdm import tqdm
 
 from promptkit.backbones.compiled import CompiledFunctions
@@ -223,6 +223,7 @@ class Executor:
     def _loss(self, name: str) -> Callable[..., Any]:
         """Return the loss that one of the learning functions takes the gradient of, scaled."""
         model, objective, fields, scale = self.model, self.objective, len(Inputs.__annotations__), self._scale
+        learning = _Learning(model)
 
         def scaled(value: Any) -> Any:
             return value if scale == 1.0 else value * scale
@@ -231,13 +232,24 @@ class Executor:
             return scaled(objective.loss(model(packed(*arrays[:fields])), arrays[fields], arrays[fields + 1]))
 
         def noisy_loss(*arrays: Any) -> Any:
-            given = model.learning(packed(*arrays[:fields]), *arrays[fields + 2 :])
+            given = learning(packed(*arrays[:fields]), *arrays[fields + 2 :])
             return scaled(objective.loss(given, arrays[fields], arrays[fields + 1]))
 
         def loss_of_features(*arrays: Any) -> Any:
             return scaled(objective.loss(model.scores(arrays[0]), arrays[1], arrays[2]))
 
         return {"learn": loss, "learn_noisy": noisy_loss, "learn_features": loss_of_features}[name]
+
+
+class _Learning(nn.Cell):
+    """`PromptedModel.learning` as a cell: of a method that a compiled function calls MindSpore keeps the object."""
+
+    def __init__(self, model: PromptedModel) -> None:
+        super().__init__(auto_prefix=False)  # the parameters keep their names
+        self.model = model
+
+    def construct(self, inputs: Any, *noise: Any) -> Any:
+        return self.model.learning(inputs, *noise)
 
 
 def _compiles(model: PromptedModel) -> bool:

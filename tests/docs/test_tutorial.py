@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -71,6 +72,8 @@ def test_every_command_runs_and_every_file_is_there(tmp_path):
         answered = iter(result.stdout.splitlines())
         for line in step.shown:
             assert line in answered, f"{step.command} does not answer, in this order: {line}"
+    record = json.loads((tmp_path / "runs/soft-reviews-en-full-s0-001/run.json").read_text(encoding="utf-8"))
+    assert record["test"]["accuracy"] > record["test"]["majority"] + 0.1
     names = named_files(page)
     assert len(names) > 5
     for name in names:

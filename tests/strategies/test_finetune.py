@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def test_it_learns_a_separable_task_and_its_artifact_predicts_the_same(
     texts = [line.split("\t")[1] for line in (tiny_data / "test.tsv").read_text().splitlines()[1:]]
     loaded = promptkit.load(tmp_path / "run").probabilities(texts)
     assert np.abs(loaded - result.probabilities).max() < 1e-6
+    del result, record
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is FineTuned], "it stays in memory"
 
 
 def test_a_seed_repeats_dropout_whatever_was_drawn_before_and_in_both_modes(tiny_run: Run) -> None:
