@@ -7,7 +7,7 @@ A trial trains on the first 2,000 of the shuffled training examples and is judge
 or, with 16 shots, draws from 3,000 training examples and is judged on 1,000 others. The data folder that a run gets
 holds no example of the real test split: its `test` is a part of dev, or of train. What stands in `--out` is not tried
 again: give another file with another `--dev`. `--model NAME` tries what a causal model is in want of, by the data's
-language: templates for `hard`; rates and passes for `soft` and `prefix`, with 16 shots alone. `--dev` limits what
+language: templates for `hard`; rates and passes for what learns, with 16 shots alone. `--dev` limits what
 either is judged on.
 """
 

@@ -297,5 +297,5 @@ def test_a_strategy_without_trials_on_a_causal_model_is_refused(tmp_path: Path) 
     command += ["--model", "some-model", "--out", str(tmp_path / "out.jsonl")]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 2
-    assert "hard, prefix, soft are tried, and not bitfit" in done.stderr
+    assert "finetune, hard, prefix, ptuning, ptuning-v2, soft are tried, and not bitfit" in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
