@@ -102,7 +102,9 @@ def test_the_form_is_in_the_language_of_the_texts(
         ("soft", {"model": "promptkit-mini"}, (100, 1e-2)),
         ("prefix", {}, (10, 1e-2)),
         ("prefix", {"options": {"reparametrise": True}}, (100, 1e-3)),
-        ("ptuning", {}, (100, 3e-4)),
+        ("ptuning", {}, (30, 1e-3)),
+        ("ptuning-v2", {}, (10, 1e-2)),
+        ("bitfit", {}, (100, 1e-3)),
     ],
 )
 def test_a_causal_model_is_trained_as_its_defaults_say(

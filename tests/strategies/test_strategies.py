@@ -32,11 +32,11 @@ def test_a_strategy_learns_a_separable_task_and_test_shows_it(tiny_run: Run) -> 
 
 def test_parameters_are_counted_apart(tiny_run: Run) -> None:
     hidden = 24
-    soft = tiny_run("soft", templates=("{soft:4}{text}",), readout="head", epochs=0).record.parameters
+    soft = tiny_run("soft", templates=("{soft:4}{text}",), readout="head", epochs=1).record.parameters
     assert (soft.prompt, soft.encoder, soft.head) == (4 * hidden, 0, 2 * hidden + 2)
-    cloze = tiny_run("soft", templates=(SOFT,), epochs=0).record.parameters
+    cloze = tiny_run("soft", templates=(SOFT,), epochs=1).record.parameters
     assert (cloze.prompt, cloze.head) == (4 * hidden, 0)
-    pet = tiny_run("pet", templates=(HARD,), epochs=0).record.parameters
+    pet = tiny_run("pet", templates=(HARD,), epochs=1).record.parameters
     assert pet.head == hidden * hidden + hidden + 2 * hidden + 2
     hard = tiny_run("hard", templates=(HARD,)).record.parameters
     assert hard.total == 0
