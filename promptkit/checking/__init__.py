@@ -36,12 +36,12 @@ from promptkit.checking.files import (
     read_text,
     user_path,
 )
-from promptkit.checking.names import FIELD_NAME, OWN, parse_fields
+from promptkit.checking.names import FIELD_NAME, OWN_SLOTS, parse_fields
 
 __all__ = [
     "FIELD_NAME",
     "LARGEST",
-    "OWN",
+    "OWN_SLOTS",
     "CheckedModel",
     "Count",
     "FieldFault",

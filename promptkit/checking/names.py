@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 FIELD_NAME = re.compile(r"[^\W\d]\w*")
-OWN = ("mask", "soft", "chat")
+OWN_SLOTS = ("mask", "soft", "chat")
 """Slots that are no fields."""
 
 
@@ -19,7 +19,7 @@ def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
     entries = [part.strip() for part in (value.split(",") if isinstance(value, str) else value)]
     names = [entry.partition("=")[0].strip() for entry in entries]
     for name in names:
-        if not FIELD_NAME.fullmatch(name) or name in OWN:
+        if not FIELD_NAME.fullmatch(name) or name in OWN_SLOTS:
             raise ValueError(f"'{name}' is no name of a field; write NAME or NAME=COLUMN, separated by commas")
         if names.count(name) > 1:
             raise ValueError(f"the field '{name}' is there twice")

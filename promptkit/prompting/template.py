@@ -20,7 +20,7 @@ import re
 import typing
 from dataclasses import dataclass, field
 
-from promptkit.checking import FIELD_NAME, OWN
+from promptkit.checking import FIELD_NAME, OWN_SLOTS
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.spacing import Spacing
 
@@ -281,7 +281,7 @@ class _Scanner:
         _, name = self._until(":{}")
         if not name:
             raise self._error(start, "expected a slot: {text}, {mask} and the like. Write '{{' for a literal brace.")
-        if name not in OWN and (name.casefold() in OWN or not FIELD_NAME.fullmatch(name)):
+        if name not in OWN_SLOTS and (name.casefold() in OWN_SLOTS or not FIELD_NAME.fullmatch(name)):
             near = guess_slot(name) or " A field is a word: letters, digits and '_', no digit first."
             raise self._error(start, f"unknown slot '{{{name}}}'.{near} Write '{{{{' for a literal brace.")
         argument: int | str | None = None
@@ -320,11 +320,11 @@ class _Scanner:
             raise self._error(self.at, "{chat} takes nothing behind a colon.")
         if self.source.startswith(_QUOTES, self.at):
             if name != "soft":
-                takes = "a count" if name in OWN else "'first' or 'second'"
+                takes = "a count" if name in OWN_SLOTS else "'first' or 'second'"
                 raise self._error(self.at, f"{{{name}}} takes {takes}, not words.{self._other(name)}")
             return self._quoted()
         at, written = self._until("{}")
-        return self._count(name, at, written) if name in OWN else self._half(name, at, written)
+        return self._count(name, at, written) if name in OWN_SLOTS else self._half(name, at, written)
 
     def _half(self, name: str, at: int, written: str) -> str:
         if written not in HALVES:
@@ -368,7 +368,7 @@ class _Scanner:
     @staticmethod
     def _other(name: str) -> str:
         """Return a guess at the slot that was meant by a field with a count or words, which only slots take."""
-        return "" if name in (*OWN, "text", "text_b") else guess_slot(name)
+        return "" if name in (*OWN_SLOTS, "text", "text_b") else guess_slot(name)
 
     @staticmethod
     def _error(at: int, message: str) -> UserError:
@@ -377,5 +377,5 @@ class _Scanner:
 
 def guess_slot(name: str, known: typing.Iterable[str] = ()) -> str:
     """Return ` Did you mean '{x}'?` for the nearest of the known fields and of the slots, or an empty string."""
-    near = did_you_mean(name.casefold(), (*known, *OWN))
+    near = did_you_mean(name.casefold(), (*known, *OWN_SLOTS))
     return near.replace("'", "'{", 1).replace("'?", "}'?") if near else ""

@@ -242,7 +242,7 @@ class Executor:
 
 
 class _Learning(nn.Cell):
-    """`PromptedModel.learning` as a cell: of a method that a compiled function calls MindSpore keeps the object."""
+    """`PromptedModel.learning` as a cell: as a method it keeps its model in memory for good (MindSpore 2.10)."""
 
     def __init__(self, model: PromptedModel) -> None:
         super().__init__(auto_prefix=False)  # the parameters keep their names

@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
+SLOW_BOUND_SECONDS = 300  # a run; generous, for the machine may be busy
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,15 @@ def test_every_command_runs_and_every_file_is_there(tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "PROMPTKIT_NO_PLUGINS": "1"}
     for step in steps(page):
+        started = time.perf_counter()
         result = subprocess.run(
             step.command, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, f"{step.command}\n{result.stderr}"
         assert "Traceback" not in result.stderr
+        if step.command.startswith("promptkit run "):
+            assert time.perf_counter() - started < SLOW_BOUND_SECONDS
+            assert os.listdir(tmp_path) == ["runs"]
         answered = iter(result.stdout.splitlines())
         for line in step.shown:
             assert line in answered, f"{step.command} does not answer, in this order: {line}"
