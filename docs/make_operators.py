@@ -44,7 +44,9 @@ def every_run() -> Runs:
     from promptkit.hooks import get_host
 
     host = get_host()
-    return [(name, kind) for name in ORDER for kind in ("masked", "causal") if kind in host.strategy(name).cls.kinds]
+    runs = [(name, kind) for name in ORDER for kind in ("masked", "causal") if kind in host.strategy(name).cls.kinds]
+    runs.remove(("bitfit", "causal"))  # the tiny causal model is a Llama, which has no biases
+    return runs
 
 
 def label_of(run: tuple[str, str]) -> str:
@@ -65,8 +67,9 @@ def compiled(runs: Runs) -> dict[str, list[str]]:
 
 def collect(place: Path, runs: Runs) -> dict[str, list[str]]:
     """Do the runs in this process, whose graphs are written to `place`."""
-    from promptkit import UserError, run
+    from promptkit import run
     from promptkit.testing import write_tiny_model, write_tiny_task
+    from promptkit.testing.tiny import WORDS
 
     data = str(write_tiny_task(place / "data"))
     found = {}
@@ -75,11 +78,7 @@ def collect(place: Path, runs: Runs) -> dict[str, list[str]]:
         if not model.exists():
             write_tiny_model(model, kind)  # type: ignore[arg-type]
         print(f"compiling {label_of((name, kind))}", file=sys.stderr)
-        try:
-            result = run(name, model=str(model), data=data, shots=4, epochs=1, save=False, quiet=True)
-        except UserError as error:
-            print(f"left out: {error}", file=sys.stderr)
-            continue
+        result = run(name, model=str(model), data=data, verbalizer=WORDS, shots=4, epochs=1, save=False, quiet=True)
         if result.record.options.mode != "graph":
             raise SystemExit(f"{name} was not compiled")
         graphs = (path.read_text(encoding="utf-8") for path in (place / "graphs").rglob("*_validate_*.ir"))
