@@ -6,6 +6,7 @@ attention heads, D head width, V vocabulary, P virtual tokens, C classes.
 
 from __future__ import annotations
 
+from promptkit.backbones.constants import numbers
 from promptkit.backbones.face import Backbone, BackboneInfo, Dropout, Inputs
 from promptkit.strategies.calibration import calibrated
 from promptkit.strategies.deep import PrefixPrompt, deep_prompt
@@ -31,5 +32,6 @@ __all__ = [
     "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Dropout", "Inputs", "LayerPrefix",
     "LinearReadout", "PrefixEncoder", "PrefixPrompt", "PromptedModel", "Search", "SoftPrompt", "Trial",
     "VirtualTokens", "calibrated", "count_kept", "count_parameters", "deep_prompt", "initial_prefix",
-    "initial_vectors", "kept", "kept_within", "mix_in", "packed", "part_of", "readout", "tensors", "word_vectors",
+    "initial_vectors", "kept", "kept_within", "mix_in", "numbers", "packed", "part_of", "readout", "tensors",
+    "word_vectors",
 ]  # fmt: skip

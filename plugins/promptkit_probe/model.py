@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit import PromptTask
-from promptkit.nn import Backbone, Inputs, PromptedModel, Trial
+from promptkit.nn import Backbone, Inputs, PromptedModel, Trial, numbers
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """What dev picks from: inverse strengths of regularisation, scikit-learn's C over standardised states."""
@@ -50,7 +50,7 @@ class LinearProbe(PromptedModel):
         token_ids = inputs["token_ids"]
         rows, length = token_ids.shape
         examples, slots = inputs["read"].shape[1], inputs["read"].shape[2]
-        places = ops.arange(0, length).astype(ms.int32)
+        places = numbers(0, length)
         everywhere = {
             "token_ids": token_ids,
             "segment_ids": inputs["segment_ids"],
@@ -59,8 +59,8 @@ class LinearProbe(PromptedModel):
             "read": ops.broadcast_to(places.reshape(1, 1, length), (rows, 1, length)),
         }
         states = self.backbone.run(self.backbone.embed(token_ids), everywhere)
-        numbers = ops.arange(1, examples + 1).astype(ms.int32).reshape(1, examples, 1)
-        own = ops.equal(inputs["segment_ids"].expand_dims(1), numbers).astype(ms.float32)
+        segments = numbers(1, examples + 1).reshape(1, examples, 1)
+        own = ops.equal(inputs["segment_ids"].expand_dims(1), segments).astype(ms.float32)
         counts = ops.maximum(own.sum(2).expand_dims(2), Tensor(1.0, ms.float32))
         first = own * ops.equal(inputs["position_ids"], 0).astype(ms.float32).expand_dims(1)
         read = ops.equal(inputs["read"].reshape(rows, examples * slots, 1), places.reshape(1, 1, length))

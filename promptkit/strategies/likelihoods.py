@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import mindspore as ms
 from mindspore import nn, ops
 
+from promptkit.backbones.constants import numbers
 from promptkit.backbones.face import Backbone, Likelihoods
 
 
@@ -29,7 +29,7 @@ class AnswerReadout(nn.Cell):
         rows, count, width = hidden.shape
         token_ids, read = inputs["token_ids"], inputs["read"]
         length = token_ids.shape[1]
-        firsts = ops.arange(0, rows * length, length).astype(ms.int32)
+        firsts = numbers(0, rows * length, length)
         behind = (read.reshape(rows, count) + firsts.reshape(rows, 1)).reshape(-1) + 1
         targets = ops.gather(token_ids.reshape(-1), behind, 0)
         if self.in_parts:

@@ -14,6 +14,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from promptkit.backbones.constants import numbers
 from promptkit.backbones.face import Dropout, Inputs, Part, Precision, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
@@ -190,7 +191,7 @@ class Decoder(nn.Cell):
     def keys_and_values(self, embeddings: Any, before: Any) -> Any:
         """See `Backbone.keys_and_values`; embeddings (P, H)."""
         count = embeddings.shape[0]
-        positions = ops.arange(count).astype(ms.int32)
+        positions = numbers(0, count)
         turned = positions - count if before else positions
         x, (turn_q, turn_k) = self.begun(embeddings, positions), self.turns(turned)
         one = ops.ones((1, count), ms.int32)

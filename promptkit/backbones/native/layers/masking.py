@@ -7,6 +7,8 @@ from typing import Any
 import mindspore as ms
 from mindspore import ops
 
+from promptkit.backbones.constants import numbers
+
 FAR = 1e9  # far enough below any score that softmax turns it into exactly 0
 
 
@@ -69,7 +71,7 @@ def linear_prefix_bias(segment_ids: Any, position_ids: Any, slopes: Any, count: 
     """
     rows, length = segment_ids.shape
     from_start = _from_start(segment_ids, position_ids).reshape(rows, 1, length, 1)
-    before = ops.arange(-count, 0).astype(ms.float32).reshape(1, 1, 1, count)
+    before = numbers(-count, 0).astype(ms.float32).reshape(1, 1, 1, count)
     return (before - from_start) * slopes.reshape(1, -1, 1, 1)
 
 
@@ -128,7 +130,7 @@ def left_where_read(left: Any, chosen: Any, count: Any) -> Any:
 def rows_read(read: Any, length: Any) -> Any:
     """Return the numbers of the positions read among all R * `length`: (R, E, M) int32 -> (R * E * M,)."""
     rows, examples, slots = read.shape
-    firsts = ops.arange(0, rows * length, length).astype(ms.int32)
+    firsts = numbers(0, rows * length, length)
     return (read.reshape(rows, examples * slots) + firsts.reshape(rows, 1)).reshape(-1)
 
 

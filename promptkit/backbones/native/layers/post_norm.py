@@ -41,6 +41,7 @@ class LayerMath(nn.Cell):
         self.mix = arithmetic.product(batched=True)
         self.mix_transposed = arithmetic.product(batched=True, transpose_a=True)
         self.softmax = ops.Softmax(-1)
+        self.thirds, self.halves = ops.Split(1, 3), ops.Split(1, 2)
         self.norm = Norm(shape.hidden_size, shape.layer_norm_eps, arithmetic)
 
     def by_weights(self, weights: Any, within: Any, dy: Any) -> Any:
@@ -72,7 +73,7 @@ class LayerMath(nn.Cell):
         """
         w_qkv, b_qkv, w_o, b_o, g1, c1, w_up, b_up, w_down, b_down, g2, c2 = weights
         rows = bias.shape[0]
-        q, k, v = ops.split(self.add_bias(self.linear(x, w_qkv), b_qkv), self.hidden, 1)
+        q, k, v = self.thirds(self.add_bias(self.linear(x, w_qkv), b_qkv))
         q = split_heads(q * self.scale, rows, self.heads)
         k = split_heads(k, rows, self.heads)
         v = split_heads(v, rows, self.heads)
@@ -152,7 +153,7 @@ class LayerMath(nn.Cell):
         rows = bias.shape[0]
         x_read = ops.gather(x, chosen, 0)
         q = self.add_bias(self.linear(x_read, w_qkv[:hidden]), b_qkv[:hidden])
-        k, v = ops.split(self.add_bias(self.linear(x, w_qkv[hidden:]), b_qkv[hidden:]), hidden, 1)
+        k, v = self.halves(self.add_bias(self.linear(x, w_qkv[hidden:]), b_qkv[hidden:]))
         q = split_heads(q * self.scale, rows, self.heads)
         k = split_heads(k, rows, self.heads)
         v = split_heads(v, rows, self.heads)
