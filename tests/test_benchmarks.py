@@ -42,7 +42,7 @@ def tiny(tmp_path: Path) -> dict[str, Any]:
         for word, label in (("good", "positive"), ("bad", "negative")):
             lines += [f"the {split} film {i % 7 * 'very '}was {word}\t{label}" for i in range(each)]
         (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return {"data": str(folder), "model": str(GOLDENS / "bert-odd")}
+    return {"data": str(folder), "model": str(GOLDENS / "bert-short")}
 
 
 def run_script(name: str, *arguments: str, folder: Path) -> str:

@@ -237,3 +237,9 @@ def test_the_summary_names_every_architecture():
     kinds = dict.fromkeys(each.kind for each in ARCHITECTURES.values())
     named = "; ".join(f"{', '.join(n for n, a in ARCHITECTURES.items() if a.kind == k)} ({k})" for k in kinds)
     assert NativeEngine.summary == f"{named}; GGUF files"
+
+
+def test_the_short_model_is_the_first_layer_of_the_odd_one() -> None:
+    short, odd = read(GOLDENS / "bert-short"), read(GOLDENS / "bert-odd")
+    assert {name for name in odd if not name.startswith(("layers.1.", "layers.2."))} == set(short)
+    assert all(np.array_equal(each, odd[name]) for name, each in short.items())

@@ -35,7 +35,7 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
 @pytest.fixture
 def model() -> Path:
     """A checkpoint so small that a run takes a second."""
-    return GOLDENS / "bert-odd"
+    return GOLDENS / "bert-short"
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def quiz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(quiz: Path) -> Path:
     """The directory of a run with named fields."""
-    common = ["--data", str(quiz), "--model", str(GOLDENS / "bert-odd"), "--mode", "pynative", "--quiet"]
+    common = ["--data", str(quiz), "--model", str(GOLDENS / "bert-short"), "--mode", "pynative", "--quiet"]
     place = quiz.with_name("run")
     assert main([
         "run", "--strategy", "hard", *common, "--template", CHOICE, "--verbalizer", WORDS, "--max-length", "18",
@@ -74,14 +74,14 @@ def promptkit_load(finished: Path) -> str:
     ],
 )
 def test_wrong_fields(call, quiz, arguments, message) -> None:
-    answer = call("run", "--strategy", "hard", "--data", quiz, "--model", GOLDENS / "bert-odd", *arguments)
+    answer = call("run", "--strategy", "hard", "--data", quiz, "--model", GOLDENS / "bert-short", *arguments)
     assert answer.code == 2
     assert message in answer.err
     assert answer.err.count("\n") == 1
 
 
 def test_every_field_is_seen_without_a_template(quiz: Path) -> None:
-    settings = {"data": quiz, "model": str(GOLDENS / "bert-odd"), "mode": "pynative", "quiet": True, "save": False}
+    settings = {"data": quiz, "model": str(GOLDENS / "bert-short"), "mode": "pynative", "quiet": True, "save": False}
     result = run("probe", fields=("q", "b"), verbalizer=WORDS, **settings)
     assert result.record.options.templates == ("{q} {b} It was {mask}.",)
     assert result.record.options.fields == ("q", "b")

@@ -16,10 +16,10 @@ from promptkit.cli import main
 from promptkit.runs import Store
 
 
-def make_run(folder: Path, strategy: str, *more: str) -> Path:
+def make_run(folder: Path, strategy: str, *more: str, model: str = "bert-short") -> Path:
     data = write_reviews(folder / "reviews.tsv")
     code = main([
-        "run", "--strategy", strategy, "--data", str(data), "--model", str(GOLDENS / "bert-odd"),
+        "run", "--strategy", strategy, "--data", str(data), "--model", str(GOLDENS / model),
         "--mode", "pynative", "--epochs", "1", "--device", "CPU", "--out", str(folder / strategy), "--quiet", *more,
     ])  # fmt: skip
     assert code == 0
@@ -42,7 +42,8 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a prefix."""
-    return make_run(tmp_path_factory.mktemp("prefix"), "prefix", "--set", "tokens=3", "--set", "layers=1")
+    more = ("--set", "tokens=3", "--set", "layers=1")
+    return make_run(tmp_path_factory.mktemp("prefix"), "prefix", *more, model="bert-odd")
 
 
 def refused(call, *arguments):
@@ -112,7 +113,7 @@ def test_a_pair_of_texts(call, tmp_path):
     (tmp_path / "pairs.tsv").write_text("text\ttext_b\tlabel\n" + "".join(rows), encoding="utf-8")
     arguments = (
         "--model",
-        GOLDENS / "bert-odd",
+        GOLDENS / "bert-short",
         "--template",
         "{text} ? {mask}, {text_b}",
         "--out",

@@ -20,7 +20,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     data = write_reviews(folder / "reviews.tsv")
     code = main([
-        "run", "--strategy", "soft", "--data", str(data), "--model", str(GOLDENS / "bert-odd"),
+        "run", "--strategy", "soft", "--data", str(data), "--model", str(GOLDENS / "bert-short"),
         "--set", "tokens=3", "--mode", "pynative", "--epochs", "1", "--seed", "3", "--device", "CPU",
         "--mirror", "https://user:secret@mirror.example", "--out", str(folder / "run"), "--quiet",
     ])  # fmt: skip

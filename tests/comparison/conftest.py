@@ -41,7 +41,7 @@ def tiny(tiny_reviews: Path) -> Callable[..., Experiment]:
         }  # fmt: skip
         fields = {
             "data": str(tiny_reviews),
-            "model": str(GOLDENS / "bert-odd"),
+            "model": str(GOLDENS / "bert-short"),
             "shots": [4],
             "seeds": 2,
             "baselines": ["hard"],

@@ -27,7 +27,7 @@ def call(
 
     def run(*arguments: str) -> tuple[int, str, str]:
         tiny = [
-            "--data", str(tiny_reviews), "--model", str(GOLDENS / "bert-odd"), "--max-length", "40",
+            "--data", str(tiny_reviews), "--model", str(GOLDENS / "bert-short"), "--max-length", "40",
             "--verbalizer", "positive=great; negative=terrible",
         ]  # fmt: skip
         code = main(["compare", *arguments, *tiny])
@@ -73,7 +73,7 @@ def test_data_may_be_called_anything(
     shutil.copytree(tiny_reviews, tmp_path / "data")
     Path("data/dataset.json").write_text(json.dumps({"name": name}), encoding="utf-8")
     grid = ["--strategies", "soft", "--shots", "4", "--seeds", "1"]
-    model = ["--model", str(GOLDENS / "bert-odd"), "--verbalizer", "positive=great; negative=terrible"]
+    model = ["--model", str(GOLDENS / "bert-short"), "--verbalizer", "positive=great; negative=terrible"]
     assert main(["compare", *grid, *model, "--data", "data"]) == 0
     with Store.open(Path("runs"), create=False) as store:
         runs, comparison = store.runs(), store.comparison()

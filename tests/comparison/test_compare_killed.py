@@ -26,7 +26,7 @@ def arguments(data: Path, store: Path) -> list[str]:
     """Four cells, two of them with some hundred steps of training, and the baselines that need no process."""
     return [
         "compare", "--strategies", "pet,soft", "--baselines", "none", "--shots", "4", "--seeds", "2",
-        "--data", str(data), "--model", str(GOLDENS / "bert-odd"),
+        "--data", str(data), "--model", str(GOLDENS / "bert-short"),
         "--verbalizer", "positive=great; negative=terrible",
         "--max-length", "40", "--set", "epochs=150", "--set", "patience=0", "--set", "soft.tokens=3",
         "--name", "tiny", "--no-times", "--quiet", "--store", str(store),

@@ -13,7 +13,7 @@ from promptkit.comparison import compare, make_experiment
 from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
 
-MODEL = Path(__file__).resolve().parents[1] / "goldens" / "bert-odd"
+MODEL = Path(__file__).resolve().parents[1] / "goldens" / "bert-short"
 VERBALIZER = "negative=terrible; positive=great"
 
 

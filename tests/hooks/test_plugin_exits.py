@@ -90,7 +90,7 @@ def leaving(install_plugin, tmp_path, monkeypatch) -> Iterator[object]:
 
 
 def arguments(moment: str) -> list[str]:
-    words = ["run", "--strategy", "leaving", "--model", str(GOLDENS / "bert-odd"), "--mode", "pynative"]
+    words = ["run", "--strategy", "leaving", "--model", str(GOLDENS / "bert-short"), "--mode", "pynative"]
     words += ["--shots", "4", "--epochs", "1", "--max-length", "32", "--quiet", "--out", "out"]
     return words + {"data": ["--data", "leaving-data"], "model": ["--model", "leaving-model"]}.get(moment, [])
 

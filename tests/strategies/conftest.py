@@ -34,7 +34,7 @@ def tiny_run(tiny_data: Path) -> Callable[..., Any]:
 
     def run(strategy: str, **settings: Any) -> Any:
         defaults: dict[str, Any] = {
-            "data": str(tiny_data), "model": str(GOLDENS / "bert-odd"), "mode": "graph", "quiet": True,
+            "data": str(tiny_data), "model": str(GOLDENS / "bert-short"), "mode": "graph", "quiet": True,
             "save": "out" in settings, "verbalizer": "positive=great; negative=terrible",
             "max_length": 40, "batch_size": 16,
         }  # fmt: skip

@@ -21,6 +21,7 @@ from promptkit.running.plan import make_plan
 
 PATTERNS = ("{text} it was {mask} .", "{mask} ! {text}", "{text} {mask}")
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md"
+GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 GOOD = {"good", "great"}
 FILLERS = ["the film is", "a movie", "the plot was", "it was", "this story is", "one actor"]
 Run = Callable[..., Any]
@@ -95,7 +96,7 @@ def test_a_classifier_learns_from_texts_without_labels_alone_and_is_kept_alone(
 ) -> None:
     install(Told)
     Told.seen.clear()
-    result = run("told", out=tmp_path / "run")
+    result = run("told", model=str(GOLDENS / "bert-odd"), out=tmp_path / "run")
     (ended,) = Told.seen
     assert [each.text for each in ended.texts] == texts(48, 36)
     assert ended.scores.shape == (2, 36, 2)
@@ -175,7 +176,7 @@ def test_patterns_are_weighed_by_their_accuracy_before_training(run: Run, data: 
 
 
 def plan_of(data: Path, **settings: Any) -> Any:
-    usual = {"strategy": "pet", "data": str(data), "model": str(GUIDE.parents[1] / "tests" / "goldens" / "bert-odd")}
+    usual = {"strategy": "pet", "data": str(data), "model": str(GOLDENS / "bert-short")}
     usual["verbalizer"] = "positive=great; negative=terrible"
     return make_plan(make_config(**{**usual, **settings}))
 
