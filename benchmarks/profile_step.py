@@ -1,10 +1,12 @@
-"""Where a training step of the soft prompt goes, and how far its matrix products are from the processor's peak.
+"""Where a training step of a strategy goes, and how far its matrix products are from the processor's peak.
 
     python benchmarks/profile_step.py --data PATH/TO/rt-polarity
+    python benchmarks/profile_step.py --data PATH/TO/rt-polarity --strategy finetune
 
-The job is that of `peft.py`. Every kernel of a few compiled steps is timed by MindSpore's own profiler, whose files
-lie in a folder that is removed; what the host does between two steps is timed by hand, in steps without the profiler.
-The peak is that of the quickest matrix product, of several square ones in the same process and of the step's own.
+The job is that of `peft.py`, or the same with another strategy. Every kernel of a few compiled steps is timed by
+MindSpore's own profiler, whose files lie in a folder that is removed; what the host does between two steps is timed
+by hand, in steps without the profiler. The peak is that of the quickest matrix product, of several square ones in the
+same process and of the step's own.
 Prints one table; benchmarks/README.md explains it.
 """
 
@@ -23,7 +25,7 @@ from typing import Any, get_args
 
 import numpy as np
 from machine import describe, machine, warn_if_busy
-from soft_prompt_job import JobSettings, build, labels_of, plan_job, plan_rows_of, read_task, training_settings
+from soft_prompt_job import JobSettings, build, labels_of, plan_rows_of, plan_run, read_task, training_settings
 from tabulate import tabulate
 
 from promptkit.backbones.device import Mode
@@ -168,12 +170,12 @@ class HostTimes:
 
 def time_host(executor: Any, optimiser: Any, batches: Any, steps: int) -> HostTimes:
     """Train `steps` steps and time each part."""
-    rows = []
+    rows, rng = [], np.random.default_rng(0)
     for _ in range(steps):
         moments = [time.perf_counter()]
         step = next(batches)
         moments.append(time.perf_counter())
-        loss, gradients = executor.loss_and_gradients(step, from_features=False)
+        loss, gradients = executor.loss_and_gradients(step, from_features=False, rng=rng)
         moments.append(time.perf_counter())
         gradients[-1].asnumpy()
         moments.append(time.perf_counter())
@@ -252,7 +254,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     default = JobSettings()
     parser.add_argument("--data", default=default.data, help="data set or path (default: %(default)s)")
-    parser.add_argument("--model", default=default.model, help="BERT checkpoint (default: %(default)s)")
+    parser.add_argument("--model", default=default.model, help="language model (default: %(default)s)")
+    parser.add_argument("--strategy", default="soft", help="what is trained (default: %(default)s)")
     parser.add_argument("--mode", choices=get_args(Mode)[:2], default=default.mode, help="(default: %(default)s)")
     parser.add_argument(
         "--steps", type=int, default=10, metavar="N", help="steps a measurement (default: %(default)s)"
@@ -263,16 +266,18 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def measure(settings: JobSettings, steps: int) -> list[str]:
+def measure(settings: JobSettings, strategy: str, steps: int) -> list[str]:
     """Take all figures and return what is printed, but for the machine.
 
     Raises:
-        UserError: for data or a model that cannot be used.
+        UserError: for data, a strategy or a model that cannot be used.
     """
     task = read_task(settings)
-    plan = plan_job(settings, task)
+    plan = plan_run(settings, task, strategy)
     encoded = plan.encode()[0].train
     model = build(plan)
+    if model.fixed_features or model.searches:
+        raise UserError(f"'{strategy}' takes no training steps through the language model: name one that does.")
 
     from promptkit.training import Classification, Executor, PackedSource
     from promptkit.training.optimiser import ScheduledAdamW
@@ -290,7 +295,7 @@ def measure(settings: JobSettings, steps: int) -> list[str]:
     step = next(batches)
 
     def run() -> None:
-        executor.loss_and_gradients(step, from_features=False)[1][-1].asnumpy()
+        executor.loss_and_gradients(step, from_features=False, rng=rng)[1][-1].asnumpy()
 
     peak = peak_gflops()
     kernels = profile_kernels(run, steps)
@@ -300,8 +305,8 @@ def measure(settings: JobSettings, steps: int) -> list[str]:
     gflop = sum(kernel.operations for kernel in kernels) * 1e-9
     info = plan.model.info
     return [
-        f"Step: {task.name}, {settings.model}, `{plan.prompts[0].template}`; {rows.count} rows of {rows.length}, "
-        f"{examples:.1f} examples a step, {1 - source.tokens / source.positions:.1%} padding.",
+        f"Step: {strategy} on {task.name}, {settings.model}, `{plan.prompts[0].template}`; {rows.count} rows of "
+        f"{rows.length}, {examples:.1f} examples a step, {1 - source.tokens / source.positions:.1%} padding.",
         f"Medians of {steps} steps. Peak: {peak:.0f} GFLOPS, the best of square products, {SIZES[0]} to {SIZES[-1]} "
         f"rows, and of the step's own. Its products hold {gflop:.1f} GFLOP, {gflop / peak * 1e3:.0f} ms at the peak: "
         f"with no more to do {examples / gflop * peak:.0f} examples/s, as it is {examples / times.step * 1e3:.0f}.",
@@ -314,7 +319,8 @@ def main() -> None:
     options = parse_arguments()
     host = machine()
     warn_if_busy(host)
-    lines = measure(JobSettings(data=options.data, model=options.model, mode=options.mode), options.steps)
+    settings = JobSettings(data=options.data, model=options.model, mode=options.mode)
+    lines = measure(settings, options.strategy, options.steps)
     print("\n\n".join([f"Machine: {describe(host)}; mindspore {version('mindspore')}.", *lines]))
 
 

@@ -32,7 +32,6 @@ from promptkit.running.loader import Loader
 from promptkit.running.plan import Plan, make_plan
 
 if TYPE_CHECKING:
-    from promptkit.nn import SoftPrompt
     from promptkit.training import TrainingSettings
 
 Order = Literal["by-length", "shuffled"]
@@ -89,14 +88,14 @@ def read_task(settings: JobSettings) -> Task:
     return replace(task, train=train, dev=test[:1], test=test)
 
 
-def plan_job(settings: JobSettings, task: Task) -> Plan:
-    """Return the run: one pass over the training examples.
+def plan_run(settings: JobSettings, task: Task, strategy: str) -> Plan:
+    """Return a run of a strategy: one pass over the training examples.
 
     Raises:
-        UserError: for a model that cannot be used.
+        UserError: for a strategy or a model that cannot be used.
     """
     config = make_config(
-        strategy="soft",
+        strategy=strategy,
         model=settings.model,
         seed=settings.seed,
         mode=settings.mode,
@@ -104,7 +103,16 @@ def plan_job(settings: JobSettings, task: Task) -> Plan:
         quiet=True,
         save=False,
     )
-    plan = make_plan(config, _Read(task))
+    return make_plan(config, _Read(task))
+
+
+def plan_job(settings: JobSettings, task: Task) -> Plan:
+    """Return the run of the soft prompt.
+
+    Raises:
+        UserError: for a model that cannot be used, or that PyTorch's side does not run.
+    """
+    plan = plan_run(settings, task, "soft")
     prompt, info = plan.prompts[0], plan.model.info
     if info.kind == "masked" and info.architecture != "bert":
         raise UserError(
@@ -116,16 +124,15 @@ def plan_job(settings: JobSettings, task: Task) -> Plan:
     return plan
 
 
-def build(plan: Plan) -> SoftPrompt:
-    """Return the prompted model on the CPU, as a run builds it."""
+def build(plan: Plan) -> Any:
+    """Return the prompted model on the CPU, as a run builds it: of the job, a `SoftPrompt`."""
     from promptkit.backbones.device import set_device
 
     if plan.config.mode == "fused":
         prepare()
     fuse(plan.config.mode == "fused", set_device("CPU"))
     backbone = load_backbone(plan.model, get_host().engine_objects(), plan.config.model)
-    model: Any = plan.strategy.build(backbone, plan.prompts[0])
-    return model
+    return plan.strategy.build(backbone, plan.prompts[0])
 
 
 def training_settings(plan: Plan) -> TrainingSettings:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from models import GOLDENS
 
 from promptkit.comparison import Experiment, compare
 from promptkit.comparison.baselines import plan_baselines
@@ -54,7 +55,7 @@ def test_without_metrics_the_keys_are_those_of_stores_there_are(tiny: Make, monk
     for place in ("running.plan.__version__", "comparison.baselines.__version__"):
         monkeypatch.setattr(f"promptkit.{place}", "0.1.0")
     monkeypatch.setattr("promptkit.comparison.baselines._library_version", lambda: "1.9.1")
-    experiment = tiny(shots=[4], seeds=1, settings={"epochs": 1, "lr": 0.01})
+    experiment = tiny(model=str(GOLDENS / "bert-odd"), shots=[4], seeds=1, settings={"epochs": 1, "lr": 0.01})
     found = {strategy: plan(experiment, strategy) for strategy in ("hard", "soft")}
     for each in found.values():
         each.strategy_version = "0.1.0"

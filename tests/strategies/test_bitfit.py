@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import load, prompt_task
+from models import GOLDENS, load, prompt_task
 
 pytest.importorskip("mindspore")
 
@@ -27,7 +27,8 @@ BIASES = H + L * (3 * H + H + H + INNER + H + H)
 def test_it_learns_a_separable_task_and_its_artifact_holds_biases_alone(
     tiny_run: Run, tiny_data: Path, tmp_path: Path
 ) -> None:
-    result = tiny_run("bitfit", templates=(TEMPLATE,), epochs=30, lr=0.03, patience=0, out=tmp_path / "run")
+    settings = {"model": str(GOLDENS / "bert-odd"), "templates": (TEMPLATE,), "epochs": 30, "lr": 0.03, "patience": 0}
+    result = tiny_run("bitfit", out=tmp_path / "run", **settings)
     record = result.record
     losses = [epoch.loss for epoch in record.history]
     assert min(losses) < 0.6 * losses[0]
