@@ -37,6 +37,9 @@ SIZES = (384, 512, 768, 1024, 1536, 2048)
 _ALONE = {"Softmax": "softmax", "LayerNorm": "LayerNorm, forward"}
 _LAYOUT = {"Transpose", "Concat", "Split", "StridedSlice", "Reshape", "BroadcastTo", "Tile", "ExpandDims", "Cast"}
 _LOOKUPS = {"Gather", "GatherD", "GatherDGradV2", "UnsortedSegmentSum"}
+# Those that train through the language model on one text a prompt: no features computed once, no search, nothing shown
+# beside the text.
+STRATEGIES = ("soft", "ptuning", "prefix", "ptuning-v2", "bitfit", "finetune")
 Shape = tuple[int, ...]
 
 
@@ -255,7 +258,7 @@ def parse_arguments() -> argparse.Namespace:
     default = JobSettings()
     parser.add_argument("--data", default=default.data, help="data set or path (default: %(default)s)")
     parser.add_argument("--model", default=default.model, help="language model (default: %(default)s)")
-    parser.add_argument("--strategy", default="soft", help="what is trained (default: %(default)s)")
+    parser.add_argument("--strategy", choices=STRATEGIES, default="soft", help="(default: %(default)s)")
     parser.add_argument("--mode", choices=get_args(Mode)[:2], default=default.mode, help="(default: %(default)s)")
     parser.add_argument(
         "--steps", type=int, default=10, metavar="N", help="steps a measurement (default: %(default)s)"
@@ -270,14 +273,12 @@ def measure(settings: JobSettings, strategy: str, steps: int) -> list[str]:
     """Take all figures and return what is printed, but for the machine.
 
     Raises:
-        UserError: for data, a strategy or a model that cannot be used.
+        UserError: for data or a model that cannot be used.
     """
     task = read_task(settings)
     plan = plan_run(settings, task, strategy)
     encoded = plan.encode()[0].train
     model = build(plan)
-    if model.fixed_features or model.searches:
-        raise UserError(f"'{strategy}' takes no training steps through the language model: name one that does.")
 
     from promptkit.training import Classification, Executor, PackedSource
     from promptkit.training.optimiser import ScheduledAdamW
