@@ -37,7 +37,7 @@ SIZES = (384, 512, 768, 1024, 1536, 2048)
 _ALONE = {"Softmax": "softmax", "LayerNorm": "LayerNorm, forward"}
 _LAYOUT = {"Transpose", "Concat", "Split", "StridedSlice", "Reshape", "BroadcastTo", "Tile", "ExpandDims", "Cast"}
 _LOOKUPS = {"Gather", "GatherD", "GatherDGradV2", "UnsortedSegmentSum"}
-# Those that train through the language model on one text a prompt: no features computed once, no search, nothing shown
+# Those that train through the language model, one text a prompt: no features computed once, no search, no examples
 # beside the text.
 STRATEGIES = ("soft", "ptuning", "prefix", "ptuning-v2", "bitfit", "finetune")
 Shape = tuple[int, ...]
