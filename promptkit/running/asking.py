@@ -42,6 +42,8 @@ def question_for(config: RunConfig, task: Task, defaults: Defaults, readout: Rea
     if (form := _form(config, task, defaults, readout, kind)) is not None:
         return form
     words = known_words(config, task) if readout == "cloze" else None
+    if words is not None and kind == "causal" and ends_in_form(config, task):
+        words = default_words(task.labels, task.language, _FORMS[task.language][1])
     return Question(config.templates or _default_templates(task, defaults, readout, kind), words)
 
 
@@ -73,6 +75,14 @@ def _form(config: RunConfig, task: Task, defaults: Defaults, readout: Readout, k
     template, pair = _FORMS[task.language]
     words = default_words(task.labels, task.language, pair)
     return None if words is None else Question((_with_fields(template, task),), words)
+
+
+def ends_in_form(config: RunConfig, task: Task) -> bool:
+    """Return whether the templates that are given end in the form, behind an instruction say, and no words are."""
+    if not config.templates or config.verbalizer is not None or task.verbalizer is not None:
+        return False
+    form = _FORMS.get(task.language)
+    return form is not None and all(each.endswith(_with_fields(form[0], task)) for each in config.templates)
 
 
 def _default_templates(task: Task, defaults: Defaults, readout: Readout, kind: Kind) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from promptkit.prompting.answers import prompt_length
 from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.aims import Aim, aim_of
-from promptkit.running.asking import question_for
+from promptkit.running.asking import ends_in_form, question_for
 from promptkit.running.config import RunConfig
 from promptkit.running.contexts import draw_pool, make_context
 from promptkit.running.fields import check_fields
@@ -213,8 +213,10 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     task = inputs.task(config)
     aim.check_metrics(config, task)
     readout = aim.readout(config, strategy)
-    # A causal model is asked with other templates; where they are given, what is wrong with them is said sooner.
-    model = None if proposal or config.templates else inputs.model(config)
+    # A causal model is asked with other templates, and in its form with other words; where neither matters, what is
+    # wrong with the templates is said sooner.
+    chosen = config.templates and not ends_in_form(config, task)
+    model = None if proposal or chosen else inputs.model(config)
     templates, verbalizer = _asked(config, strategy, task, readout, model, proposal)
     strategy.check(readout, templates)
     model = model or inputs.model(config)

@@ -51,13 +51,18 @@ def test_default_templates_end_at_the_mask_and_are_kept_with_the_prompt(
 
 
 NAMED = "positive=positive; negative=negative"
+FORM = "Review: {text}\nSentiment: {mask}"
+BEFORE = f'{{soft:"Is it good?"}}\n\n{FORM}'
 
 
 @pytest.mark.parametrize(
     ("model", "strategy", "settings", "template", "words"),
     [
-        ("llama-odd", "hard", {}, "Review: {text}\nSentiment: {mask}", NAMED),
+        ("llama-odd", "hard", {}, FORM, NAMED),
         ("llama-odd", "soft", {}, "{soft:20}Review: {text}\nSentiment: {mask}", NAMED),
+        ("llama-odd", "soft", {"templates": [BEFORE]}, BEFORE, NAMED),
+        ("llama-odd", "soft", {"templates": [BEFORE], "verbalizer": WORDS}, BEFORE, WORDS),
+        ("promptkit-mini", "hard", {"templates": [FORM]}, FORM, WORDS),
         ("llama-odd", "hard", {"verbalizer": WORDS}, "{text} It was {mask}", WORDS),
         ("llama-odd", "hard", {"templates": ["{text} so {mask}"]}, "{text} so {mask}", WORDS),
         ("llama-odd", "finetune", {}, "{text}", "None"),
@@ -92,6 +97,18 @@ def test_the_form_is_in_the_language_of_the_texts(
     question = question_for(make_config(strategy="hard"), task, Defaults(), "cloze", "causal")
     assert question.templates == (template,)
     assert str(question.words) == words
+
+
+def test_of_several_templates_all_have_to_end_in_the_form() -> None:
+    task = Task("reviews", ("neg", "pos"), (), (), (), "en")
+    for templates, words in (
+        ((BEFORE, FORM), "pos=positive; neg=negative"),
+        ((FORM, "{text} {mask}"), "pos=great; neg=terrible"),
+    ):
+        question = question_for(
+            make_config(strategy="hard", templates=templates), task, Defaults(), "cloze", "causal"
+        )
+        assert str(question.words) == words
 
 
 @pytest.mark.parametrize(
