@@ -2,7 +2,7 @@
 
     python tests/goldens/short.py
 
-A graph of one layer compiles in two thirds of the time of one of three.
+A graph of one layer compiles in less time than one of three.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from models import GOLDENS
 
 pytest.importorskip("mindspore")
 
@@ -21,7 +22,6 @@ from promptkit.running.plan import make_plan
 
 PATTERNS = ("{text} it was {mask} .", "{mask} ! {text}", "{text} {mask}")
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md"
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 GOOD = {"good", "great"}
 FILLERS = ["the film is", "a movie", "the plot was", "it was", "this story is", "one actor"]
 Run = Callable[..., Any]
