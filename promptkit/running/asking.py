@@ -16,7 +16,7 @@ _FORMS = {
     "en": ("Review: {text}\nSentiment: {mask}", ("positive", "negative")),
     "zh": ("评论：{text}\n这条评论的情感是：{mask}", ("正面", "负面")),
 }
-"""How a causal model is best asked for a sentiment, and the words (the trials are in docs/strategies/index.md)."""
+"""How a causal model is best asked for a sentiment, and the words (the trials are in docs/trials.md)."""
 _ANSWERING = {"en": "Question: {text}\nAnswer: {mask}", "zh": "问：{text}\n答：{mask}"}
 
 
