@@ -30,9 +30,7 @@ class BitFit(Strategy):
         copy = backbone.trainable("biases")
         if not copy.trainable_params():  # type: ignore[attr-defined]  # every backbone is a cell
             raise UserError(f"model '{backbone.source}' has no biases that could learn.")
-        model = ClozePrompt(copy, task, head_learns=task.readout == "head")
-        model.fixed_features = False
-        return model
+        return ClozePrompt(copy, task, head_learns=task.readout == "head")
 
 
 @hookimpl

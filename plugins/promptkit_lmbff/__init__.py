@@ -172,9 +172,7 @@ class LmBff(Strategy):
         """Return the cloze model, all of which learns."""
         from promptkit.nn import ClozePrompt
 
-        model = ClozePrompt(backbone.trainable("all"), task)
-        model.fixed_features = False
-        return model
+        return ClozePrompt(backbone.trainable("all"), task)
 
 
 @hookimpl

@@ -135,7 +135,13 @@ def load_tokenizer(directory: Path, where: str) -> FastTokenizer:
     except Exception as error:  # the library raises bare Exception for a broken file
         raise UserError(f"{where}: the tokenizer cannot be read ({str(error).splitlines()[0]}).") from None
     named = {role: token for role, keys in _KEYS.items() if (token := _first(settings, keys))}
-    return FastTokenizer(backend, named)
+    tokenizer = FastTokenizer(backend, named)
+    if not tokenizer.marks_spaces and tokenizer.encode(" a") != tokenizer.encode("a"):
+        raise UserError(
+            f"{where}: its tokenizer puts a space in front of every text, as SentencePiece does for Llama 2; the "
+            "parts of a template would be torn apart. Such models are not supported."
+        )
+    return tokenizer
 
 
 def _word_pieces(path: Path, settings: Mapping[str, Any]) -> Any:

@@ -159,9 +159,7 @@ class Pet(Strategy):
         from promptkit.nn import ClozePrompt
 
         if self.options.tune == "all":
-            model = ClozePrompt(backbone.trainable("all"), task, head_learns=task.readout == "head")
-            model.fixed_features = False
-            return model
+            return ClozePrompt(backbone.trainable("all"), task, head_learns=task.readout == "head")
         return ClozePrompt(backbone, task, head_learns=self.options.tune == "head")
 
 

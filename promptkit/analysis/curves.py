@@ -12,13 +12,14 @@ Quantity = Literal["dev_accuracy", "loss"]
 
 
 def curves(row: Row, quantity: Quantity) -> list[dict[int, float]]:
-    """Return epoch -> value for every run that has one; over several templates the mean, NaN where unknown.
+    """Return epoch -> value for every run that took epochs; over several templates the mean, NaN where unknown.
 
     Of a run of several rounds it is the last one, whose models answer. Every fold of a cross-validation is a run.
     """
     found = []
     for run in (part for each in row.runs for part in each.parts):
-        history = run.record.history if isinstance(run.record, RunRecord) else ()
+        # What was fitted or searched for has a history of settings or turns.
+        history = run.record.history if isinstance(run.record, RunRecord) and run.record.epochs_run else ()
         values: dict[int, list[float]] = {}
         last = max((epoch.round for epoch in history), default=0)
         for epoch in (each for each in history if each.round == last):

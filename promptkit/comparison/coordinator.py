@@ -165,7 +165,10 @@ class _Work:
         self._warned.update(warnings)
 
     def _order(self, cell: Cell, command: tuple[str, ...], shows: bool) -> Order:
-        config = cell.config.model_copy(update={"command": command, "quiet": not shows})
+        # Whatever has an id was fetched when the cell was planned; an order lies on disk, and a mirror's address may
+        # hold a password.
+        update = {"command": command, "quiet": not shows, "download": False, "mirror": None}
+        config = cell.config.model_copy(update=update)
         folder = self._folder(cell)
         kin = config.model_copy(update={"seed": 0}).model_dump_json()
         return Order(cell.key, config.model_dump_json(), str(folder), os.getcwd(), kin=kin, shows=shows)

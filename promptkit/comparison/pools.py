@@ -154,7 +154,7 @@ def run_on_cluster(orders: Sequence[Order], address: str) -> Iterator[Outcome]:
     try:
         import distributed
     except ModuleNotFoundError:
-        raise UserError("--dask needs Dask: pip install 'promptkit[dask]'.") from None
+        raise UserError("--dask needs Dask, the extra 'dask' of promptkit: pip install 'distributed'.") from None
     client = _connect(distributed, address)
     try:
         _check_version(client)

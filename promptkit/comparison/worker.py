@@ -123,7 +123,8 @@ def _run(folder: Path, session: Session) -> int:
     try:
         forget_peak_memory()
         with no_exit():
-            execute(config, session=session)
+            # The folder of a cell is called by its key, under which the store will list what comes of it.
+            execute(config, session=session, key=folder.name)
     except (UserError, OSError) as error:
         fault = disk_fault(error) if isinstance(error, OSError) else error
         if fault is None:

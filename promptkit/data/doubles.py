@@ -1,4 +1,4 @@
-"""Texts that stand in the data more than once: in train and test both, or under two labels."""
+"""Texts that stand in the data more than once: in test and another split, or under two labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def text_key(example: Example) -> Key:
 
 
 def note_doubles(task: Task) -> Task:
-    """Return the task with cautions about test texts that stand in train, and texts under two labels."""
+    """Return the task with cautions about test texts that stand in train or dev, and texts under two labels."""
     learnt = {text_key(example) for example in task.train}
     leaked = [example for example in task.test if text_key(example) in learnt]
     cautions = []
@@ -25,6 +25,13 @@ def note_doubles(task: Task) -> Task:
         cautions.append(
             f"{_of(len(leaked), len(task.test))} in the data's train as well, e.g. {_shown(leaked[0])}: what learns "
             "texts by heart looks better than it is"
+        )
+    tested = {text_key(example) for example in task.test}
+    if seen := [example for example in task.dev if text_key(example) in tested]:
+        stands = "dev text stands" if len(seen) == 1 else "dev texts stand"
+        cautions.append(
+            f"{len(seen):,} of {len(task.dev):,} {stands} in test as well, e.g. {_shown(seen[0])}: what dev picks "
+            "has seen a part of test"
         )
     # Of pairs without labels a text may well have two answers.
     cautions += _two_labels(task) if task.labels else []

@@ -118,7 +118,8 @@ def _write_tables(splits: Mapping[str, Any], wanted: HubId, columns: Columns, pl
     """Write the splits as tables of a folder of ours, and return what was left out."""
     place.mkdir(parents=True)
     notes: list[str] = []
-    labels: list[str] = []
+    classes: list[str] = []
+    there: set[Any] = set()
     sources: dict[str, str] = {}
     for name, split in splits.items():
         ours = _SPLITS.get(name)
@@ -127,7 +128,7 @@ def _write_tables(splits: Mapping[str, Any], wanted: HubId, columns: Columns, pl
             continue
         kept = [it for it, feature in split.features.items() if getattr(feature, "dtype", "") in _PLAIN]
         label = columns.label or next((it for name in LABEL_COLUMNS for it in kept if it.lower() == name), None)
-        classes = getattr(split.features.get(label), "names", None)
+        classes = classes or list(getattr(split.features.get(label), "names", None) or ())
         rows = list(_rows(split.select_columns(kept), label if ours != "unlabelled" else None))
         if hidden := len(split) - len(rows):
             notes.append(f"{hidden} of {len(split)} rows of '{name}' left out: their label is hidden")
@@ -136,11 +137,12 @@ def _write_tables(splits: Mapping[str, Any], wanted: HubId, columns: Columns, pl
         if ours in sources:
             raise UserError(f"data '{wanted}' has two splits that are {ours}: {sources[ours]} and {name}.")
         sources[ours] = name
-        labels = labels or [it for it in classes or () if any(row.get(label or "") == it for row in rows)]
+        there |= {row.get(label or "") for row in rows} if classes else set()
         text = "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
         (place / f"{ours}.jsonl").write_text(text, encoding="utf-8")
     if set(splits) == set(sources) == {"test"}:
         (place / "test.jsonl").rename(place / "all.jsonl")
+    labels = [name for name in classes if name in there]
     card = {"name": wanted.config or wanted.name.rpartition("/")[2], **({"labels": labels} if labels else {})}
     (place / CARD).write_text(json.dumps(card, ensure_ascii=False), encoding="utf-8")
     return tuple(notes)

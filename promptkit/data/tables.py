@@ -17,6 +17,7 @@ from promptkit.errors import UserError, did_you_mean, unknown
 # Usual names, then those of GLUE, SNLI and the Microsoft paraphrase corpus.
 TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "sentence1", "premise", "question1", "#1 string")
 TEXT_B_COLUMNS = ("text_b", "sentence2", "hypothesis", "question2", "#2 string")
+_ASKED_OF = ("question", "sentence")  # both texts of QNLI, each of whose names may stand for something else alone
 _LISTED = 5  # usual names that an error lists
 # Columns of pairs: what is asked, each a field of its own name, and the answer.
 ASKED_COLUMNS = ("instruction", "question", "prompt", "query", "document", "article", "dialogue")
@@ -143,6 +144,11 @@ def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, in
     asked = [name for name in ASKED_COLUMNS if name in map(str.lower, header)]
     if columns.answers and columns.text is None and asked:
         return {asked[0]: _column(path, "text", header, None, asked)}
+    if columns.text is columns.text_b is None and all(name in map(str.lower, header) for name in _ASKED_OF):
+        return {
+            field: _column(path, field, header, None, [name])
+            for field, name in zip(("text", "text_b"), _ASKED_OF, strict=True)
+        }
     text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
     # The column that is named as the text may have a name that is usual for the second one.
     if columns.text_b is None and not any(

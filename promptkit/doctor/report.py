@@ -53,6 +53,14 @@ def diagnose(device: str = "auto", mode: Mode = "graph", precision: str = "fp32"
     return Diagnosis(found, tuple(_checked(device, mode, precision)) if check else ())
 
 
+# Without the working directory, which Python looks in first: a `tokenizers.py` of the user's would stand for the
+# package.
+_SELFCHECK = (
+    "import sys, runpy; del sys.path[0]; "
+    "runpy.run_module('promptkit.doctor.selfcheck', run_name='__main__', alter_sys=True)"
+)
+
+
 def _careful(section: str, collect: Callable[[], Iterable[Fact]]) -> Iterator[Fact]:
     """Yield the facts of a section; what breaks there is one of them."""
     try:
@@ -63,7 +71,7 @@ def _careful(section: str, collect: Callable[[], Iterable[Fact]]) -> Iterator[Fa
 
 def _checked(device: str, mode: str, precision: str) -> Iterator[Step]:
     """Carry out the self-check in a process of its own, and say how it ended if it did not end well."""
-    command = [sys.executable, "-m", "promptkit.doctor.selfcheck", device, mode, precision]
+    command = [sys.executable, "-c", _SELFCHECK, device, mode, precision]
     try:
         done = subprocess.run(
             command,

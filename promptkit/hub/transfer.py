@@ -116,14 +116,16 @@ class Session:
         Raises:
             UserError: if there is none.
         """
+        import requests
+
         for turn in range(_TRIES):
             try:
                 with self.get(url, params=params) as response:
                     return response.json()
-            except ConnectionError:
-                time.sleep(_WAIT * 2**turn if turn + 1 < _TRIES else 0)
-            except ValueError:
+            except ValueError:  # requests' own for what is no JSON is a RequestException as well
                 raise UserError(f"{self.host} answers with something other than JSON") from None
+            except (ConnectionError, requests.RequestException):  # the second where it breaks off within the body
+                time.sleep(_WAIT * 2**turn if turn + 1 < _TRIES else 0)
         raise UserError(f"{self.host} cannot be reached, or is busy")
 
 

@@ -125,12 +125,16 @@ def _roles(task: Any, fields: Mapping[str, str]) -> list[str]:
 
 
 def _erased(encoded: Encoded, roles: list[str]) -> tuple[list[Encoded], list[int]]:
-    """Return the prompt, then the prompt without each of the places that are returned beside it."""
-    places = [place for place, role in enumerate(roles) if role not in _KEPT]
+    """Return the prompt, then the prompt without each of the places that are returned beside it.
+
+    A prompt of a single piece is left as it is: nothing would be left to read.
+    """
+    places = [place for place, role in enumerate(roles) if role not in _KEPT and len(roles) > 1]
     return [encoded, *(_without(encoded, place) for place in places)], places
 
 
 def _without(encoded: Encoded, place: int) -> Encoded:
+    """Return the prompt without one place. Where a causal model is read there, it is read one piece before."""
     starts = np.cumsum((0, *encoded.parts[:-1]))  # the prompt stands in each part once
     gone = {int(start) + place for start in starts}
     kept = [at for at in range(len(encoded.token_ids)) if at not in gone]
@@ -138,7 +142,7 @@ def _without(encoded: Encoded, place: int) -> Encoded:
         encoded,
         token_ids=tuple(encoded.token_ids[at] for at in kept),
         virtual_ids=tuple(encoded.virtual_ids[at] for at in kept),
-        read=tuple(at - sum(it < at for it in gone) for at in encoded.read),
+        read=tuple(at - sum(it <= at for it in gone) for at in encoded.read),
         parts=tuple(length - 1 for length in encoded.parts),
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptkit.backbones.face import ChatTokenizer
 from promptkit.prompting.pieces import readable_piece
 
 if TYPE_CHECKING:
@@ -43,12 +44,24 @@ class Neighbour:
 def word_rows(tokenizer: Tokenizer) -> NDArray[np.int64]:
     """Return the ids of the words: special tokens and rows that the vocabulary calls unused left out, (N,)."""
     special = {tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, tokenizer.unk_id}
+    if isinstance(tokenizer, ChatTokenizer):
+        special |= _marks(tokenizer)
     usable = (
         number
         for number in range(tokenizer.vocab_size)
         if number not in special and not _UNUSED.fullmatch(tokenizer.token(number))
     )
     return np.fromiter(usable, np.int64)
+
+
+def _marks(tokenizer: ChatTokenizer) -> set[int]:
+    """Return what besides the usual ones is special: `<|im_start|>` and its like, which no text is split into."""
+    named = ((number, tokenizer.token(number)) for number in range(tokenizer.vocab_size))
+    return {
+        number
+        for number, token in named
+        if token[:1] in ("<", "[") and tokenizer.encode_marked(token) == [number] != tokenizer.encode(token)
+    }
 
 
 def similarity(ones: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], ...]:

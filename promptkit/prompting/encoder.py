@@ -167,11 +167,18 @@ class Encoder:
     def _laid_out(self, demonstrations: Sequence[Demonstration]) -> list[tuple[int, ...]]:
         """Return the pieces of each demonstration, uncut, its answer filled in."""
         laid_out: list[tuple[int, ...]] = []
+        masks = sum(segment.slots > 0 for segment in self._segments)
         for each, pieces in zip(demonstrations, self._tokenise([d.fields for d in demonstrations]), strict=True):
             ids: list[int] = []
+            filled = 0
+            answer = list(each.answer)
             for segment, own in _fill(self._segments, pieces):
                 if segment.slots:
-                    ids += each.answer
+                    filled += 1
+                    # The last mask takes what is left, for a word may have more pieces than are read of it.
+                    taken = len(answer) if filled == masks else segment.slots
+                    ids += answer[:taken]
+                    del answer[:taken]
                 elif segment.role == "chat" and self._layout.chat is not None:
                     ids += self._layout.chat.shown
                 elif segment.role not in ("special", "virtual"):

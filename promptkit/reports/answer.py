@@ -129,7 +129,10 @@ def _distance(row: Row) -> str:
 def _over_seeds(row: Row) -> str:
     if row.test.std is not None:
         return f" (mean of {row.test.n} seeds, standard deviation {100 * row.test.std:.1f} points)"
-    return "" if row.shots is None else " (one seed, so how much the draw matters is not known)"
+    if row.shots is None:
+        return ""
+    matters = "the initial values matter" if row.shots == "full" else "the draw matters"
+    return f" (one seed, so how much {matters} is not known)"
 
 
 def _baselines(rows: Sequence[Row]) -> tuple[str, str]:
@@ -183,7 +186,7 @@ def _picked(summary: Summary, found: Verdict, row: Row) -> list[str]:
     if pick is not None:
         said.append(f"Its variant was picked on dev, of {pick.variants} by {pick.candidates} dev scores in all.")
     elif row.candidates > 1:
-        said.append(f"Its epoch was picked on dev, of {row.candidates}.")
+        said.append(f"It was picked on dev, by {row.candidates} dev scores.")
     if len(found.prompts) > 1 and found.by_dev is not None:
         other = found.by_dev
         would = "the same prompt" if other is row else f"{_name(other)} ({_share(other)} on test)"

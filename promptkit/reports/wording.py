@@ -105,7 +105,8 @@ def notes(summary: Summary) -> tuple[str, ...]:
     if single := single_seeds(summary):
         found.append(
             f"One seed: {_rows(single)}. That gives no standard deviation, and the interval and p do not tell how "
-            "much the draw and the initialisation matter."
+            f"much {'the draw and ' if any(row.shots != 'full' for row in single) else ''}the initialisation matter"
+            f"{'' if any(row.shots != 'full' for row in single) else 's'}."
         )
     if few_seeds(summary):
         found.append(

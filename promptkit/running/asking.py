@@ -63,18 +63,20 @@ def templates_for(sources: Sequence[str], readout: Readout, kind: Kind) -> tuple
 
 
 def _form(config: RunConfig, task: Task, defaults: Defaults, readout: Readout, kind: Kind) -> Question | None:
-    """Return the form that asks a causal model for a sentiment, with its words, where nothing was said; or None.
+    """Return the form that asks a causal model for a sentiment, with its words, where no template was given; or None.
 
-    None as well for a strategy with templates of its own, and for labels that do not plainly name a sentiment.
+    None as well for a strategy with templates of its own, for other words, and without any for labels that do not
+    plainly name a sentiment.
     """
-    said = config.templates or config.verbalizer is not None or task.templates or task.verbalizer is not None
-    if said or kind != "causal" or readout != "cloze" or defaults.templates != Defaults().templates:
-        return None
-    if task.language not in _FORMS:
+    said = config.templates or task.templates or defaults.templates != Defaults().templates
+    if said or kind != "causal" or readout != "cloze" or task.language not in _FORMS:
         return None
     template, pair = _FORMS[task.language]
-    words = default_words(task.labels, task.language, pair)
-    return None if words is None else Question((_with_fields(template, task),), words)
+    given = task.verbalizer if config.verbalizer is None else config.verbalizer
+    words = default_words(task.labels, task.language, pair) if given is None else Verbalizer.parse(given)
+    if words is None or {each for _, own in words.classes for each in own} != set(pair):
+        return None
+    return Question((_with_fields(template, task),), words)
 
 
 def ends_in_form(config: RunConfig, task: Task) -> bool:

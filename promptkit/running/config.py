@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from promptkit.backbones.device import Mode
+from promptkit.backbones.device import Device, Mode
 from promptkit.backbones.face import Precision
 from promptkit.checking import field_fault, parse_fields, user_path
 from promptkit.errors import UserError, did_you_mean
@@ -179,7 +179,7 @@ class RunConfig(BaseModel):
         ),
     ] = ()  # fmt: skip
     device: Annotated[
-        str,
+        Device,
         Setting(help="What MindSpore runs on.", metavar="auto|CPU|Ascend|GPU", scope="comparison", page="devices.md"),
     ] = "auto"
     mode: Annotated[

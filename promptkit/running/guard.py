@@ -6,12 +6,14 @@ import zlib
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 from promptkit.errors import UserError, kind_of
 from promptkit.nn import Backbone, PromptedModel
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.contract import Strategy
+from promptkit.strategies.fronts import FrontStates
+from promptkit.strategies.models import part_of
 from promptkit.training.likeness import array_of
 
 
@@ -63,7 +65,8 @@ def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plug
     """Return the model that a strategy builds.
 
     Raises:
-        UserError: if it is no prompted model, or the backbone that others share is to learn.
+        UserError: if it is no prompted model, the backbone that others share is to learn, a layer would drop what is
+            never dropped, or the front of the prompts goes nowhere.
     """
     model = strategy.build(backbone, prompt)
     if not isinstance(model, PromptedModel):
@@ -72,7 +75,38 @@ def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plug
         raise UserError(
             f"{plugin}: build lets the frozen backbone learn; backbone.trainable('all') returns a copy that may."
         )
+    cells = [cell for _, cell in model.cells_and_names()]
+    if any(isinstance(cell, nn.Dropout) and (1 - cell.keep_prob if cell.p is None else cell.p) for cell in cells):
+        raise UserError(
+            f"{plugin}: an nn.Dropout drops nothing here; what a step draws at random comes from the model's noise."
+        )
+    if prompt.front is not None and not any(isinstance(cell, FrontStates) for cell in cells):
+        raise UserError(
+            f"{plugin}: it says that it takes what all prompts begin with (fronts), but its model leaves that out; "
+            "only a ClozePrompt or a SoftPrompt takes it."
+        )
     return model
+
+
+def check_features(model: PromptedModel, plugin: str) -> None:
+    """Refuse a model that learns and whose features are no fixed ones, or that finds its values from none.
+
+    Raises:
+        UserError: in one line.
+    """
+    if model.fits and not model.fixed_features:
+        raise UserError(f"{plugin}: a model that finds its values by fit has fixed_features as well.")
+    if not model.fixed_features:
+        return
+    if any(part_of(path) == "backbone" for path, p in model.parameters_and_names() if p.requires_grad):
+        raise UserError(
+            f"{plugin}: its features are computed once, but a language model learns before them; "
+            "set fixed_features to False."
+        )
+    if type(model).noise is not PromptedModel.noise:
+        raise UserError(
+            f"{plugin}: its features are computed once, so that noise is never drawn; set fixed_features to False."
+        )
 
 
 def fold_model(strategy: Strategy, model: PromptedModel, plugin: str) -> PromptedModel:

@@ -28,15 +28,17 @@ class Loader:
         self._models: dict[tuple[Any, ...], ModelFiles] = {}
 
     def task(self, config: RunConfig) -> Task:
-        """Return the data of a run, its shots drawn or its fold taken, and then limited.
+        """Return the data of a run, its shots drawn and then limited, or its fold taken.
 
         Raises:
-            UserError: for anything wrong with the data, or shots of a fold.
+            UserError: for anything wrong with the data, or shots or a limit of a fold.
         """
         whole = self._whole(config)
         seed = config.seed if config.shots is not None else 0
         draw = (*_source(config), config.fold, config.shots, seed, config.limit)
         if draw not in self._draws:
+            if config.fold is not None and config.limit is not None:
+                raise UserError("--fold has every example tested once; it does not go with --limit.")
             if config.fold is None:
                 drawn = draw_shots(whole, config.shots, config.seed)
             elif config.shots is None:

@@ -18,7 +18,7 @@ from promptkit.data import Task
 from promptkit.errors import UserError
 from promptkit.nn import Backbone, PromptedModel, count_kept, count_parameters
 from promptkit.prompting.resolved import EncodedTask, PromptTask
-from promptkit.running.guard import Guard, build_model, fold_model
+from promptkit.running.guard import Guard, build_model, check_features, fold_model
 from promptkit.running.work import Manner, Work
 from promptkit.strategies.contract import Strategy
 from promptkit.training import Checkpoint, Executor, TrainingResult
@@ -104,6 +104,7 @@ def run_member(
     learns = bool(model.trainable_params()) and (finds or manner.settings.epochs > 0)
     if learns:
         _check_sets(model, prompt, manner.plugin)
+        check_features(model, manner.plugin)
     learns_from = "" if not learns else "examples" if finds else "training"
     guard.check_dependence(learns_from)
     targets = manner.aim.targets(task, task.train) if targets is None else np.asarray(targets)

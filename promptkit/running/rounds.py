@@ -102,41 +102,66 @@ def _learners(plan: Plan, encoded: list[EncodedTask], lessons: Sequence[Lesson],
 
     Nothing of test is in the hands of models that do not answer.
     """
-    chosen, last = plan.settings, number == plan.strategy.rounds - 1
-    learners = [
-        _Learner(
-            plan.strategy,
-            prompt if not number else replace(prompt, rng=np.random.default_rng([chosen.seed, 1, place])),
-            encoded[place],
-            TrainingSettings(
-                epochs=chosen.epochs,
-                lr=chosen.lr,
-                weight_decay=chosen.weight_decay,
-                patience=chosen.patience,
-                accumulate=chosen.accumulate,
-            ),
-        )
-        for place, prompt in enumerate(plan.prompts)
-    ]
+    last = number == plan.strategy.rounds - 1
     if last and plan.student:
-        own, examples = plan.student.training, len(lessons[0].examples)
+        learners = [_student(plan, encoded[-1], len(lessons[0].examples))]
+    else:
         learners = [
-            _Learner(
-                plan.student.strategy,
-                plan.student.prompt,
-                encoded[-1],
-                TrainingSettings(
-                    epochs=own.epochs_for(examples, chosen.batch_size * chosen.accumulate), lr=own.lr,
-                    weight_decay=own.weight_decay, patience=own.patience, accumulate=chosen.accumulate,
-                ),
-            )
-        ]  # fmt: skip
+            _member(plan, encoded[place], place, number, lessons[place] if number else None)
+            for place in range(len(plan.prompts))
+        ]
     if number:
         learners = [_with_lesson(each, lesson) for each, lesson in zip(learners, lessons, strict=True)]
     if plan.strategy.rounds > 1:
         unneeded: dict[str, Any] = {"unlabelled": ()} if last else {"test": []}
         learners = [replace(each, encoded=replace(each.encoded, **unneeded)) for each in learners]
     return learners
+
+
+def _member(plan: Plan, encoded: EncodedTask, place: int, number: int, lesson: Lesson | None) -> _Learner:
+    """Return what the model of a template is made of."""
+    chosen, prompt = plan.settings, plan.prompts[place]
+    if number:
+        prompt = replace(prompt, rng=np.random.default_rng([chosen.seed, 1, place]))
+    return _Learner(
+        plan.strategy,
+        prompt,
+        encoded,
+        TrainingSettings(
+            epochs=_epochs(plan, lesson),
+            lr=chosen.lr,
+            weight_decay=chosen.weight_decay,
+            patience=chosen.patience,
+            accumulate=chosen.accumulate,
+        ),
+    )
+
+
+def _student(plan: Plan, encoded: EncodedTask, examples: int) -> _Learner:
+    """Return what the one model is made of that learns from all of them, of so many examples."""
+    assert plan.student is not None
+    chosen, own = plan.settings, plan.student.training
+    return _Learner(
+        plan.student.strategy,
+        plan.student.prompt,
+        encoded,
+        TrainingSettings(
+            epochs=own.epochs_for(examples, chosen.batch_size * chosen.accumulate),
+            lr=own.lr,
+            weight_decay=own.weight_decay,
+            patience=own.patience,
+            accumulate=chosen.accumulate,
+        ),
+    )
+
+
+def _epochs(plan: Plan, lesson: Lesson | None) -> int:
+    """Return how often a model goes through what it learns from: a lesson has more examples than a draw of few."""
+    chosen = plan.settings
+    if lesson is None or plan.config.epochs is not None:
+        return chosen.epochs
+    defaults = plan.strategy.defaults.for_kind(plan.model.info.kind)
+    return defaults.epochs_for(len(lesson.examples), chosen.batch_size * chosen.accumulate)
 
 
 def _with_lesson(learner: _Learner, lesson: Lesson) -> _Learner:

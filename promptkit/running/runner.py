@@ -72,7 +72,11 @@ def run(strategy: str, **settings: Any) -> RunResult:
 
 @no_exit()
 def execute(
-    config: RunConfig, *, announce: Callable[[str], None] | None = None, session: Session | None = None
+    config: RunConfig,
+    *,
+    announce: Callable[[str], None] | None = None,
+    session: Session | None = None,
+    key: str | None = None,
 ) -> RunResult:
     """Carry out a checked configuration; see `run`. Without `config.out` the run is listed in the store.
 
@@ -80,12 +84,20 @@ def execute(
         config: the settings.
         session: what earlier runs in this process have read and compiled.
         announce: is told in two lines what is about to be run, once it is known to be possible.
+        key: what the run's key has to be; by default any.
+
+    Raises:
+        UserError: for bad input, in one line, and for another key: what a comparison planned is not there any more.
     """
     started = time.perf_counter()
     if config.mode == "fused":
         prepare()
     session = session or Session()
     plan = make_plan(_shared(config, session.ranks), session.inputs)
+    if key is not None and plan.key != key:
+        raise UserError(
+            "its data, its model or a plugin is not what it was when the comparison was planned; run it again."
+        )
     if launched():
         # Not before now: what is wrong with the settings ends all processes, that which watches them as well.
         session.use(config.device, config.mode)

@@ -105,22 +105,22 @@ class Work:
         self._label, self._checkpoint = label, checkpoint
         self._info = info
         self._rows = self._scoring_rows()
-        self._sources: list[PackedSource] = []
+        self._sources: list[PackedSource] = []  # of what is timed: not of dev while a model learns
 
     @property
     def tokens(self) -> int:
-        """Tokens that went through the language model."""
+        """Tokens that went through the language model while its seconds were counted."""
         return sum(source.tokens for source in self._sources)
 
     @property
     def positions(self) -> int:
-        """Row positions that went through the language model, padding included."""
+        """Positions of their rows, padding included."""
         return sum(source.positions for source in self._sources)
 
     def whole(self, learns: bool) -> Outcome:
         """Train the whole model, if it learns."""
         outcome = Outcome()
-        dev = self._asked(self._encoded.dev, self._dev_labels)
+        dev = self._asked(self._encoded.dev, self._dev_labels, timed=False)
         if self._manner.weigh:
             started = time.perf_counter()
             views = len(self._encoded.train) // len(self._targets)
@@ -238,7 +238,7 @@ class Work:
 
     def _first(self) -> PackedSource:
         """Return the first batch of dev: enough to see what scores are like."""
-        return self._source(self._encoded.dev[: self._manner.batch_size], self._rows)
+        return self._source(self._encoded.dev[: self._manner.batch_size], self._rows, timed=False)
 
     def _train(self, source: Any, dev: Any, kind: Any) -> TrainingResult:
         return train(
@@ -247,16 +247,19 @@ class Work:
             on_epoch=self._manner.on_epoch, ranks=self._manner.ranks,
         )  # fmt: skip
 
-    def _source(self, encoded: Sequence[Encoded], rows: Rows, targets: Any = None, *, views: int = 1) -> PackedSource:
+    def _source(
+        self, encoded: Sequence[Encoded], rows: Rows, targets: Any = None, *, views: int = 1, timed: bool = True
+    ) -> PackedSource:
         batch_size = min(self._manner.batch_size, len(encoded))
         wanted = None if targets is None else np.concatenate([targets] * views)
         packer = self._prompt.packer(encoded, wanted, batch_size=batch_size, rows=rows)
-        self._sources.append(PackedSource(packer, views=views))
-        return self._sources[-1]
+        source = PackedSource(packer, views=views)
+        self._sources += [source] if timed else []
+        return source
 
-    def _asked(self, encoded: Sequence[Encoded], targets: Any = None) -> PackedSource:
+    def _asked(self, encoded: Sequence[Encoded], targets: Any = None, *, timed: bool = True) -> PackedSource:
         """Return texts to score, each with every set of its demonstrations."""
-        return self._source(encoded, self._rows, targets, views=self._prompt.sets)
+        return self._source(encoded, self._rows, targets, views=self._prompt.sets, timed=timed)
 
     def _frozen(self, features: Any) -> FeatureSource:
         """Return features to score."""

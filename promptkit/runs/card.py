@@ -18,6 +18,9 @@ _READ = (1, CARD_FORMAT)
 _TENSOR_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 
 
+_Text = Annotated[str, Field(strict=True, min_length=1)]  # of any length: a template may hold written-out examples
+
+
 class BackboneCard(CheckedModel):
     """The language model that a prompt belongs to, and at which revision of its id it was found, if it has one."""
 
@@ -37,7 +40,7 @@ class ShownCard(CheckedModel):
 
     text: str
     text_b: str | None
-    label: Name
+    label: _Text
     others: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
 
 
@@ -65,15 +68,15 @@ class Card(CheckedModel):
     promptkit: Name
     strategy: Name
     options: dict[str, Any]
-    templates: list[Name] = Field(min_length=1)
-    verbalizer: Name | None
+    templates: list[_Text] = Field(min_length=1)
+    verbalizer: _Text | None
     readout: Literal["cloze", "head", "answer"]
     slots: Literal["same", "first", "mean"]
-    labels: list[Name]
+    labels: list[_Text]
     contexts: list[list[ShownCard]] = Field(default_factory=list)
     weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=list)
     language: str
-    max_length: Size
+    max_length: Annotated[int, Field(strict=True, ge=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     clean: bool
     model: Name

@@ -17,8 +17,9 @@ import numpy as np
 
 from promptkit.errors import UserError
 from promptkit.runs.artifact import load_artifact, save_artifact
+from promptkit.runs.files import remove_left_behind
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2  # 1 did not say how many tokens were learnt from
 EVERY_SECONDS = 15.0
 
 
@@ -48,6 +49,8 @@ class Checkpoints:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot write to '{folder}': {error.strerror}") from None
+        if writes:
+            remove_left_behind(folder, "member-*.safetensors")
         for path in sorted(folder.glob("member-*.safetensors")):
             found = _read(path)
             if found is None:

@@ -55,7 +55,7 @@ class RunDirectory:
             runs: the folder for numbered runs, by default `runs` in the working directory.
 
         Raises:
-            UserError: if `out` exists, or its folder cannot be written.
+            UserError: if `out` exists, is the working directory, or its folder cannot be written.
         """
         if out is None:
             return cls((runs or Path("runs")).absolute(), folder_name(default_stem), numbered=True)
@@ -66,6 +66,9 @@ class RunDirectory:
                 raise UserError(f"'{out}' exists and is not a directory")
             if any(target.iterdir()):
                 raise UserError(f"'{out}' exists and is not empty; name another --out or remove it")
+            if target.samefile(Path.cwd()):
+                # The rename would take the place of the folder that this process, and a shell, are in.
+                raise UserError(f"'{out}' is the working directory; name a directory inside it")
             if target.is_mount():
                 raise UserError(f"'{out}' is a mount point; name a directory inside it")
         return cls(target.parent, target.name, numbered=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _LONGEST_NAME = 180
-_PARTIAL = re.compile(r"^\.(.+)\.partial-[0-9]+-[0-9a-f]{8}$", re.DOTALL)
+_PARTIAL = re.compile(r"^\.(.+)\.partial-([0-9]+)-[0-9a-f]{8}$", re.DOTALL)
 
 
 def partial_name(name: str) -> str:
@@ -22,6 +22,25 @@ def partial_name(name: str) -> str:
 def final_path(path: Path) -> Path:
     """Return what a path is to become, with every `partial_name` in it undone."""
     return Path(*(_PARTIAL.sub(r"\1", part) for part in path.parts))
+
+
+def remove_left_behind(folder: Path, pattern: str) -> None:
+    """Remove what killed processes of this machine were writing, of files whose names fit a pattern."""
+    for path in folder.glob(f".{pattern}.partial-*"):
+        found = _PARTIAL.match(path.name)
+        if found and not _lives(int(found[2])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def folder_name(stem: str) -> str:

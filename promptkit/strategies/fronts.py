@@ -8,6 +8,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from promptkit.backbones.face import Backbone
+from promptkit.errors import UserError
 from promptkit.prompting.layout import Front
 from promptkit.prompting.resolved import PromptTask
 from promptkit.strategies.virtual import mix_in
@@ -44,7 +45,15 @@ class FrontStates(nn.Cell):
 
 
 def front_states(backbone: Backbone, task: PromptTask) -> FrontStates | None:
-    """Return what gives the front of a task's prompts; None where they have none."""
+    """Return what gives the front of a task's prompts; None where they have none.
+
+    Raises:
+        UserError: if the language model learns, behind whose back the front would stay as it was.
+    """
+    if task.front is not None and backbone.learns not in (None, "head"):
+        raise UserError(
+            "what prompts begin with is computed once for a frozen language model (fronts); this one learns."
+        )
     return None if task.front is None else FrontStates(backbone, task.front)
 
 

@@ -212,12 +212,16 @@ class ClozePrompt(PromptedModel):
         backbone: the language model.
         task: the resolved prompt; its readout decides how classes are scored.
         head_learns: whether the readout learns: the linear layer, or a copy of the language model's head.
+
+    Attributes:
+        fixed_features: True for the frozen language model, False for a copy that learns before its head.
     """
 
     fixed_features = True
 
     def __init__(self, backbone: Backbone, task: PromptTask, *, head_learns: bool = False) -> None:
         super().__init__()
+        self.fixed_features = self.fixed_features and backbone.learns in (None, "head")
         if task.num_virtual:
             raise UserError(f"template '{task.template}' has virtual tokens, which this strategy does not learn.")
         self.backbone = backbone

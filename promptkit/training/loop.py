@@ -138,6 +138,7 @@ class _Training:
         self._ranks = ranks
         self._gathered = Gathered(ranks, tuple(weight.shape for weight in self._weights))
         self._order = rng.bit_generator.state
+        self._handed = (0, 0)
         self._noise = [int(word) for word in rng.bit_generator.seed_seq.generate_state(4)]  # type: ignore[attr-defined]
         self._done = False
 
@@ -159,6 +160,7 @@ class _Training:
             self._result.epochs = self._epoch
             self._epoch, self._taken = self._epoch + 1, 0
             self._order = self._rng.bit_generator.state
+            self._handed = (self._source.tokens, self._source.positions)
             if self._done:
                 # Scoring comes next and may take long; what was learnt must not be lost to it.
                 self._save()
@@ -202,10 +204,13 @@ class _Training:
     def _step(self) -> None:
         """Take a step by the gradients that were gathered."""
         loss, gradients, examples = self._gathered.take()
-        self._optimiser.step(gradients, examples)
+        moved = self._optimiser.step(gradients, examples)
         self._losses.append(float(loss.asnumpy()) if hasattr(loss, "asnumpy") else loss)
+        where = f"training diverged in epoch {self._epoch}"
         if not math.isfinite(self._losses[-1]):
-            raise UserError(f"training diverged in epoch {self._epoch}: the loss is {self._losses[-1]}; lower --lr.")
+            raise UserError(f"{where}: the loss is {self._losses[-1]}; lower --lr.")
+        if not moved:
+            raise UserError(f"{where}: a gradient is no finite number; lower --lr, or take --precision fp32.")
 
     def _score_dev(self) -> None:
         """Score dev and keep the weights if they are the best so far."""
@@ -246,6 +251,7 @@ class _Training:
             "losses": self._losses,
             "done": self._done,
             "order": self._order,
+            "handed": self._handed,
             "optimiser": numbers,
             "picked": picked,
             "history": self._result.history,
@@ -271,3 +277,6 @@ class _Training:
         self._taken = values["taken"]
         # The epoch's batches are drawn again, the same ones, and those already learnt from are passed over.
         self._order = self._rng.bit_generator.state = values["order"]
+        # Up to this epoch, whose first batches are handed out again.
+        self._handed = (int(values["handed"][0]), int(values["handed"][1]))
+        self._source.tokens, self._source.positions = self._handed

@@ -91,14 +91,21 @@ class ScheduledAdamW:
                 ops.assign(moment, Tensor(moments[f"{name}.{index}"]))
         self._step, self._seen, self.rate = int(numbers["step"]), float(numbers["seen"]), float(numbers["rate"])
 
-    def step(self, gradients: tuple[Any, ...], examples: float) -> None:
-        """Clip the gradients of a batch of so many examples and move the parameters."""
+    def step(self, gradients: tuple[Any, ...], examples: float) -> bool:
+        """Clip the gradients of a batch of so many examples and move the parameters.
+
+        Returns:
+            Whether the gradients are finite numbers; nothing moves where they are not.
+        """
         # First, for it waits until the compiled step is done; see there.
         scale = clipping(gradients, self._settings.clip)
+        if not math.isfinite(scale):
+            return False
         settings = self._settings
         self.rate = learning_rate(self._seen, examples, self._total, settings.lr, settings.warmup)
         self._step, self._seen = self._step + 1, self._seen + examples
         self._move(gradients, scale)
+        return True
 
     def _move(self, gradients: tuple[Any, ...], scale: float) -> None:
         """Move every parameter (Loshchilov & Hutter 2019, algorithm 2): decay, then Adam with bias correction."""
@@ -117,7 +124,7 @@ class ScheduledAdamW:
 
 
 def clipping(gradients: tuple[Any, ...], largest: float) -> float:
-    """Return the factor that brings the gradients' global norm down to `largest`, at most 1.
+    """Return the factor that brings the gradients' global norm down to `largest`, at most 1; NaN if there is none.
 
     In NumPy for two reasons, both measured with MindSpore 2.10 on two cores. `ops.clip_by_global_norm` compiles
     a graph for every call made outside one. And an eager operator on a gradient that the compiled step is still
@@ -126,6 +133,8 @@ def clipping(gradients: tuple[Any, ...], largest: float) -> float:
     """
     flat = (gradient.asnumpy().ravel() for gradient in gradients)
     norm = math.sqrt(sum(float(np.dot(g, g)) for g in flat))
+    if not math.isfinite(norm):
+        return math.nan
     return largest / norm if norm > largest else 1.0
 
 

@@ -123,6 +123,7 @@ class _Search:
             "picked": picked,
             "history": self.history,
             "examples": self.examples,
+            "handed": (self._source.tokens, self._source.positions),
             "seconds": self.spent + time.perf_counter() - self._started,
         }
         checkpoint.save(arrays, values)
@@ -137,3 +138,4 @@ class _Search:
         self.selection.load(arrays, values["picked"])
         self.turn, self.rng.bit_generator.state = values["turn"], values["random"]
         self.history, self.examples, self.spent = values["history"], values["examples"], values["seconds"]
+        self._source.tokens, self._source.positions = values["handed"]

@@ -65,11 +65,15 @@ class BatchSource(Protocol):
         steps: steps an epoch, about: packing decides.
         views: how often each example is there; its scores are averaged. Example n's view v has the index
             v * size + n.
+        tokens: that were handed out so far; 0 of features.
+        positions: of rows that were handed out so far, padding included; 0 of features.
     """
 
     size: int
     steps: int
     views: int
+    tokens: int
+    positions: int
 
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
@@ -83,9 +87,7 @@ class PackedSource:
         views: see `BatchSource`.
 
     Attributes:
-        size, steps, views: see `BatchSource`.
-        tokens: handed out so far.
-        positions: row positions handed out so far, padding included.
+        size, steps, views, tokens, positions: see `BatchSource`.
     """
 
     def __init__(self, *packers: Packer | AnswerPacker, views: int = 1) -> None:
@@ -113,13 +115,13 @@ class FeatureSource:
         batch_size: B.
 
     Attributes:
-        size, steps, views: see `BatchSource`.
+        size, steps, views, tokens, positions: see `BatchSource`.
     """
 
     views = 1
 
     def __init__(self, features: Any, labels: Any, batch_size: int) -> None:
-        self.features, self._labels = features, as_targets(labels)
+        self.features, self._labels, self.tokens, self.positions = features, as_targets(labels), 0, 0
         self.size, self._batch_size = len(features), batch_size
         self.steps = -(-self.size // batch_size)
 

@@ -64,6 +64,7 @@ BEFORE = f'{{soft:"Is it good?"}}\n\n{FORM}'
         ("llama-odd", "soft", {"templates": [BEFORE], "verbalizer": WORDS}, BEFORE, WORDS),
         ("promptkit-mini", "hard", {"templates": [FORM]}, FORM, WORDS),
         ("llama-odd", "hard", {"verbalizer": WORDS}, "{text} It was {mask}", WORDS),
+        ("llama-odd", "hard", {"verbalizer": NAMED}, FORM, NAMED),
         ("llama-odd", "hard", {"templates": ["{text} so {mask}"]}, "{text} so {mask}", WORDS),
         ("llama-odd", "finetune", {}, "{text}", "None"),
         ("promptkit-mini", "hard", {}, "{text} It was {mask}.", WORDS),
@@ -97,6 +98,14 @@ def test_the_form_is_in_the_language_of_the_texts(
     question = question_for(make_config(strategy="hard"), task, Defaults(), "cloze", "causal")
     assert question.templates == (template,)
     assert str(question.words) == words
+
+
+def test_labels_of_ones_own_get_the_form_with_its_words() -> None:
+    task = Task("shops", ("avoid", "recommended"), (), (), (), "en")
+    config = make_config(strategy="hard", verbalizer="recommended=positive; avoid=negative")
+    question = question_for(config, task, Defaults(), "cloze", "causal")
+    assert question.templates == (FORM,)
+    assert str(question.words) == "recommended=positive; avoid=negative"
 
 
 def test_of_several_templates_all_have_to_end_in_the_form() -> None:

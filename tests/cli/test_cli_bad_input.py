@@ -45,7 +45,7 @@ def refused(call: Call, place: Path) -> Callable[..., str]:
         (["--set", "tokens=1", "--set", "tokens=2"], "--set tokens is given twice."),
         (["--data", "reviews-zh"], "does not know it: name another with --model."),
         (["--metric", "acuracy"], "unknown metric 'acuracy'. Did you mean 'accuracy'?"),
-        (["--device", "Ascent"], "unknown device 'Ascent'."),
+        (["--device", "Ascent"], "Did you mean 'Ascend'?"),
         (
             ["--readout", "clooze"],
             "--readout: Input should be 'cloze' or 'head' (got 'clooze'). Did you mean",

@@ -64,6 +64,7 @@ class Pool:
     def __init__(self, tmp_path: Path, *, die_after: int = 10**6, fail: str = "", bug: str = "") -> None:
         self._place, self._left, self._fail, self._bug = tmp_path / "pool", die_after, fail, bug
         self.seen: list[str] = []
+        self.orders: list[Order] = []
 
     def __call__(self, orders: list[Order], jobs: int) -> Iterator[Outcome]:
         for order in orders:
@@ -71,6 +72,7 @@ class Pool:
                 raise DiedError
             self._left -= 1
             self.seen.append(order.key)
+            self.orders.append(order)
             strategy = json.loads(order.config)["strategy"]
             if strategy == self._fail:
                 yield Outcome(order.key, "", "training diverged; lower --lr.", bad_input=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import sqlite3
@@ -38,6 +39,17 @@ def test_finished_cells_are_not_run_again(tiny: Make, tmp_path: Path, pool: Call
     third = pool()
     assert compare(experiment, store=store).ran == 0
     assert third.seen == []
+
+
+def test_an_order_fetches_nothing_and_holds_no_mirror(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:
+    """Planning has fetched what has an id; an order lies on disk, and a mirror's address may hold a password."""
+    carried_out = pool()
+    access = {"download": True, "mirror": "https://me:secret@host"}
+    compare(tiny(strategies=["soft"], seeds=1, settings=access), store=tmp_path / "s")
+    assert carried_out.orders
+    for order in carried_out.orders:
+        config = json.loads(order.config)
+        assert (config["download"], config["mirror"]) == (False, None)
 
 
 def test_another_comparison_takes_over_the_cells_it_shares(

@@ -98,6 +98,18 @@ def test_parameters_are_means_over_folds_and_what_was_tried_is_of_all_of_them() 
     assert [len(curve) for curve in curves(row, "loss")] == [3, 10]
 
 
+def test_what_was_fitted_has_no_learning_curve() -> None:
+    """Its history is of settings that were tried."""
+    history = [{"epoch": n, "loss": None, "dev_accuracy": 0.5} for n in range(1, 7)]
+    found = []
+    for epochs in (0, 6):
+        record = fake_record(0, None, history=history).model_copy(update={"epochs_run": epochs})
+        entries = (Entry(cell("1", shots="full"), StoredRun(1, "it", "1", record, TRUTH, TRUTH, None)),)
+        (row,) = summarise(StoredComparison("one", record.created, (), {}, entries)).rows
+        found.append(len(curves(row, "dev_accuracy")))
+    assert found == [0, 1]
+
+
 def test_a_seed_counts_once_all_its_folds_are_there(tiny: Make, pool: Callable[..., Pool], tmp_path: Path) -> None:
     pool()
     result = compare(tiny(strategies=["pet"], shots="full", folds=2, seeds=1), store=tmp_path / "store")
@@ -109,3 +121,8 @@ def test_a_seed_counts_once_all_its_folds_are_there(tiny: Make, pool: Callable[.
     options = runs[0].record.options.model_copy(update={"fold": None})
     alone = replace(runs[0], record=runs[0].record.model_copy(update={"options": options}))
     assert pooled([alone]) is alone
+
+
+def test_a_fold_is_not_limited(tiny: Make) -> None:
+    with pytest.raises(UserError, match="--fold has every example tested once; it does not go with --limit"):
+        make_grid(tiny(strategies=["hard"], shots="full", folds=3, settings={"limit": 5}), Loader())

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models import GOLDENS
 
 from promptkit.comparison import folders, keeping
 from promptkit.comparison.keeping import Keeper
 from promptkit.comparison.orders import Order, carry_out
 from promptkit.comparison.pools import run_here
+from promptkit.running.config import make_config
 
 START = subprocess.Popen
 
@@ -205,3 +207,18 @@ def test_a_process_that_is_kept_ends_with_its_keeper(tmp_path: Path, behave: Cal
     keeper.end()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_cell_whose_data_is_not_what_it_was_planned_with_is_not_run(tmp_path: Path, tiny_reviews: Path) -> None:
+    """Its run would be listed under the key of the old data."""
+    from promptkit.comparison import worker
+    from promptkit.running.session import Session
+
+    cell = tmp_path / "0123456789abcdef"
+    cell.mkdir()
+    config = make_config(strategy="hard", data=str(tiny_reviews), model=str(GOLDENS / "bert-odd"), quiet=True)
+    (cell / folders.ORDER).write_text(config.model_dump_json(), encoding="utf-8")
+    assert worker._run(cell, Session()) == folders.BAD_INPUT
+    said = (cell / folders.FAILURE).read_text(encoding="utf-8")
+    assert said.endswith("is not what it was when the comparison was planned; run it again.")
+    assert not (cell / folders.RESULT).exists()

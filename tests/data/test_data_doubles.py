@@ -69,3 +69,12 @@ def test_a_run_warns_of_them_and_its_record_keeps_them(write, capsys):
     assert "warning: 1 of 2 test texts stands in the data's train as well, e.g. 'fine'" in capsys.readouterr().err
     assert plan.warnings == [*plan.task.cautions]
     assert task_info(plan.task).notes[-1] == plan.task.cautions[0]
+
+
+def test_dev_texts_that_stand_in_test_are_counted(write):
+    texts = [f"text {n}" for n in range(4)]
+    rows = "".join(f"{'pos' if n % 2 else 'neg'}\t{text}\n" for n, text in enumerate(texts))
+    path = folder(write, rows.replace("text", "other"), rows)
+    (path / "dev.tsv").write_text("label\ttext\npos\tTEXT  1\nneg\tnew\n", encoding="utf-8")
+    (caution,) = load_task(str(path)).cautions
+    assert caution.startswith("1 of 2 dev text stands in test as well, e.g. 'TEXT 1'")

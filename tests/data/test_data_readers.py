@@ -127,6 +127,12 @@ def test_a_column_named_as_the_text_is_not_the_second_one_as_well(write):
     assert read_table(path).splits["all"] == (Example("one", "x", "two"),)
 
 
+def test_a_question_beside_a_sentence_is_a_pair(write):
+    path = write("a.tsv", "Question\tsentence\tlabel\nwho?\tshe did\tx\n")
+    assert read_table(path).splits["all"] == (Example("who?", "x", "she did"),)
+    assert read_table(path, Columns(text="sentence")).splits["all"] == (Example("she did", "x"),)
+
+
 def test_the_label_is_shown_in_no_prompt(write):
     path = write("a.csv", "text,label\none,x\n")
     with pytest.raises(UserError, match=r"the column 'label' is the label; a prompt that shows it as \{verdict\}"):

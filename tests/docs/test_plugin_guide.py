@@ -23,7 +23,7 @@ from promptkit.training import Classification, Executor, PackedSource
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md"
 # What stands before is the plugin as `promptkit new` writes it, which has tests of its own.
-BLOCKS = PAGE.read_text(encoding="utf-8").split("\n## What a strategy is\n")[1]
+BLOCKS = PAGE.read_text(encoding="utf-8").split("\n## Three models to start from\n")[1]
 TEXTS = ["a good film", "bad", "the plot was good but the actor was terrible", "great", "it was bad"]
 
 

@@ -39,6 +39,14 @@ def test_all_is_well_here(precision: str, capfd: pytest.CaptureFixture[str]) -> 
         assert name in said
 
 
+def test_files_of_the_users_do_not_stand_for_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tokenizers.py").write_text("raise RuntimeError('mine')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    steps = list(report._checked("CPU", "pynative", "fp32"))
+    assert steps
+    assert all(step.ok for step in steps)
+
+
 def test_facts_alone_as_json(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,13 @@ configs:
 """
 
 
-def parquet(labels: list[int], *, start: int = 0) -> bytes:
-    """Return texts of two classes as the Hub keeps them."""
+def parquet(labels: list[int], *, start: int = 0, names: Sequence[str] = ("terrible", "great")) -> bytes:
+    """Return texts with classes as the Hub keeps them."""
     import datasets
 
     features = datasets.Features(
         sentence=datasets.Value("string"),
-        label=datasets.ClassLabel(names=["terrible", "great"]),
+        label=datasets.ClassLabel(names=list(names)),
         idx=datasets.Value("int32"),
         parts=datasets.Sequence(datasets.Value("string")),
     )
@@ -86,6 +87,14 @@ def test_a_configuration_is_fetched_alone_and_read_with_the_names_of_its_classes
     assert load_task("hub:owner/glue:first") == task == load_task(f"hub:owner/glue:first@{COMMIT}")
     assert load_task("hub:owner/glue:first", access=Access(True, glue.url, offline=True)) == task
     assert len(glue.asked) == asked
+
+
+def test_a_class_that_only_a_later_split_has_is_listed(host: Host) -> None:
+    names = ("terrible", "great", "mixed")
+    files = {"train.parquet": parquet([0, 1, 1, 0], names=names)}
+    files |= {f"{split}.parquet": parquet([2, 1, 0], start=50, names=names) for split in ("validation", "test")}
+    host.put("owner/late", files, kind="dataset")
+    assert load_task("hub:owner/late", access=Access(mirror=host.url)).labels == names
 
 
 @pytest.mark.parametrize(

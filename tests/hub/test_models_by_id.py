@@ -10,6 +10,7 @@ import pytest
 from hosts import COMMIT, OTHER, Host
 
 from promptkit.backbones.catalog import find_model
+from promptkit.backbones.native.decoder.tokenizer import tokenizer_files
 from promptkit.errors import UserError
 from promptkit.hub import Access, revision_of
 
@@ -234,3 +235,25 @@ def test_what_an_older_client_of_modelscope_fetched_is_found(caches: Path) -> No
     older.mkdir(parents=True)
     (older / "config.json").write_text("{}")
     assert find_model("ms:owner/tiny-0.5b") == older
+
+
+@pytest.mark.parametrize("name", ["owner/tiny", "ms:owner/tiny"])
+def test_a_listing_that_breaks_off_is_asked_for_again(host: Host, name: str, monkeypatch) -> None:
+    monkeypatch.setattr("promptkit.hub.transfer._WAIT", 0.0)
+    put(host, name)
+    host.breaks["a listing"] = [7, 0]
+    assert (find_model(name, access=Access(mirror=host.url)) / "model.safetensors").read_bytes() == WEIGHTS
+    host.breaks["a listing"] = [7] * 9
+    with pytest.raises(UserError, match=r"could not be downloaded: 127\.0\.0\.1 cannot be reached, or is busy"):
+        find_model(name, access=Access(mirror=host.url))
+
+
+def test_all_that_a_tokenizer_is_read_from_is_fetched(host: Host, tmp_path: Path) -> None:
+    """What is read where it happens to lie, and not fetched, would give two fingerprints to one model."""
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    names = [read.name for read in tokenizer_files(tmp_path)]
+    assert "chat_template.jinja" in names
+    put(host, "owner/tiny", {**FILES, **dict.fromkeys(names, b"{}")})
+    found = find_model("owner/tiny", access=Access(mirror=host.url))
+    assert {it.name for it in found.iterdir()} >= set(names)

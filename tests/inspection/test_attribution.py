@@ -14,9 +14,10 @@ pytest.importorskip("mindspore")
 import promptkit
 from promptkit import UserError
 from promptkit.inspection import attribute
-from promptkit.inspection.attribution import _log_odds
+from promptkit.inspection.attribution import _erased, _log_odds
 from promptkit.inspection.page import attribution_page
 from promptkit.inspection.text import attribution_text, bar
+from promptkit.prompting.encoder import Encoded
 
 TEXT = "the film is very good"
 HARD = "{text} it was {mask} ."
@@ -149,3 +150,8 @@ def test_the_page_marks_signs_and_escapes_the_text(artifact: Artifact) -> None:
     assert page.count('<span class="sign">+</span>') == sum(change >= 0.0005 for change in changes)
     assert page.count('<span class="sign">−</span>') == sum(change <= -0.0005 for change in changes)
     assert page.count("--shade: 0.6") == 1
+
+
+def test_of_a_prompt_of_one_piece_nothing_is_taken_out() -> None:
+    alone = Encoded((5,), (-1,), (0,), 0, 0, 1)
+    assert _erased(alone, ["field:text"]) == ([alone], [])

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from promptkit import Example
 from promptkit.backbones.native.decoder.tokenizer import load_tokenizer, make_tokenizer, tokenizer_files
 from promptkit.backbones.native.tokenizer import NativeTokenizer
 from promptkit.errors import UserError
+from promptkit.inspection.vectors import word_rows
 from promptkit.prompting import Showing, Template, Verbalizer
 from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import PromptTask, resolve_prompt
@@ -151,3 +152,19 @@ def test_a_checkpoint_keeps_its_template_in_its_settings_or_beside_them(tmp_path
     (tmp_path / "chat_template.jinja").write_text("z", encoding="utf-8")
     assert load_tokenizer(tmp_path, 60).chat_template == "z"
     assert [path.name for path in tokenizer_files(tmp_path)][1:] == ["tokenizer_config.json", "chat_template.jinja"]
+
+
+def test_a_tokenizer_that_puts_a_space_in_front_of_every_text_is_refused(tmp_path: Path) -> None:
+    """As SentencePiece's for Llama 2: each part of a template would begin with a piece of its own."""
+    pieces = {"<unk>": 0, "▁": 1, "a": 2, "▁a": 3}
+    made = Tokenizer(models.BPE(pieces, [("▁", "a")], unk_token="<unk>"))
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    made.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(UserError, match="its tokenizer puts a space in front of every text, as SentencePiece does"):
+        load_tokenizer(tmp_path, 60)
+
+
+def test_marks_of_turns_are_no_words_of_a_vocabulary() -> None:
+    tokenizer = conversing()
+    words = [tokenizer.token(int(row)) for row in word_rows(tokenizer)]
+    assert words == WORDS.split(" ")

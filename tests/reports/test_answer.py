@@ -56,7 +56,7 @@ def test_a_prompt_that_beats_its_baseline_is_the_verdict(plain: Summary) -> None
         "Of the 2 rows compared, 1 beat"
     )
     assert "chance:" not in text
-    assert "Its epoch was picked on dev, of 5." in text
+    assert "It was picked on dev, by 5 dev scores." in text
     assert "dev alone would pick pet with 16 examples a class (60.0 % on test)." in text
 
 

@@ -42,6 +42,14 @@ def test_a_whole_one_comes_back(tmp_path: Path) -> None:
     assert np.array_equal(tensors["0.prompt.vectors"], TENSORS["0.prompt.vectors"])
 
 
+def test_nothing_that_a_run_may_have_is_too_long_to_be_loaded(tmp_path: Path) -> None:
+    long = "word " * 5000
+    shown = [[{"text": long, "text_b": None, "label": "good", "others": []}]]
+    card = {**CARD, "templates": [long + "{text} {mask}"], "verbalizer": f"good={long}; bad=bad", "contexts": shown}
+    save_artifact(tmp_path / "p", TENSORS, {**card, "max_length": 2**30})
+    assert load_prompt(tmp_path / "p")[1].templates == card["templates"]
+
+
 def test_one_of_before_engines_had_names_has_none(tmp_path: Path) -> None:
     backbone = {"fingerprint": "fe", "architecture": "bert", "hidden_size": 24}
     save_artifact(tmp_path / "p", TENSORS, {**CARD, "format": 1, "backbone": backbone})

@@ -51,6 +51,16 @@ def test_without_out_runs_are_numbered_on(tmp_path: Path, monkeypatch: pytest.Mo
     assert fill(RunDirectory.create(None, "soft reviews/en")).commit().name == "soft-reviews-en-042"
 
 
+def test_the_working_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rename would take its place, and the shell would stand in a folder that is gone."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for out in (".", "../here", str(tmp_path / "here")):
+        with pytest.raises(UserError, match="is the working directory; name a directory inside it"):
+            RunDirectory.create(Path(out), "soft")
+    assert names(tmp_path / "here") == []
+
+
 def test_an_existing_out_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     full, file = tmp_path / "full", tmp_path / "file"
     full.mkdir()

@@ -65,6 +65,17 @@ def test_each_demonstration_stands_behind_the_prompt_with_its_label_word() -> No
     assert encoded.read == (5,)
 
 
+@pytest.mark.parametrize("masks", ["{mask}", "{mask:2}", "{mask}{mask}"])
+def test_an_answer_of_several_pieces_stands_there_once_however_the_slots_are_written(masks: str) -> None:
+    files = NativeEngine().describe(GOLDENS / "bert-odd")
+    task = prompt_task(
+        files.tokenizer, f"{{text}} it was {masks} .", "positive=very good; negative=not good", context=shown(SHOWN)
+    )
+    assert pieces(task, "film")[-15:] == [
+        "film", "it", "was", "very", "good", ".", "[SEP]", "bad", "plot", "it", "was", "not", "good", ".", "[SEP]",
+    ]  # fmt: skip
+
+
 def test_one_that_does_not_fit_is_left_out_whole_and_the_text_keeps_half_of_the_room() -> None:
     long = Example("the film was very good and the plot was not bad at all", "positive")
     task = resolved((long, SHOWN[1]), max_length=24)

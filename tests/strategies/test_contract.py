@@ -179,6 +179,55 @@ def test_a_bad_build_is_found_before_a_step_is_taken(
     assert not steps
 
 
+def tuning(backbone: Any, task: Any) -> Any:
+    model = biased()(backbone.trainable("all"), task)
+    model.fixed_features = True
+    return model
+
+
+def fitting(backbone: Any, task: Any) -> Any:
+    model = biased(fixed=False)(backbone, task)
+    model.fits = True
+    return model
+
+
+def noisy(backbone: Any, task: Any) -> Any:
+    model = biased()(backbone, task)
+    type(model).noise = lambda self, inputs, rng: ()
+    return model
+
+
+def dropping(backbone: Any, task: Any) -> Any:
+    from mindspore import nn
+
+    model = biased()(backbone, task)
+    model.drop = nn.Dropout(p=0.1)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (tuning, "its features are computed once, but a language model learns before them"),
+        (fitting, "a model that finds its values by fit has fixed_features as well"),
+        (noisy, "its features are computed once, so that noise is never drawn"),
+        (dropping, "an nn.Dropout drops nothing here"),
+    ],
+)
+def test_what_would_silently_not_happen_is_refused(run: Any, steps: list[int], build: Build, said: str) -> None:
+    with pytest.raises(UserError, match=f"{TITLE}: {said}"):
+        run(broken(build))
+    assert not steps
+
+
+def test_a_cloze_prompt_over_a_copy_that_learns_has_no_fixed_features(tiny_run: Any, install: Any) -> None:
+    install(broken(lambda backbone, task: biased()(backbone.trainable("all"), task)))
+    result = tiny_run(
+        "broken", templates=("{text} it was {mask} .",), mode="pynative", save=False, epochs=1, weight_decay=0.0
+    )
+    assert result.record.parameters.backbone > 0
+
+
 def overwriting(model: Any) -> Any:
     model.backbone.encoder.word.set_data(model.backbone.encoder.word + 1e-3)
     return model

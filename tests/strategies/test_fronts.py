@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import pytest
 ms = pytest.importorskip("mindspore")
 
 import promptkit
-from promptkit import Example, PromptTask
+from promptkit import Example, PromptTask, UserError
 from promptkit.data import Rows, load_task
 from promptkit.hooks import get_host
-from promptkit.nn import ClozePrompt, SoftPrompt, VirtualTokens, tensors
+from promptkit.nn import ClozePrompt, PromptedModel, SoftPrompt, VirtualTokens, tensors
 from promptkit.prompting import Template
 from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import resolve_prompt
+from promptkit.running.guard import build_model
 from promptkit.testing import prompt_task, write_tiny_task
 from promptkit.training import Executor, NextTokens, PackedSource
 
@@ -63,6 +65,20 @@ def test_scores_and_gradients_are_those_of_whole_prompts(causal: Any, template: 
     # Where nothing but the text stands between front and answer an empty text is read in the front, and stays whole.
     whole = () if template == VIRTUAL else (2,)
     assert shorter == [n - begins * (number not in whole) for number, n in enumerate(lengths)]
+
+
+def test_a_front_is_for_a_frozen_model_and_has_to_be_taken(causal: Any) -> None:
+    task = prompt_task(causal, WORDS, front=True, kind="causal")
+    with pytest.raises(UserError, match="computed once for a frozen language model"):
+        ClozePrompt(causal.trainable("all"), task)
+
+    class Forgetful(PromptedModel):
+        def construct(self, inputs: Any) -> Any:
+            return inputs["read"]
+
+    strategy = SimpleNamespace(build=lambda backbone, task: Forgetful())
+    with pytest.raises(UserError, match=r"^mine: it says that it takes what all prompts begin with"):
+        build_model(strategy, causal, task, "mine")  # type: ignore[arg-type]
 
 
 def test_what_is_cut_off_can_be_put_back(causal: Any) -> None:

@@ -214,7 +214,7 @@ def test_a_head_shows_no_answers(tiny_run: Callable[..., Any]) -> None:
 
 
 def test_the_strategy_of_the_guide_shows_the_nearest() -> None:
-    guide = (Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "more-of-a-strategy.md").read_text(encoding="utf-8")
     (code,) = [each for each in guide.split("```") if "class NearestNeighbours" in each]
     found: dict[str, Any] = {"__name__": "guide"}
     exec(code.removeprefix("python"), found)

@@ -257,7 +257,7 @@ def test_what_it_cannot_do_is_said(tiny_run: Callable[..., Any]) -> None:
 
 
 def test_the_strategy_of_the_guide_proposes_a_word_for_each_class() -> None:
-    guide = (Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "more-of-a-strategy.md").read_text(encoding="utf-8")
     (code,) = [each for each in guide.split("```") if "class OwnWords" in each]
     found: dict[str, Any] = {"__name__": "guide"}
     exec(code.removeprefix("python"), found)

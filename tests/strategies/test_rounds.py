@@ -14,14 +14,15 @@ from models import GOLDENS
 pytest.importorskip("mindspore")
 
 import promptkit
-from promptkit import Defaults, Lesson, Strategy, Student, Template, UserError
+from promptkit import Defaults, Example, Lesson, Strategy, Student, Template, UserError
 from promptkit.hooks import StrategyEntry, get_host
 from promptkit.hooks.entries import Origin
 from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
+from promptkit.running.rounds import _epochs
 
 PATTERNS = ("{text} it was {mask} .", "{mask} ! {text}", "{text} {mask}")
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md"
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "more-of-a-strategy.md"
 GOOD = {"good", "great"}
 FILLERS = ["the film is", "a movie", "the plot was", "it was", "this story is", "one actor"]
 Run = Callable[..., Any]
@@ -192,6 +193,15 @@ def test_the_key_holds_the_texts_and_a_plan_says_how_many(data: Path) -> None:
     assert plan_of(data, shots=4).unlabelled == ()
     # 24 training texts of which 8 are drawn, and the 36 of the data.
     assert len(plan_of(data, options={"distil": "head"}, shots=4).unlabelled) == 16 + 36
+
+
+def test_a_round_goes_through_its_examples_as_often_as_there_are_steps_to_take(data: Path) -> None:
+    """Sixty steps of a draw of eight are sixty epochs, of six hundred examples the usual five."""
+    lesson = Lesson([Example("good", "positive")] * 600, np.zeros(600, int))
+    plan = plan_of(data, shots=4, options={"generations": 1, "patterns": 2})
+    assert [_epochs(plan, each) for each in (None, lesson)] == [60, 5]
+    plan = plan_of(data, shots=4, options={"generations": 1, "patterns": 2}, epochs=2)
+    assert [_epochs(plan, each) for each in (None, lesson)] == [2, 2]
 
 
 def test_its_own_patterns_come_where_no_template_is_given(data: Path) -> None:

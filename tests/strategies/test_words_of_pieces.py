@@ -135,3 +135,19 @@ def test_strategies_run_and_are_loaded_again(
     odds = np.log(p[before.argmax()] / (1 - p[before.argmax()]))
     assert piece.change is not None
     assert np.isclose(found.log_odds - piece.change, odds, atol=1e-4)
+
+
+def test_the_last_piece_before_the_answer_is_taken_out_as_any_other(causal_folder: Path, tmp_path: Path) -> None:
+    promptkit.run(
+        "hard",
+        data=str(write_tiny_task(tmp_path / "data")), model=str(causal_folder), verbalizer=WORDS,
+        templates=("{text} {mask}",), mode="pynative", quiet=True, out=tmp_path / "run",
+    )  # fmt: skip
+    loaded = promptkit.load(tmp_path / "run")
+    found = attribute(loaded, "the film is good").templates[0]
+    last = [piece for piece in found.pieces if piece.change is not None][-1]
+    before, p = loaded.probabilities(["the film is good", "the film is"])
+    odds = np.log(p[before.argmax()] / (1 - p[before.argmax()]))
+    assert last.text == "good"
+    assert last.change is not None
+    assert np.isclose(found.log_odds - last.change, odds, atol=1e-4)

@@ -163,6 +163,26 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_line() -> None:
         )
 
 
+def test_a_gradient_that_is_no_number_moves_nothing_and_ends_the_run() -> None:
+    """As in half precision, where a product of the backward pass may be too large while the loss is not."""
+
+    class Steep(Linear):
+        def scores(self, features: Any) -> Any:
+            return super().scores(features) + ops.sqrt(self.weight * self.weight).sum()
+
+    model = Steep()
+    before = model.weight.asnumpy().copy()
+    x, y = data(16, 1)
+    executor = Executor(model, "pynative", print, Classification(2))
+    source = FeatureSource(x, y, 16)
+    with pytest.raises(UserError, match="diverged in epoch 1: a gradient is no finite number"):
+        train(
+            executor, source, source, y, TrainingSettings(3, 0.1), np.random.default_rng(0),
+            kind="features", quiet=True,
+        )  # fmt: skip
+    assert np.array_equal(model.weight.asnumpy(), before)
+
+
 def test_decay_is_for_matrices_only() -> None:
     class Two(PromptedModel):
         def __init__(self) -> None:

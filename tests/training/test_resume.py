@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,3 +178,36 @@ def test_a_full_disk_costs_the_state_and_not_the_run(
     monkeypatch.setattr("promptkit.runs.checkpoint.save_artifact", full)
     assert_same(learn(states(tmp_path)()), learn())
     assert capsys.readouterr().err.count("No space left on device") == 1
+
+
+def test_what_a_killed_process_was_saving_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = tmp_path / f".member-0.safetensors.partial-{int(dead.stdout)}-0123abcd"
+    mine = tmp_path / f".member-0.safetensors.partial-{os.getpid()}-0123abcd"
+    other = tmp_path / f".notes.partial-{int(dead.stdout)}-0123abcd"
+    for path in (left, mine, other):
+        path.write_bytes(b"half")
+    Checkpoints(tmp_path, "run", writes=False)
+    assert left.exists()
+    Checkpoints(tmp_path, "run")
+    assert sorted(tmp_path.iterdir()) == sorted([mine, other])
+
+
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_tokens_of_a_killed_training_are_counted_once(tmp_path: Path, after: int) -> None:
+    def source() -> PackedSource:
+        texts = random_texts(np.random.default_rng(0), [5] * 24, vocabulary=20)
+        labels = [number % 2 for number in range(24)]
+        return PackedSource(Packer(texts, labels, batch_size=8, rows=Rows(4, 10, 2), pad_id=0))
+
+    def learn_from(texts: PackedSource, checkpoint: Any = None) -> tuple[int, int]:
+        train(
+            Executor(Noisy(), "pynative", print, Classification(2)), texts, source(), np.arange(24) % 2,
+            TrainingSettings(epochs=2, lr=0.1), np.random.default_rng(7), quiet=True, checkpoint=checkpoint,
+        )  # fmt: skip
+        return texts.tokens, texts.positions
+
+    state = states(tmp_path)
+    with pytest.raises(KilledError):
+        learn_from(source(), Dying(state(), after))
+    assert learn_from(source(), state()) == learn_from(source())

@@ -8,6 +8,7 @@ from typing import Any
 from promptkit.backbones.native.roberta.tokenizer import PAIR, byte_level
 from promptkit.backbones.native.tokenizer import NativeTokenizer, fitting, read_backend, read_files
 from promptkit.checking import read_json_object, read_text
+from promptkit.errors import UserError
 
 _SETTINGS = "tokenizer_config.json"
 _CONFIG = "config.json"
@@ -29,6 +30,11 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
     """
     where = f"model '{directory}'"
     backend, marks = read_backend(directory, others=PAIR, read_others=byte_level, marks_spaces=True)
+    if not marks and backend.encode(" a ").ids != backend.encode("a").ids:
+        raise UserError(
+            f"{where}: its tokenizer puts a space in front of every text, as SentencePiece does for Llama 2; the "
+            "parts of a template would be torn apart. Such models are not supported."
+        )
     given = read_json_object(directory / _SETTINGS, where) if (directory / _SETTINGS).is_file() else {}
     if not given.get("eos_token"):
         given = given | _named_by_number(directory, backend, where)
