@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import PydanticUndefined
+
 from promptkit.cli import compare, run
 from promptkit.hooks import StrategyCard, get_host, strategy_card
 from promptkit.running.config import RunConfig, flag_of, setting_of
@@ -31,6 +33,7 @@ ORDER = (
 _OPTIONS = re.compile(r"(<!-- options: ([\w-]+) -->\n).*?(<!-- end options -->)", re.DOTALL)
 _SETTINGS = re.compile(r"(<!-- settings: (run|compare) -->\n).*?(<!-- end settings -->)", re.DOTALL)
 _OF_COMMAND = {"run": run.SETTINGS, "compare": compare.SETTINGS}
+_NAMED = {"shots": "full"}  # what stands for None
 _DEFAULTS = re.compile(r"(<!-- defaults -->\n).*?(<!-- end defaults -->)", re.DOTALL)
 
 
@@ -89,8 +92,12 @@ def _settings_table(names: Iterable[str]) -> str:
         said = setting.help + (" May be repeated." if setting.repeated else "")
         said += " Required." if RunConfig.model_fields[name].is_required() else ""
         said += f" See [{setting.page}]({setting.page})." if setting.page else ""
-        rows.append((f"`{flag_of(name)} {setting.metavar}".rstrip() + "`", said))
-    return _table(("Option", "Meaning"), rows)
+        # What has none is the strategy's, the data's or nothing at all, as its meaning says.
+        default = _NAMED.get(name, RunConfig.model_fields[name].default)
+        nothing = default is None or default is False or default is PydanticUndefined or default == ()
+        shown = "" if nothing else f"`{default}`"
+        rows.append((f"`{flag_of(name)} {setting.metavar}".rstrip() + "`", said, shown))
+    return _table(("Option", "Meaning", "Default"), rows)
 
 
 def _options_table(card: StrategyCard) -> str:

@@ -11,7 +11,7 @@ from promptkit.backbones.engines import describe_model
 from promptkit.backbones.face import Engine
 from promptkit.checking import user_path
 from promptkit.errors import UserError, did_you_mean, unknown
-from promptkit.hub import Access, Repository, find_snapshot, hub_id
+from promptkit.hub import Access, HubId, Repository, find_snapshot, hub_id
 
 Registry = Mapping[str, Callable[[], Path]]
 _FILES = (
@@ -60,7 +60,8 @@ def find_model(
     Args:
         name: a shipped or registered name, a directory, a `.gguf` file, an id of the Hub such as
             `google-bert/bert-base-uncased`, or `bert-base-chinese`, for the oldest ones have no owner, or one of
-            ModelScope, `ms:OWNER/NAME`. `hub:` in front says that it is one of the Hub, `@REVISION` behind which.
+            ModelScope, `ms:OWNER/NAME`. `hub:` in front says that it is one of the Hub, `:FILE.gguf` behind which
+            GGUF file of it, `@REVISION` which revision.
         registry: models that plugins registered.
         access: whether an id may be fetched; by default only local caches are looked at.
         revision: of an id: branch, tag or commit; the host's main branch by default.
@@ -74,14 +75,14 @@ def find_model(
     wanted = hub_id(name) if found is None else None
     if wanted is None and found is None:
         raise unknown("model", name, known)
-    if wanted is None or wanted.config:
-        if wanted is not None:
-            raise UserError(f"model '{name}': only data sets have a configuration (:{wanted.config}).")
+    if wanted is None:
         assert found is not None
         if revision is not None:
             raise UserError(f"model '{name}' is at hand and has no revisions; --revision is for ids.")
         return found
-    asked = Repository(wanted.at(revision), "model", _FILES, _pickled)
+    if wanted.config:
+        return _gguf(wanted.at(revision), access)
+    asked = Repository(wanted.at(revision), "model", _FILES, _unread, _has_weights)
     if access.fetches or wanted.host != "hub" or re.search("[/:@]", name):
         return find_snapshot(asked, access, "" if "/" in name else did_you_mean(name, known))
     try:
@@ -106,7 +107,29 @@ def _local(name: str, registered: Registry) -> Path | None:
     return None
 
 
-def _pickled(paths: Sequence[str]) -> str:
+def _gguf(wanted: HubId, access: Access) -> Path:
+    """Return one GGUF file of a repository.
+
+    Raises:
+        UserError: if what is named is none, is not in the repository, or cannot be had.
+    """
+    if not wanted.config.endswith(".gguf"):
+        raise UserError(f"model '{wanted}': behind the colon stands a GGUF file, NAME.gguf; data has configurations.")
+
+    def missing(paths: Sequence[str]) -> str:
+        there = [path for path in paths if path.endswith(".gguf")]
+        return "" if wanted.config in there else str(unknown("GGUF file", wanted.config, there)).rstrip(".")
+
+    asked = Repository(wanted, "model", (wanted.config,), missing, lambda folder: (folder / wanted.config).is_file())
+    return find_snapshot(asked, access) / wanted.config
+
+
+def _has_weights(folder: Path) -> bool:
+    """Return whether a cached folder has more than the small files that other programs may fetch alone."""
+    return any(folder.glob("*.safetensors"))
+
+
+def _unread(paths: Sequence[str]) -> str:
     """Say what to do about a repository whose weights cannot be read, before anything is fetched."""
     if any(path.endswith(".safetensors") and "/" not in path for path in paths):
         return ""
@@ -117,6 +140,6 @@ def _pickled(paths: Sequence[str]) -> str:
             "with model.safetensors (--revision refs/pr/N of a request that adds it), or convert it where it is "
             "trusted: AutoModelForMaskedLM.from_pretrained(ID).save_pretrained(DIR) of transformers, then --model DIR"
         )
-    if any(path.endswith(".gguf") for path in paths):
-        return "it holds GGUF files; download one of them and give its path"
+    if files := sorted(path for path in paths if path.endswith(".gguf") and "/" not in path):
+        return f"it holds GGUF files; name one behind a colon, e.g. :{files[0]}"
     return ""

@@ -1,4 +1,4 @@
-"""What the user calls a model or a data set of a host: `owner/name`, `hub:name:config@revision`, `ms:owner/name`."""
+"""What the user calls a model or a data set of a host: `owner/name`, `hub:name:part@revision`, `ms:owner/name`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HubId:
     Attributes:
         host: `hub`, that of Hugging Face, or `ms`, ModelScope.
         name: `owner/name`, or `name` for the oldest ones of the Hub.
-        config: of a data set that has several; empty otherwise.
+        config: of a data set that has several, or the one file of a model that has several; empty otherwise.
         revision: branch, tag or commit; None is the host's main branch.
     """
 

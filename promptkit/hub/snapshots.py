@@ -28,12 +28,14 @@ class Repository:
         kind: `model` or `dataset`.
         patterns: of the files to fetch, as in a shell.
         refuse: says what is wrong with the paths that a host lists, before anything is fetched; empty for nothing.
+        whole: whether a folder of the cache holds what is needed; another program may have fetched a part of it.
     """
 
     id: HubId
     kind: Kind
     patterns: Sequence[str]
     refuse: Callable[[Sequence[str]], str] = lambda paths: ""
+    whole: Callable[[Path], bool] = lambda folder: True
 
 
 class _Host(Protocol):
@@ -85,7 +87,7 @@ def find_snapshot(wanted: Repository, access: Access, hint: str = "") -> Path:
             place = f" '{error.filename}'" if error.filename else " the cache"
             raise UserError(f"{called} could not be downloaded: cannot write{place}: {error.strerror}.") from None
     found = host.cached(wanted.id, wanted.kind, wanted.patterns)
-    if found is not None:
+    if found is not None and wanted.whole(found):
         return found
     if access.forbidden:
         raise UserError(
@@ -102,5 +104,9 @@ def _matches(path: str, patterns: Sequence[str]) -> bool:
 
 
 def revision_of(directory: Path) -> str | None:
-    """Return which revision a folder of a cache holds, a commit where the host has them; None for other folders."""
+    """Return which revision a folder of a cache holds, a commit where the host has them; None for other folders.
+
+    For a GGUF file it is that of its folder.
+    """
+    directory = directory.parent if directory.suffix == ".gguf" and directory.is_file() else directory
     return directory.name if directory.parent.name == "snapshots" else None

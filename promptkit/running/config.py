@@ -57,7 +57,7 @@ class RunConfig(BaseModel):
     model: Annotated[
         _NameOrPath,
         Setting(
-            help="Shipped model, checkpoint directory, or id of the Hub or of ModelScope (ms:ID).",
+            help="Shipped model, checkpoint directory, GGUF file, or id of the Hub or of ModelScope (ms:ID).",
             metavar="NAME|DIR|ID", scope="grid", page="models.md",
         ),
     ] = DEFAULT_MODEL  # fmt: skip

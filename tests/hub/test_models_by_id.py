@@ -174,12 +174,42 @@ def test_a_revision_is_the_one_that_is_loaded_and_stays_it(host: Host) -> None:
         ("owner/tiny", "../../x", "--revision takes a branch, a tag or a commit"),
         ("promptkit-mini", "main", "is at hand and has no revisions"),
         ("ms:tiny", None, "lacks an owner"),
-        ("owner/tiny:part", None, "only data sets have a configuration"),
+        ("owner/tiny:part", None, "behind the colon stands a GGUF file, NAME.gguf"),
     ],
 )
 def test_ids_that_cannot_be_are_one_line(name: str, revision: str | None, expected: str) -> None:
     with pytest.raises(UserError, match=expected):
         find_model(name, access=Access(mirror="https://mirror.example"), revision=revision)
+
+
+@pytest.mark.parametrize("name", ["owner/tiny-GGUF", "ms:owner/tiny-GGUF"])
+def test_one_gguf_file_of_several_is_named_behind_a_colon(host: Host, name: str, request) -> None:
+    put(host, name, {"tiny-q4_0.gguf": WEIGHTS, "tiny-q8_0.gguf": WEIGHTS * 2, "README.md": b"#"})
+    access = Access(mirror=host.url)
+    with pytest.raises(UserError, match=r"it holds GGUF files; name one behind a colon, e\.g\. :tiny-q4_0\.gguf\.$"):
+        find_model(name, access=access)
+    with pytest.raises(
+        UserError, match=r"unknown GGUF file 'tiny-q4\.gguf'\. Did you mean 'tiny-q4_0\.gguf'\? Known: "
+    ):
+        find_model(f"{name}:tiny-q4.gguf", access=access)
+    found = find_model(f"{name}:tiny-q8_0.gguf", access=access)
+    assert (found.name, found.read_bytes()) == ("tiny-q8_0.gguf", WEIGHTS * 2)
+    assert not (found.parent / "tiny-q4_0.gguf").exists()
+    assert revision_of(found) == ("master" if name.startswith("ms:") else COMMIT)
+    request.getfixturevalue("no_network")
+    assert find_model(f"{name}:tiny-q8_0.gguf") == found
+    # The folder is in the cache, the other file is not.
+    with pytest.raises(UserError, match="not in the local cache; add --download"):
+        find_model(f"{name}:tiny-q4_0.gguf")
+
+
+def test_a_cache_that_holds_a_tokenizer_alone_is_no_model(host: Host, request) -> None:
+    """Another program may have fetched no more than that."""
+    put(host, "owner/tiny")
+    (find_model("owner/tiny", access=Access(mirror=host.url)) / "model.safetensors").unlink()
+    request.getfixturevalue("no_network")
+    with pytest.raises(UserError, match="not in the local cache; add --download"):
+        find_model("owner/tiny")
 
 
 def test_split_weights_come_with_their_index(host: Host) -> None:
@@ -233,7 +263,8 @@ def test_an_endpoint_of_the_environment_is_a_mirror(host: Host, name: str, monke
 def test_what_an_older_client_of_modelscope_fetched_is_found(caches: Path) -> None:
     older = caches / "ms" / "hub" / "models" / "owner" / "tiny-0___5b"
     older.mkdir(parents=True)
-    (older / "config.json").write_text("{}")
+    for name in ("config.json", "model.safetensors"):
+        (older / name).write_text("{}")
     assert find_model("ms:owner/tiny-0.5b") == older
 
 
