@@ -46,6 +46,7 @@ def refused(call: Call, place: Path) -> Callable[..., str]:
         (["--data", "reviews-zh"], "does not know it: name another with --model."),
         (["--metric", "acuracy"], "unknown metric 'acuracy'. Did you mean 'accuracy'?"),
         (["--device", "Ascent"], "Did you mean 'Ascend'?"),
+        (["--device", "cpu"], "Did you mean 'CPU'?"),
         (
             ["--readout", "clooze"],
             "--readout: Input should be 'cloze' or 'head' (got 'clooze'). Did you mean",
