@@ -128,8 +128,18 @@ def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encod
         for number, text in enumerate(texts, 1):
             if not text.strip():
                 raise UserError(f"text {number} is empty.")
+            if _is_run(text):
+                raise UserError(f"'{text}' is a run, and predict takes one; its texts come behind it.")
         return [Line(text, f"text {number}") for number, text in enumerate(texts, 1)]
     return _lines_of(file or "-", encoding, asked=file is not None)
+
+
+def _is_run(text: str) -> bool:
+    """Return whether a text is the directory of a run, as one is that a shell made of `runs/soft-*`."""
+    try:
+        return (Path(text) / "prompt.safetensors").is_file()
+    except (OSError, ValueError):  # too long for a path, or with a zero byte
+        return False
 
 
 def _is_table(file: str | None) -> bool:

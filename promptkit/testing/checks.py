@@ -150,7 +150,8 @@ def only_what_is_declared_learns(runs: RunSet, parts: frozenset[str] | None = No
         if parts is not None and found != parts:
             raise CheckFailed(
                 f"what learns is {_listed(found)}, but is said to be {_listed(parts)}; the attribute of the model "
-                "that holds a parameter says what it counts as, and requires_grad=False keeps it from learning."
+                "that holds a parameter says what it counts as, and requires_grad=False keeps it from learning. If "
+                "that is as it should be, `learns` of the test is not."
             )
 
 
@@ -173,8 +174,9 @@ def _check_moves(learnt: Learnt, *, trains: bool) -> None:
     still = sorted(own - moved) or ([] if moved else sorted(learnt.learns))
     if still:
         raise CheckFailed(
-            f"'{still[0]}' requires gradient, but training left it as it was: the scores do not depend on it; use it "
-            "in the model, or drop it."
+            f"'{still[0]}' requires gradient, but training left it as it was: the scores do not depend on it, or not "
+            "where it starts, as they do not on a gate between equal sides; use it in the model, start it elsewhere, "
+            "or drop it."
         )
 
 

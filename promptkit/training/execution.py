@@ -131,7 +131,8 @@ class Executor:
             for step in source.epoch(None):
                 given = self._call(name, step.inputs)
                 if not isinstance(given, Tensor):
-                    raise UserError(f"{self._label or 'the model'} gives {kind_of(given)}, not a tensor of scores.")
+                    wanted = "of features" if name == "features" else "of scores"
+                    raise UserError(f"{self._label or 'the model'} gives {kind_of(given)}, not a tensor {wanted}.")
                 values = given.asnumpy()
                 try:
                     numbers, own = step.by_example(values)

@@ -277,6 +277,7 @@ def test_an_artifact_that_is_none(refused, finished, tmp_path):
         (["good", "--text-b", "x"], "the run's template has no {text_b}"),
         (["good", " "], "text 2 is empty"),
         (["--file", "nothing.txt"], "no file or folder 'nothing.txt'"),
+        (["good", "{run}"], "is a run, and predict takes one; its texts come behind it."),
         (["good", "--device", "TPU"], "unknown device 'TPU'"),
         (["good", "--model", "nothing"], "unknown model 'nothing'"),
         (["good", "--text-column", "x"], "are for tables: a --file that ends in .csv, .tsv or .jsonl"),
@@ -286,7 +287,8 @@ def test_an_artifact_that_is_none(refused, finished, tmp_path):
     ],
 )
 def test_wrong_predictions(refused, finished, arguments, message):
-    assert message in refused("predict", finished, *arguments)
+    given = [str(finished) if argument == "{run}" else argument for argument in arguments]
+    assert message in refused("predict", finished, *given)
 
 
 @pytest.mark.parametrize(
