@@ -53,7 +53,7 @@ def test_a_warning_of_many_cells_is_said_once(
 def test_a_process_hands_its_warnings_on_whatever_becomes_of_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    def execute(config: Any, *, session: Session) -> None:
+    def execute(config: Any, *, session: Session, key: str) -> None:
         session.warned.append(WARNING)
         if fails:
             raise UserError("no such thing.")
