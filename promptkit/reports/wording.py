@@ -98,6 +98,12 @@ def notes(summary: Summary) -> tuple[str, ...]:
             f"{len(cells)} of {len(summary.comparison.entries)} runs {'is' if len(cells) == 1 else 'are'} missing: "
             f"{_listed(names)}. Rows, picks and the strongest baseline are made of those that are finished."
         )
+    made_with = {part.record.versions.mindspore for row in summary.rows for run in row.runs for part in run.parts}
+    if len(made_with) > 1:
+        found.append(
+            f"Runs were made with MindSpore {' and '.join(sorted(made_with))}: last digits, times and memory differ "
+            "by that."
+        )
     if summary.without_baseline:
         found.append(f"No baseline to compare with: {_rows(summary.without_baseline)}.")
     if summary.unlike:

@@ -32,6 +32,18 @@ def summary() -> Summary:
     return summarise(fake_comparison(variants={"soft": ("tokens=1", "tokens=5")}, missing=[("pet", "", 16, 0)]))
 
 
+def test_runs_of_several_versions_of_mindspore_are_said(summary: Summary) -> None:
+    said = "Runs were made with MindSpore"
+    assert not any(note.startswith(said) for note in notes(summary))
+    row = summary.rows[-1]
+    run = row.runs[0]
+    versions = run.record.versions.model_copy(update={"mindspore": "0.9"})
+    other = replace(run, record=run.record.model_copy(update={"versions": versions}))
+    changed = replace(summary, rows=(*summary.rows[:-1], replace(row, runs=(other, *row.runs[1:]))))
+    (note,) = (note for note in notes(changed) if note.startswith(said))
+    assert note.startswith(f"{said} 0.9 and ")
+
+
 def test_golden_markdown_rows() -> None:
     summary = summarise(fake_comparison(strategies=("ptuning",), shots=(16,), test_examples=200))
     soft = summary.rows[-1]
