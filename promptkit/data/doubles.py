@@ -28,10 +28,9 @@ def note_doubles(task: Task) -> Task:
         )
     tested = {text_key(example) for example in task.test}
     if seen := [example for example in task.dev if text_key(example) in tested]:
-        stands = "dev text stands" if len(seen) == 1 else "dev texts stand"
         cautions.append(
-            f"{len(seen):,} of {len(task.dev):,} {stands} in test as well, e.g. {_shown(seen[0])}: what dev picks "
-            "has seen a part of test"
+            f"{_of(len(seen), len(task.dev), 'dev')} in test as well, e.g. {_shown(seen[0])}: what dev picks has "
+            "seen a part of test"
         )
     # Of pairs without labels a text may well have two answers.
     cautions += _two_labels(task) if task.labels else []
@@ -62,8 +61,8 @@ def _two_labels(task: Task) -> list[str]:
     return [f"{count} under two labels, e.g. {_shown(other)} as '{first[key].label}' and '{other.label}'"]
 
 
-def _of(count: int, whole: int) -> str:
-    return f"{count:,} of {whole:,} test texts {'stands' if count == 1 else 'stand'}"
+def _of(count: int, whole: int, split: str = "test") -> str:
+    return f"{count:,} of {whole:,} {split} texts {'stands' if count == 1 else 'stand'}"
 
 
 def _shown(example: Example, most: int = 40) -> str:

@@ -15,6 +15,12 @@ from promptkit.doctor.facts import Fact
 from promptkit.doctor.selfcheck import Step
 
 _LONGEST = 900  # seconds: the first compilation on a device may take minutes
+# Without the working directory, which Python looks in first: a `tokenizers.py` of the user's would stand for the
+# package.
+_SELFCHECK = (
+    "import sys, runpy; del sys.path[0]; "
+    "runpy.run_module('promptkit.doctor.selfcheck', run_name='__main__', alter_sys=True)"
+)
 _SECTIONS: dict[str, Callable[[], Iterable[Fact]]] = {
     "machine": facts.machine, "ascend": facts.ascend, "packages": facts.packages, "caches": facts.caches,
     "plugins": facts.plugins,
@@ -51,14 +57,6 @@ def diagnose(device: str = "auto", mode: Mode = "graph", precision: str = "fp32"
     """
     found = {name: tuple(_careful(name, collect)) for name, collect in _SECTIONS.items()}
     return Diagnosis(found, tuple(_checked(device, mode, precision)) if check else ())
-
-
-# Without the working directory, which Python looks in first: a `tokenizers.py` of the user's would stand for the
-# package.
-_SELFCHECK = (
-    "import sys, runpy; del sys.path[0]; "
-    "runpy.run_module('promptkit.doctor.selfcheck', run_name='__main__', alter_sys=True)"
-)
 
 
 def _careful(section: str, collect: Callable[[], Iterable[Fact]]) -> Iterator[Fact]:

@@ -109,10 +109,11 @@ def notes(summary: Summary) -> tuple[str, ...]:
     if summary.unlike:
         found.append(f"Not compared, for the test examples are not the same: {_rows(summary.unlike)}.")
     if single := single_seeds(summary):
+        drawn = any(row.shots != "full" for row in single)
+        matter = "the draw and the initialisation matter" if drawn else "the initialisation matters"
         found.append(
             f"One seed: {_rows(single)}. That gives no standard deviation, and the interval and p do not tell how "
-            f"much {'the draw and ' if any(row.shots != 'full' for row in single) else ''}the initialisation matter"
-            f"{'' if any(row.shots != 'full' for row in single) else 's'}."
+            f"much {matter}."
         )
     if few_seeds(summary):
         found.append(

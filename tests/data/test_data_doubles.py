@@ -77,4 +77,4 @@ def test_dev_texts_that_stand_in_test_are_counted(write):
     path = folder(write, rows.replace("text", "other"), rows)
     (path / "dev.tsv").write_text("label\ttext\npos\tTEXT  1\nneg\tnew\n", encoding="utf-8")
     (caution,) = load_task(str(path)).cautions
-    assert caution.startswith("1 of 2 dev text stands in test as well, e.g. 'TEXT 1'")
+    assert caution.startswith("1 of 2 dev texts stands in test as well, e.g. 'TEXT 1'")

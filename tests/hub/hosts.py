@@ -23,7 +23,7 @@ class Host:
     Attributes:
         files: (kind, name, revision) -> path -> content; a commit is found at its branch `main` or `master` too.
         commits: revision of the Hub -> its commit.
-        breaks: path -> how many bytes it sends, once for each, before it hangs up.
+        breaks: path, or `a listing` -> how many bytes it sends, once for each, before it hangs up.
         lies: path -> what it says the file is, and sends something else.
         asked: the paths of files it was asked for, with the first byte of each.
         tokens: what came in Authorization headers.
