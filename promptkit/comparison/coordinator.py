@@ -190,6 +190,8 @@ class _Work:
 
     def _commit(self, cell: Cell, result: Path) -> StoredRun:
         """Rename a run directory into the store, then list it; killed in between, `adopt` finds the directory."""
+        if run := self._store.by_key(cell.key):
+            return run  # of `promptkit run`, in the meantime
         place = self._store.folder / cell.name
         self._make_way(place)
         os.rename(result, place)

@@ -125,7 +125,7 @@ def _execute_and_store(
     config = plan.config
     if not config.save:
         return _execute(plan, session, None, started, announce, events)
-    listed = config.out is None
+    listed, key = config.out is None, plan.key
     if listed and os.path.exists(config.store / STORE_NAME):
         # One that is locked, damaged or of a newer version is better found before the training than after.
         Store.open(config.store).close()
@@ -134,7 +134,7 @@ def _execute_and_store(
     if listed and result.directory is not None:
         try:
             with Store.open(config.store) as store:
-                store.add(result.record, *result.stored, name=result.directory.name)
+                store.add(result.record, *result.stored, name=result.directory.name, key=key, single=True)
         except UserError as error:
             raise UserError(f"the run is in '{result.directory}', but it is not listed: {error}") from None
     return result

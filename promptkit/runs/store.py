@@ -89,6 +89,7 @@ class Store:
         *,
         name: str,
         key: str | None = None,
+        single: bool = False,
     ) -> StoredRun:
         """List a run whose directory `folder/name` is in place, or a baseline, which has none.
 
@@ -101,7 +102,9 @@ class Store:
             truth: true classes of the test split, (N,).
             predicted: predicted classes, (N,).
             name: of the directory.
-            key: of a comparison's cell.
+            key: of the run, see `Plan.key`; a comparison finds it by that.
+            single: it was run by itself. It takes the key from an earlier run, for a plugin may have been edited in
+                between, but from none that has a place in a comparison: a table does not change on its own.
 
         Raises:
             UserError: if the disk is full, or the store locked or read-only; it is as it was then.
@@ -114,10 +117,11 @@ class Store:
         if len(truth) != len(predicted):
             raise ValueError(f"{len(truth)} true classes, but {len(predicted)} predicted ones")
         kind, text = "run" if isinstance(record, RunRecord) else "baseline", record.to_json()
-        row = (name, key, kind, text, tables.pack(truth), tables.pack(predicted))
+        packed = tables.pack(truth), tables.pack(predicted)
         with self._database.transaction() as connection:
-            there = self._already(name, key, text)
+            there = self._already(name, None if single else key, text)
             if there is None:
+                row = (name, self._freed(key) if single else key, kind, text, *packed)
                 connection.execute("UPDATE run SET name = name || '~' || id WHERE name = ?", (name,))
                 there = connection.execute(
                     "INSERT INTO run (name, key, kind, record, truth, predicted) VALUES (?, ?, ?, ?, ?, ?)", row
@@ -140,7 +144,7 @@ class Store:
         return None if found is None else self.add(*found, name=name, key=key)
 
     def by_key(self, key: str) -> StoredRun | None:
-        """Return the run of a comparison's cell, or None if it is not finished."""
+        """Return the run of a key, or None if there is none."""
         return next(iter(self._select("run.key = ?", key)), None)
 
     def find(self, reference: str) -> StoredRun:
@@ -358,6 +362,14 @@ class Store:
             self._database.connection.execute("UPDATE run SET key = coalesce(key, ?) WHERE id = ?", (key, number))
             return int(number)
         return None
+
+    def _freed(self, key: str | None) -> str | None:
+        """Return the key after taking it from the run that has it; None if that one stays in a comparison."""
+        in_use = "SELECT 1 FROM run JOIN cell ON cell.key = run.key WHERE run.key = ?"
+        if self._database.rows(in_use, key):
+            return None
+        self._database.connection.execute("UPDATE run SET key = NULL WHERE key = ?", (key,))
+        return key
 
     def _no_comparison(self, name: str | None) -> UserError:
         names = self._names("comparison")

@@ -27,7 +27,7 @@ class StoredRun:
     Attributes:
         id: its number in the store.
         name: unique; also the name of its directory.
-        key: of a comparison's cell, hexadecimal; None for a single `promptkit run`.
+        key: hexadecimal, see `Plan.key`; a comparison finds it by that. None where a later run has it.
         record: everything measured.
         truth: true classes of the test split, (N,).
         predicted: predicted classes, (N,).

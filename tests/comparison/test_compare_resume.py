@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from invented import DiedError, Pool
 
+import promptkit
 from promptkit import UserError
 from promptkit.cli.compare import report_failures
 from promptkit.comparison import Experiment, compare
-from promptkit.comparison.coordinator import Failure
+from promptkit.comparison.coordinator import Failure, _Work
 from promptkit.comparison.orders import Order, Outcome
 from promptkit.runs import STORE_NAME, Store
 from promptkit.runs.store import FINGERPRINTS
@@ -61,6 +62,36 @@ def test_another_comparison_takes_over_the_cells_it_shares(
     assert (result.found, result.ran) == (3, 4)
     with Store.open(tmp_path / "s") as store:
         assert len(store.comparisons()) == 2
+
+
+def test_a_comparison_takes_over_what_was_run_by_itself(
+    tiny: Make, tiny_reviews: Path, tmp_path: Path, pool: Callable[..., Pool]
+) -> None:
+    pytest.importorskip("mindspore")
+    store, experiment = tmp_path / "s", tiny(strategies=["probe"], seeds=1)
+    given = experiment.run_config("probe", None, 4, 0)
+    run = promptkit.run(
+        "probe", **{**given.model_dump(exclude={"strategy"}), "store": store, "save": True, "out": None}
+    )
+    carried_out = pool()
+    result = compare(experiment, store=store)
+    assert (result.found, result.ran, len(carried_out.seen)) == (1, 1, 1)
+    (found,) = (entry.run for entry in result.comparison.entries if entry.cell.strategy == "probe")
+    assert found.name == run.directory.name
+
+
+def test_a_run_made_while_the_comparison_computed_the_same_stands(
+    tiny: Make, tmp_path: Path, pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, store = pool(), tmp_path / "s"
+    compare(tiny(strategies=["pet"], seeds=1), store=store)
+    before = sorted(os.listdir(store))
+    # The comparison does not see that its cells are there before it stores them.
+    monkeypatch.setattr(_Work, "missing", lambda self: list(self._grid.cells))
+    result = compare(tiny(strategies=["pet"], seeds=1), store=store)
+    assert len(made.seen) == 4
+    assert result.comparison.missing == 0
+    assert sorted(os.listdir(store)) == before
 
 
 @pytest.mark.parametrize("moment", ["before the directory", "before the row", "before the state is cleared"])
