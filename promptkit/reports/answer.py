@@ -80,8 +80,8 @@ def _lead(found: Verdict, row: Row) -> str:
                 f"{_name(row)} beats the best baseline, {row.against.baseline}, on {data} by {_distance(row)} points."
             )
         return (
-            f"{len(found.winners)} of {len(found.prompts)} prompts beat their best baseline on {data}, most often "
-            f"right of them {_name(row)}, {_distance(row)} points above {row.against.baseline}."
+            f"{len(found.winners)} of {len(found.prompts)} prompts beat their best baseline on {data}; "
+            f"right most often is {_name(row)}, {_distance(row)} points above {row.against.baseline}."
         )
     against, which = _baselines(found.compared)
     if found.others:

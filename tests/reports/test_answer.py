@@ -97,9 +97,7 @@ def test_several_that_beat_it_are_not_ranked_beyond_what_was_tested(plain: Summa
     best = {**BEST, "against": against(0.2, 0.1, 0.3, 0.01)}
     other = {**OTHER, "against": against(0.1, 0.05, 0.15, 0.01)}
     found = answer(shaped(plain, {"soft": best, "pet": other}))
-    assert found.lead.startswith(
-        "2 of 2 prompts beat their best baseline on reviews-en, most often right of them soft"
-    )
+    assert found.lead.startswith("2 of 2 prompts beat their best baseline on reviews-en; right most often is soft")
     said_of_others = "The others that do: pet with 16 examples a class. Which of them is better was not tested."
     assert said_of_others in found.evidence
 
