@@ -130,7 +130,7 @@ class LmBff(Strategy):
         from promptkit_lmbff.templates import find_templates, without_slots
         from promptkit_lmbff.words import find_words
 
-        templates, verbalizer, found = draft.templates, draft.verbalizer, []
+        templates, verbalizer, found, scores = draft.templates, draft.verbalizer, [], 0
         if "templates" in self.proposes:
             if draft.tokenizer.mask_id < 0:
                 raise UserError(
@@ -138,13 +138,15 @@ class LmBff(Strategy):
                     "template."
                 )
             if not draft.words_known:
-                verbalizer, _ = find_words(draft, without_slots(templates[0]), self.options.candidates)
-            templates, said = find_templates(draft, verbalizer, self.options.beam, self.options.keep)
+                verbalizer, _, scores = find_words(draft, without_slots(templates[0]), self.options.candidates)
+            templates, said, judged = find_templates(draft, verbalizer, self.options.beam, self.options.keep)
             found.append(said)
+            scores += judged
         if "words" in self.proposes:
-            verbalizer, said = find_words(draft, templates[0], self.options.candidates)
+            verbalizer, said, judged = find_words(draft, templates[0], self.options.candidates)
             found.append(said)
-        return Proposal(templates, verbalizer, tuple(found))
+            scores += judged
+        return Proposal(templates, verbalizer, tuple(found), dev_scores=scores)
 
     def context(self, examples: Sequence[Example], rng: np.random.Generator) -> Sequence[Example]:
         """Return the examples that demonstrations are taken from."""

@@ -21,8 +21,10 @@ _SLOT = re.compile(r"(?<!\{)\{soft:(\d+)\}")
 _MARKS = set(".,!?;:，。！？；：、")
 
 
-def find_templates(draft: Draft, verbalizer: Verbalizer, beam: int, keep: int) -> tuple[tuple[Template, ...], str]:
-    """Return the templates that dev picks, and what to say of them.
+def find_templates(
+    draft: Draft, verbalizer: Verbalizer, beam: int, keep: int
+) -> tuple[tuple[Template, ...], str, int]:
+    """Return the templates that dev picks, what to say of them, and how many dev scores picked them.
 
     Args:
         draft: the run so far; its templates have `{soft:N}` where words are to be found. Fewer than N are tried too.
@@ -50,9 +52,13 @@ def find_templates(draft: Draft, verbalizer: Verbalizer, beam: int, keep: int) -
     picked = ranked(on_dev, truth)[:keep]
     accuracy = ", ".join(f"{judge(on_dev[number], truth)[0]:.3f}" for number in picked)
     chosen = tuple(finalists[number] for number in picked)
-    return chosen, (
-        f"template {' | '.join(map(str, chosen))}; dev picked from {len(finalists)} of {len(templates)} "
-        f"(before tuning, {accuracy} of dev right)"
+    return (
+        chosen,
+        (
+            f"template {' | '.join(map(str, chosen))}; dev picked from {len(finalists)} of {len(templates)} "
+            f"(before tuning, {accuracy} of dev right)"
+        ),
+        len(finalists),
     )
 
 

@@ -39,8 +39,8 @@ class _Words:
         return Verbalizer.from_mapping(dict(zip(self._labels, map(self.word, numbers), strict=True)))
 
 
-def find_words(draft: Draft, template: Template, candidates: int) -> tuple[Verbalizer, str]:
-    """Return a label word for each class, and what to say of them.
+def find_words(draft: Draft, template: Template, candidates: int) -> tuple[Verbalizer, str, int]:
+    """Return a label word for each class, what to say of them, and how many dev scores picked them.
 
     A class's candidates are the words of the highest log-probability summed over its training examples. Every choice
     of one word a class is judged by its zero-shot accuracy on them; the best `candidates` choices go on to dev, which
@@ -67,9 +67,13 @@ def find_words(draft: Draft, template: Template, candidates: int) -> tuple[Verba
     found = {label: written.word(number) for label, number in zip(draft.labels, choices[best], strict=True)}
     verbalizer = Verbalizer.from_mapping(found)
     accuracy = float(judge(scores[best], truth)[0])
-    return verbalizer, (
-        f"label words {verbalizer}; dev picked them of {len(choices)} choices "
-        f"(before tuning, {accuracy:.3f} of dev right)"
+    return (
+        verbalizer,
+        (
+            f"label words {verbalizer}; dev picked them of {len(choices)} choices "
+            f"(before tuning, {accuracy:.3f} of dev right)"
+        ),
+        len(choices),
     )
 
 

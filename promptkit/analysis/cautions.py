@@ -20,8 +20,17 @@ _FIGURE = re.compile(r"\d[\d.,]*")
 
 
 def single_seeds(summary: Summary) -> tuple[Row, ...]:
-    """Return the compared rows that learn and have one seed."""
-    return tuple(row for row in summary.compared if row.shots is not None and len(row.seeds) == 1)
+    """Return the compared rows that learn, have one seed, and might have come out otherwise with another."""
+    return tuple(row for row in summary.compared if seed_matters(row) and len(row.seeds) == 1)
+
+
+def seed_matters(row: Row) -> bool:
+    """Return whether a seed changes anything: all examples are one draw, and what is fitted starts nowhere."""
+    if row.shots == "full":
+        return any(
+            isinstance(part.record, RunRecord) and part.record.epochs_run for run in row.runs for part in run.parts
+        )
+    return row.shots is not None
 
 
 def few_seeds(summary: Summary) -> tuple[Row, ...]:

@@ -199,8 +199,9 @@ def _further_metrics(records: Sequence[RunRecord | BaselineRecord]) -> dict[str,
 
 def _dev_scores(record: RunRecord | BaselineRecord) -> int:
     """Return how many dev scores a run's figure was picked from."""
-    history = record.history if isinstance(record, RunRecord) else ()
-    return max(1, sum(epoch.dev_accuracy is not None for epoch in history))
+    if not isinstance(record, RunRecord):
+        return 1
+    return max(1, record.dev_scores + sum(epoch.dev_accuracy is not None for epoch in record.history))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

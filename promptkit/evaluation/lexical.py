@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 # Languages written without spaces between words.
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my"})
-# One letter can be a word; scikit-learn's own pattern wants two.
-_WORD = r"(?u)\b\w+\b"
+# One letter can be a word; scikit-learn's own pattern wants two, and knows no signs of vowels and accents.
+_SIGNS = "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if unicodedata.category(sign).startswith("M"))
+_WORD = rf"\w[\w{_SIGNS}]*"
 _MAX_ITERATIONS = 1000
 
 

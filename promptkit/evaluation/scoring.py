@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from promptkit.evaluation.sources import BUILT_IN_METRICS, metric_digest, metric
 _HUB = "hub:"
 _OF_CLASS = "f1:"
 _TWO_CLASSES = frozenset({"f1_positive"})
-# What a record's scores hold besides metrics.
-_NO_METRICS = frozenset({"n", "majority"})
+# What a record's scores hold of its own.
+_NO_METRICS = frozenset({"n", "majority", "perplexity"})
+_OF_CLASSES = frozenset({"accuracy", "f1"})
 
 
 def compute(
@@ -53,7 +54,8 @@ def compute(
 
     Returns:
         Value name -> value, in the order of `names`. A value name that is already there, or stands for something
-        else in a record (`n`, `majority`), is written `METRIC_VALUE`, and numbered if that is there too.
+        else in a record (`n`, `majority`, `perplexity`), is written `METRIC_VALUE`, and numbered if that is there
+        too.
 
     Raises:
         UserError: without `warn`, for an unknown metric, one that is for other classes, fails or gives something else
@@ -107,7 +109,8 @@ def compute_texts(
     registry: Mapping[str, Path] | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> dict[str, float | None]:
-    """Compute metrics of written texts; for what comes out, and for `warn`, see `compute`.
+    """Compute metrics of written texts; what comes out is as of `compute`, and `accuracy` and `f1` are no
+    names either.
 
     Args:
         names: metrics on strings, as `load_metric` takes them.
@@ -129,7 +132,7 @@ def compute_texts(
             warn(f"{str(error).rstrip('.')}; its value is missing")
             numbers = {_short(name): math.nan}
         for key, value in numbers.items():
-            values[_free(key, _short(name), values)] = value if math.isfinite(value) else None
+            values[_free(key, _short(name), {*values, *_OF_CLASSES})] = value if math.isfinite(value) else None
     return values
 
 
@@ -246,7 +249,7 @@ def _numbers(name: str, metric: Any, predictions: list[Any], references: list[An
         raise UserError(f"metric '{name}' failed: {_said(error)}") from error
 
 
-def _free(key: str, metric: str, taken: Mapping[str, float | None]) -> str:
+def _free(key: str, metric: str, taken: Collection[str]) -> str:
     """Return the name a value goes by: its own, else one with the metric's, else a numbered one."""
     long = f"{metric}_{key}"
     names = itertools.chain((key, long), (f"{long}_{number}" for number in itertools.count(2)))

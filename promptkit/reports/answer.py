@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from promptkit.analysis.cautions import seed_matters
 from promptkit.analysis.names import shots_phrase
 from promptkit.analysis.rows import Row
 from promptkit.analysis.summary import Summary
@@ -129,7 +130,7 @@ def _distance(row: Row) -> str:
 def _over_seeds(row: Row) -> str:
     if row.test.std is not None:
         return f" (mean of {row.test.n} seeds, standard deviation {100 * row.test.std:.1f} points)"
-    if row.shots is None:
+    if not seed_matters(row):
         return ""
     matters = "the initial values matter" if row.shots == "full" else "the draw matters"
     return f" (one seed, so how much {matters} is not known)"
@@ -190,10 +191,13 @@ def _picked(summary: Summary, found: Verdict, row: Row) -> list[str]:
     if len(found.prompts) > 1 and found.by_dev is not None:
         other = found.by_dev
         would = "the same prompt" if other is row else f"{_name(other)} ({_share(other)} on test)"
-        said.append(
-            f"Naming the best of {len(found.prompts)} by their test scores flatters it a little; dev alone would "
-            f"pick {would}."
-        )
+        if row is not found.best and len(found.winners) == 1:
+            said.append(f"Dev alone would pick {would}.")
+        else:
+            of = len(found.prompts if row is found.best else found.winners)
+            said.append(
+                f"Naming the best of {of} by their test scores flatters it a little; dev alone would pick {would}."
+            )
     return said
 
 

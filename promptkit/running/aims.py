@@ -208,7 +208,7 @@ class Texts:
         if written is not None:
             further = compute_texts(plan.config.metrics, written, truth, get_host().metric_paths(), plan.warn)
 
-        def scores(found: Any, **more: float | None) -> Scores:
+        def scores(found: Any, more: dict[str, float | None]) -> Scores:
             values = {"perplexity": perplexity(found), **more}
             return Scores(accuracy=None, f1=None, n=len(found), majority=None, **values)  # type: ignore[arg-type]
 
@@ -216,7 +216,7 @@ class Texts:
             write_answers(path, truth, written, member.test_scores, task.test)
 
         none = np.zeros(0, np.int64)
-        found = scores(member.dev_scores), scores(member.test_scores, **further)
+        found = scores(member.dev_scores, {}), scores(member.test_scores, further)
         return Judged(*found, None, written or (), truth, (none, none), write)
 
 

@@ -60,6 +60,7 @@ class Plan:
         student: the one model of the last round, where the strategy has one.
         warnings: in the order they came up.
         found: what the strategy proposed, in words.
+        dev_scores: how many dev scores it picked that by.
     """
 
     config: RunConfig
@@ -78,6 +79,7 @@ class Plan:
     student: PlannedStudent | None = None
     warnings: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
+    dev_scores: int = 0
 
     @property
     def aim(self) -> Aim:

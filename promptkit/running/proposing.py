@@ -68,6 +68,6 @@ def propose(plan: Plan, session: Session, backbone: Backbone) -> Plan:
             f"{plan.plugin}: propose returned {kind_of(proposal)}, not a promptkit.Proposal with templates."
         )
     final = make_plan(plan.config, session.inputs, proposal)
-    final.found = list(proposal.found)
+    final.found, final.dev_scores = list(proposal.found), proposal.dev_scores
     final.warnings = plan.warnings
     return final

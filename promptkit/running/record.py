@@ -155,6 +155,7 @@ def build(
             for number, member in enumerate(each)
             for entry in (member.training.history if member.training else [])
         ),
+        dev_scores=plan.dev_scores,
         found=(*plan.found, *(member.found for member in members if member.found)),
         warnings=tuple(plan.warnings),
     )

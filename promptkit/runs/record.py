@@ -268,6 +268,7 @@ class RunRecord(RecordPart):
     epochs_run: int = 0
     best_epoch: int | None = None
     history: tuple[Epoch, ...] = ()
+    dev_scores: int = 0  # that templates and label words were picked by, before the epochs of `history`
     found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

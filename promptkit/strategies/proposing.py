@@ -28,11 +28,13 @@ class Proposal:
         templates: as they are to be used; `Strategy.prepare` does not see them again.
         verbalizer: the label words.
         found: what was found, in words, for the record.
+        dev_scores: how many dev scores it was picked by.
     """
 
     templates: tuple[Template, ...]
     verbalizer: Verbalizer
     found: tuple[str, ...] = ()
+    dev_scores: int = 0
 
 
 class Draft(Protocol):

@@ -43,6 +43,12 @@ def test_order_of_words_counts() -> None:
     assert fit(train, (1, 0) * 4, ("good not bad", "bad not good")).test_predicted.tolist() == [1, 0]
 
 
+def test_signs_of_vowels_are_of_the_word() -> None:
+    result = fit(("किताब", "कतब") * 4, (1, 0) * 4, ("किताब", "कतब"), language="hi")
+    assert result.test_predicted.tolist() == [1, 0]
+    assert result.parameters == 2 + 1
+
+
 def test_chinese_is_read_by_characters() -> None:
     result = fit(("房间很好", "房间很差", "味道好", "味道差"), test=("服务好", "服务差"), language="zh")
     assert result.test_predicted.tolist() == [1, 0]

@@ -181,7 +181,7 @@ def test_no_value_takes_the_place_of_another(tmp_path: Path) -> None:
     assert list(compute(paths, [0], [0], LABELS)) == ["kappa", "kappa_kappa", "kappa_kappa_2"]
 
 
-@pytest.mark.parametrize("key", ["n", "majority"])
+@pytest.mark.parametrize("key", ["n", "majority", "perplexity"])
 def test_a_value_is_not_called_what_a_record_says_of_a_split(tmp_path: Path, key: str) -> None:
     assert compute([str(write_metric(tmp_path, key=key))], [0], [0], LABELS) == {f"kappa_{key}": 0.5}
 

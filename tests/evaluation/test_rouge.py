@@ -36,11 +36,26 @@ class Broken(evaluate.Metric):
         # 用 PVC 管 against 用 管 and 子: letters stay together, characters do not.
         ("用PVC管", "用管子", 2 / 3, 0.0, 2 / 3),
         ("它's 3.5度", "它 s 3 5 度", 1.0, 1.0, 1.0),
+        # Signs of vowels make words: rat and flee, book and no word, ga and ka with its mark.
+        ("หนู", "หนี", 0.0, 0.0, 0.0),
+        ("किताब की", "कतब का", 0.0, 0.0, 0.0),
+        ("cafe\u0301 か\u3099", "cafe か", 0.0, 0.0, 0.0),
     ],
 )
 def test_numbers_by_hand(written: str, expected: str, one: float, two: float, longest: float) -> None:
     found = compute_texts(["rouge"], [written], [expected])
     assert found == pytest.approx({"rouge1": one, "rouge2": two, "rougeL": longest})
+
+
+NAMED = BROKEN.replace(
+    'raise RuntimeError("no use")', 'return {"f1": 0.5, "accuracy": 0.25, "perplexity": 3.0, "found": 1.0}'
+)
+
+
+def test_no_value_is_called_what_a_record_has_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "exact.py").write_text(NAMED)
+    found = compute_texts([str(tmp_path / "exact.py")], ["a"], ["a"])
+    assert found == {"exact_f1": 0.5, "exact_accuracy": 0.25, "exact_perplexity": 3.0, "found": 1.0}
 
 
 def test_several_texts_come_to_their_mean() -> None:

@@ -12,6 +12,8 @@ from fake_comparisons import fake_comparison
 from promptkit.analysis import Against, Summary, summarise
 from promptkit.analysis.statistics import Difference, Spread
 from promptkit.reports.answer import answer
+from promptkit.reports.wording import notes
+from promptkit.runs.stored import StoredRun
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,30 @@ def test_the_verdict_names_what_beats_its_baseline_and_not_the_best_mean(plain: 
     assert found.lead.startswith("pet with 16 examples a class beats the best baseline")
     assert "soft" not in found.lead
     assert "A run of pet" in found.cost[0]
+
+
+def test_a_prompt_that_is_not_the_best_by_test_was_not_named_for_that(plain: Summary) -> None:
+    best = {**BEST, "against": against(0.02, -0.01, 0.05, 0.2)}
+    other = {**OTHER, "against": against(0.1, 0.05, 0.15, 0.01)}
+    text = said(shaped(plain, {"soft": best, "pet": other}))
+    assert "Dev alone would pick the same prompt." in text
+    assert "flatters" not in text
+
+
+def test_what_is_fitted_on_all_examples_has_no_seeds_to_tell_of() -> None:
+    summary = summarise(fake_comparison(strategies=("soft",), shots=("full",), seeds=(0,)))
+    assert "how much the initial values matter" in said(summary)
+    assert any(note.startswith("One seed: soft (full)") for note in notes(summary))
+    rows = tuple(
+        replace(row, runs=tuple(map(fitted, row.runs))) if row.strategy == "soft" else row for row in summary.rows
+    )
+    summary = replace(summary, rows=rows)
+    assert "one seed" not in said(summary)
+    assert not any(note.startswith("One seed") for note in notes(summary))
+
+
+def fitted(run: StoredRun) -> StoredRun:
+    return replace(run, record=run.record.model_copy(update={"epochs_run": 0}))
 
 
 def test_several_that_beat_it_are_not_ranked_beyond_what_was_tested(plain: Summary) -> None:

@@ -89,10 +89,14 @@ def test_a_row_counts_what_it_cost() -> None:
 def test_candidates_are_the_epochs_scored_on_dev_the_most_of_any_seed() -> None:
     def cut(cell: Any, run: StoredRun) -> StoredRun:
         history = run.record.history[: 2 + cell.seed] if cell.strategy == "soft" else ()
-        return replace(run, record=run.record.model_copy(update={"history": history}))
+        return replace(run, record=run.record.model_copy(update={"history": history, "dev_scores": searched}))
 
+    searched = 0
     summary = summarise(changed(fake_comparison(strategies=("soft",), baselines=("hard",)), cut))
     assert row_of(summary, "soft", 16).candidates == 4
+    searched = 100
+    summary = summarise(changed(fake_comparison(strategies=("soft",), baselines=("hard",)), cut))
+    assert row_of(summary, "soft", 16).candidates == 104
     assert row_of(summary, "hard", None, role="baseline").candidates == 1
 
 

@@ -124,7 +124,7 @@ def test_words_to_go_on_with_are_words(tokenizer: ByteLevel) -> None:
 
 def test_lmbff_finds_label_words_of_any_script(tokenizer: ByteLevel) -> None:
     draft = Draft(tokenizer, "{text}总之{mask}")
-    verbalizer, said = find_words(draft, draft.templates[0], 3)  # type: ignore[arg-type]
+    verbalizer, said, _ = find_words(draft, draft.templates[0], 3)  # type: ignore[arg-type]
     words = {word for (word,) in verbalizer.words.values()}
     assert len(words) == 2
     assert words <= set(WORDS), said
@@ -132,6 +132,6 @@ def test_lmbff_finds_label_words_of_any_script(tokenizer: ByteLevel) -> None:
 
 def test_lmbff_fills_in_words_and_marks_of_any_script(tokenizer: ByteLevel) -> None:
     draft = Draft(tokenizer, "{text}{soft:2} {mask}")
-    templates, said = find_templates(draft, draft.verbalizer, 8, 4)  # type: ignore[arg-type]
+    templates, said, _ = find_templates(draft, draft.verbalizer, 8, 4)  # type: ignore[arg-type]
     filled = {str(each).removeprefix("{text}").removesuffix(" {mask}") for each in templates}
     assert {" hotel", " café", "酒店", "总之"} <= filled, said

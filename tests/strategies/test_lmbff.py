@@ -97,9 +97,10 @@ def test_label_words_are_those_that_a_search_by_hand_picks() -> None:
         return [pair for _, pair in sorted(judged, key=lambda each: (-each[0][0], each[0][1]))]
 
     expected = rank(rank(pairs, draft.train)[:keep], draft.dev)[0]
-    verbalizer, said = find_words(draft, Template.parse(template), keep)
+    verbalizer, said, scores = find_words(draft, Template.parse(template), keep)
     assert verbalizer.words == {label: (word,) for label, word in expected.items()}
     assert f"dev picked them of {keep} choices" in said
+    assert scores == keep
 
 
 def test_words_filled_in_are_the_likeliest_pair_of_all() -> None:
@@ -142,7 +143,8 @@ def test_words_filled_in_are_the_likeliest_pair_of_all() -> None:
 
 def test_templates_go_from_train_to_dev_and_are_read_as_they_were_found() -> None:
     draft = Bag("{text} {soft:2}{mask} .")
-    templates, said = find_templates(draft, draft.verbalizer, 5, 2)
+    templates, said, scores = find_templates(draft, draft.verbalizer, 5, 2)
+    assert scores == 8
     assert len(templates) == 2
     for each in templates:
         assert not each.has_soft
@@ -218,6 +220,8 @@ def test_a_run_finds_its_prompt_and_keeps_it(
     assert "soft" not in template
     assert record.options.verbalizer in record.found[1]
     assert [entry.epoch for entry in record.history] == [2]
+    # Words to fill templates in by, templates, and words for the best of them.
+    assert record.dev_scores == 5 + 4 + 5
     predictor = promptkit.load(tmp_path / "run")
     assert predictor.card["templates"] == [template]
     texts = [line.split("\t")[1] for line in (data / "test.tsv").read_text().splitlines()[1:]]
@@ -263,7 +267,7 @@ def test_the_strategy_of_the_guide_proposes_a_word_for_each_class() -> None:
     exec(code.removeprefix("python"), found)
     draft = Bag("{text} it was {mask} .")
     proposal = found["OwnWords"]().propose(draft)
-    known, _ = find_words(draft, draft.templates[0], 1)
+    known, *_ = find_words(draft, draft.templates[0], 1)
     assert len(set(proposal.verbalizer.words.values())) == 2
     # With one candidate a class there is nothing to choose; where both have the same one, the second gets the next.
     assert proposal.verbalizer == known

@@ -2,8 +2,8 @@
 
 ROUGE-1 and ROUGE-2 count shared words and pairs of neighbouring words, ROUGE-L the longest common subsequence of
 words (Lin 2004, sections 2 and 3.1). Each is the harmonic mean of precision and recall of one text, and then the mean
-over all texts. Words are runs of letters and digits in lower case, without stemming; a Chinese character is a word by
-itself, as are Japanese kana, for no space parts these.
+over all texts. Words are runs of letters, with their signs, and digits in lower case, without stemming; a Chinese
+character is a word by itself, as are Japanese kana, for no space parts these.
 
 Args:
     predictions: written texts, (N,).
@@ -31,6 +31,7 @@ Examples:
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +41,9 @@ import evaluate
 
 # Chinese characters with their extensions and compatibility forms, and kana; else runs of letters and digits.
 _BY_ITSELF = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
-_WORD = re.compile(rf"[{_BY_ITSELF}]|[^\W_{_BY_ITSELF}]+")
+# Signs of vowels and accents belong to their letter, and `\w` knows them not: किताब is one word.
+_MARKS = "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if unicodedata.category(sign).startswith("M"))
+_WORD = re.compile(rf"[{_BY_ITSELF}][{_MARKS}]*|[^\W_{_BY_ITSELF}](?:[^\W_{_BY_ITSELF}]|[{_MARKS}])*")
 
 
 class Rouge(evaluate.Metric):  # type: ignore[misc]
