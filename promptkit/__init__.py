@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from promptkit.data import Batch, Example, Task, load_task
     from promptkit.errors import UserError
     from promptkit.hooks import EpochInfo, RunInfo, RunOutcome, hookimpl
-    from promptkit.prompting import Query, Showing, Template, Verbalizer, readable_piece, spaced, whole_word
+    from promptkit.prompting import (
+        Query,
+        Showing,
+        Template,
+        Verbalizer,
+        in_turn,
+        readable_piece,
+        spaced,
+        whole_word,
+    )
     from promptkit.prompting.resolved import PromptTask
     from promptkit.running.runner import Prediction, Predictor, RunConfig, RunResult, load, run
     from promptkit.running.writer import Writer, load_writer
@@ -50,6 +59,7 @@ _HOMES = {
     "Verbalizer": "promptkit.prompting",
     "Writer": "promptkit.running.writer",
     "hookimpl": "promptkit.hooks",
+    "in_turn": "promptkit.prompting",
     "load": "promptkit.running.runner",
     "load_task": "promptkit.data",
     "load_writer": "promptkit.running.writer",
@@ -63,7 +73,7 @@ __all__ = [
     "Batch", "Defaults", "Draft", "EpochInfo", "Example", "Lesson", "Prediction", "Predictor", "PromptTask",
     "Proposal", "Query", "Round", "RunConfig", "RunInfo", "RunOutcome", "RunResult", "Showing", "Strategy",
     "StrategyOptions", "Student", "Task", "Template", "UserError", "Verbalizer", "Writer", "__version__", "hookimpl",
-    "load", "load_task", "load_writer", "readable_piece", "run", "spaced", "whole_word",
+    "in_turn", "load", "load_task", "load_writer", "readable_piece", "run", "spaced", "whole_word",
 ]  # fmt: skip
 
 

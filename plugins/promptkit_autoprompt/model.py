@@ -102,7 +102,7 @@ def _allowed(task: PromptTask) -> Any:
     tokenizer = task.tokenizer
     special = {tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, tokenizer.unk_id}
     if task.verbalizer is not None:
-        special |= set(task.verbalizer.rows)
+        special |= {piece for group in task.verbalizer.whole for word in group for piece in word}
     names = [tokenizer.token(number) for number in range(tokenizer.vocab_size)]
     return np.array(
         [n not in special and not (len(it) > 2 and it[0] + it[-1] in ("[]", "<>")) for n, it in enumerate(names)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from promptkit import Query, Showing, Strategy, StrategyOptions, Template, UserError, hookimpl
+from promptkit import Query, Showing, Strategy, StrategyOptions, Template, UserError, hookimpl, in_turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,7 +92,7 @@ class InContext(Strategy):
             )
         drawn = [int(number) for number in rng.permutation(len(examples))]
         if self.options.choose == "balanced":
-            drawn = _in_turn(drawn, [examples[number].label for number in drawn])
+            return in_turn([examples[number] for number in drawn])[:wanted]
         if self.options.choose == "similar":
             wanted = max(wanted, self.options.pool)
         return [examples[number] for number in drawn[:wanted]]
@@ -119,15 +119,6 @@ class InContext(Strategy):
         from promptkit.nn import calibrated
 
         return calibrated(backbone, task, self.options.calibrate)
-
-
-def _in_turn(numbers: Sequence[int], labels: Sequence[str]) -> list[int]:
-    """Return the numbers so that the classes take turns, in the order of each class's first."""
-    groups: dict[str, list[int]] = {}
-    for number, label in zip(numbers, labels, strict=True):
-        groups.setdefault(label, []).append(number)
-    longest = max(map(len, groups.values()))
-    return [group[turn] for turn in range(longest) for group in groups.values() if turn < len(group)]
 
 
 @hookimpl

@@ -18,6 +18,7 @@ from promptkit import (
     Template,
     UserError,
     hookimpl,
+    in_turn,
 )
 
 if TYPE_CHECKING:
@@ -154,10 +155,14 @@ class LmBff(Strategy):
             return ()
         if len(examples) <= self.options.pool:
             return examples
-        return [examples[int(n)] for n in rng.choice(len(examples), self.options.pool, replace=False)]
+        drawn = [examples[int(number)] for number in rng.permutation(len(examples))]
+        return in_turn(drawn)[: self.options.pool]
 
     def choose(self, query: Query) -> Sequence[int]:
-        """Return one example of each class, drawn from all or from the half that is more like the text."""
+        """Return one example of each class, drawn from all or from the half that is more like the text.
+
+        Which class comes first is drawn too: where not all fit beside the text, the first do.
+        """
         similar = self.options.demonstrations == "similar"
         chosen = []
         for label in query.labels:
@@ -168,7 +173,11 @@ class LmBff(Strategy):
                 own = own[: -(-len(own) // 2)]
             if own:
                 chosen.append(own[int(query.rng.integers(len(own)))])
-        return chosen
+        return [chosen[int(place)] for place in query.rng.permutation(len(chosen))]
+
+    def arrange(self, pool: Sequence[Example], chosen: Sequence[int]) -> Sequence[int]:
+        """Return them by class, in the same order beside every text."""
+        return sorted(chosen, key=lambda number: pool[number].label)
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the cloze model, all of which learns."""

@@ -35,7 +35,7 @@ def find_templates(
     Raises:
         UserError: if a template has virtual tokens other than one `{soft:N}`, or nothing could be filled in.
     """
-    train, dev = (some_of(each, draft.labels, draft.rng) for each in (draft.train, draft.dev))
+    train, dev = some_of(draft.train, draft.labels, draft.rng), draft.dev
     found: dict[str, Template] = {}
     for skeleton in _skeletons(draft.templates):
         for template in _filled_in(draft, skeleton, verbalizer, train, beam):

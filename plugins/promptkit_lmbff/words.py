@@ -52,7 +52,7 @@ def find_words(draft: Draft, template: Template, candidates: int) -> tuple[Verba
     written = _Words(draft, template)
     stand_in = written.stand_in()
     prompt = draft.prompt(template, stand_in)
-    train, dev = (some_of(each, draft.labels, draft.rng) for each in (draft.train, draft.dev))
+    train, dev = some_of(draft.train, draft.labels, draft.rng), draft.dev
     known = draft.log_probabilities(draft.states(prompt.encode_examples(train)))[:, 0]
     truth = classes_of(train, draft.labels)
     share = _share(candidates, len(draft.labels))
@@ -98,12 +98,14 @@ def _candidates(written: _Words, labels: Sequence[str], known: Any, truth: Any, 
 def _choices(words: list[list[int]], share: int, keep: int, known: Any, truth: Any) -> list[tuple[int, ...]]:
     """Return the choices of different words that are most accurate on the training examples, the best first.
 
-    They are combined of each class's first `share` words. Where classes have no different ones among these, each gets
-    the likeliest that is still free.
+    They are combined of each class's first `share` words. What is likely at a mask hangs on the template more than on
+    the class, so where many classes have no different ones among these, those are taken that tell a class from the
+    others; and if that is not enough, each gets the first that is still free.
     """
-    every = [choice for choice in product(*(own[:share] for own in words)) if len(set(choice)) == len(choice)]
+    every = _different(words, share)
     if not every:
-        every = [_free(words)]
+        words = _telling(words, known, truth)
+        every = _different(words, share) or [_free(words)]
     accuracy, loss = [], []
     for at in range(0, len(every), _BLOCK):
         scores = known[:, np.array(every[at : at + _BLOCK])].transpose(1, 0, 2)
@@ -112,6 +114,17 @@ def _choices(words: list[list[int]], share: int, keep: int, known: Any, truth: A
         loss.append(entropy)
     order = np.lexsort((np.concatenate(loss), -np.concatenate(accuracy)))
     return [every[int(number)] for number in order[:keep]]
+
+
+def _different(words: list[list[int]], share: int) -> list[tuple[int, ...]]:
+    return [choice for choice in product(*(own[:share] for own in words)) if len(set(choice)) == len(choice)]
+
+
+def _telling(words: list[list[int]], known: Any, truth: Any) -> list[list[int]]:
+    """Return all candidates for each class, those first that are likelier there than in the mean of classes."""
+    every = np.array(sorted({number for own in words for number in own}))
+    means = np.stack([known[truth == index][:, every].mean(0) for index in range(len(words))])
+    return [every[np.argsort(-own, kind="stable")].tolist() for own in means - means.mean(0)]
 
 
 def _free(words: list[list[int]]) -> tuple[int, ...]:

@@ -126,14 +126,15 @@ class Pet(Strategy):
         return int(self.options.unlabelled)
 
     def student(self, templates: Sequence[Template]) -> Student | None:
-        """Return a plain classifier: the fields of the first template without its words, under a linear layer."""
+        """Return a plain classifier: the fields of the templates without their words, under a linear layer."""
         if self.options.distil == "none":
             return None
         strategy = Pet(Options(tune=self.options.distil))
         own = {"epochs": self.options.student_epochs, "lr": self.options.student_lr}
         # A number of passes that was asked for is taken as it stands.
         given = {name: value for name, value in own.items() if value} | ({"min_steps": 0} if own["epochs"] else {})
-        fields = " ".join(f"{{{name}}}" for name in dict.fromkeys(templates[0].fields))
+        named = (name for template in templates for name in template.fields)
+        fields = " ".join(f"{{{name}}}" for name in dict.fromkeys(named))
         return Student(strategy, Template.parse(fields), "head", replace(strategy.defaults, **given))
 
     def teach(self, ended: Round) -> Sequence[Lesson]:
@@ -149,7 +150,8 @@ class Pet(Strategy):
         self.refuse_virtual_tokens(templates)
         if self.options.generations and len(templates) < 2:
             raise UserError(
-                "generations need several patterns, which label for each other: --set patterns=4, or --template."
+                "generations need several patterns, which label for each other: give several --template, or "
+                "--set patterns=4 where the data has no template of its own and the model is a masked one."
             )
         if self.options.generations and self.options.tune == "none":
             raise UserError("generations are trained anew, and tune=none trains nothing; use tune=head or tune=all.")
@@ -158,6 +160,12 @@ class Pet(Strategy):
         """Return one pattern's model."""
         from promptkit.nn import ClozePrompt
 
+        learns = backbone.trainable("head") if self.options.tune == "head" and task.readout == "cloze" else None
+        if learns is not None and not learns.trainable_params():  # type: ignore[attr-defined]  # it is a cell
+            raise UserError(
+                f"strategy 'pet': model '{backbone.source}' has no layer between its states and its words that could "
+                "learn; use tune=all, tune=none or --readout head."
+            )
         if self.options.tune == "all":
             return ClozePrompt(backbone.trainable("all"), task, head_learns=task.readout == "head")
         return ClozePrompt(backbone, task, head_learns=self.options.tune == "head")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from promptkit.prompting.encoder import Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Layout, Readout
 from promptkit.prompting.pieces import readable_piece, whole_word
-from promptkit.prompting.showing import Query, Showing
+from promptkit.prompting.showing import Query, Showing, in_turn
 from promptkit.prompting.spacing import spaced
 from promptkit.prompting.template import Template
 from promptkit.prompting.verbalizer import (
@@ -31,6 +31,7 @@ __all__ = [
     "Verbalizer",
     "default_words",
     "explain_words",
+    "in_turn",
     "readable_piece",
     "spaced",
     "stand_in_words",

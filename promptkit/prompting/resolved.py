@@ -198,7 +198,7 @@ def resolve_prompt(
         layout=layout,
         behind=resolved.behind if resolved else None,
         demonstrations=[
-            Demonstration(each.fields(), resolved.pieces[list(labels).index(each.label)][0]) for each in context.pool
+            Demonstration(each.fields(), resolved.whole[list(labels).index(each.label)][0]) for each in context.pool
         ]
         if resolved and context is not None
         else (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,6 +27,15 @@ class Showing:
     by_likeness: bool = False
     sets: int = 1
     training_sets: int = 1
+
+
+def in_turn(examples: Sequence[Example]) -> list[Example]:
+    """Return examples so that the classes take turns, in the order of each class's first."""
+    groups: dict[str, list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.label, []).append(example)
+    longest = max(map(len, groups.values()), default=0)
+    return [group[turn] for turn in range(longest) for group in groups.values() if turn < len(group)]
 
 
 @dataclass(frozen=True)

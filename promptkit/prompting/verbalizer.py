@@ -118,7 +118,7 @@ class Verbalizer:
         """
         self._check_labels(labels)
         words = tuple(self.words[label] for label in labels)
-        pieces = tuple(tuple(_known_pieces(tokenizer, word, spacing) for word in group) for group in words)
+        whole = pieces = tuple(tuple(_known_pieces(tokenizer, word, spacing) for word in group) for group in words)
         lengths = {len(ids) for group in pieces for ids in group}
         if rule == "same" and len(lengths) > 1 and not continued:
             raise _uneven(tokenizer, words, pieces)
@@ -127,9 +127,9 @@ class Verbalizer:
         slots = 1 if rule == "first" else max(lengths)
         _check_apart(tokenizer, labels, words, pieces)
         if not continued:
-            return ResolvedVerbalizer(tuple(labels), words, pieces, slots, rule)
+            return ResolvedVerbalizer(tuple(labels), words, pieces, whole, slots, rule)
         behind = Continuations.of(ids for group in pieces for ids in group)
-        return ResolvedVerbalizer(tuple(labels), words, pieces, len(behind.beginnings), rule, behind)
+        return ResolvedVerbalizer(tuple(labels), words, pieces, whole, len(behind.beginnings), rule, behind)
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         missing = [label for label in labels if label not in self.words]
@@ -154,6 +154,7 @@ class ResolvedVerbalizer:
         labels: the C labels; the index is the class.
         words: class -> label words.
         pieces: class -> word -> ids of the pieces that are read.
+        whole: the same with all pieces of the words, as where an answer is shown.
         slots: M: mask slots; of a causal model one position for each beginning of words.
         rule: how words of different lengths are treated; see `Verbalizer.resolve`.
         behind: what stands behind the prompt of a causal model; None for mask slots.
@@ -162,6 +163,7 @@ class ResolvedVerbalizer:
     labels: tuple[str, ...]
     words: tuple[tuple[str, ...], ...]
     pieces: tuple[tuple[tuple[int, ...], ...], ...]
+    whole: tuple[tuple[tuple[int, ...], ...], ...]
     slots: int
     rule: SlotRule
     behind: Continuations | None = None

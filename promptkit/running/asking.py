@@ -27,10 +27,12 @@ class Question:
     Attributes:
         templates: as they are written.
         words: the label words; None where there are none for these labels, and where none are read.
+        left_out: templates that nobody wrote for this model and that it cannot answer.
     """
 
     templates: tuple[str, ...]
     words: Verbalizer | None
+    left_out: tuple[str, ...] = ()
 
 
 def question_for(config: RunConfig, task: Task, defaults: Defaults, readout: Readout, kind: Kind) -> Question:
@@ -44,7 +46,12 @@ def question_for(config: RunConfig, task: Task, defaults: Defaults, readout: Rea
     words = known_words(config, task) if readout == "cloze" else None
     if words is not None and kind == "causal" and ends_in_form(config, task):
         words = default_words(task.labels, task.language, _FORMS[task.language][1])
-    return Question(config.templates or _default_templates(task, defaults, readout, kind), words)
+    if config.templates:
+        return Question(config.templates, words)
+    sources = _default_templates(task, defaults, readout)
+    templates = sources if readout == "answer" else templates_for(sources, readout, kind)
+    left_out = tuple(each for each in sources if templates_for([each], readout, kind)[0] not in templates)
+    return Question(templates, words, left_out)
 
 
 def known_words(config: RunConfig, task: Task) -> Verbalizer | None:
@@ -87,18 +94,17 @@ def ends_in_form(config: RunConfig, task: Task) -> bool:
     return form is not None and all(each.endswith(_with_fields(form[0], task)) for each in config.templates)
 
 
-def _default_templates(task: Task, defaults: Defaults, readout: Readout, kind: Kind) -> tuple[str, ...]:
+def _default_templates(task: Task, defaults: Defaults, readout: Readout) -> tuple[str, ...]:
     """Return the templates of a run for which none was given: the data's, else the strategy's.
 
     Those of the data ask for a label word, which a head does not read. Those of the strategy show all that the data
-    has. For a causal model they end at the mask.
+    has.
     """
     if readout == "answer":
         return task.templates or (_with_fields(_ANSWERING.get(task.language, _ANSWERING["en"]), task),)
     if task.templates and readout == "cloze":
-        return templates_for(task.templates, readout, kind)
-    own = defaults.templates_for(task.language)
-    return templates_for([_with_fields(source, task) for source in own], readout, kind)
+        return task.templates
+    return tuple(_with_fields(source, task) for source in defaults.templates_for(task.language))
 
 
 def _with_fields(source: str, task: Task) -> str:

@@ -58,6 +58,7 @@ class Plan:
         strategy_version: of the distribution that brings the strategy.
         unlabelled: texts without labels that a strategy of several rounds learns from.
         student: the one model of the last round, where the strategy has one.
+        left_out: templates of the data or the strategy that the model cannot answer.
         warnings: in the order they came up.
         found: what the strategy proposed, in words.
         dev_scores: how many dev scores it picked that by.
@@ -77,6 +78,7 @@ class Plan:
     strategy_version: str
     unlabelled: tuple[Example, ...] = ()
     student: PlannedStudent | None = None
+    left_out: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     dev_scores: int = 0
@@ -219,7 +221,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     # wrong with the templates is said sooner.
     chosen = config.templates and not ends_in_form(config, task)
     model = None if proposal or chosen else inputs.model(config)
-    templates, verbalizer = _asked(config, strategy, task, readout, model, proposal)
+    templates, verbalizer, left_out = _asked(config, strategy, task, readout, model, proposal)
     strategy.check(readout, templates)
     model = model or inputs.model(config)
     if model.info.kind not in strategy.kinds:
@@ -258,6 +260,7 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
         plugin=entry.title,
         strategy_version=entry.version,
         unlabelled=unlabelled,
+        left_out=left_out,
         student=plan_student(
             strategy,
             templates,
@@ -276,16 +279,16 @@ def _asked(
     readout: Readout,
     model: ModelFiles | None,
     proposal: Proposal | None,
-) -> tuple[tuple[Template, ...], Verbalizer | None]:
-    """Return the templates as the strategy prepares them, and the label words; of a proposal its own."""
+) -> tuple[tuple[Template, ...], Verbalizer | None, tuple[str, ...]]:
+    """Return the templates as the strategy prepares them, the label words and what is left out; see `Question`."""
     if proposal is not None:
-        return proposal.templates, proposal.verbalizer
+        return proposal.templates, proposal.verbalizer, ()
     kind = "masked" if model is None else model.info.kind
     question = question_for(config, task, strategy.defaults, readout, kind)
     templates = tuple(strategy.prepare(Template.parse(source)) for source in question.templates)
     for template in templates:
         check_fields(template, task)
-    return templates, question.words
+    return templates, question.words, question.left_out
 
 
 def resolve(
@@ -327,6 +330,10 @@ def resolve(
 
 
 def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
+    for template in plan.left_out:
+        plan.warn(
+            f"template '{template}' is left out: a causal model answers behind the text, so {{mask}} comes last"
+        )
     for caution in plan.task.cautions:
         plan.warn(caution)
     for prompt in plan.prompts:

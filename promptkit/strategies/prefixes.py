@@ -160,7 +160,8 @@ def task_words(task: PromptTask, count: int, kind: Kind = "masked") -> list[int]
 
     Args:
         task: the resolved prompt.
-        count: how many; from the first again where there are fewer.
+        count: how many; from the first again where there are fewer. Where there are more, what comes with each label
+            word loses its beginning, so that no class goes without.
         kind: of the model; a causal one answers behind the position that is read, a masked one there.
     """
     (encoded,) = task.encode_whole([dict.fromkeys(task.template.fields, ())])
@@ -168,15 +169,20 @@ def task_words(task: PromptTask, count: int, kind: Kind = "masked") -> list[int]
     if task.readout == "cloze" and kind == "causal":
         ids = ids[: encoded.read[0] + 1]  # what stands behind belongs to label words of several pieces
     if task.readout != "cloze" or kind == "causal":
-        slots = {len(ids)}
+        slots = {place for place, piece in enumerate(ids) if piece == task.tokenizer.mask_id} or {len(ids)}
     special = {task.tokenizer.cls_id, task.tokenizer.sep_id, task.tokenizer.pad_id}
-    words: list[int] = []
+    rounds: list[list[int]] = []
     for label_word in label_pieces(task):
+        words: list[int] = []
         for place, piece in enumerate([*ids, None]):
             if place in slots:
                 words += label_word if place == min(slots) else ()
             elif piece not in special and piece is not None and encoded.virtual_ids[place] < 0:
                 words.append(piece)
+        rounds.append(words)
+    if (share := count // len(rounds)) and sum(map(len, rounds)) > count:
+        rounds = [words[-share:] for words in rounds]
+    words = [piece for each in rounds for piece in each]
     if not words:
         raise UserError(f"init=activations starts from words, and template '{task.template}' has none of its own.")
     return [words[number % len(words)] for number in range(count)]

@@ -50,6 +50,15 @@ def test_default_templates_end_at_the_mask_and_are_kept_with_the_prompt(
     assert np.abs(loaded - result.probabilities).max() < 1e-6
 
 
+def test_a_head_of_no_weights_is_not_tuned_and_patterns_with_the_text_last_are_named(asked: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"strategy 'pet': model '.*' has no layer between its states and its words"):
+        promptkit.run("pet", **asked, save=False)
+    found = promptkit.run("pet", **asked, options={"tune": "none", "patterns": 2}, save=False).record
+    assert found.options.templates == ("{text} It was {mask}",)
+    assert any("template 'Just {mask}! {text}' is left out" in warning for warning in found.warnings)
+    assert promptkit.run("pet", **asked, readout="head", epochs=1, save=False).record.parameters.head > 0
+
+
 NAMED = "positive=positive; negative=negative"
 FORM = "Review: {text}\nSentiment: {mask}"
 BEFORE = f'{{soft:"Is it good?"}}\n\n{FORM}'
@@ -106,6 +115,15 @@ def test_labels_of_ones_own_get_the_form_with_its_words() -> None:
     question = question_for(config, task, Defaults(), "cloze", "causal")
     assert question.templates == (FORM,)
     assert str(question.words) == "recommended=positive; avoid=negative"
+
+
+def test_templates_that_a_causal_model_cannot_answer_are_named() -> None:
+    task = Task("reviews", ("neg", "pos"), (), (), (), "en")
+    own = Defaults(templates=(("en", ("{text} It was {mask}.", "Just {mask}! {text}")),))
+    question = question_for(make_config(strategy="pet"), task, own, "cloze", "causal")
+    assert question.templates == ("{text} It was {mask}",)
+    assert question.left_out == ("Just {mask}! {text}",)
+    assert question_for(make_config(strategy="pet"), task, own, "cloze", "masked").left_out == ()
 
 
 def test_of_several_templates_all_have_to_end_in_the_form() -> None:

@@ -140,9 +140,12 @@ def test_the_words_of_a_task_are_its_templates_with_the_label_words(backbone: An
 
     assert words(10) == ["it", "was", "terrible", ".", "it", "was", "great", ".", "it", "was"]
     several = "positive=very good; negative=not good"
-    assert words(8, TEMPLATE, several) == ["it", "was", "not", "good", ".", "it", "was", "very"]
+    # No class goes without its word: 8 of 10, so each round loses its first.
+    assert words(8, TEMPLATE, several) == ["was", "not", "good", ".", "was", "very", "good", "."]
     assert words(3, "{text} {mask}") == ["terrible", "great", "terrible"]
     assert words(5, "{text} film", readout="head", labels=("bad", "good")) == ["film", "bad", "film", "good", "film"]
+    masked = words(6, "{text} a {mask} film", readout="head", labels=("bad", "good"))
+    assert masked == ["a", "bad", "film", "a", "good", "film"]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +161,10 @@ def test_on_a_causal_model_the_label_words_stand_behind_the_templates(words: str
 
 
 def test_a_start_from_activations_is_what_the_model_computes_for_these_words(backbone: Any) -> None:
-    """The keys and values of `[CLS] it was terrible . [SEP]`, of the last layers; the first layer's by hand."""
+    """The keys and values of `[CLS] terrible . great . [SEP]`, of the last layers; the first layer's by hand."""
     tokenizer = backbone.tokenizer
     found = initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, L)
-    ids = [tokenizer.cls_id, *tokenizer.encode("it was terrible ."), tokenizer.sep_id]
+    ids = [tokenizer.cls_id, *tokenizer.encode("terrible . great ."), tokenizer.sep_id]
     own = backbone.keys_and_values(backbone.embed(Tensor(np.array(ids, np.int32)))).asnumpy()
     assert np.array_equal(found, own[:, :, :, 1:-1])
     assert np.array_equal(initial_prefix(backbone, prompt_task(tokenizer), "activations", 4, 1), found[-1:])

@@ -50,6 +50,17 @@ def test_balanced_sets_have_the_classes_in_turn_and_share_no_example() -> None:
     assert all(sorted(pool[number].label for number in each) == sorted(LABELS) for each in chosen)
 
 
+def test_an_answer_is_shown_whole_where_its_first_piece_is_read() -> None:
+    words = "negative=not good; positive=very good"
+    task = prompt_task(
+        load("bert-odd").tokenizer, HARD, words, slots="first", max_length=90, context=context(icl(demonstrations=4))
+    )
+    assert task.verbalizer is not None
+    assert task.verbalizer.slots == 1
+    assert pieces(task, "a plot").count("very good . [SEP]") == 2
+    assert pieces(task, "a plot").count("not good . [SEP]") == 2
+
+
 def test_random_ones_are_drawn_anew_for_each_seed() -> None:
     drawn = {tuple(icl(choose="random").context(POOL, np.random.default_rng(seed))) for seed in range(40)}
     assert 6 < len(drawn) <= 4 * 3

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from models import GOLDENS, prompt_task
 from promptkit_lmbff import LmBff, Options
-from promptkit_lmbff.judging import judge, ranked, some_of
+from promptkit_lmbff.judging import classes_of, judge, ranked, some_of
 from promptkit_lmbff.templates import find_templates
-from promptkit_lmbff.words import find_words
+from promptkit_lmbff.words import _candidates, _choices, _free, _Words, find_words
 
 from promptkit import Example, Query, Template, UserError, Verbalizer
 from promptkit.backbones.native.engine import NativeEngine
@@ -186,12 +186,39 @@ def test_of_many_examples_some_of_each_class_are_looked_at() -> None:
 def test_one_of_each_class_is_shown_from_the_more_alike_half_and_never_the_text_itself() -> None:
     pool = tuple(Example(f"text {n}", LABELS[n % 2]) for n in range(9))
     likeness = -np.arange(9.0)
-    shown = {tuple(LmBff().choose(Query(pool, LABELS, frozenset({1}), likeness, 0, (seed,)))) for seed in range(60)}
+    chosen = [LmBff().choose(Query(pool, LABELS, frozenset({1}), likeness, 0, (seed,))) for seed in range(60)]
     # Negative: 0 2 4 6 8, the nearer half is 0 2 4. Positive: 3 5 7 without the text itself, so 3 5.
-    assert shown == set(product((0, 2, 4), (3, 5)))
+    assert {tuple(LmBff().arrange(pool, each)) for each in chosen} == set(product((0, 2, 4), (3, 5)))
     anyone = LmBff(Options(demonstrations="random"))
     drawn = {tuple(anyone.choose(Query(pool, LABELS, frozenset(), None, 0, (seed,)))) for seed in range(200)}
-    assert {each[0] for each in drawn} == {0, 2, 4, 6, 8}
+    assert {number for each in drawn for number in each} == set(range(9))
+
+
+def test_where_one_demonstration_fits_it_is_of_any_class() -> None:
+    pool = tuple(Example(f"text {n}", LABELS[n % 2]) for n in range(9))
+    queries = [Query(pool, LABELS, frozenset(), None, 0, (seed,)) for seed in range(400)]
+    first = [pool[LmBff(Options(demonstrations="random")).choose(each)[0]].label for each in queries]
+    assert 150 < first.count("positive") < 250
+
+
+def test_the_pool_has_every_class() -> None:
+    rare = [Example(f"text {n}", "rare" if n == 700 else "usual") for n in range(1000)]
+    for seed in range(20):
+        pool = LmBff(Options(pool=4)).context(rare, np.random.default_rng(seed))
+        assert [each.label for each in pool].count("rare") == 1
+        assert len(pool) == 4
+
+
+def test_many_classes_of_the_same_likeliest_words_get_the_words_that_tell_them_apart() -> None:
+    """Words 0 and 1 are likeliest everywhere, and word 2 + c a little likelier in class c than elsewhere."""
+    truth = np.repeat(np.arange(4), 5)
+    known = np.full((20, 12), -9.0)
+    known[:, :2] = -1.0
+    for c in range(4):
+        known[:, 2 + c] = -5.0
+        known[truth == c, 2 + c] = -4.0
+    words = [[0, 1, 2 + c] for c in range(4)]
+    assert _choices(words, 2, 10, known, truth)[0] == (2, 3, 4, 5)
 
 
 def test_a_run_finds_its_prompt_and_keeps_it(
@@ -267,7 +294,11 @@ def test_the_strategy_of_the_guide_proposes_a_word_for_each_class() -> None:
     exec(code.removeprefix("python"), found)
     draft = Bag("{text} it was {mask} .")
     proposal = found["OwnWords"]().propose(draft)
-    known, *_ = find_words(draft, draft.templates[0], 1)
-    assert len(set(proposal.verbalizer.words.values())) == 2
-    # With one candidate a class there is nothing to choose; where both have the same one, the second gets the next.
-    assert proposal.verbalizer == known
+    written = _Words(draft, draft.templates[0])
+    prompt = draft.prompt(draft.templates[0], written.stand_in())
+    known = draft.log_probabilities(draft.states(prompt.encode_examples(draft.train)))[:, 0]
+    likeliest = _candidates(written, LABELS, known, classes_of(draft.train, LABELS), 3)
+    # Where both have the same one, the second gets the next.
+    assert proposal.verbalizer.words == {
+        label: (written.word(number),) for label, number in zip(LABELS, _free(likeliest), strict=True)
+    }

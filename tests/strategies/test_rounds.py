@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from models import GOLDENS
+from promptkit_pet import Options, Pet
 
 pytest.importorskip("mindspore")
 
@@ -193,6 +194,13 @@ def test_the_key_holds_the_texts_and_a_plan_says_how_many(data: Path) -> None:
     assert plan_of(data, shots=4).unlabelled == ()
     # 24 training texts of which 8 are drawn, and the 36 of the data.
     assert len(plan_of(data, options={"distil": "head"}, shots=4).unlabelled) == 16 + 36
+
+
+def test_the_classifier_reads_the_fields_of_all_patterns() -> None:
+    patterns = [Template.parse(source) for source in ("{text} {mask}", "{text} ? {mask} , {text_b}")]
+    student = Pet(Options(distil="head")).student(patterns)
+    assert student is not None
+    assert str(student.template) == "{text} {text_b}"
 
 
 def test_a_round_goes_through_its_examples_as_often_as_there_are_steps_to_take(data: Path) -> None:
