@@ -160,11 +160,10 @@ class Pet(Strategy):
         """Return one pattern's model."""
         from promptkit.nn import ClozePrompt
 
-        learns = backbone.trainable("head") if self.options.tune == "head" and task.readout == "cloze" else None
-        if learns is not None and not learns.trainable_params():  # type: ignore[attr-defined]  # it is a cell
+        if self.options.tune == "head" and task.readout == "cloze" and backbone.info.kind == "causal":
             raise UserError(
-                f"strategy 'pet': model '{backbone.source}' has no layer between its states and its words that could "
-                "learn; use tune=all, tune=none or --readout head."
+                f"strategy 'pet': model '{backbone.source}' is a causal one, without a layer between its states and "
+                "its words that could learn; use tune=all, tune=none or --readout head."
             )
         if self.options.tune == "all":
             return ClozePrompt(backbone.trainable("all"), task, head_learns=task.readout == "head")

@@ -16,7 +16,7 @@ from promptkit.hub import Access, HubId, Repository, find_snapshot, hub_id
 Registry = Mapping[str, Callable[[], Path]]
 _FILES = (
     "config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json", "tokenizer.json",
-    "tokenizer_config.json", "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt",
+    "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt",
     # For engines other than our own.
     "special_tokens_map.json", "added_tokens.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
 )  # fmt: skip

@@ -269,7 +269,14 @@ class Likelihoods(Protocol):
 
 @runtime_checkable
 class Writing(Protocol):
-    """What a causal backbone offers that can go on with texts token by token."""
+    """What a causal backbone offers that can go on with texts token by token.
+
+    Attributes:
+        end_ids: ids of the tokens that end what it writes, none if it has none.
+    """
+
+    @property
+    def end_ids(self) -> tuple[int, ...]: ...
 
     def extend(
         self, embeddings: Any, position_ids: Any, kept_positions: Any, seen: Any, kept: Any, first: int, front: int

@@ -11,7 +11,6 @@ import typer
 from promptkit.cli.options import (
     DeviceOption,
     DownloadOption,
-    MaxLengthOption,
     MirrorOption,
     OfflineOption,
     PrecisionOption,
@@ -21,7 +20,7 @@ from promptkit.cli.options import (
 from promptkit.cli.predict import read_lines, to_fields
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
-from promptkit.running.config import DEFAULT_STORE, MAX_LENGTH
+from promptkit.running.config import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from promptkit.running.writer import Writer
@@ -73,7 +72,13 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option("--model", metavar="NAME|DIR|ID", help="The model, if it is not where the run found it."),
         ] = None,
-        max_length: MaxLengthOption = MAX_LENGTH,
+        max_length: Annotated[
+            int | None,
+            typer.Option(
+                metavar="N",
+                help="With --template: most tokens of the prompt; all that the model reads beside the answer.",
+            ),
+        ] = None,
         device: DeviceOption = "auto",
         precision: PrecisionOption = "fp32",
         download: DownloadOption = False,
@@ -109,6 +114,8 @@ def register(app: typer.Typer) -> None:
                     offline=offline,
                 )
             rows = to_fields(lines, text_b, writer.field_names)
+            if cut := writer.cut(rows):
+                typer.echo(f"warning: {cut} of {len(rows)} texts are too long and were cut", err=True)
             settings = {"temperature": how.temperature, "top_p": how.top_p, "seed": how.seed}
             if len(rows) == 1 and not as_json:
                 for piece in writer.stream(rows[0], max_tokens=max_tokens, **settings):  # type: ignore[arg-type]

@@ -39,8 +39,9 @@ def pick(scores: Any, sampling: Sampling, rng: np.random.Generator) -> int:
     scores = np.asarray(scores, np.float64)
     if not sampling.temperature:
         return int(scores.argmax())
-    scaled = scores / sampling.temperature
-    chances = np.exp(scaled - scaled.max())
+    with np.errstate(over="ignore"):
+        # The highest first made 0, so that however small a temperature only the others go to minus infinity.
+        chances = np.exp((scores - scores.max()) / sampling.temperature)
     chances /= chances.sum()
     order = np.argsort(-chances, kind="stable")
     sums = np.cumsum(chances[order])

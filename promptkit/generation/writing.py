@@ -17,7 +17,13 @@ _UNFINISHED = "\ufffd"  # what stands for a character of which some bytes are st
 
 
 def token_stream(
-    decoding: Decoding, prompts: Sequence[Encoded], *, numbers: Sequence[int], tokens: int, end_id: int, how: Sampling
+    decoding: Decoding,
+    prompts: Sequence[Encoded],
+    *,
+    numbers: Sequence[int],
+    tokens: int,
+    end_ids: Sequence[int],
+    how: Sampling,
 ) -> Iterator[list[int | None]]:
     """Yield the next token of every text, None for those that have ended, until all have.
 
@@ -26,9 +32,10 @@ def token_stream(
         prompts: at most so many.
         numbers: of the texts, which their random numbers come from.
         tokens: at most, of an answer.
-        end_id: the token that ends one.
+        end_ids: the tokens that end one.
         how: tokens are chosen.
     """
+    ends, filler = frozenset(end_ids), next(iter(end_ids), 0)
     generators = [how.generator(number) for number in numbers]
     going = np.ones(len(prompts), bool)
     filled = [*prompts, *[prompts[0]] * (decoding.texts - len(prompts))]
@@ -36,15 +43,15 @@ def token_stream(
     for count in range(1, tokens + 1):
         found: list[int | None] = []
         for row in range(len(prompts)):
-            token = pick(scores[row], how, generators[row]) if going[row] else end_id
-            going[row] &= token != end_id
+            token = pick(scores[row], how, generators[row]) if going[row] else filler
+            going[row] &= token not in ends
             found.append(token if going[row] else None)
         if not going.any():
             return
         yield found
         if count < tokens:
-            rest = [end_id if token is None else token for token in found]
-            scores = decoding.go_on([*rest, *[end_id] * (decoding.texts - len(rest))])
+            rest = [filler if token is None else token for token in found]
+            scores = decoding.go_on([*rest, *[filler] * (decoding.texts - len(rest))])
 
 
 def write(
@@ -52,7 +59,7 @@ def write(
     prompts: Sequence[Encoded],
     *,
     tokens: int,
-    end_id: int,
+    end_ids: Sequence[int],
     pad_id: int,
     how: Sampling | None = None,
     batch_size: int = 8,
@@ -64,7 +71,7 @@ def write(
         model: what asks.
         prompts: N of them.
         tokens: at most, of an answer.
-        end_id: the token that ends one.
+        end_ids: the tokens that end one.
         pad_id: that of padding.
         how: tokens are chosen; the most likely ones by default.
         batch_size: texts beside each other; what each becomes does not depend on it.
@@ -79,7 +86,7 @@ def write(
     for start in range(0, len(prompts), texts):
         numbers = range(start, min(start + texts, len(prompts)))
         own = [prompts[number] for number in numbers]
-        for step in token_stream(decoding, own, numbers=numbers, tokens=tokens, end_id=end_id, how=how):
+        for step in token_stream(decoding, own, numbers=numbers, tokens=tokens, end_ids=end_ids, how=how):
             for number, token in zip(numbers, step, strict=True):
                 if token is not None:
                     answers[number].append(token)
@@ -87,7 +94,7 @@ def write(
 
 
 def pieces(steps: Iterator[list[int | None]], decode: Decode) -> Iterator[str]:
-    """Yield the text of the first of some texts piece by piece, whole characters only.
+    """Yield the text of the first of some texts piece by piece, whole characters only, without white space around it.
 
     A character may take several tokens. What is still unfinished when the text ends is left as it is.
     """
@@ -95,10 +102,10 @@ def pieces(steps: Iterator[list[int | None]], decode: Decode) -> Iterator[str]:
     for step in steps:
         if step[0] is not None:
             ids.append(step[0])
-        text = decode(ids).lstrip()
+        text = decode(ids).strip()  # white space waits for what follows it
         if text.startswith(shown) and not text.endswith(_UNFINISHED) and len(text) > len(shown):
             yield text[len(shown) :]
             shown = text
-    rest = decode(ids).lstrip()[len(shown) :]
+    rest = decode(ids).strip()[len(shown) :]
     if rest:
         yield rest

@@ -136,7 +136,7 @@ def run_member(
     written = None
     if manner.writes and manner.last:
         started = time.perf_counter()
-        written = _written(kept, prompt, task, manner)
+        written = _written(kept, prompt, task, manner, work.executor.mode)
         result.seconds += time.perf_counter() - started
     guard.check_backbone()
     own = kept.own_parameters() if manner.last else {}
@@ -160,15 +160,15 @@ def run_member(
     )
 
 
-def _written(model: PromptedModel, prompt: PromptTask, task: Task, manner: Manner) -> tuple[str, ...]:
+def _written(model: PromptedModel, prompt: PromptTask, task: Task, manner: Manner, mode: Mode) -> tuple[str, ...]:
     """Return the model's answers to the test texts, the most likely tokens always."""
     from promptkit.generation.writing import write
 
     assert prompt.answers is not None
-    prompts, tokenizer = prompt.encode_whole([example.fields() for example in task.test]), prompt.tokenizer
+    prompts = prompt.encode_whole([example.fields() for example in task.test])
     found = write(
-        model, prompts, tokens=prompt.answers.max_tokens, end_id=tokenizer.sep_id, pad_id=tokenizer.pad_id,
-        batch_size=manner.batch_size, mode=manner.mode,
+        model, prompts, tokens=prompt.answers.max_tokens, end_ids=model.backbone.end_ids,
+        pad_id=prompt.tokenizer.pad_id, batch_size=manner.batch_size, mode=mode,
     )  # fmt: skip
     return tuple(model.backbone.decode(ids).strip() for ids in found)
 

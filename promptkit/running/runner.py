@@ -161,11 +161,15 @@ def _execute(
     device = session.use(config.device, config.mode)
     import mindspore as ms
 
+    from promptkit.backbones.face import Writing
     from promptkit.running.rounds import run_rounds
 
     # For third parties that initialise with MindSpore's own generators; ours all come from `rng`.
     ms.set_seed(config.seed)
     backbone = session.backbone(plan.model, config.model, device)
+    if plan.aim.writes(config) and not isinstance(backbone, Writing):
+        # Better said now than behind the training.
+        raise UserError(f"--metric has answers written, and engine '{plan.model.engine}' writes none; leave it out.")
     if asks:
         plan, encoded = _ask_model(plan, session, backbone)
     trained = run_rounds(plan, session, encoded, backbone, checkpoints, events)

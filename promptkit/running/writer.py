@@ -13,7 +13,6 @@ from promptkit.errors import UserError
 from promptkit.generation import Sampling
 from promptkit.hooks import no_exit
 from promptkit.hub import Access
-from promptkit.running.config import MAX_LENGTH
 from promptkit.running.fields import rows_of
 from promptkit.running.restore import open_prompt
 
@@ -47,6 +46,10 @@ class Writer:
 
         return fields_of([str(self.prompt.template)])
 
+    def cut(self, texts: Sequence[Text]) -> int:
+        """Return how many texts lose a part of a field, for they are too long."""
+        return sum(prompt.dropped > 0 for prompt in self._encoded(texts))
+
     @no_exit()
     def write(
         self,
@@ -74,11 +77,13 @@ class Writer:
         """
         from promptkit.generation.writing import write
 
+        if batch_size < 1:
+            raise UserError(f"batch_size is {batch_size}; at least 1 text at a time.")
         how, tokens = make_sampling(temperature, top_p, seed), self._tokens(max_tokens)
         prompts = self._encoded(texts)
         mode: Any = "graph" if tokens * len(prompts) >= _COMPILE_FROM else "pynative"
         found = write(
-            self.model, prompts, tokens=tokens, end_id=self.prompt.tokenizer.sep_id,
+            self.model, prompts, tokens=tokens, end_ids=self._end_ids,
             pad_id=self.prompt.tokenizer.pad_id, how=how, batch_size=batch_size, mode=mode,
         )  # fmt: skip
         return [self._decode(ids).strip() for ids in found]
@@ -107,8 +112,13 @@ class Writer:
         decoding = Decoding(
             self.model, longest=len(prompts[0].token_ids), texts=1, tokens=tokens, pad_id=tokenizer.pad_id, mode=mode
         )
-        steps = token_stream(decoding, prompts, numbers=[0], tokens=tokens, end_id=tokenizer.sep_id, how=how)
+        steps = token_stream(decoding, prompts, numbers=[0], tokens=tokens, end_ids=self._end_ids, how=how)
         return pieces(steps, self._decode)
+
+    @property
+    def _end_ids(self) -> tuple[int, ...]:
+        backbone: Any = self.model.backbone
+        return tuple(backbone.end_ids)
 
     def _tokens(self, given: int | None) -> int:
         tokens = self.tokens if given is None else given
@@ -172,7 +182,7 @@ def make_writer(
     template: str,
     *,
     max_tokens: int = TOKENS,
-    max_length: int = MAX_LENGTH,
+    max_length: int | None = None,
     device: str = "auto",
     precision: str = "fp32",
     download: bool = False,
@@ -185,7 +195,8 @@ def make_writer(
         model: name, directory or Hub id.
         template: as `--template` takes it, with `{mask}` last and no virtual tokens.
         max_tokens: of an answer, at most.
-        max_length: tokens of a text with its template, at most.
+        max_length: tokens of a text with its template, at most; by default all that the model reads beside the
+            answer.
         device: as for a run.
         precision: of matrix products.
         download: whether a Hub model may be fetched.
@@ -214,7 +225,8 @@ def make_writer(
     )
     prompt = resolve_prompt(
         Template.parse(template), None, labels=(), tokenizer=files.tokenizer, readout="answer", slots="same",
-        max_length=prompt_length(files.info, max_length, max_tokens), rng=np.random.default_rng(0),
+        max_length=prompt_length(files.info, files.info.max_length if max_length is None else max_length, max_tokens),
+        rng=np.random.default_rng(0),
         kind=files.info.kind, max_tokens=max_tokens,
     )  # fmt: skip
     with held_interrupts():

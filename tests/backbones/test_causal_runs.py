@@ -51,7 +51,7 @@ def test_default_templates_end_at_the_mask_and_are_kept_with_the_prompt(
 
 
 def test_a_head_of_no_weights_is_not_tuned_and_patterns_with_the_text_last_are_named(asked: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"strategy 'pet': model '.*' has no layer between its states and its words"):
+    with pytest.raises(UserError, match=r"strategy 'pet': model '.*' is a causal one, without a layer between"):
         promptkit.run("pet", **asked, save=False)
     found = promptkit.run("pet", **asked, options={"tune": "none", "patterns": 2}, save=False).record
     assert found.options.templates == ("{text} It was {mask}",)

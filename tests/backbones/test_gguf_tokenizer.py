@@ -11,6 +11,7 @@ from gguf_files import END, TEXTS, H, llama_values, normal, tokenizer_values, vo
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from promptkit.backbones.native.gguf import read_tokenizer
+from promptkit.errors import UserError
 
 WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|NUMBER| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -115,3 +116,11 @@ def test_types_of_tokens_and_the_template_are_kept(tmp_path: Path) -> None:
     assert [found.backend.token_to_id(token) for token in tokens] == list(range(len(tokens)))
     assert found.special["pad_token"] == "[PAD]"
     assert found.chat_template == "{{ messages }}"
+
+
+def test_what_ends_a_turn_ends_what_is_written_too(tmp_path: Path) -> None:
+    path = write_llama(tmp_path / "m.gguf", tokenizer__ggml__eot_token_id=5, tokenizer__ggml__eom_token_id=7)
+    tokens, _ = vocabulary()
+    assert read_tokenizer(path).ends == (tokens[5], tokens[7])
+    with pytest.raises(UserError, match=r"eot_token_id is 100000; there are"):
+        read_tokenizer(write_llama(tmp_path / "m.gguf", tokenizer__ggml__eot_token_id=100_000))

@@ -95,7 +95,7 @@ def test_texts_beside_each_other_are_written_as_alone_virtual_tokens_among_them(
     prompts = prompt.encode_fields([{"text": text} for text in ("the film is good", "it", "a bad plot")])
     settings: dict[str, Any] = {
         "tokens": TOKENS,
-        "end_id": backbone.tokenizer.sep_id,
+        "end_ids": backbone.end_ids,
         "pad_id": 0,
         "mode": "pynative",
     }
@@ -110,9 +110,12 @@ def test_texts_beside_each_other_are_written_as_alone_virtual_tokens_among_them(
 
 def test_the_end_of_text_ends_it(backbone: Any) -> None:
     model, prompts = Bare(backbone, 0), encoded([9, 5, 17])
-    whole = write(model, prompts, tokens=4, end_id=-1, pad_id=0, mode="pynative")[0]
+    whole = write(model, prompts, tokens=4, end_ids=(), pad_id=0, mode="pynative")[0]
     end = whole[-1]
-    assert write(model, prompts, tokens=4, end_id=end, pad_id=0, mode="pynative")[0] == whole[: whole.index(end)]
+    assert (
+        write(model, prompts, tokens=4, end_ids=(end, 9_999), pad_id=0, mode="pynative")[0]
+        == whole[: whole.index(end)]
+    )
 
 
 def test_a_text_that_would_be_too_long_is_refused(backbone: Any) -> None:
@@ -128,3 +131,9 @@ def test_a_character_is_streamed_once_it_is_whole() -> None:
 
     assert list(pieces(iter([[0], [1], [2], [3]]), decode)) == ["你", "好", "!"]
     assert list(pieces(iter([[2], [0]]), decode)) == ["好", "\ufffd"]
+
+
+def test_white_space_is_streamed_with_what_follows_it_and_not_around_the_text() -> None:
+    words = [" a", " ", "b", "\n\n"]
+    streamed = list(pieces(iter([[n] for n in range(4)]), lambda ids: "".join(words[n] for n in ids)))
+    assert streamed == ["a", " b"]

@@ -29,6 +29,11 @@ def test_a_temperature_of_one_draws_by_the_models_chances() -> None:
     assert drawn(Sampling(temperature=1.0)) == pytest.approx(CHANCES, abs=0.03)
 
 
+def test_the_smallest_temperature_takes_the_likeliest() -> None:
+    for scores in (SCORES, SCORES * 1e3):
+        assert pick(scores, Sampling(temperature=1e-308), np.random.default_rng(0)) == 1
+
+
 def test_a_temperature_sharpens_or_flattens() -> None:
     expected = CHANCES**2 / (CHANCES**2).sum()
     assert drawn(Sampling(temperature=0.5)) == pytest.approx(expected, abs=0.03)

@@ -69,6 +69,9 @@ def test_a_loaded_prompt_writes_what_the_run_wrote_whole_or_streamed(learnt: Any
     assert "".join(writer.stream(texts[0])) == learnt.predictions[0]
     short = writer.write(texts[:1], max_tokens=2)
     assert learnt.predictions[0].startswith(short[0])
+    assert writer.cut([texts[0], "the film was good " * 200]) == 1
+    with pytest.raises(UserError, match="batch_size is 0"):
+        writer.write(texts, batch_size=0)
 
 
 def test_generate_prints_answers(learnt: Any, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +89,8 @@ def test_generate_prints_answers(learnt: Any, place: Path, capsys: pytest.Captur
     plain = ["generate", "--model", str(place / "model"), "--template", "{text} ? {mask}", "it", "--max-tokens", "3"]
     assert main(plain) == 0
     assert len(capsys.readouterr().out.split()) <= 3
+    assert main([*plain, "--max-length", "8", "it was bad " * 9]) == 0
+    assert capsys.readouterr().err == "warning: 1 of 2 texts are too long and were cut\n"
 
 
 def test_lists_and_sheets_show_perplexities(learnt: Any, place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from promptkit import Example
 from promptkit.backbones.native.decoder.tokenizer import load_tokenizer, make_tokenizer, tokenizer_files
@@ -154,6 +154,51 @@ def test_a_checkpoint_keeps_its_template_in_its_settings_or_beside_them(tmp_path
     assert [path.name for path in tokenizer_files(tmp_path)][1:] == ["tokenizer_config.json", "chat_template.jinja"]
 
 
+def test_what_is_marked_for_training_is_rendered() -> None:
+    marked = CHATML.replace(
+        "{{ m['content'] | trim }}", "{% generation %}{{ m['content'] | trim }}{% endgeneration %}"
+    )
+    assert tokens(prompt(conversing(marked), "{chat}{text} {mask}")) == tokens(
+        prompt(conversing(), "{chat}{text} {mask}")
+    )
+
+
+def test_whatever_the_files_say_ends_what_is_written(tmp_path: Path) -> None:
+    backend().save(str(tmp_path / "tokenizer.json"))
+    end, turn = backend().token_to_id("<end>"), backend().token_to_id("<|im_end|>")
+    assert load_tokenizer(tmp_path, 60).end_ids == ()
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [turn, end, 999, None]}))
+    found = load_tokenizer(tmp_path, 60)
+    assert (found.sep_id, found.end_ids) == (turn, (turn, end))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<end>"}))
+    found = load_tokenizer(tmp_path, 60)
+    assert (found.sep_id, found.end_ids) == (end, (end, turn))
+    assert tmp_path / "generation_config.json" in tokenizer_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "opens"), [({}, True), ({"add_bos_token": False}, False), ({"bos_token": None}, False)]
+)
+def test_a_llama_tokenizer_opens_texts_as_its_settings_say(tmp_path: Path, said: dict[str, Any], opens: bool) -> None:
+    """Whatever tokenizer.json puts in front: transformers writes that part anew."""
+    for front in ([], ["<end>"]):
+        made = backend()
+        special = [(each, made.token_to_id(each)) for each in front]
+        made.post_processor = processors.TemplateProcessing(single=[*front, "$A"], special_tokens=special)
+        made.save(str(tmp_path / "tokenizer.json"))
+        given = {"tokenizer_class": "LlamaTokenizerFast", "bos_token": {"content": "<end>"}, **said}
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(given))
+        assert load_tokenizer(tmp_path, 60).cls_id == (made.token_to_id("<end>") if opens else -1)
+
+
+def test_how_texts_are_split_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2"}))
+    for name in ("vocab.json", "merges.txt"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=r"has no tokenizer\.json, and how its texts are split"):
+        load_tokenizer(tmp_path, 60)
+
+
 def test_a_tokenizer_that_puts_a_space_in_front_of_every_text_is_refused(tmp_path: Path) -> None:
     """As SentencePiece's for Llama 2: each part of a template would begin with a piece of its own."""
     pieces = {"<unk>": 0, "▁": 1, "a": 2, "▁a": 3}
@@ -161,6 +206,11 @@ def test_a_tokenizer_that_puts_a_space_in_front_of_every_text_is_refused(tmp_pat
     made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     made.save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(UserError, match="its tokenizer puts a space in front of every text, as SentencePiece does"):
+        load_tokenizer(tmp_path, 60)
+    made = Tokenizer(models.BPE({"a": 0, "Ġ": 1, "Ġa": 2}, [("Ġ", "a")]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    made.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(UserError, match="its tokenizer puts a space in front of every text"):
         load_tokenizer(tmp_path, 60)
 
 

@@ -37,7 +37,7 @@ from promptkit.backbones.native.roberta import config as roberta_config
 from promptkit.backbones.native.roberta import tokenizer as roberta_tokenizer
 from promptkit.backbones.native.roberta import weights as roberta_weights
 from promptkit.backbones.native.shape import EncoderShape
-from promptkit.backbones.native.tokenizer import NativeTokenizer
+from promptkit.backbones.native.tokenizer import NativeTokenizer, fitting
 from promptkit.checking import read_json_object, shortened
 from promptkit.errors import UserError
 
@@ -112,8 +112,10 @@ def describe(directory: Path, engine: str) -> ModelFiles:
     if file is not None:
         found, where = read_tokenizer(file), f"model '{file}'"
         tokenizer = make_tokenizer(
-            found.backend, found.special, marks_spaces=True, where=where, chat_template=found.chat_template
-        )
+            found.backend, found.special, marks_spaces=True, where=where, chat_template=found.chat_template,
+            ends=found.ends,
+        )  # fmt: skip
+        tokenizer = fitting(tokenizer, shape.vocab_size, where)
         return ModelFiles(directory, engine, shape.info(), tokenizer, _fingerprints([file], [])[1])
     tokenizer = architecture.load_tokenizer(directory, shape.vocab_size)
     old, whole = _fingerprints(

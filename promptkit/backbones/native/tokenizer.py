@@ -23,11 +23,13 @@ class NativeTokenizer:
         where: how errors name the model.
         chat_template: the Jinja template of a conversation, or None.
         chat_tokens: the special tokens that it may name.
+        ends: the tokens besides `sep` that end what the model writes.
 
     Attributes:
         cls_id, sep_id, pad_id, mask_id, unk_id: ids of the special tokens, -1 where there is none.
         marks_spaces, chat_template, chat_tokens: as given.
         vocab_size: number of entries.
+        end_ids: ids of the tokens that end what the model writes, `sep_id` first; none where it has none.
 
     Raises:
         UserError: if the vocabulary lacks a special token.
@@ -42,6 +44,7 @@ class NativeTokenizer:
         where: str,
         chat_template: str | None = None,
         chat_tokens: Mapping[str, str] | None = None,
+        ends: Sequence[str] = (),
     ) -> None:
         backend.no_truncation()
         backend.no_padding()
@@ -62,6 +65,8 @@ class NativeTokenizer:
                 raise UserError(f"{where}: the vocabulary has no {token}.")
             ids[role] = number
         self.cls_id, self.sep_id, self.mask_id, self.unk_id = ids["cls"], ids["sep"], ids["mask"], ids["unk"]
+        ending = (self.sep_id, *(backend.token_to_id(token) for token in ends))
+        self.end_ids = tuple(dict.fromkeys(number for number in ending if number is not None and number >= 0))
         self.pad_id = max(ids["pad"], 0)  # any will do: padding is never looked at
 
     def encode(self, text: str) -> list[int]:

@@ -269,6 +269,11 @@ class DecoderBackbone(nn.Cell):
         """Read further positions of texts; see `promptkit.backbones.face.Writing`."""
         return self.decoder.extend(embeddings, position_ids, kept_positions, seen, kept, first, front)
 
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """The tokens that end what it writes; see `promptkit.backbones.face.Writing`."""
+        return tuple(self.tokenizer.end_ids)  # type: ignore[attr-defined]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids; see `promptkit.backbones.face.Writing`."""
         return str(self.tokenizer.decode(ids))  # type: ignore[attr-defined]

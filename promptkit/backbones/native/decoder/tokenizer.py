@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from promptkit.backbones.native.roberta.tokenizer import PAIR, byte_level
-from promptkit.backbones.native.tokenizer import NativeTokenizer, fitting, read_backend, read_files
+from promptkit.backbones.native.tokenizer import FAST, NativeTokenizer, fitting, read_backend, read_files
 from promptkit.checking import read_json_object, read_text
 from promptkit.errors import UserError
 
 _SETTINGS = "tokenizer_config.json"
 _CONFIG = "config.json"
+_GENERATION = "generation_config.json"
 _CHAT = "chat_template.jinja"
+# Of these transformers goes by `add_bos_token`, whatever `tokenizer.json` puts in front.
+_LLAMA = ("LlamaTokenizer", "LlamaTokenizerFast")
 _NAMED = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
 def tokenizer_files(directory: Path) -> list[Path]:
     """Return the files that the tokenizer is read from."""
-    settings = [directory / name for name in (_SETTINGS, _CHAT) if (directory / name).is_file()]
+    settings = [directory / name for name in (_SETTINGS, _CHAT, _GENERATION) if (directory / name).is_file()]
     return [*read_files(directory, PAIR), *settings]
 
 
@@ -29,29 +33,56 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
         UserError: if there is none, it cannot be read, or it has more entries than the model has rows.
     """
     where = f"model '{directory}'"
+    config = read_json_object(directory / _CONFIG, where) if (directory / _CONFIG).is_file() else {}
+    if not (directory / FAST).is_file() and config.get("model_type") not in (None, "gpt2"):
+        raise UserError(
+            f"{where} has no {FAST}, and how its texts are split is not told by other files. Save it with the fast "
+            "tokenizer of transformers."
+        )
     backend, marks = read_backend(directory, others=PAIR, read_others=byte_level, marks_spaces=True)
-    if not marks and backend.encode(" a ").ids != backend.encode("a").ids:
+    plain = backend.encode("a", add_special_tokens=False)
+    spaced = backend.encode(" a ", add_special_tokens=False)
+    if any(token.startswith("Ġ") for token in plain.tokens) if marks else spaced.ids != plain.ids:
         raise UserError(
             f"{where}: its tokenizer puts a space in front of every text, as SentencePiece does for Llama 2; the "
             "parts of a template would be torn apart. Such models are not supported."
         )
     given = read_json_object(directory / _SETTINGS, where) if (directory / _SETTINGS).is_file() else {}
-    if not given.get("eos_token"):
-        given = given | _named_by_number(directory, backend, where)
+    writing = read_json_object(directory / _GENERATION, where) if (directory / _GENERATION).is_file() else {}
+    ends = [token for each in (config, writing) for token in _named_by_number(each.get("eos_token_id"), backend)]
+    if not given.get("eos_token") and ends:
+        given = {**given, "eos_token": ends[0]}
+    if given.get("tokenizer_class") in _LLAMA:
+        _open(backend, given)
     chat = read_text(directory / _CHAT) if (directory / _CHAT).is_file() else _chat_template(given)
-    tokenizer = make_tokenizer(backend, given, marks_spaces=marks, where=where, chat_template=chat)
+    tokenizer = make_tokenizer(backend, given, marks_spaces=marks, where=where, chat_template=chat, ends=ends)
     return fitting(tokenizer, vocab_size, where)
 
 
-def _named_by_number(directory: Path, backend: Any, where: str) -> dict[str, Any]:
-    """Return the end-of-text token of a checkpoint whose configuration alone knows it, by its number."""
-    number = (
-        read_json_object(directory / _CONFIG, where).get("eos_token_id") if (directory / _CONFIG).is_file() else None
+def _named_by_number(numbers: Any, backend: Any) -> list[str]:
+    """Return the tokens that a configuration gives by number: one or a list."""
+    found = numbers if isinstance(numbers, list) else [numbers]
+    tokens = (backend.id_to_token(number) for number in found if type(number) is int and 0 <= number < 2**32)
+    return [token for token in tokens if token is not None]
+
+
+def _open(backend: Any, given: dict[str, Any]) -> None:
+    """Have texts opened by the token for that, or by nothing, as `add_bos_token` says; true is its default."""
+    from tokenizers.processors import TemplateProcessing
+
+    token = _content(given.get("bos_token"))
+    opens = given.get("add_bos_token") is not False and token is not None and backend.token_to_id(token) is not None
+    front = [token] if opens else []
+    backend.post_processor = TemplateProcessing(
+        single=[*front, "$A"],
+        pair=[*front, "$A", *(f"{each}:1" for each in front), "$B:1"],
+        special_tokens=[(each, backend.token_to_id(each)) for each in front],
     )
-    if isinstance(number, list):
-        number = number[0] if number else None
-    token = backend.id_to_token(number) if type(number) is int and number >= 0 else None
-    return {} if token is None else {"eos_token": token}
+
+
+def _content(token: Any) -> str | None:
+    token = token.get("content") if isinstance(token, dict) else token
+    return token if isinstance(token, str) else None
 
 
 def _chat_template(given: dict[str, Any]) -> str | None:
@@ -64,7 +95,13 @@ def _chat_template(given: dict[str, Any]) -> str | None:
 
 
 def make_tokenizer(
-    backend: Any, given: dict[str, Any], *, marks_spaces: bool, where: str, chat_template: str | None = None
+    backend: Any,
+    given: dict[str, Any],
+    *,
+    marks_spaces: bool,
+    where: str,
+    chat_template: str | None = None,
+    ends: Sequence[str] = (),
 ) -> NativeTokenizer:
     """Return a tokenizer with the special tokens that it has.
 
@@ -77,12 +114,12 @@ def make_tokenizer(
         marks_spaces: see `NativeTokenizer`.
         where: how errors name the model.
         chat_template: see `NativeTokenizer`.
+        ends: tokens that end what the model writes, besides `eos_token`.
     """
     tokens: dict[str, str] = {}
     for key in _NAMED:
-        token = given.get(key)
-        token = token.get("content") if isinstance(token, dict) else token
-        if isinstance(token, str) and backend.token_to_id(token) is not None:
+        token = _content(given.get(key))
+        if token is not None and backend.token_to_id(token) is not None:
             tokens[key] = token
     roles = (("sep", "eos_token"), ("pad", "pad_token"), ("unk", "unk_token"))
     special = {role: tokens[key] for role, key in roles if key in tokens}
@@ -95,5 +132,6 @@ def make_tokenizer(
     if plain and opened[: len(plain)] != plain:
         special["cls"] = str(backend.id_to_token(opened[0]))
     return NativeTokenizer(
-        backend, special, marks_spaces=marks_spaces, where=where, chat_template=chat_template, chat_tokens=tokens
-    )
+        backend, special, marks_spaces=marks_spaces, where=where, chat_template=chat_template, chat_tokens=tokens,
+        ends=ends,
+    )  # fmt: skip

@@ -46,11 +46,13 @@ class GgufTokenizer:
         special: `bos_token`, `eos_token`, `unk_token`, `pad_token`, as `tokenizer_config.json` names them: those that
             there are.
         chat_template: the Jinja template of a conversation, or None.
+        ends: the tokens that end a turn or a message, besides `eos_token`.
     """
 
     backend: Any
     special: dict[str, str]
     chat_template: str | None
+    ends: tuple[str, ...] = ()
 
 
 def read_tokenizer(path: Path) -> GgufTokenizer:
@@ -70,6 +72,7 @@ def read_tokenizer(path: Path) -> GgufTokenizer:
     if len(set(tokens)) != len(tokens):
         raise UserError(f"{header.where}: {_KEYS}tokens has a token twice.")
     special = _special(header, tokens)
+    ends = tuple(token for name in ("eot", "eom") if (token := _token(header, name, tokens)) is not None)
     backend = _backend(header, split, tokens)
     try:
         _add_tokens(backend, header, tokens, special)
@@ -80,7 +83,7 @@ def read_tokenizer(path: Path) -> GgufTokenizer:
         raise
     except Exception as error:  # the library raises bare Exception
         raise UserError(f"{header.where}: the special tokens cannot be used ({cut(str(error))}).") from None
-    return GgufTokenizer(backend, special, header.text("tokenizer.chat_template"))
+    return GgufTokenizer(backend, special, header.text("tokenizer.chat_template"), ends)
 
 
 def _splitting(header: Header) -> str:
@@ -120,14 +123,17 @@ def _backend(header: Header, split: str, tokens: list[str]) -> Any:
 def _special(header: Header, tokens: list[str]) -> dict[str, str]:
     special: dict[str, str] = {}
     for role, name in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
-        key = f"{_KEYS}{name}_token_id"
-        number = header.index(key)
-        if number is None:
-            continue
-        if number >= len(tokens):
-            raise UserError(f"{header.where}: {key} is {number}; there are {len(tokens)} tokens.")
-        special[f"{role}_token"] = tokens[number]
+        if (token := _token(header, name, tokens)) is not None:
+            special[f"{role}_token"] = token
     return special
+
+
+def _token(header: Header, name: str, tokens: list[str]) -> str | None:
+    key = f"{_KEYS}{name}_token_id"
+    number = header.index(key)
+    if number is not None and number >= len(tokens):
+        raise UserError(f"{header.where}: {key} is {number}; there are {len(tokens)} tokens.")
+    return None if number is None else tokens[number]
 
 
 def _add_tokens(backend: Any, header: Header, tokens: list[str], special: dict[str, str]) -> None:
