@@ -3,7 +3,7 @@
     python benchmarks/front.py [--model smollm2-135m] [--texts 64] [--markdown FILE]
 
 32 demonstrations in front of every text, and 100 virtual tokens that learn: each run as it is, and with every prompt
-whole. Prints examples a second, compiling left out, the peak memory, and how far the probabilities are apart.
+whole. Prints examples a second, compiling included, the peak memory, and how far the probabilities are apart.
 """
 
 from __future__ import annotations

@@ -60,7 +60,10 @@ def main() -> int:
     started, killed = time.perf_counter(), 0
     for _ in range(options.kills):
         seconds = moments.uniform(*options.between)
-        killed += kill_one(options.compare, options.broken, seconds)
+        if not kill_one(options.compare, options.broken, seconds):
+            print("it had ended by itself; later kills find nothing", file=sys.stderr, flush=True)
+            break
+        killed += 1
         print(f"killed after {seconds:.1f} s", file=sys.stderr, flush=True)
     broken = table(options.compare, options.broken)
     spent = time.perf_counter() - started

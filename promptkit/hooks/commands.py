@@ -19,9 +19,11 @@ def add_commands(app: typer.Typer, call: Callable[..., None]) -> None:
         call: calls the hook; takes the keyword `app`.
 
     Raises:
-        Fault: the plugin sets a callback, adds a nameless group, or adds a name that is taken.
+        Fault: the plugin sets a callback, adds a nameless group, a name that is taken, or a function that typer
+            cannot make a command of.
     """
     import typer
+    from typer.main import get_command
 
     extra = typer.Typer()
     call(app=extra)
@@ -34,6 +36,12 @@ def add_commands(app: typer.Typer, call: Callable[..., None]) -> None:
         if name in taken:
             raise Fault(f"the command name '{name}' is taken")
         taken.add(name)
+    if extra.registered_commands or extra.registered_groups:
+        try:
+            # Signatures are read here; in the whole command line one that cannot be read would end all of it.
+            get_command(extra)
+        except Exception as error:
+            raise Fault(f"typer cannot make a command of it ({type(error).__name__}: {error})") from None
     app.registered_commands.extend(extra.registered_commands)
     app.registered_groups.extend(extra.registered_groups)
 

@@ -70,9 +70,14 @@ def _option(name: str, field: FieldInfo) -> OptionCard:
         name=name,
         type=" ".join([_type_name(field.annotation), *_bounds(field.metadata)]),
         required=required,
-        default=None if required else _jsonable(field.get_default(call_default_factory=True)),
+        default=None if required or takes_data(field) else _jsonable(field.get_default(call_default_factory=True)),
         help=" ".join((field.description or "").split()),
     )
+
+
+def takes_data(field: FieldInfo) -> bool:
+    """Return whether a default is made of the other options, so that there is none to name."""
+    return bool(getattr(field, "default_factory_takes_validated_data", False))
 
 
 def _jsonable(value: object) -> Any:

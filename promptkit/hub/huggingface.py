@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,8 +30,10 @@ class Hub:
                 allow_patterns=list(patterns),
                 local_files_only=True,
             )
-        except Exception:  # a dozen kinds, of several libraries, for what is not there
-            return None
+        except Exception as error:  # a dozen kinds, of several libraries, for what is not there
+            # A model may do without some of the files, which another program left out.
+            part = getattr(error, "snapshot_path", None)
+            return Path(part) if kind == "model" and isinstance(part, str) and os.path.isdir(part) else None
         return Path(found)
 
     def listing(self, repository: HubId, kind: str, mirror: str | None) -> Listing:
@@ -88,9 +91,13 @@ def _link(blob: Path, target: Path) -> None:
     try:
         new.symlink_to(os.path.relpath(blob, target.parent))
     except OSError:
-        # A file system without links; the Hub's own client keeps files there as well.
-        os.link(blob, new)
+        # A file system without links of this kind, or of any: the file is there twice then.
+        try:
+            os.link(blob, new)
+        except OSError:
+            shutil.copyfile(blob, new)
     os.replace(new, target)
+    new.unlink(missing_ok=True)  # of two links to one file nothing is replaced
 
 
 def _beside(path: Path) -> Path:

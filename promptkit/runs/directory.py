@@ -60,11 +60,17 @@ class RunDirectory:
         if out is None:
             return cls((runs or Path("runs")).absolute(), folder_name(default_stem), numbered=True)
         # Resolved, for a directory cannot be renamed onto a symbolic link.
-        target = user_path(out).resolve()
+        try:
+            target = user_path(out).resolve()
+            taken = os.path.lexists(target) and target.is_dir() and any(target.iterdir())
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"'{out}' cannot be used: {getattr(error, 'strerror', None) or 'a loop of links'}"
+            ) from None
         if os.path.lexists(target):
             if not target.is_dir():
                 raise UserError(f"'{out}' exists and is not a directory")
-            if any(target.iterdir()):
+            if taken:
                 raise UserError(f"'{out}' exists and is not empty; name another --out or remove it")
             if target.samefile(Path.cwd()):
                 # The rename would take the place of the folder that this process, and a shell, are in.

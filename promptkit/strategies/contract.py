@@ -277,6 +277,16 @@ def check_declared(strategy: Strategy) -> str | None:
     name = type(strategy).__name__
     if not isinstance(strategy.defaults, Defaults):
         return f"{name}.defaults is {kind_of(strategy.defaults)}, not a promptkit.Defaults"
+    templates: Any = strategy.defaults.templates
+    try:
+        by_language = dict(templates)
+        sound = all(isinstance(each, str) for own in by_language.values() for each in own)
+    except (TypeError, ValueError):
+        sound = False
+    if not sound or not by_language.get("en") or any(isinstance(own, str) for own in by_language.values()):
+        return (
+            f"{name}.defaults.templates is {templates!r}, not pairs of a language and its templates, 'en' among them"
+        )
     causal: Any = strategy.defaults.causal
     if not isinstance(causal, tuple) or any(len(each) != 2 or each[0] not in TRAINED_WITH for each in causal):
         return (

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from promptkit.checking import field_fault
 from promptkit.errors import UserError, kind_of
+from promptkit.hooks.describe import takes_data
 from promptkit.prompting import Template
 from promptkit.strategies.contract import DEPENDS_ON, Defaults, Strategy, check_class, check_declared
 from promptkit.testing.runs import Learnt, RunSet
@@ -57,7 +58,7 @@ def defaults(runs: RunSet) -> None:
     given = {
         name: field.get_default(call_default_factory=True)
         for name, field in options.model_fields.items()
-        if not field.is_required()
+        if not field.is_required() and not takes_data(field)
     }
     try:
         # Values that are given are validated, and defaults are not.
@@ -88,8 +89,6 @@ def _fault_of(chosen: Defaults) -> str | None:
         return f"batch_size is {chosen.batch_size}; a step takes at least one example"
     if chosen.min_steps and not chosen.epochs:
         return f"min_steps is {chosen.min_steps}, but epochs is 0 and so nothing trains; set both, or neither"
-    if not dict(chosen.templates).get("en"):
-        return "templates has none for 'en', which stands in for every language without templates of its own"
     return None
 
 
@@ -188,10 +187,12 @@ def backbone_is_untouched(runs: RunSet) -> None:
     ended = _error_of(lambda: runs.first)
     fresh: Any = load_model(runs.model)
     used: Any = runs.backbone
-    changed = [
+    before, after = dict(fresh.parameters_and_names()), dict(used.parameters_and_names())
+    # What was put into it or taken out of it as well.
+    changed = sorted(before.keys() ^ after.keys()) + [
         name
-        for (name, one), (_, other) in zip(fresh.parameters_and_names(), used.parameters_and_names(), strict=True)
-        if not np.array_equal(one.asnumpy(), other.asnumpy())
+        for name, one in before.items()
+        if name in after and not np.array_equal(one.asnumpy(), after[name].asnumpy())
     ]
     if changed or used.trainable_params():
         name = changed[0] if changed else used.trainable_params()[0].name

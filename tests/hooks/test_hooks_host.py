@@ -201,6 +201,7 @@ class TestCommands:
             (lambda app: app.command()(shout_loudly), "the command name 'shout-loudly' is taken"),
             (lambda app: app.callback()(shout_loudly), "it sets a callback on the command line"),
             (lambda app: app.add_typer(typer.Typer()), "it adds a group of commands without a name"),
+            (lambda app: app.command()(of_unknown_types), "typer cannot make a command of it (NameError: name 'Pth'"),
             (lambda app: app.no_such_method(), "promptkit_register_commands failed: AttributeError"),
         ],
     )
@@ -215,6 +216,10 @@ class TestCommands:
         assert len(app.registered_groups) == 1
         assert app.registered_callback is None
         assert not host.datasets
+
+
+def of_unknown_types(where: "Pth") -> None:  # noqa: F821, UP037
+    """A command whose annotation is there for type checkers alone."""
 
 
 def shout_loudly() -> None:

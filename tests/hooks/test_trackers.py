@@ -6,6 +6,7 @@ What is asked of the stand-ins was tried against MLflow 3.17 with a store in SQL
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from fake_runs import fake_record
 
 from promptkit import EpochInfo, RunInfo, RunOutcome
 from promptkit.hooks import PluginHost
+from promptkit.runs import RunRecord
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "hooks.md").read_text(encoding="utf-8")
@@ -79,6 +81,7 @@ class FakeMlflow(ModuleType):
         self.runs[run_id].data.params |= {key: str(value) for key, value in params.items()}
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0, *, run_id: str) -> None:
+        assert all(isinstance(value, int | float) for value in metrics.values())
         self.runs[run_id].data.metrics |= metrics
 
     def log_artifact(self, run_id: str, local_path: str) -> None:
@@ -139,6 +142,20 @@ def test_mlflow_has_settings_passes_scores_and_the_prompt(mlflow: Any, plugin: A
     }  # fmt: skip
     assert {file.path for file in client.list_artifacts(found.info.run_id)} == {"run.json", "prompt.safetensors"}
     assert plugin.opened == {}
+
+
+def test_a_run_of_texts_is_closed_with_its_perplexity(mlflow: Any, plugin: Any, directory: Path) -> None:
+    texts = {"accuracy": None, "f1": None, "majority": None, "n": 4, "perplexity": 3.5}
+    record = RunRecord.from_json(json.dumps({**json.loads(RECORD.to_json()), "dev": texts, "test": texts}))
+    plugin.promptkit_run_started(about())
+    plugin.promptkit_epoch_ended(about(), EpochInfo(1, 0, 0.75, None, None, 0.3, 1.0, 2))
+    plugin.promptkit_run_ended(about(), RunOutcome("finished", record, directory))
+    (found,) = mlflow.MlflowClient().search_runs(
+        [mlflow.MlflowClient().get_experiment_by_name("promptkit").experiment_id]
+    )
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics["test.perplexity"] == 3.5
+    assert found.data.metrics["round2.template0.loss"] == 0.75
 
 
 def test_mlflow_goes_on_with_a_run_that_was_interrupted(mlflow: Any, plugin: Any, directory: Path) -> None:

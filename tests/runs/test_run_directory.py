@@ -66,6 +66,10 @@ def test_an_existing_out_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     full.mkdir()
     (full / "run.json").write_text("old")
     file.write_text("old")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UserError, match="loop' cannot be used: a loop of links"):
+        RunDirectory.create(tmp_path / "loop", "run")
+    (tmp_path / "loop").unlink()
     with pytest.raises(UserError, match="exists and is not empty"):
         RunDirectory.create(full, "soft")
     with pytest.raises(UserError, match="exists and is not a directory"):

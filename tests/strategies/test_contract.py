@@ -316,6 +316,12 @@ class Plain(Strategy):
             {"defaults": Defaults(causal=(("rate", 1.0),))},
             "Plain.defaults.causal is (('rate', 1.0),), not pairs of one of batch",
         ),
+        (
+            {"defaults": Defaults(templates=("{text} It was {mask}.",))},
+            "Plain.defaults.templates is ('{text} It was {mask}.',), not pairs of a language and its templates",
+        ),
+        ({"defaults": Defaults(templates=(("zh", ("{text}{mask}",)),))}, "and its templates, 'en' among them"),
+        ({"defaults": Defaults(templates=(("en", "{text} {mask}"),))}, "not pairs of a language and its templates"),
         ({"defaults": {"epochs": 3}}, "Plain.defaults is a dict, not a promptkit.Defaults"),
         ({"defaults": property(lambda self: None)}, "Plain.defaults is nothing, not a promptkit.Defaults"),
         ({"depends_on": None}, "Plain.depends_on is None, not a set of examples, seed, training"),

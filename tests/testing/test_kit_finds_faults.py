@@ -112,7 +112,10 @@ def test_what_is_not_said(strategy: type[Strategy], said: str) -> None:
         (broken(defaults=Defaults(epochs=3, causal=(("lr", 0.0),))), "lr is 0.0; it has to be a number above 0"),
         (broken(defaults=Defaults(min_steps=60)), "min_steps is 60, but epochs is 0.*set both, or neither"),
         (broken(defaults=property(lambda self: None)), "Broken.defaults is nothing, not a promptkit.Defaults"),
-        (broken(defaults=Defaults(templates=())), "templates has none for 'en'"),
+        (
+            broken(defaults=Defaults(templates=())),
+            "Broken.defaults.templates is .., not pairs of a language and its templates",
+        ),
         (broken(defaults=Defaults(templates=(("en", ("{text} {",)),))), "own template '{text} {' does not work"),
         (broken(defaults=Defaults(templates=(("en", ("{text}",)),))), "has no {mask}.*or set readout='head'"),
         (broken(prepare=lambda self, template: None), "prepare returned nothing, not a promptkit.Template"),

@@ -35,7 +35,8 @@ def promptkit_epoch_ended(run: RunInfo, epoch: EpochInfo) -> None:
     import mlflow
 
     told = {"loss": epoch.loss, "dev_accuracy": epoch.dev_accuracy, "dev_loss": epoch.dev_loss, "lr": epoch.lr}
-    known = {f"template{epoch.template}.{name}": value for name, value in told.items() if value is not None}
+    place = f"round{epoch.round}.template{epoch.template}" if epoch.round else f"template{epoch.template}"
+    known = {f"{place}.{name}": value for name, value in told.items() if value is not None}
     mlflow.log_metrics(known, step=epoch.epoch, run_id=opened[run.key])
 
 
@@ -49,11 +50,19 @@ def promptkit_run_ended(run: RunInfo, outcome: RunOutcome) -> None:
         return
     if outcome.failure:
         client.set_tag(number, "failure", outcome.failure)
-    if outcome.record is not None:
-        record = outcome.record
-        scores = {f"{name}.accuracy": getattr(record, name).accuracy for name in ("dev", "test")}
-        cost = {"seconds": record.cost.seconds.total, "parameters": record.parameters.total}
-        mlflow.log_metrics(scores | cost, run_id=number)
-    for file in ("run.json", "prompt.safetensors") if outcome.directory else ():
-        client.log_artifact(number, str(outcome.directory / file))
-    client.set_terminated(number, STATUS[outcome.status])
+    try:
+        if outcome.record is not None:
+            record = outcome.record
+            # Texts have a perplexity in place of the accuracy, which is None.
+            told = {
+                f"{name}.{what}": getattr(getattr(record, name), what, None)
+                for name in ("dev", "test")
+                for what in ("accuracy", "perplexity")
+            }
+            scores = {name: value for name, value in told.items() if value is not None}
+            cost = {"seconds": record.cost.seconds.total, "parameters": record.parameters.total}
+            mlflow.log_metrics(scores | cost, run_id=number)
+        for file in ("run.json", "prompt.safetensors") if outcome.directory else ():
+            client.log_artifact(number, str(outcome.directory / file))
+    finally:
+        client.set_terminated(number, STATUS[outcome.status])
