@@ -82,7 +82,8 @@ class RunSet:
         self.model = write_tiny_model(folder / "model", kind)
         self._tasks = [write_tiny_task(folder / f"task-{draw}", draw=draw) for draw in range(2)]
         self._built: list[tuple[PromptedModel, Values]] = []
-        self._watched = _watched(strategy, self._built)
+        self._watching = True
+        self._watched = _watched(strategy, self._built, lambda: self._watching)
         self._once: dict[Callable[[RunSet], Any], Any] = {}
 
     @cached_property
@@ -168,6 +169,8 @@ class RunSet:
             return First(result, directory, tuple(_learnt(model, before) for model, before in self._built))
         except Exception as error:
             return error
+        finally:
+            self._watching = False
 
     @cached_property
     def again(self) -> RunResult:
@@ -202,14 +205,19 @@ class RunSet:
         return self.run(seed=self.plan.config.seed + ("seed" in words), draw=int("examples" in words), **settings)
 
 
-def _watched(strategy: type[Strategy], built: list[tuple[PromptedModel, Values]]) -> type[Strategy]:
-    """Return the strategy with a `build` that keeps the models and their first values."""
+def _watched(
+    strategy: type[Strategy], built: list[tuple[PromptedModel, Values]], watching: Callable[[], bool]
+) -> type[Strategy]:
+    """Return the strategy with a `build` that keeps the models and their first values, each apart while watched."""
 
     def build(self: Strategy, backbone: Backbone, task: Any) -> PromptedModel:
         from promptkit.nn import PromptedModel
 
         model = strategy.build(self, backbone, task)
         if isinstance(model, PromptedModel):
+            if watching() and built:
+                # Else the model of the first template or round, which is alike, would learn in its place.
+                model.keeps_graph = False
             built.append((model, _values(model)))
         return model
 

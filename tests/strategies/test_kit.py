@@ -23,8 +23,11 @@ TestHard = kit("hard", learns=())
 TestHardCalibrated = kit("hard", learns=(), options={"calibrate": "content-free"}, kinds=("masked",))
 TestHardMedian = kit("hard", learns=("head",), options={"calibrate": "median"}, kinds=("masked",))
 TestProbe = kit("probe", learns=("head",))
-# Of a causal model only the label words' biases would learn.
+# A causal model has no head that could learn.
 TestPet = kit("pet", learns=("head",), kinds=("masked",))
+TestPetOfTwo = kit(
+    "pet", learns=("head",), kinds=("masked",), settings={"templates": ("{text} it was {mask} .", "{text} {mask}")}
+)
 TestSoft = kit("soft", learns=("prompt",), options={"tokens": 4}, settings={"lr": 0.03})
 TestPTuning = kit("ptuning", learns=("encoder",), options={"tokens": 4, "lstm_layers": 1}, settings={"lr": 3e-3})
 
