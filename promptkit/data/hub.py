@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _SPLITS = {**SPLIT_NAMES, "unsupervised": "unlabelled", "unlabelled": "unlabelle
 _PLAIN = {"string", "large_string", "bool", "float32", "float64"} | {
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
+# Of a table in numbered parts: `data/train-00000-of-00002.parquet`.
+_PART = re.compile(r"-\d{5}-of-(\d{5})(?=[.-])")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def read_hub(wanted: HubId, columns: Columns, access: Access) -> HubData:
         UserError: if it cannot be had or read, in one line.
     """
     asked = (*_ABOUT, *(_files_of_config(wanted, access) or _FILES))
-    folder = find_snapshot(Repository(wanted, "dataset", asked), access)
+    folder = find_snapshot(Repository(wanted, "dataset", asked, whole=_has_all_parts), access)
     if (folder / CARD).is_file() and not wanted.config:
         return HubData(read_folder(folder, columns), ())
     _check_files(wanted, folder)
@@ -58,6 +61,19 @@ def read_hub(wanted: HubId, columns: Columns, access: Access) -> HubData:
             ours = f"data '{wanted}'"
             said = str(error).replace(f"{tables}/", f"{ours}, ").replace(f"folder '{tables}'", ours)
             raise UserError(" ".join([said, *(f"{note[0].upper()}{note[1:]}." for note in notes)])) from None
+
+
+def _has_all_parts(folder: Path) -> bool:
+    """Return whether of every table in numbered parts all are there: a program that was stopped leaves some."""
+    parts = {path.relative_to(folder).as_posix() for path in folder.rglob("*-of-*") if path.is_file()}
+    for path in parts:
+        if found := _PART.search(path):
+            every = (
+                f"{path[: found.start()]}-{n:05d}-of-{found[1]}{path[found.end() :]}" for n in range(int(found[1]))
+            )
+            if not parts.issuperset(every):
+                return False
+    return True
 
 
 def _files_of_config(wanted: HubId, access: Access) -> tuple[str, ...]:

@@ -135,6 +135,19 @@ def test_a_folder_of_ours_is_read_as_one(host: Host, data: str) -> None:
         load_task(data, encoding="gb18030")
 
 
+def test_a_part_of_a_table_is_not_taken_for_the_whole(host: Host, tmp_path: Path) -> None:
+    """As a program leaves it that was stopped, or that wanted one file."""
+    parts = [parquet([0, 1] * 9, start=start) for start in (0, 50)]
+    files = {f"data/train-{number:05d}-of-00002.parquet": rows for number, rows in enumerate(parts)}
+    host.put("owner/parts", files, kind="dataset")
+    task = load_task("hub:owner/parts", access=Access(mirror=host.url, download=True))
+    assert len(task.train) + len(task.dev) + len(task.test) == 36
+    (part,) = tmp_path.rglob("train-00001-of-00002.parquet")
+    part.unlink()
+    with pytest.raises(UserError, match="not in the local cache"):
+        load_task("hub:owner/parts")
+
+
 def test_nothing_is_fetched_unless_asked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="data set 'owner/glue' is no directory and not in the local cache"):
         load_task("hub:owner/glue")
