@@ -103,6 +103,11 @@ class Pet(Strategy):
         return replace(usual, epochs=3, lr=5e-5) if self.options.tune == "all" else usual
 
     @property
+    def kinds(self) -> frozenset[Literal["masked", "causal"]]:  # type: ignore[override]
+        """A causal model has no head that could learn: between its states and its words there is no layer."""
+        return frozenset({"masked"} if self.options.tune == "head" else {"masked", "causal"})
+
+    @property
     def depends_on(self) -> frozenset[str]:  # type: ignore[override]
         """Nothing, if nothing learns; the examples, if they weigh the patterns."""
         if self.options.tune == "none" and self.rounds == 1:
@@ -160,11 +165,6 @@ class Pet(Strategy):
         """Return one pattern's model."""
         from promptkit.nn import ClozePrompt
 
-        if self.options.tune == "head" and task.readout == "cloze" and backbone.info.kind == "causal":
-            raise UserError(
-                f"strategy 'pet': model '{backbone.source}' is a causal one, without a layer between its states and "
-                "its words that could learn; use tune=all, tune=none or --readout head."
-            )
         if self.options.tune == "all":
             return ClozePrompt(backbone.trainable("all"), task, head_learns=task.readout == "head")
         return ClozePrompt(backbone, task, head_learns=self.options.tune == "head")

@@ -16,6 +16,7 @@ from promptkit.running.loader import Loader
 from promptkit.running.plan import Plan, make_plan
 from promptkit.runs.files import folder_name
 from promptkit.runs.stored import PlannedCell, Shots
+from promptkit.strategies.contract import parse_options
 
 Role = Literal["strategy", "baseline"]
 ZERO_SHOT = "hard"
@@ -67,9 +68,13 @@ def make_grid(experiment: Experiment, inputs: Loader, *, shows: bool = False) ->
     """
     builder = _Builder(inputs)
     notes = [note for name in experiment.baselines for note in builder.baseline(experiment, name)]
+    named = "strategies" in experiment.model_fields_set
+    strategies = [it for it in experiment.strategies if named or builder.suits(experiment, it)]
+    if left := [it for it in experiment.strategies if it not in strategies]:
+        notes.append(f"no {', '.join(left)}, which is not for models of this kind")
     places = [
         (strategy, variant, shots, fold, seed)
-        for strategy in experiment.strategies
+        for strategy in strategies
         for variant in experiment.variants_of(strategy)
         for shots in experiment.shots
         for fold in experiment.each_fold
@@ -87,6 +92,12 @@ class _Builder:
         self._inputs = inputs
         self.places: list[PlannedCell] = []
         self.cells: dict[str, Cell] = {}
+
+    def suits(self, experiment: Experiment, strategy: str) -> bool:
+        """Return whether a strategy works on models of this kind, as it is set."""
+        config = experiment.run_config(strategy, None, None, 0)
+        cls = get_host().strategy(strategy).cls
+        return self._inputs.model(config).info.kind in cls(parse_options(cls, config.options)).kinds
 
     def baseline(self, experiment: Experiment, strategy: str) -> list[str]:
         """Add a strategy that every row is held against, asked as it is by default.

@@ -51,12 +51,13 @@ def test_default_templates_end_at_the_mask_and_are_kept_with_the_prompt(
 
 
 def test_a_head_of_no_weights_is_not_tuned_and_patterns_with_the_text_last_are_named(asked: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"strategy 'pet': model '.*' is a causal one, without a layer between"):
+    with pytest.raises(UserError, match=r"strategy 'pet' is for masked language models"):
         promptkit.run("pet", **asked, save=False)
     found = promptkit.run("pet", **asked, options={"tune": "none", "patterns": 2}, save=False).record
     assert found.options.templates == ("{text} It was {mask}",)
     assert any("template 'Just {mask}! {text}' is left out" in warning for warning in found.warnings)
-    assert promptkit.run("pet", **asked, readout="head", epochs=1, save=False).record.parameters.head > 0
+    everything = promptkit.run("pet", **asked, options={"tune": "all"}, epochs=1, save=False).record.parameters
+    assert everything.backbone > 0
 
 
 NAMED = "positive=positive; negative=negative"

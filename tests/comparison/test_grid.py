@@ -194,6 +194,17 @@ def test_a_baseline_is_asked_as_its_strategy_is_by_default(
     assert {place.key for place in found.places if place.role == "baseline"} == {make_plan(plain).key}
 
 
+def test_of_the_usual_strategies_those_for_other_models_are_left_out(tiny: Make) -> None:
+    model = str(Path(__file__).resolve().parents[1] / "goldens" / "llama-odd")
+    experiment = tiny(seeds=1, model=model, settings={"max_length": 60})
+    grid = make_grid(experiment, Loader())
+    # The hard prompt is the zero-shot baseline, and stands there once.
+    assert [each.strategy for each in grid.places if each.role == "strategy"] == ["soft", "ptuning"]
+    assert "no pet, which is not for models of this kind" in grid.notes
+    with pytest.raises(UserError, match="strategy 'pet' is for masked language models"):
+        make_grid(tiny(strategies=["pet"], model=model, settings={"max_length": 60}), Loader())
+
+
 def test_what_does_not_train_but_draws_is_run_with_every_seed(tiny: Make) -> None:
     """Without an epoch nobody sees the examples; where the vectors start is drawn all the same."""
     own = {"epochs": 0, "options": {"init": "random"}}
