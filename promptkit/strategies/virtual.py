@@ -97,5 +97,5 @@ def _source_ids(task: PromptTask, how: str, count: int) -> list[int]:
 
 def label_pieces(task: PromptTask) -> list[tuple[int, ...]]:
     if task.verbalizer is not None:
-        return [word for words in task.verbalizer.pieces for word in words]
+        return [word for words in task.verbalizer.whole for word in words]
     return [tuple(task.tokenizer.encode(label)) for label in task.labels] or [()]

@@ -15,7 +15,7 @@ pytest_plugins = ["pytester"]
 
 from promptkit import Defaults, Strategy, StrategyOptions
 from promptkit.testing import checks
-from promptkit.testing.checks import CheckFailed
+from promptkit.testing.checks import CheckFailed, DoesNotApply
 from promptkit.testing.runs import RunSet
 
 Fault = Callable[[type[Strategy]], Any]
@@ -132,6 +132,8 @@ def test_a_module_that_imports_mindspore(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CheckFailed, match=r"importing heavy_plugin imports MindSpore.*import it within build"):
         checks.listing_is_quick(broken(__module__="heavy_plugin"))
+    with pytest.raises(DoesNotApply, match="nowhere_to_be_found cannot be imported by its name"):
+        checks.listing_is_quick(broken(__module__="nowhere_to_be_found"))
 
 
 def unmapped(model: Any, hidden: Any) -> Any:
