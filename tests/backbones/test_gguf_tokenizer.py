@@ -121,6 +121,8 @@ def test_types_of_tokens_and_the_template_are_kept(tmp_path: Path) -> None:
 def test_what_ends_a_turn_ends_what_is_written_too(tmp_path: Path) -> None:
     path = write_llama(tmp_path / "m.gguf", tokenizer__ggml__eot_token_id=5, tokenizer__ggml__eom_token_id=7)
     tokens, _ = vocabulary()
-    assert read_tokenizer(path).ends == (tokens[5], tokens[7])
+    # By its name as well, as llama.cpp knows it.
+    assert END == "<|endoftext|>"
+    assert read_tokenizer(path).ends == (tokens[5], tokens[7], END)
     with pytest.raises(UserError, match=r"eot_token_id is 100000; there are"):
         read_tokenizer(write_llama(tmp_path / "m.gguf", tokenizer__ggml__eot_token_id=100_000))

@@ -34,6 +34,8 @@ SPLITS: dict[str, tuple[str, ...]] = {
 # What the file does not say, llama.cpp knows by the splitting.
 _OPENS_BY_DEFAULT = _IGNORES_MERGES = ("llama-bpe",)
 _NFC = ("qwen2",)
+# Most files name one token that ends texts. By these names llama.cpp knows others of the model families read here.
+_ENDINGS = ("<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class GgufTokenizer:
         special: `bos_token`, `eos_token`, `unk_token`, `pad_token`, as `tokenizer_config.json` names them: those that
             there are.
         chat_template: the Jinja template of a conversation, or None.
-        ends: the tokens that end a turn or a message, besides `eos_token`.
+        ends: the tokens that end a text, a turn or a message, besides `eos_token`.
     """
 
     backend: Any
@@ -72,7 +74,6 @@ def read_tokenizer(path: Path) -> GgufTokenizer:
     if len(set(tokens)) != len(tokens):
         raise UserError(f"{header.where}: {_KEYS}tokens has a token twice.")
     special = _special(header, tokens)
-    ends = tuple(token for name in ("eot", "eom") if (token := _token(header, name, tokens)) is not None)
     backend = _backend(header, split, tokens)
     try:
         _add_tokens(backend, header, tokens, special)
@@ -83,6 +84,9 @@ def read_tokenizer(path: Path) -> GgufTokenizer:
         raise
     except Exception as error:  # the library raises bare Exception
         raise UserError(f"{header.where}: the special tokens cannot be used ({cut(str(error))}).") from None
+    told = [token for name in ("eot", "eom") if (token := _token(header, name, tokens)) is not None]
+    marks = {token.content for token in backend.get_added_tokens_decoder().values() if token.special}
+    ends = (*told, *(token for token in _ENDINGS if token in marks))
     return GgufTokenizer(backend, special, header.text("tokenizer.chat_template"), ends)
 
 
