@@ -13,10 +13,9 @@ from promptkit.errors import UserError, unknown
 from promptkit.hooks import get_host
 from promptkit.running.config import RunConfig
 from promptkit.running.loader import Loader
-from promptkit.running.plan import Plan, make_plan
+from promptkit.running.plan import Plan, make_plan, suits
 from promptkit.runs.files import folder_name
 from promptkit.runs.stored import PlannedCell, Shots
-from promptkit.strategies.contract import parse_options
 
 Role = Literal["strategy", "baseline"]
 ZERO_SHOT = "hard"
@@ -69,7 +68,9 @@ def make_grid(experiment: Experiment, inputs: Loader, *, shows: bool = False) ->
     builder = _Builder(inputs)
     notes = [note for name in experiment.baselines for note in builder.baseline(experiment, name)]
     named = "strategies" in experiment.model_fields_set
-    strategies = [it for it in experiment.strategies if named or builder.suits(experiment, it)]
+    strategies = [
+        it for it in experiment.strategies if named or suits(experiment.run_config(it, None, None, 0), inputs)
+    ]
     if left := [it for it in experiment.strategies if it not in strategies]:
         notes.append(f"no {', '.join(left)}, which is not for models of this kind")
     places = [
@@ -92,12 +93,6 @@ class _Builder:
         self._inputs = inputs
         self.places: list[PlannedCell] = []
         self.cells: dict[str, Cell] = {}
-
-    def suits(self, experiment: Experiment, strategy: str) -> bool:
-        """Return whether a strategy works on models of this kind, as it is set."""
-        config = experiment.run_config(strategy, None, None, 0)
-        cls = get_host().strategy(strategy).cls
-        return self._inputs.model(config).info.kind in cls(parse_options(cls, config.options)).kinds
 
     def baseline(self, experiment: Experiment, strategy: str) -> list[str]:
         """Add a strategy that every row is held against, asked as it is by default.

@@ -272,6 +272,12 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
     )
 
 
+def suits(config: RunConfig, inputs: Loader) -> bool:
+    """Return whether a strategy, as it is set, is for models of this kind; see `make_plan`."""
+    cls = get_host().strategy(config.strategy).cls
+    return inputs.model(config).info.kind in cls(parse_options(cls, config.options)).kinds
+
+
 def _asked(
     config: RunConfig,
     strategy: Strategy,

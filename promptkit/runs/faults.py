@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,3 +93,14 @@ def _is_damaged(path: Path) -> bool:
         return True
     except sqlite3.DatabaseError as error:
         return "malformed" in str(error) or "not a database" in str(error)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, and see that it can be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if os.path.isfile(folder) else error.strerror
+        raise disk_fault(error) or UserError(f"cannot make the folder '{shown(folder)}': {reason}.") from None
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise UserError(f"cannot write to the folder '{shown(folder)}'. Make it writable or name another one.")

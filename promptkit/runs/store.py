@@ -29,7 +29,7 @@ from promptkit.runs import tables
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.contents import holds_run, read_contents
 from promptkit.runs.database import Database
-from promptkit.runs.faults import DiskFullError, disk_fault
+from promptkit.runs.faults import DiskFullError, disk_fault, make_folder
 from promptkit.runs.files import partial_name, shown
 from promptkit.runs.record import RunRecord
 from promptkit.runs.stored import ComparisonSummary, Entry, PlannedCell, StoredComparison, StoredRun
@@ -72,7 +72,7 @@ class Store:
         place = Path(folder).absolute()
         path = place / STORE_NAME
         if create:
-            _make_folder(place)
+            make_folder(place)
         if os.path.lexists(path) and not os.path.isfile(path):
             raise UserError(f"'{shown(path)}' is not a file, so it is no store. Move it away or name another folder.")
         if not create and not os.path.lexists(path):
@@ -386,17 +386,6 @@ class Store:
 
     def _select(self, condition: str, *values: Any) -> list[StoredRun]:
         return [tables.to_run(row, self.folder) for row in self._database.rows(f"{_RUNS} WHERE {condition}", *values)]
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder, and see that it can be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = "it is a file" if os.path.isfile(folder) else error.strerror
-        raise disk_fault(error) or UserError(f"cannot make the folder '{shown(folder)}': {reason}.") from None
-    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise UserError(f"cannot write to the folder '{shown(folder)}'. Make it writable or name another one.")
 
 
 def _delete(path: Path) -> None:

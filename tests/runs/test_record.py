@@ -107,6 +107,7 @@ def test_the_keys_come_in_one_order_and_none_may_vanish() -> None:
         "epochs_run",
         "best_epoch",
         "history",
+        "dev_scores",
         "found",
         "warnings",
     ]
