@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 # Languages written without spaces between words.
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my"})
-# One letter can be a word; scikit-learn's own pattern wants two, and knows no signs of vowels and accents.
-_SIGNS = "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if unicodedata.category(sign).startswith("M"))
-_WORD = rf"\w[\w{_SIGNS}]*"
 _MAX_ITERATIONS = 1000
 
 
@@ -94,6 +91,15 @@ def _settings(language: str) -> dict[str, Any]:
     }
 
 
+def _word() -> str:
+    """Return what a word is; it takes hundredths of a second, which importing this file shall not.
+
+    One letter can be one; scikit-learn's own pattern wants two, and knows no signs of vowels and accents.
+    """
+    signs = "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if unicodedata.category(sign).startswith("M"))
+    return rf"\w[\w{signs}]*"
+
+
 def _fit(texts: Sequence[str], labels: NDArray[np.int64], settings: dict[str, Any]) -> Any:
     """Return the fitted pipeline, or None if there is nothing to learn."""
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -105,7 +111,7 @@ def _fit(texts: Sequence[str], labels: NDArray[np.int64], settings: dict[str, An
         ngram_range=tuple(settings["ngram_range"]),
         sublinear_tf=settings["sublinear_tf"],
         lowercase=settings["lowercase"],
-        token_pattern=_WORD if settings["analyzer"] == "word" else None,
+        token_pattern=_word() if settings["analyzer"] == "word" else None,
     )
     analyse = words.build_analyzer()
     if len(np.unique(labels)) < 2 or not any(analyse(text) for text in texts):
