@@ -69,5 +69,5 @@ def propose(plan: Plan, session: Session, backbone: Backbone) -> Plan:
         )
     final = make_plan(plan.config, session.inputs, proposal)
     final.found, final.dev_scores = list(proposal.found), proposal.dev_scores
-    final.warnings = plan.warnings
+    final.warnings, final.left_out = plan.warnings, plan.left_out
     return final
