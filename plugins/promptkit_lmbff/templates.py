@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit import Draft, Example, PromptTask, Template, UserError, Verbalizer, readable_piece
+from promptkit import Draft, Example, PromptTask, Template, UserError, Verbalizer, readable_piece, whole_word
 from promptkit_lmbff.judging import classes_of, judge, ranked, some_of
 
 TO_DEV = 4  # candidates that go on to dev for each template that is kept
@@ -139,7 +139,7 @@ def _allowed(draft: Draft, answers: set[int]) -> Any:
     for number in range(tokenizer.vocab_size):
         name = readable_piece(tokenizer, number)
         word = name.strip("Ġ▁")
-        if number in answers or not (word.isalpha() or word in _MARKS):
+        if number in answers or not (whole_word(tokenizer, number) or word in _MARKS):
             continue
         if tokenizer.encode((space if name != word else "") + word) == [number]:
             found.append(number)

@@ -36,10 +36,9 @@ from promptkit.checking.files import (
     read_text,
     user_path,
 )
-from promptkit.checking.names import FIELD_NAME, OWN_SLOTS, parse_fields
+from promptkit.checking.names import OWN_SLOTS, is_field_name, parse_fields
 
 __all__ = [
-    "FIELD_NAME",
     "LARGEST",
     "OWN_SLOTS",
     "CheckedModel",
@@ -55,6 +54,7 @@ __all__ = [
     "cut",
     "decode",
     "field_fault",
+    "is_field_name",
     "missing",
     "parse_fields",
     "parse_json",

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Sequence
 
-FIELD_NAME = re.compile(r"[^\W\d]\w*")
 OWN_SLOTS = ("mask", "soft", "chat")
 """Slots that are no fields."""
+
+
+def is_field_name(name: str) -> bool:
+    """Return whether a name is a word: letters of any script with their marks, digits and `_`, no digit first.
+
+    Scripts such as Devanagari and Thai write vowels as marks, category M, which `str.isidentifier` knows of; it is
+    not asked, for it takes what is spelt otherwise as well.
+    """
+    return bool(name) and not name[0].isdecimal() and all(_in_word(char) for char in name) and not _is_mark(name[0])
+
+
+def _in_word(char: str) -> bool:
+    return char == "_" or char.isalnum() or _is_mark(char)
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char)[0] == "M"
 
 
 def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
@@ -19,7 +35,7 @@ def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
     entries = [part.strip() for part in (value.split(",") if isinstance(value, str) else value)]
     names = [entry.partition("=")[0].strip() for entry in entries]
     for name in names:
-        if not FIELD_NAME.fullmatch(name) or name in OWN_SLOTS:
+        if not is_field_name(name) or name in OWN_SLOTS:
             raise ValueError(f"'{name}' is no name of a field; write NAME or NAME=COLUMN, separated by commas")
         if names.count(name) > 1:
             raise ValueError(f"the field '{name}' is there twice")

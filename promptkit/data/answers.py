@@ -6,6 +6,7 @@ length, so the positions of a row are read as one list: R rows, Q positions read
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -52,6 +53,7 @@ class AnswerPacker:
         self._encoded, self._pad_id = encoded, pad_id
         self.size, self.batch_size, self.rows = len(encoded), batch_size, rows
         self._sizes = [(len(each.token_ids), len(each.read)) for each in encoded]
+        self._fewest = min(count for _, count in self._sizes)
         if max(size for size, _ in self._sizes) > rows.length or max(count for _, count in self._sizes) > rows.reads:
             raise ValueError(f"rows of {rows.length}, read at {rows.reads}, do not hold the longest example")
 
@@ -72,12 +74,16 @@ class AnswerPacker:
     def _row(self, waiting: _Waiting) -> list[int]:
         """Take a row's examples out: the longest that is left, then the longest that still fit."""
         room, reads, row = self.rows.length, self.rows.reads, list[int]()
-        for place in range(len(waiting) - 1, -1, -1):
+        place = len(waiting)
+        while place := bisect_left(waiting, (room + 1,), hi=place):
+            place -= 1
             size, count, number = waiting[place]
-            if size <= room and count <= reads:
+            if count <= reads:
                 del waiting[place]
                 room, reads = room - size, reads - count
                 row.append(number)
+                if reads < self._fewest:
+                    break
         return row
 
     def _batch(self, packed: list[list[int]]) -> Batch:

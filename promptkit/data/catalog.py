@@ -182,11 +182,15 @@ def _check_kind(name: str, are_pairs: bool, wanted: bool) -> None:
 
 
 def guess_language(texts: Iterable[str]) -> str:
-    """Return `zh` where at least a third of the letters are Chinese characters and none is kana, else `en`.
+    """Return `zh` where at least a third of the letters are Chinese characters and few are kana, else `en`.
 
-    Default templates and label words exist in these two languages, so no finer answer is needed.
+    Default templates and label words exist in these two languages, so no finer answer is needed. Japanese has kana in
+    every sentence; Chinese has one now and then, in a name or a face made of letters.
     """
-    letters = [char for text in texts for char in text if char.isalpha()]
-    chinese = sum("\u3400" <= char <= "\u9fff" for char in letters)
-    kana = any("\u3040" <= char <= "\u30ff" for char in letters)
-    return "zh" if letters and not kana and 3 * chinese >= len(letters) else "en"
+    letters = chinese = kana = 0
+    for text in texts:
+        for char in filter(str.isalpha, text):
+            letters += 1
+            chinese += "\u3400" <= char <= "\u9fff"
+            kana += "\u3040" <= char <= "\u30ff"
+    return "zh" if 10 * kana < chinese and 3 * chinese >= letters else "en"

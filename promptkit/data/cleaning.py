@@ -16,8 +16,9 @@ class _Blanks(dict[int, int]):
     """Table for `str.translate`: punctuation, symbols and digits of any script become blanks."""
 
     def __missing__(self, code: int) -> int:
-        # P punctuation, S symbols, N numbers. Chinese numerals are letters to Unicode, and stay.
-        self[code] = 32 if unicodedata.category(chr(code))[0] in "PSN" else code
+        # P punctuation, S symbols, N numbers. Chinese numerals are letters to Unicode, and stay; so does the one that
+        # is none, 〇.
+        self[code] = 32 if unicodedata.category(chr(code))[0] in "PSN" and chr(code) != "〇" else code
         return self[code]
 
 

@@ -34,7 +34,8 @@ def note_doubles(task: Task) -> Task:
         )
     # Of pairs without labels a text may well have two answers.
     cautions += _two_labels(task) if task.labels else []
-    return replace(task, cautions=(*task.cautions, *cautions)) if cautions else task
+    # A plugin's set may come from a reader that has looked already.
+    return replace(task, cautions=tuple(dict.fromkeys((*task.cautions, *cautions)))) if cautions else task
 
 
 def drawn_doubles(train: Iterable[Example], test: tuple[Example, ...]) -> list[str]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from promptkit.checking import cut
 from promptkit.data.readers import CARD, SPLIT_NAMES, RawData, read_folder
-from promptkit.data.tables import LABEL_COLUMNS, Columns
+from promptkit.data.tables import ANSWER_COLUMNS, LABEL_COLUMNS, Columns
 from promptkit.errors import UserError
-from promptkit.hub import Access, HubId, Repository, find_snapshot
+from promptkit.hub import Access, HubId, Repository, find_snapshot, matches
 
 _ABOUT = ("README.md", "dataset_infos.json", CARD)
 _FILES = ("*.parquet", "*.csv", "*.tsv", "*.jsonl", "*.json", "*.txt", "*.pos", "*.neg")
@@ -48,7 +49,7 @@ def read_hub(wanted: HubId, columns: Columns, access: Access) -> HubData:
         UserError: if it cannot be had or read, in one line.
     """
     asked = (*_ABOUT, *(_files_of_config(wanted, access) or _FILES))
-    folder = find_snapshot(Repository(wanted, "dataset", asked, whole=_has_all_parts), access)
+    folder = find_snapshot(Repository(wanted, "dataset", asked, whole=partial(_has_all_parts, asked)), access)
     if (folder / CARD).is_file() and not wanted.config:
         return HubData(read_folder(folder, columns), ())
     _check_files(wanted, folder)
@@ -63,10 +64,10 @@ def read_hub(wanted: HubId, columns: Columns, access: Access) -> HubData:
             raise UserError(" ".join([said, *(f"{note[0].upper()}{note[1:]}." for note in notes)])) from None
 
 
-def _has_all_parts(folder: Path) -> bool:
-    """Return whether of every table in numbered parts all are there: a program that was stopped leaves some."""
+def _has_all_parts(asked: Sequence[str], folder: Path) -> bool:
+    """Return whether of every table asked for in numbered parts all are there: a stopped program leaves some."""
     parts = {path.relative_to(folder).as_posix() for path in folder.rglob("*-of-*") if path.is_file()}
-    for path in parts:
+    for path in filter(partial(matches, patterns=asked), parts):
         if found := _PART.search(path):
             every = (
                 f"{path[: found.start()]}-{n:05d}-of-{found[1]}{path[found.end() :]}" for n in range(int(found[1]))
@@ -83,10 +84,10 @@ def _files_of_config(wanted: HubId, access: Access) -> tuple[str, ...]:
     try:
         about = find_snapshot(Repository(wanted, "dataset", _ABOUT), access)
         found = next(it for it in _configs(about) if it["config_name"] == wanted.config)["data_files"]
+        each = [it["path"] if isinstance(it, dict) else it for it in (found if isinstance(found, list) else [found])]
     except Exception:  # for what is written there is anybody's; what is not there is said later
         return ()
-    each = [it["path"] if isinstance(it, dict) else it for it in (found if isinstance(found, list) else [found])]
-    return tuple(path for it in each for path in (it if isinstance(it, list) else [it]))
+    return tuple(path for it in each for path in (it if isinstance(it, list) else [it]) if isinstance(path, str))
 
 
 def _configs(folder: Path) -> Any:
@@ -143,9 +144,11 @@ def _write_tables(splits: Mapping[str, Any], wanted: HubId, columns: Columns, pl
             notes.append(f"split '{name}' left out: it is none of {', '.join(_SPLITS)}")
             continue
         kept = [it for it, feature in split.features.items() if getattr(feature, "dtype", "") in _PLAIN]
-        label = columns.label or next((it for name in LABEL_COLUMNS for it in kept if it.lower() == name), None)
+        usual = ANSWER_COLUMNS if columns.answers else LABEL_COLUMNS
+        label = columns.label or next((it for name in usual for it in kept if it.lower() == name), None)
         classes = classes or list(getattr(split.features.get(label), "names", None) or ())
-        rows = list(_rows(split.select_columns(kept), label if ours != "unlabelled" else None))
+        # A column that is not there is refused where the table is read, with those that are.
+        rows = list(_rows(split.select_columns(kept), label if label in kept and ours != "unlabelled" else None))
         if hidden := len(split) - len(rows):
             notes.append(f"{hidden} of {len(split)} rows of '{name}' left out: their label is hidden")
         if not rows:

@@ -128,9 +128,11 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
             f"table ({', '.join(FORMATS)}), but {found}."
         )
     wanted = columns or Columns()
+    # Of the card, what the fields that were asked for have no use for is left aside.
+    asked = [entry.partition("=")[0].strip() for entry in wanted.fields]
     wanted = Columns(
-        text=wanted.text or info.text,
-        text_b=wanted.text_b or info.text_b,
+        text=wanted.text or (info.text if not asked or "text" in asked else None),
+        text_b=wanted.text_b or (info.text_b if not asked or "text_b" in asked else None),
         label=wanted.label or info.answer or (None if wanted.answers else info.label),
         fields=wanted.fields or info.fields,
         answers=wanted.answers or info.answer is not None,
@@ -241,11 +243,11 @@ def _group(folder: Path, files: Sequence[Path], names: Mapping[str, str] = SPLIT
 
 
 def _group_polar(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Group `*.pos` and `*.neg` files by split if all are named after one, else take them as one piece."""
-    names = [_split_of(file) for file in files]
+    """Group `*.pos` and `*.neg` files by split, as far as they are named after one; else take them as one piece."""
+    named = [file for file in files if _split_of(file)]
     grouped: dict[str, list[Path]] = {}
-    for file, split in zip(files, names, strict=True):
-        grouped.setdefault((split or "all") if all(names) else "all", []).append(file)
+    for file in named or files:
+        grouped.setdefault(_split_of(file) or "all", []).append(file)
     return grouped
 
 

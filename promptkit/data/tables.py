@@ -140,32 +140,43 @@ def _times(count: int) -> str:
 def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
     """Return the place of each field's column."""
     if columns.fields:
+        names = [entry.partition("=")[0].strip() for entry in columns.fields]
+        for field, named in (("text", columns.text), ("text_b", columns.text_b)):
+            if named is not None and field not in names:
+                raise UserError(
+                    f"the column '{_short(named)}' is named for {{{field}}}, but the fields are {', '.join(names)}: "
+                    f"add {field} to them, or write NAME={_short(named)}."
+                )
         return {entry.partition("=")[0].strip(): _field(path, entry, header, columns) for entry in columns.fields}
     asked = [name for name in ASKED_COLUMNS if name in map(str.lower, header)]
     if columns.answers and columns.text is None and asked:
         return {asked[0]: _column(path, "text", header, None, asked)}
-    if columns.text is columns.text_b is None and all(name in map(str.lower, header) for name in _ASKED_OF):
-        return {
-            field: _column(path, field, header, None, [name])
-            for field, name in zip(("text", "text_b"), _ASKED_OF, strict=True)
-        }
-    text = _column(path, "text", header, columns.text, TEXT_COLUMNS)
+    first, second = _usual_pair(header, columns)
+    text = _column(path, "text", header, columns.text, first)
     # The column that is named as the text may have a name that is usual for the second one.
     if columns.text_b is None and not any(
-        name.lower() in TEXT_B_COLUMNS for place, name in enumerate(header) if place != text
+        name.lower() in second for place, name in enumerate(header) if place != text
     ):
         return {"text": text}
-    usual = [name for name in TEXT_B_COLUMNS if name != header[text].lower()]
+    usual = [name for name in second if name != header[text].lower()]
     return {"text": text, "text_b": _column(path, "second text", header, columns.text_b, usual)}
+
+
+def _usual_pair(header: Sequence[str], columns: Columns) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the usual names of the text's column and of the second one's: of QNLI's both, or those of all others."""
+    if columns.text is columns.text_b is None and all(name in map(str.lower, header) for name in _ASKED_OF):
+        return _ASKED_OF[:1], _ASKED_OF[1:]
+    return TEXT_COLUMNS, TEXT_B_COLUMNS
 
 
 def _field(path: Path, entry: str, header: Sequence[str], columns: Columns) -> int:
     """Return the place of a field's column: the one it names, else the one of its own name, in any case."""
     name, _, column = (part.strip() for part in entry.partition("="))
+    first, second = _usual_pair(header, columns)
     if not column and name == "text":
-        return _column(path, "text", header, columns.text, TEXT_COLUMNS)
+        return _column(path, "text", header, columns.text, first)
     if not column and name == "text_b":
-        return _column(path, "second text", header, columns.text_b, TEXT_B_COLUMNS)
+        return _column(path, "second text", header, columns.text_b, second)
     alike = [there for there in header if there.lower() == (column or name).lower()]
     return _column(path, f"{{{name}}}", header, alike[0] if len(alike) == 1 else column or name, ())
 

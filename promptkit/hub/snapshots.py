@@ -77,7 +77,7 @@ def find_snapshot(wanted: Repository, access: Access, hint: str = "") -> Path:
             listing = host.listing(wanted.id, wanted.kind, access.mirror)
             if fault := wanted.refuse([file.path for file in listing.files]):
                 raise UserError(fault)
-            files = [it for it in listing.files if _matches(it.path, wanted.patterns)]
+            files = [it for it in listing.files if matches(it.path, wanted.patterns)]
             if not files:
                 raise UserError("it holds no file that promptkit reads")
             return host.bring(listing, files)
@@ -89,17 +89,15 @@ def find_snapshot(wanted: Repository, access: Access, hint: str = "") -> Path:
     found = host.cached(wanted.id, wanted.kind, wanted.patterns)
     if found is not None and wanted.whole(found):
         return found
+    lacks = "is not in the local cache" if found is None else "is in the local cache in part only"
     if access.forbidden:
-        raise UserError(
-            f"{called} is not in the local cache, and {access.forbidden} keeps promptkit off the network."
-        )
-    raise UserError(
-        f"{called} is no directory and not in the local cache; add --download to fetch it (--mirror URL for another "
-        "host)."
-    )
+        raise UserError(f"{called} {lacks}, and {access.forbidden} keeps promptkit off the network.")
+    lacks = "is no directory and not in the local cache" if found is None else lacks
+    raise UserError(f"{called} {lacks}; add --download to fetch it (--mirror URL for another host).")
 
 
-def _matches(path: str, patterns: Sequence[str]) -> bool:
+def matches(path: str, patterns: Sequence[str]) -> bool:
+    """Return whether a file's path within its repository is among those that patterns ask for."""
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 

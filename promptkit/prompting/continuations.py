@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 Pieces = tuple[int, ...]
 
@@ -49,14 +51,20 @@ class Continuations:
         Args:
             length: positions of the prompt, at least one.
         """
-        starts = [number * length + sum(map(len, self.rows[:number])) for number in range(len(self.rows))]
+        return tuple((number + 1) * length + behind for number, behind in self._places)
+
+    @cached_property
+    def _places(self) -> tuple[tuple[int, int], ...]:
+        """For each answer its row, and where it is read, counted from the end of the row's prompt without prompts."""
+        before = [0, *accumulate(map(len, self.rows))]
+        row_of: dict[Pieces, int] = {}
+        for number, row in enumerate(self.rows):
+            for count in range(len(row) + 1):
+                row_of.setdefault(row[:count], number)
+        numbers = [row_of[beginning] for beginning in self.beginnings]
         return tuple(
-            next(
-                start + length - 1 + len(beginning)
-                for start, row in zip(starts, self.rows, strict=True)
-                if row[: len(beginning)] == beginning
-            )
-            for beginning in self.beginnings
+            (number, before[number] - 1 + len(beginning))
+            for number, beginning in zip(numbers, self.beginnings, strict=True)
         )
 
 

@@ -178,7 +178,13 @@ class Layout:
         return range(start - 1, start)
 
     def head_read(self, length: int) -> int:
-        """Return where a linear head reads a prompt: at its first token, or at the last of a causal model."""
+        """Return where a linear head reads a prompt: at its first token, or at the last of a causal model.
+
+        Raises:
+            UserError: if there is nothing to read.
+        """
+        if length == 0:
+            raise UserError("a causal language model answers behind at least one token; a prompt here has none.")
         return 0 if self.mask is not None else length - 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import cache
 from typing import Any
 
@@ -26,7 +27,12 @@ def whole_word(tokenizer: Tokenizer, piece: int) -> str:
     marks as one (`##ing`).
     """
     word = (_spelling(tokenizer, piece) or "").removeprefix(" ").removeprefix("▁")
-    return word if word.isalpha() else ""
+    return word if word[:1].isalpha() and all(map(_in_word, word)) else ""
+
+
+def _in_word(char: str) -> bool:
+    """Return whether a character is a letter, or a mark, as Devanagari and Thai write vowels with."""
+    return char.isalpha() or unicodedata.category(char)[0] == "M"
 
 
 def _spelling(tokenizer: Tokenizer, piece: int) -> str | None:

@@ -20,7 +20,7 @@ import re
 import typing
 from dataclasses import dataclass, field
 
-from promptkit.checking import FIELD_NAME, OWN_SLOTS
+from promptkit.checking import OWN_SLOTS, is_field_name
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.spacing import Spacing
 
@@ -281,7 +281,7 @@ class _Scanner:
         _, name = self._until(":{}")
         if not name:
             raise self._error(start, "expected a slot: {text}, {mask} and the like. Write '{{' for a literal brace.")
-        if name not in OWN_SLOTS and (name.casefold() in OWN_SLOTS or not FIELD_NAME.fullmatch(name)):
+        if name not in OWN_SLOTS and (name.casefold() in OWN_SLOTS or not is_field_name(name)):
             near = guess_slot(name) or " A field is a word: letters, digits and '_', no digit first."
             raise self._error(start, f"unknown slot '{{{name}}}'.{near} Write '{{{{' for a literal brace.")
         argument: int | str | None = None

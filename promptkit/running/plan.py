@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
-from promptkit.prompting import Readout, Template, Verbalizer, stand_in_words
+from promptkit.prompting import Encoded, Readout, Template, Verbalizer, stand_in_words
 from promptkit.prompting.answers import prompt_length
 from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
@@ -169,7 +170,8 @@ class Plan:
         encoded = [encode_task(prompt, self.task, self.drawn_from, self.unlabelled) for prompt in prompts]
         if any(it.context is not None and it.context.drew for it in prompts) and "seed" not in self.depends_on:
             raise UserError(f"{self.plugin} draws demonstrations at random, but its depends_on does not name seed.")
-        _warn_of_text(self, encoded[0])
+        _warn_of_prompts(self)
+        _warn_of_text(self, encoded)
         return encoded
 
     def describe(self) -> str:
@@ -335,7 +337,7 @@ def resolve(
         raise
 
 
-def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
+def _warn_of_prompts(plan: Plan) -> None:
     for template in plan.left_out:
         plan.warn(
             f"template '{template}' is left out: a causal model answers behind the text, so {{mask}} comes last"
@@ -350,25 +352,36 @@ def _warn_of_text(plan: Plan, encoded: EncodedTask) -> None:
                 f"template '{prompt.template}': {prompt.encoder.template_unknown} of its pieces are unknown to "
                 f"model '{plan.config.model}'"
             )
-    rows = encoded.all
-    kept = sum(row.field_tokens for row in rows)
-    unknown = sum(row.unknown for row in rows)
-    cut = sum(row.dropped > 0 for row in rows)
-    if kept and unknown / kept > _UNKNOWN_SHARE:
+
+
+def _warn_of_text(plan: Plan, encoded: Sequence[EncodedTask]) -> None:
+    """Warn of what the tokenizer made of the texts, each time with the figures of the template it is worst with."""
+    unknown = max((_unknown_share(it.all) for it in encoded), default=0.0)
+    if unknown > _UNKNOWN_SHARE:
         plan.warn(
-            f"{unknown / kept:.0%} of the text's pieces are unknown to model '{plan.config.model}': "
+            f"{unknown:.0%} of the text's pieces are unknown to model '{plan.config.model}': "
             f"is it made for this language ('{plan.task.language}')?"
         )
+    rows = max((it.all for it in encoded), key=lambda rows: sum(row.cut_answer for row in rows))
     if endless := sum(row.cut_answer for row in rows):
         plan.warn(f"{endless} of {len(rows)} answers were cut to --max-tokens {plan.config.max_tokens}")
-    shown, left_out = sum(row.shown for row in rows), sum(row.left_out for row in rows)
-    if left_out:
+    rows = max((it.all for it in encoded), key=lambda rows: sum(row.left_out for row in rows))
+    if left_out := sum(row.left_out for row in rows):
         plan.warn(
-            f"{left_out:,} of {shown + left_out:,} demonstrations did not fit beside their texts; a larger "
-            f"--max-length (now {plan.config.max_length}) makes room for more"
+            f"{left_out:,} of {left_out + sum(row.shown for row in rows):,} demonstrations did not fit beside their "
+            f"texts; a larger --max-length (now {plan.config.max_length}) makes room for more"
         )
-    if cut > _CUT_SHARE * len(rows):
+    rows = max((it.all for it in encoded), key=_count_cut)
+    if (cut := _count_cut(rows)) > _CUT_SHARE * len(rows):
         counts = Counter(name for row in rows for name in row.cut)
         which = ", ".join(f"{{{name}}} {count / len(rows):.0%}" for name, count in counts.most_common())
-        several = f" ({which})" if len(set(plan.prompts[0].template.fields)) > 1 else ""
+        several = f" ({which})" if len({name for it in plan.prompts for name in it.template.fields}) > 1 else ""
         plan.warn(f"{cut / len(rows):.0%} of the texts were cut to --max-length {plan.config.max_length}{several}")
+
+
+def _unknown_share(rows: Sequence[Encoded]) -> float:
+    return sum(row.unknown for row in rows) / max(1, sum(row.field_tokens for row in rows))
+
+
+def _count_cut(rows: Sequence[Encoded]) -> int:
+    return sum(row.dropped > 0 for row in rows)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from promptkit.data import list_datasets, load_task
 from promptkit.data.catalog import guess_language
-from promptkit.data.doubles import text_key
+from promptkit.data.doubles import note_doubles, text_key
 from promptkit.errors import UserError
 from promptkit.evaluation import majority_accuracy
 from promptkit.prompting import Template, Verbalizer
@@ -112,6 +113,19 @@ def test_a_chinese_file_is_known_by_its_letters(shared):
 )
 def test_language_goes_by_the_letters(text, language):
     assert guess_language([text]) == language
+
+
+def test_a_kana_here_and_there_does_not_make_chinese_reviews_english():
+    texts = [f"房间很干净，早餐第{n}天也不错" for n in range(499)]
+    assert guess_language([*texts, "这家奶茶の店味道很好"]) == "zh"
+    assert guess_language([text.replace("很", "とても") for text in texts]) == "en"
+
+
+def test_cautions_of_a_set_that_was_looked_at_before_stand_once(toy):
+    task = replace(toy(), train=toy().test)
+    once = note_doubles(task)
+    assert len(once.cautions) == 1
+    assert note_doubles(once) == once
 
 
 def test_cleaning_keeps_the_split(write):

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from promptkit.checking import parse_fields
 from promptkit.data import Example, Task, load_task
 from promptkit.data.cleaning import clean_task
 from promptkit.data.doubles import text_key
 from promptkit.errors import UserError
+from promptkit.prompting import Template
 
 HEADER = "question\tA\tb\tlabel\n"
 
@@ -44,6 +46,18 @@ def test_text_is_one_of_the_fields(tmp_path: Path) -> None:
     task = load_task(table(tmp_path, header="entity\tsentence\tx\tlabel\n"), fields=("text", "entity"))
     assert task.fields == ("text", "entity")
     assert task.train[0].text.startswith("yes")
+
+
+@pytest.mark.parametrize("name", ["प्रश्न", "ข้อความ", "متن", "问题", "_x1"])
+def test_fields_have_names_of_any_script(tmp_path: Path, name: str) -> None:
+    task = load_task(table(tmp_path, header=f"{name}\tA\tb\tlabel\n"), fields=(name,))
+    assert task.fields == Template.parse(f"{{{name}}} {{mask}}").fields == (name,)
+
+
+@pytest.mark.parametrize("name", ["1a", "\u093eक", "a b", "", "a.b", "²"])
+def test_what_is_no_word_names_no_field(name: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a field"):
+        parse_fields([name, "A"])
 
 
 def test_a_row_without_any_text_is_dropped(tmp_path: Path) -> None:

@@ -81,6 +81,16 @@ def test_polarity_files_named_after_splits_keep_them(write, tmp_path):
     }
 
 
+def test_a_polarity_file_of_no_split_does_not_take_the_test_set_away(write, tmp_path):
+    for name in ("train", "test", "unsup"):
+        write(f"{name}.pos", f"{name} fine\n")
+        write(f"{name}.neg", f"{name} dull\n")
+    read = read_folder(tmp_path)
+    assert {split: [it.text for it in examples] for split, examples in read.splits.items()} == {
+        split: [f"{split} dull", f"{split} fine"] for split in ("train", "test")
+    }
+
+
 def test_a_named_encoding_holds_for_polarity_files_too(write, tmp_path):
     write("a.pos", "好\x85是\n".encode("utf-16"))
     write("a.neg", "差\n".encode("utf-16"))
@@ -131,6 +141,21 @@ def test_a_question_beside_a_sentence_is_a_pair(write):
     path = write("a.tsv", "Question\tsentence\tlabel\nwho?\tshe did\tx\n")
     assert read_table(path).splits["all"] == (Example("who?", "x", "she did"),)
     assert read_table(path, Columns(text="sentence")).splits["all"] == (Example("she did", "x"),)
+    # Named as fields, as `predict` names those of a run's template, they are the same columns.
+    for fields in (("text", "text_b"), ("text",)):
+        (row,) = open_table(path).texts(Columns(fields=fields))
+        assert row.fields == dict(zip(fields, ("who?", "she did"), strict=False))
+
+
+def test_a_column_that_no_field_has_a_use_for_is_refused(write):
+    path = write("all.csv", "title,body,label\none,two,x\n")
+    with pytest.raises(UserError, match=r"^the column 'body' is named for \{text\}, but the fields are title: add"):
+        read_table(path, Columns(text="body", fields=("title",)))
+    # A card speaks for runs of other fields as well.
+    write("dataset.json", '{"text": "body"}')
+    assert read_folder(path.parent, Columns(fields=("title",))).splits["all"][0].fields() == {"title": "one"}
+    with pytest.raises(UserError, match="no second text column 'more'"):
+        read_folder(path.parent, Columns(text_b="more", fields=("text", "text_b")))
 
 
 def test_the_label_is_shown_in_no_prompt(write):

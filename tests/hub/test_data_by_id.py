@@ -144,8 +144,41 @@ def test_a_part_of_a_table_is_not_taken_for_the_whole(host: Host, tmp_path: Path
     assert len(task.train) + len(task.dev) + len(task.test) == 36
     (part,) = tmp_path.rglob("train-00001-of-00002.parquet")
     part.unlink()
-    with pytest.raises(UserError, match="not in the local cache"):
+    with pytest.raises(UserError, match="in the local cache in part only; add --download"):
         load_task("hub:owner/parts")
+
+
+def test_a_part_of_another_configuration_does_not_hide_what_is_whole(glue: Host, tmp_path: Path) -> None:
+    task = load_task("hub:owner/glue:first", access=Access(mirror=glue.url, download=True))
+    (first,) = tmp_path.rglob("first")
+    (first.parent / "second").mkdir()
+    (first.parent / "second/train-00000-of-00010.parquet").write_bytes(b"a part")
+    assert load_task("hub:owner/glue:first") == task
+
+
+@pytest.mark.parametrize(
+    "files", ["{train: a.csv}", "\n  - split: train", "null", "3", "\n  - split: a\n    path: null"]
+)
+def test_a_readme_of_another_shape_is_no_traceback(host: Host, files: str) -> None:
+    readme = f"---\nconfigs:\n- config_name: one\n  data_files: {files}\n---\n".encode()
+    table = rows_of("text,label", "text {0},a") + rows_of("", "more {0},b")[1:]
+    host.put("owner/odd", {"README.md": readme, "a.csv": table}, kind="dataset")
+    try:
+        assert len(load_task("hub:owner/odd:one", access=Access(mirror=host.url, download=True)).labels) == 2
+    except UserError as error:
+        assert str(error).startswith("data 'owner/odd:one' cannot be read")
+
+
+def test_a_misspelt_label_column_is_named_and_not_taken_for_hidden_labels(glue: Host) -> None:
+    with pytest.raises(UserError, match=r"no label column 'lable'\. Did you mean 'label'\?"):
+        load_task("hub:owner/glue:first", label_column="lable", access=Access(mirror=glue.url))
+
+
+def test_of_pairs_a_column_named_as_labels_are_hides_no_row(host: Host) -> None:
+    rows = "".join(json.dumps({"question": f"q{n}", "answer": f"a{n}", "category": None}) + "\n" for n in range(30))
+    host.put("owner/pairs", {"train.jsonl": rows.encode()}, kind="dataset")
+    task = load_task("hub:owner/pairs", answers=True, access=Access(mirror=host.url))
+    assert len(task.train) + len(task.dev) + len(task.test) == 30
 
 
 def test_nothing_is_fetched_unless_asked(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from promptkit.prompting.pieces import readable_piece
+from promptkit.prompting.pieces import readable_piece, whole_word
 
 
 @dataclass
@@ -41,3 +41,13 @@ def test_a_piece_is_read_as_text(piece: str, text: str) -> None:
 
 def test_pieces_of_other_vocabularies_are_text_already() -> None:
     assert readable_piece(OnePiece("è¯Ħ", marks_spaces=False), 0) == "è¯Ħ"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("word", ["great", "评论", "अच्छा", "बुरा", "ดี", "café"])
+def test_a_word_is_letters_and_their_marks_of_any_script(word: str) -> None:
+    assert whole_word(OnePiece(word, marks_spaces=False), 0) == word  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("piece", ["", "##ing", "a1", "'s", "\u093e", "<s>", "two words"])
+def test_what_is_no_word_is_none(piece: str) -> None:
+    assert whole_word(OnePiece(piece, marks_spaces=False), 0) == ""  # type: ignore[arg-type]
