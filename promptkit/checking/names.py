@@ -15,7 +15,7 @@ def is_field_name(name: str) -> bool:
     Scripts such as Devanagari and Thai write vowels as marks, category M, which `str.isidentifier` knows of; it is
     not asked, for it takes what is spelt otherwise as well.
     """
-    return bool(name) and not name[0].isdecimal() and all(_in_word(char) for char in name) and not _is_mark(name[0])
+    return bool(name) and not name[0].isdigit() and all(_in_word(char) for char in name) and not _is_mark(name[0])
 
 
 def _in_word(char: str) -> bool:
