@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -15,6 +15,9 @@ from promptkit.strategies.contract import Strategy
 from promptkit.strategies.fronts import FrontStates
 from promptkit.strategies.models import part_of
 from promptkit.training.likeness import array_of
+
+if TYPE_CHECKING:
+    from promptkit.running.plan import Plan
 
 
 class Guard:
@@ -43,9 +46,11 @@ class Guard:
         """
         declared = ", ".join(sorted(self._depends_on)) or "nothing"
         if learns_from and learns_from not in self._depends_on:
+            # Where there is no epoch to train, training and what comes with it are not counted as declared.
+            without = "" if learns_from == "training" else ", and not training: it learns without an epoch"
             raise UserError(
                 f"{self._plugin} has parameters that learn, but declares that its numbers depend on {declared}; "
-                f"its depends_on must name {learns_from}."
+                f"its depends_on must name {learns_from}{without}."
             )
         if self._prompt.rng.bit_generator.state != self._drawn and "seed" not in self._depends_on:
             raise UserError(
@@ -59,6 +64,12 @@ class Guard:
             raise UserError(
                 f"{self._plugin}: the frozen backbone's weights were changed; every other score would be wrong."
             )
+
+
+def check_draws(plan: Plan, rng: np.random.Generator, before: Any, where: str) -> None:
+    """Refuse a strategy that has drawn from a generator, whose state was `before`, and does not say so."""
+    if rng.bit_generator.state != before and "seed" not in plan.depends_on:
+        raise UserError(f"{plan.plugin}: {where} draws random numbers, so its depends_on must name seed.")
 
 
 def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plugin: str) -> PromptedModel:

@@ -35,7 +35,7 @@ class MemberResult:
         tensors: the artifact's tensors by attribute path; none in a round that is not the last.
         parameters: learnt parameters by part.
         training: None if nothing was trained.
-        predict_seconds: for dev and test, compilation included.
+        predict_seconds: for dev and test, without what compiling their scores took.
         predicted: how many examples that was.
         teach_seconds: for what only training needs beside its steps: texts without labels, the accuracy before, and
             dev in a round that is not the last.

@@ -59,6 +59,7 @@ class Plan:
         strategy_version: of the distribution that brings the strategy.
         unlabelled: texts without labels that a strategy of several rounds learns from.
         student: the one model of the last round, where the strategy has one.
+        processes: that train together.
         left_out: templates of the data or the strategy that the model cannot answer.
         warnings: in the order they came up.
         found: what the strategy proposed, in words.
@@ -79,6 +80,7 @@ class Plan:
     strategy_version: str
     unlabelled: tuple[Example, ...] = ()
     student: PlannedStudent | None = None
+    processes: int = 1
     left_out: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
@@ -197,13 +199,16 @@ class Plan:
                 print(f"warning: {message}", file=sys.stderr)
 
 
-def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposal | None = None) -> Plan:
+def make_plan(
+    config: RunConfig, inputs: Loader | None = None, proposal: Proposal | None = None, processes: int = 1
+) -> Plan:
     """Resolve a configuration.
 
     Args:
         config: what was asked for.
         inputs: of several plans, so that each data set and model is read once.
         proposal: the templates and label words to go on with, where the strategy has looked for them.
+        processes: that train together.
 
     Raises:
         UserError: for anything wrong with the strategy, the data, the model's files, the template or the label
@@ -245,24 +250,29 @@ def make_plan(config: RunConfig, inputs: Loader | None = None, proposal: Proposa
         for number, template in enumerate(templates)
     ]
     unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
+    prompts = [
+        resolve(config, readout, task, template, number, verbalizer, model, contexts[number], strategy.fronts)
+        for number, template in enumerate(templates)
+    ]
+    longest = max(prompt.encoder.longest for prompt in prompts) + (config.max_tokens if readout == "answer" else 0)
     return Plan(
         config=config,
-        settings=settle(config, strategy, readout, templates, verbalizer, len(task.train), model.info),
+        settings=settle(
+            config, strategy, readout, templates, verbalizer, len(task.train), model.info, longest, processes
+        ),
         strategy=strategy,
         task=task,
         drawn_from=inputs.drawn_from(config),
         majority=inputs.majority(config),
         model=model,
         verbalizer=verbalizer,
-        prompts=[
-            resolve(config, readout, task, template, number, verbalizer, model, contexts[number], strategy.fronts)
-            for number, template in enumerate(templates)
-        ],
+        prompts=prompts,
         contexts=[() if context is None else context.pool for context in contexts],
         plugin=entry.title,
         strategy_version=entry.version,
         unlabelled=unlabelled,
         left_out=left_out,
+        processes=processes,
         student=plan_student(
             strategy,
             templates,

@@ -13,6 +13,7 @@ from promptkit.nn import Backbone
 from promptkit.prompting import Template, Verbalizer
 from promptkit.prompting.resolved import PromptTask
 from promptkit.running.asking import known_words
+from promptkit.running.guard import check_draws
 from promptkit.running.plan import Plan, make_plan, resolve
 from promptkit.running.session import Session
 from promptkit.running.states import States
@@ -62,12 +63,15 @@ def propose(plan: Plan, session: Session, backbone: Backbone) -> Plan:
     Raises:
         UserError: if what the strategy proposes is no proposal, or its templates and label words cannot be used.
     """
-    proposal = plan.strategy.propose(_Draft(plan, session, backbone))
+    draft = _Draft(plan, session, backbone)
+    before = draft.rng.bit_generator.state
+    proposal = plan.strategy.propose(draft)
+    check_draws(plan, draft.rng, before, "propose")
     if not isinstance(proposal, Proposal) or not proposal.templates:
         raise UserError(
             f"{plan.plugin}: propose returned {kind_of(proposal)}, not a promptkit.Proposal with templates."
         )
-    final = make_plan(plan.config, session.inputs, proposal)
+    final = make_plan(plan.config, session.inputs, proposal, plan.processes)
     final.found, final.dev_scores = list(proposal.found), proposal.dev_scores
     final.warnings, final.left_out = plan.warnings, plan.left_out
     return final

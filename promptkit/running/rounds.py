@@ -15,6 +15,7 @@ from promptkit.evaluation.probabilities import log_softmax
 from promptkit.nn import Backbone
 from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.running.events import RunEvents
+from promptkit.running.guard import check_draws
 from promptkit.running.member import MemberResult, run_member
 from promptkit.running.plan import Plan
 from promptkit.running.session import Session
@@ -212,15 +213,18 @@ def _taught(plan: Plan, members: list[MemberResult], weights: list[float] | None
         rng=np.random.default_rng([plan.config.seed, 5, number]),
         warn=plan.warn,
     )
-    lessons = list(plan.strategy.teach(ended))
+    before = ended.rng.bit_generator.state
+    lessons = plan.strategy.teach(ended)
+    check_draws(plan, ended.rng, before, "teach")
     last = number == plan.strategy.rounds - 1
     wanted = 1 if last and plan.student else len(plan.prompts)
-    if len(lessons) != wanted or not all(isinstance(lesson, Lesson) for lesson in lessons):
+    fits = isinstance(lessons, list | tuple) and len(lessons) == wanted
+    if not fits or not all(isinstance(lesson, Lesson) for lesson in lessons):
         raise UserError(f"{plan.plugin}: teach must return {wanted} promptkit.Lesson for round {number}.")
     for lesson in lessons:
         if fault := _fault(lesson, len(task.labels)):
             raise UserError(f"{plan.plugin}: a lesson of round {number} {fault}.")
-    return lessons
+    return list(lessons)
 
 
 def _fault(lesson: Lesson, classes: int) -> str | None:

@@ -93,7 +93,10 @@ def execute(
     if config.mode == "fused":
         prepare()
     session = session or Session()
-    plan = make_plan(_shared(config, session.ranks), session.inputs)
+    places = config if config.save else None
+    plan = make_plan(_shared(config, session.ranks), session.inputs, processes=session.ranks.size)
+    if places is not None:
+        _check_places(places)
     if key is not None and plan.key != key:
         raise UserError(
             "its data, its model or a plugin is not what it was when the comparison was planned; run it again."
@@ -108,27 +111,32 @@ def execute(
 
 
 def _shared(config: RunConfig, ranks: Ranks) -> RunConfig:
-    """Return the configuration of one of several processes.
-
-    A step takes the batches of all, and so the record says: one process that gathers as many learns the same.
-    """
-    if ranks.size > 1:
-        config = config.model_copy(update={"accumulate": (config.accumulate or 1) * ranks.size})
+    """Return the configuration of one of several processes: the first alone writes and speaks."""
     return config if ranks.leads else config.model_copy(update={"save": False, "quiet": True})
+
+
+def _check_places(config: RunConfig) -> None:
+    """Refuse a place that the run could not be written to, and a store that is locked, damaged or of a newer version.
+
+    Every process asks, so that all of them end here and not one of them in the middle of the training.
+    """
+    from promptkit.runs import STORE_NAME, RunDirectory, Store
+
+    if config.out is not None:
+        RunDirectory.check(config.out)
+    elif os.path.exists(config.store / STORE_NAME):
+        Store.open(config.store).close()
 
 
 def _execute_and_store(
     plan: Plan, session: Session, started: float, announce: Callable[[str], None] | None, events: RunEvents
 ) -> RunResult:
-    from promptkit.runs import STORE_NAME, RunDirectory, Store
+    from promptkit.runs import RunDirectory, Store
 
     config = plan.config
     if not config.save:
         return _execute(plan, session, None, started, announce, events)
     listed, key = config.out is None, plan.key
-    if listed and os.path.exists(config.store / STORE_NAME):
-        # One that is locked, damaged or of a newer version is better found before the training than after.
-        Store.open(config.store).close()
     with RunDirectory.create(config.out, plan.stem, runs=config.store) as directory:
         result = _execute(plan, session, directory, started, announce, events)
     if listed and result.directory is not None:
@@ -152,7 +160,11 @@ def _execute(
 
     config = plan.config
     leads = session.ranks.leads
-    checkpoints = None if config.checkpoint is None else Checkpoints(config.checkpoint, plan.key, writes=leads)
+    checkpoints = (
+        None
+        if config.checkpoint is None
+        else Checkpoints(config.checkpoint, plan.key, writes=leads, peak_mb=peak_memory_mb)
+    )
     asks = plan.asks_model or bool(plan.strategy.proposes)
     encoded = [] if asks else plan.encode()
     if announce and leads:
@@ -176,7 +188,8 @@ def _execute(
     started += events.seconds
     if checkpoints is not None:
         started -= checkpoints.earlier_seconds
-    return _finish(plan, backbone, device, trained, directory, started)
+    earlier_peak = 0.0 if checkpoints is None else checkpoints.earlier_peak_mb
+    return _finish(plan, backbone, device, trained, directory, started, earlier_peak)
 
 
 def _ask_model(plan: Plan, session: Session, backbone: Backbone) -> tuple[Plan, list[EncodedTask]]:
@@ -199,6 +212,7 @@ def _finish(
     trained: Trained,
     directory: RunDirectory | None,
     started: float,
+    earlier_peak_mb: float,
 ) -> RunResult:
     from promptkit.running import record as record_of
     from promptkit.runs import save_artifact
@@ -212,7 +226,7 @@ def _finish(
         judged.write(directory.file("predictions.tsv"))
     record = record_of.build(
         plan, backbone, trained.rounds, judged, device=device, artifact_bytes=size,
-        seconds=time.perf_counter() - started, peak_memory_mb=peak_memory_mb(),
+        seconds=time.perf_counter() - started, peak_memory_mb=max(earlier_peak_mb, peak_memory_mb()),
     )  # fmt: skip
     place = None
     if directory is not None:

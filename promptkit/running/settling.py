@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from promptkit.backbones.face import BackboneInfo
 from promptkit.prompting import Readout, Template, Verbalizer
-from promptkit.prompting.answers import prompt_length
 from promptkit.running.config import RunConfig
 from promptkit.runs.record import RunOptions
 from promptkit.strategies.contract import Strategy
@@ -24,11 +23,25 @@ def settle(
     verbalizer: Verbalizer | None,
     examples: int,
     info: BackboneInfo,
+    longest: int,
+    processes: int = 1,
 ) -> RunOptions:
-    """Return the settings with every default filled in; `examples` are of train.
+    """Return the settings with every default filled in.
 
     Where neither batches nor how many make a step are given, a step of a large model takes its examples in several
     batches, see `batches_of_step`.
+
+    Args:
+        config: what was asked for.
+        strategy: its defaults fill in what was not.
+        readout: how the prompts are read.
+        templates: as they are used.
+        verbalizer: as it is used.
+        examples: of train.
+        info: the model's shape.
+        longest: positions that an example takes at most, its answer's among them.
+        processes: that train together. A step takes the batches of all, and so the record says: one process that
+            gathers as many learns the same.
     """
     defaults = strategy.defaults.for_kind(info.kind) if config.objective == "classes" else strategy.defaults
     chosen = {name: getattr(config, name) for name in RunOptions.model_fields if name in RunConfig.model_fields}
@@ -38,10 +51,9 @@ def settle(
             chosen[name] = getattr(defaults, name)
     chosen["accumulate"] = config.accumulate or 1
     if config.batch_size is None and config.accumulate is None and "training" in strategy.depends_on:
-        max_tokens = config.max_tokens if readout == "answer" else 0
-        length = prompt_length(info, config.max_length, max_tokens) + max_tokens
-        chosen["accumulate"] = batches_of_step(info, chosen["batch_size"], length)
+        chosen["accumulate"] = batches_of_step(info, chosen["batch_size"], longest)
         chosen["batch_size"] //= chosen["accumulate"]
+    chosen["accumulate"] *= processes
     if config.epochs is None:
         chosen["epochs"] = defaults.epochs_for(examples, chosen["batch_size"] * chosen["accumulate"])
     chosen |= {

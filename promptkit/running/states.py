@@ -59,10 +59,11 @@ class States:
 
     def of(self, encoded: Sequence[Packable]) -> Any:
         """Return the states of prompts where each is read, (N, M, H) float32."""
-        if self._rows is None:
-            # One shape for all that is to come.
-            lengths = [len(each.token_ids) for each in encoded]
-            self._rows = plan_scoring_rows([lengths], BATCH, self._info, longest=self._prompt.encoder.longest)
+        lengths = [len(each.token_ids) for each in encoded]
+        if self._rows is None or max(lengths) > self._rows.length:
+            # One shape for all that is to come, but for what a strategy asks in words of more pieces than the run's.
+            longest = max(self._prompt.encoder.longest, *lengths)
+            self._rows = plan_scoring_rows([lengths], BATCH, self._info, longest=longest)
         size = min(BATCH, len(encoded))
         packer = self._prompt.packer(encoded, None, batch_size=size, rows=self._rows)
         return self._executor.features(PackedSource(packer))

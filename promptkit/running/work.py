@@ -121,6 +121,9 @@ class Work:
         """Train the whole model, if it learns."""
         outcome = Outcome()
         dev = self._asked(self._encoded.dev, self._dev_labels, timed=False)
+        # Before any training: what is wrong with the scores must not be found only after it. And outside of all that
+        # is timed, for the first call compiles.
+        self._objective.check(self.executor.scores(self._first()))
         if self._manner.weigh:
             started = time.perf_counter()
             views = len(self._encoded.train) // len(self._targets)
@@ -128,8 +131,6 @@ class Work:
             outcome.accuracy_before = self._accuracy(scores)
             outcome.taught += time.perf_counter() - started
         if learns:
-            # Before any training: what is wrong with the scores must not be found only after it.
-            self._objective.check(self.executor.scores(self._first()))
             outcome.training = self._train(self._training_source(), dev, "texts")
         return outcome
 
@@ -205,6 +206,7 @@ class Work:
             )
             fresh.compile_seconds = spent
             self.executor = manner.executors.kept_for(fresh)
+            self.executor.scores(self._first())
         started = time.perf_counter()
         if not self._manner.last:
             outcome.unlabelled = self.executor.scores(self._asked(self._encoded.unlabelled))

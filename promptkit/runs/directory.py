@@ -59,6 +59,12 @@ class RunDirectory:
         """
         if out is None:
             return cls((runs or Path("runs")).absolute(), folder_name(default_stem), numbered=True)
+        target = cls.check(out)
+        return cls(target.parent, target.name, numbered=False)
+
+    @staticmethod
+    def check(out: Path) -> Path:
+        """Return where a directory of this name goes; see `create`."""
         # Resolved, for a directory cannot be renamed onto a symbolic link.
         try:
             target = user_path(out).resolve()
@@ -77,7 +83,7 @@ class RunDirectory:
                 raise UserError(f"'{out}' is the working directory; name a directory inside it")
             if target.is_mount():
                 raise UserError(f"'{out}' is a mount point; name a directory inside it")
-        return cls(target.parent, target.name, numbered=False)
+        return target
 
     def file(self, name: str) -> Path:
         """Return where to write the file `name` until the directory is committed."""

@@ -31,7 +31,10 @@ class Executors:
                 found.take_over()
             earlier.begin_as(fresh)
             return earlier
-        self._kept.append(fresh)
+        # What can never serve another is not kept: it holds its model, of which there may be one a seed.
+        self._kept = [each for each in self._kept if each.mode != "pynative"]
+        if fresh.mode != "pynative" and fresh.model.keeps_graph:
+            self._kept.append(fresh)
         return fresh
 
     def release(self) -> None:

@@ -46,7 +46,7 @@ class Gathered:
         if of == 1:
             self._gradients = gradients
             return
-        own = [weight * gradient.asnumpy() for gradient in gradients]
+        own = [np.float32(weight) * gradient.asnumpy() for gradient in gradients]
         self._sums = [a + b for a, b in zip(self._sums, own, strict=True)] if self._sums else own
 
     def count(self, step: Step) -> float:
@@ -67,6 +67,7 @@ class Gathered:
             sums = self._sums or [np.zeros(shape, np.float32) for shape in self._shapes]
             total, *sums = self._ranks.sum([own, *sums])
             loss = float(total) / self._weight
-            gradients = tuple(Tensor(each / self._weight) for each in sums)
+            # NumPy makes a scalar of an array without dimensions, and gives it the type of what it is divided by.
+            gradients = tuple(Tensor(np.asarray(each / self._weight, np.float32)) for each in sums)
         self._forget()
         return loss, gradients, examples

@@ -90,18 +90,24 @@ class _Search:
 
     def batch(self) -> Step:
         """See `promptkit.nn.Search`."""
-        return next(iter(self._source.epoch(self.rng)))
+        handed = self._source.tokens, self._source.positions
+        batch = next(iter(self._source.epoch(self.rng)))
+        # It counts whenever the model reads it, not when it is drawn.
+        self._source.tokens, self._source.positions = handed
+        return batch
 
     def loss(self, batch: Step) -> float:
         """See `promptkit.nn.Search`."""
         scores, real = self._executor.scores_of_step(batch), batch.weights > 0
         self._executor.objective.check(scores[real])
+        self._source.count(batch)
         self.examples += int(real.sum())
         return self._executor.objective.judge(scores[real], batch.labels[real])[1]
 
     def gradients(self, batch: Step) -> tuple[float, tuple[Any, ...]]:
         """See `promptkit.nn.Search`."""
         loss, gradients = self._executor.loss_and_gradients(batch, from_features=False)
+        self._source.count(batch)
         self.examples += int(batch.weights.sum())
         return float(loss.asnumpy()), tuple(each.asnumpy() for each in gradients)
 

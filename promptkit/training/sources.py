@@ -78,6 +78,9 @@ class BatchSource(Protocol):
     def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
         """Yield the steps; in a fixed order without `rng`."""
 
+    def count(self, step: Step) -> None:
+        """Count a step's tokens and positions, as `epoch` does, when it is read once more."""
+
 
 class PackedSource:
     """Batches of packed texts.
@@ -101,9 +104,15 @@ class PackedSource:
         if rng is not None and len(self._packers) > 1:
             packer = self._packers[int(rng.integers(len(self._packers)))]
         for batch in packer.epoch(rng):
-            self.positions += batch.inputs["token_ids"].size
-            self.tokens += int((batch.inputs["segment_ids"] > 0).sum())
-            yield Step(tuple(batch.inputs.values()), batch.labels, batch.weights, batch.index, batch.owners)
+            step = Step(tuple(batch.inputs.values()), batch.labels, batch.weights, batch.index, batch.owners)
+            self.count(step)
+            yield step
+
+    def count(self, step: Step) -> None:
+        """Count a step's tokens and positions."""
+        token_ids, segment_ids, *_ = step.inputs
+        self.positions += token_ids.size
+        self.tokens += int((segment_ids > 0).sum())
 
 
 class FeatureSource:
@@ -135,3 +144,6 @@ class FeatureSource:
             index = np.concatenate([rows, np.full(fill, -1)])
             rows = np.concatenate([rows, np.repeat(rows[:1], fill)])
             yield Step((self.features[rows],), self._labels[rows], weights, index)
+
+    def count(self, step: Step) -> None:
+        """Count nothing: features were read once."""

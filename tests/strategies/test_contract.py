@@ -358,3 +358,10 @@ def test_what_depends_on_options_is_checked_with_the_options(run: Any) -> None:
     depends_on = property(lambda self: {"moon"} if self.options.spoil else frozenset())
     with pytest.raises(UserError, match=f"{TITLE}: Broken.depends_on is {{'moon'}}, not a set"):
         run(broken(Options=Optional, depends_on=depends_on), options={"spoil": True})
+
+
+@pytest.mark.parametrize("strategy", ["hard", "ptuning"])
+def test_compiling_is_no_part_of_predicting(tiny_run: Any, strategy: str) -> None:
+    """What learns has compiled before it is timed, and so has what does not, and what is folded."""
+    seconds = tiny_run(strategy, epochs=1, mode="graph").record.cost.seconds
+    assert 0 < seconds.predict < seconds.compile / 2

@@ -233,6 +233,19 @@ def test_a_graph_is_kept_for_its_like_only(backbone: Any) -> None:
     assert kept.kept_for(executor(soft(1, backbone)[0])) is not first
 
 
+@pytest.mark.parametrize("why", ["eager", "choosy"])
+def test_what_can_serve_no_other_is_not_held(why: str) -> None:
+    kept = Executors()
+    model = Model()
+    model.keeps_graph = why != "choosy"
+    mode = "pynative" if why == "eager" else "graph"
+    made = kept.kept_for(Executor(model, mode, print, Classification(2, "test"), label="test"))
+    seen = weakref.ref(model)
+    del model, made
+    gc.collect()
+    assert seen() is None
+
+
 @pytest.mark.parametrize("released", [True, False])
 def test_a_model_is_let_go_of_with_its_executor(backbone: Any, released: bool) -> None:
     """MindSpore's own caches hold what it has compiled."""

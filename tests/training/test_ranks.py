@@ -97,6 +97,17 @@ def test_a_process_without_a_batch_of_a_step_adds_nothing() -> None:
     assert not any(np.any(each) for each in ranks.sent)
 
 
+def test_a_parameter_without_dimensions_is_gathered_as_what_it_is() -> None:
+    """NumPy makes scalars of such arrays, and MindSpore's optimisers take no gradient of another type."""
+    found = Gathered(Ranks(), ((), (2,)))
+    for number in (1.0, 4.0):
+        found.add(Value(number), (Value(number), Value([number, 0.0])), batch(2), 2)
+    _, gradients, _ = found.take()
+    assert [str(each.dtype) for each in gradients] == ["Float32", "Float32"]
+    assert [each.shape for each in gradients] == [(), (2,)]
+    assert float(gradients[0].asnumpy()) == 2.5
+
+
 def test_ranks_are_those_that_msrun_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (here().rank, here().size, here().leads) == (0, 1, True)
     monkeypatch.setenv("MS_ROLE", "MS_WORKER")

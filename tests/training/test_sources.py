@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from packs import random_texts
 
 from promptkit.data import Packer, Rows
 from promptkit.training import PackedSource
+from promptkit.training.search import _Search
 
 ROWS = Rows(2, 24, 4)
 
@@ -59,3 +63,21 @@ def test_views_are_counted_as_one_example_each() -> None:
     source = PackedSource(packer, views=3)
     assert (source.size, source.views) == (2, 3)
     assert sorted(int(n) for step in source.epoch(None) for n in step.index if n >= 0) == list(range(6))
+
+
+def test_a_batch_of_a_search_counts_as_often_as_it_is_read() -> None:
+    source = PackedSource(*packers(1))
+    objective = SimpleNamespace(check=lambda scores: None, judge=lambda scores, labels: (0.0, 0.0))
+    executor: Any = SimpleNamespace(
+        objective=objective,
+        model=SimpleNamespace(own_parameters=dict),
+        scores_of_step=lambda batch: np.zeros((len(batch.weights), 2)),
+        loss_and_gradients=lambda batch, from_features: (SimpleNamespace(asnumpy=lambda: 0.0), ()),
+    )
+    work = _Search(executor, source, source, np.zeros(6, int), np.random.default_rng(0), "", True, None)
+    batch = work.batch()
+    assert (source.tokens, source.positions) == (0, 0)
+    for times in (1, 2, 3):
+        _ = work.loss(batch) if times < 3 else work.gradients(batch)
+        assert source.tokens == times * (batch.inputs[1] > 0).sum() > 0
+        assert source.positions == times * batch.inputs[0].size
