@@ -62,7 +62,9 @@ class MindNLPEngine:
             raise UserError(
                 f"{where}: the tokenizer has {tokenizer.vocab_size} entries, the model only {info.vocab_size} rows."
             )
-        if info.kind == "masked" and tokenizer.mask_id < 0:
+        if info.kind == "causal":
+            tokenizer.mask_id = -1  # of a tokenizer that was made for another model
+        elif tokenizer.mask_id < 0:
             raise UserError(f"{where}: the tokenizer has no mask token.")
         fingerprint = _hash([directory / CONFIG, *weights, *tokenizer_files(directory)])
         software = ", ".join(f"{name} {_version(name)}" for name in _COUNTING)

@@ -18,7 +18,7 @@ import numpy as np
 from mindnlp.transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from promptkit_mindnlp.rows import attention, take_apart
+from promptkit_mindnlp.rows import attention, take_apart, window_of
 
 _FAR = -1e9  # added to attention scores: exp of it is zero
 _DEVICES = {"CPU": "cpu", "Ascend": "npu", "GPU": "cuda"}  # MindSpore's names, and mindnlp's; CPU alone has been run
@@ -88,16 +88,12 @@ class LanguageModel:
         self._takes_cache = "past_key_values" in accepted
         self._more = {name: False for name in ("use_cache",) if name in accepted}
         self._vocab = info["vocab_size"]
-        self._mask_rank, self._offset, self._pads = 2, 0, True
+        self._mask_rank, self._offset, self._pads, self._window = 2, 0, True, window_of(self._model.config)
         self._encoder = (self._model, self._model.base_model_prefix)
         self._check_kind()
         self._check_sizes(info)
         self._check_halves()
         self._find_packing()
-
-    def told(self) -> dict[str, Any]:
-        """Return whether rows are packed."""
-        return {"packs": self._mask_rank > 2}
 
     def parameters(self, part: str) -> tuple[dict[str, Any], dict[str, Any], str]:
         """Return what learns with a part, by name, of the encoder and of the head; and the name of the embeddings.
@@ -171,9 +167,11 @@ class LanguageModel:
         pairs = [(layer.keys.asnumpy()[0], layer.values.asnumpy()[0]) for layer in cache.layers]
         return np.stack([np.stack(pair) for pair in pairs])
 
-    def _need_cache(self) -> None:
+    def _need_cache(self, last: int = 0) -> None:
         if not self._takes_cache or self._mask_rank == 2:
             raise RefusedError(f"mindnlp's {type(self._model).__name__} takes no keys and values from outside")
+        if last >= self._window:
+            raise RefusedError(f"it looks back {self._window} positions, fewer than a prefix and a text take")
 
     def _flags(self, caching: bool) -> dict[str, Any]:
         return dict.fromkeys(self._more, caching)
@@ -182,7 +180,7 @@ class LanguageModel:
         """Return the model as a function of embeddings, a prefix if there is one, and values by name."""
         plain = (
             self._apart(segments, positions, read)
-            if self._mask_rank == 2
+            if self._mask_rank == 2 or positions.max() >= self._window
             else self._packed(segments, positions, read, self._mask_rank, self._offset)
         )
         count = 1 + prefixed
@@ -214,7 +212,7 @@ class LanguageModel:
 
         def run(embeddings: Any, prefix: Any = None) -> Any:
             if prefix is not None:
-                self._need_cache()
+                self._need_cache(positions.max())
             rows, length, width = embeddings.shape
             flat = torch.cat([embeddings.reshape(rows * length, width), torch.zeros((1, width))])
             found = []
@@ -236,8 +234,8 @@ class LanguageModel:
         def run(embeddings: Any, prefix: Any = None) -> Any:
             count, cached = 0, {}
             if prefix is not None:
-                self._need_cache()
                 count, cached = prefix.shape[3], {"past_key_values": _cache(prefix, rows)}
+                self._need_cache(count + positions.max())
             allowed = attention(segments, self._causal, count)
             mask = _whole(allowed) if rank == 3 else _real(np.where(allowed, 0.0, _FAR)[:, None])
             found = self._base(

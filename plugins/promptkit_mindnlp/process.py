@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from promptkit.backbones.face import BackboneInfo
 
 # Without the working directory, which Python looks in first: a `peft.py` of the user's would stand for the package.
 _START = "import sys; del sys.path[0]; from promptkit_mindnlp.worker import main; main()"
+_ENDING_SECONDS = 2.0  # that a process whose pipe is closed has to end in
 
 
 class Server:
@@ -68,7 +70,6 @@ class Server:
                 self._process.stdin.flush()
                 return pickle.load(self._process.stdout)  # type: ignore[no-any-return]
             except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
-                _end(self._process)
                 raise EOFError(self._last_words()) from error
             except BaseException:
                 # Amidst an answer, as Ctrl-C may come, nothing that follows can be understood.
@@ -80,6 +81,13 @@ class Server:
         self._unused.append(model)
 
     def _last_words(self) -> str:
+        """End the process, unless it has ended by itself, and return why it did."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING_SECONDS)
+        code = self._process.returncode
+        _end(self._process)
+        if code is not None and code < 0:
+            return f"signal {-code} ended it{', out of memory perhaps' if code == -signal.SIGKILL else ''}"
         self._log.seek(0)
         lines = [line.strip() for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
         return lines[-1].rstrip(".") if lines else f"exit code {self._process.returncode}"
@@ -93,9 +101,6 @@ class ModelProcess:
         info: its sizes.
         source: what errors call the model.
 
-    Attributes:
-        packs: whether the model takes packed rows as they are.
-
     Raises:
         UserError: for what mindnlp cannot load.
     """
@@ -106,10 +111,8 @@ class ModelProcess:
         self._source, self._server, self._model = source, Server.running(), None
         sizes = {name: getattr(info, name) for name in ("embedding_size", "hidden_size", "vocab_size")}
         device = ms.get_context("device_target")
-        told = self.ask("load", device, str(Path(directory).resolve()), info.kind, sizes)
-        self._model = told["model"]
-        weakref.finalize(self, self._server.forget, told["model"])
-        self.packs: bool = told["packs"]
+        self._model = self.ask("load", device, str(Path(directory).resolve()), info.kind, sizes)
+        weakref.finalize(self, self._server.forget, self._model)
 
     def ask(self, name: str, *given: Any) -> Any:
         """Return what a method of `LanguageModel` returns.

@@ -5,6 +5,7 @@ R rows, S positions a row, E examples a row, M positions read of each, N = R * E
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,22 @@ class Apart:
 
     parts: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
     read: NDArray[np.int64]
+
+
+def window_of(config: Any) -> int:
+    """Return how many positions the layers of a model look back that look back least; very many where all see all.
+
+    A mask that is handed over takes the place of the model's own, and of the window in it. So what is longer must not
+    be packed.
+
+    Args:
+        config: as transformers has it: `sliding_window` (Mistral, Gemma), `local_attention`, of which half lies on
+            each side (ModernBERT), or `window_size` (GPT-Neo).
+    """
+    sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    local = getattr(config, "local_attention", None)
+    found = (sliding, local // 2 if isinstance(local, int) else None, getattr(config, "window_size", None))
+    return min((each for each in found if isinstance(each, int) and each > 0), default=sys.maxsize)
 
 
 def take_apart(segment_ids: Any, position_ids: Any, read: Any, padded: bool = True) -> Apart:

@@ -130,12 +130,13 @@ def load_tokenizer(directory: Path, where: str) -> FastTokenizer:
                 f"{where}: no {FAST} or {VOCABULARY} there; transformers writes {FAST}: "
                 "AutoTokenizer.from_pretrained(model).save_pretrained(folder)."
             )
+        named = {role: token for role, keys in _KEYS.items() if (token := _first(settings, keys))}
+        tokenizer = FastTokenizer(backend, named)
+        tokenizer.encode("\U00012000")  # cuneiform, which no vocabulary has and some have no token for
     except UserError:
         raise
-    except Exception as error:  # the library raises bare Exception for a broken file
-        raise UserError(f"{where}: the tokenizer cannot be read ({str(error).splitlines()[0]}).") from None
-    named = {role: token for role, keys in _KEYS.items() if (token := _first(settings, keys))}
-    tokenizer = FastTokenizer(backend, named)
+    except Exception as error:  # the library raises bare Exception
+        raise UserError(f"{where}: the tokenizer cannot be used ({str(error).splitlines()[0]}).") from None
     if not tokenizer.marks_spaces and tokenizer.encode(" a") != tokenizer.encode("a"):
         raise UserError(
             f"{where}: its tokenizer puts a space in front of every text, as SentencePiece does for Llama 2; the "

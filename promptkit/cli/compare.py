@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from promptkit.cli.options import StoreOption, command_line, with_settings
 from promptkit.errors import UserError
+from promptkit.hooks import get_host
 from promptkit.interrupts import resumable
 from promptkit.running.config import DEFAULT_STORE, RunConfig, flag_of, parse_settings, setting_of
 
@@ -119,7 +121,8 @@ def register(app: typer.Typer) -> None:
             return
         typer.echo(("" if quiet else "\n") + comparison_table(summarise(result.comparison), times=not no_times))
         if not quiet:
-            typer.echo(f"\nreport:  promptkit report {_quoted(result.comparison.name)} --out report.html")
+            there = "" if store == Path(DEFAULT_STORE) else f" --store {_quoted(str(store))}"
+            typer.echo(f"\nreport:  promptkit report {_quoted(result.comparison.name)}{there} --out report.html")
         report_failures(result)
 
 
@@ -147,9 +150,16 @@ def split_settings(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
             general[key] = value
             continue
         table = own.setdefault(strategy, {})
-        # What is no setting of a run is an option of the strategy, which refuses it if it is neither.
-        (table if name in RunConfig.model_fields else table.setdefault("options", {}))[name] = value
+        # Of one name the strategy's own option is meant. It refuses what is neither that nor a setting of a run.
+        setting = name in RunConfig.model_fields and name not in _options_of(strategy)
+        (table if setting else table.setdefault("options", {}))[name] = value
     return general, own
+
+
+def _options_of(strategy: str) -> Container[str]:
+    """Return the names of a strategy's options; none of one that is not installed, which is refused later."""
+    found = get_host().strategies.get(strategy)
+    return found.cls.Options.model_fields if found else ()
 
 
 def parse_list(flag: str, text: str | None) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from promptkit.cli.options import (
     DownloadOption,
     MirrorOption,
     OfflineOption,
+    OtherModelOption,
     PrecisionOption,
     SecondTextOption,
     StoreOption,
@@ -68,10 +69,7 @@ def register(app: typer.Typer) -> None:
             int | None, typer.Option(metavar="N", help="Most tokens of an answer; as the run has it, or 64.")
         ] = None,
         seed: Annotated[int, typer.Option(metavar="N", help="Of the draws.")] = 0,
-        model: Annotated[
-            str | None,
-            typer.Option("--model", metavar="NAME|DIR|ID", help="The model, if it is not where the run found it."),
-        ] = None,
+        model: OtherModelOption = None,
         max_length: Annotated[
             int | None,
             typer.Option(
@@ -88,15 +86,14 @@ def register(app: typer.Typer) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines of fields and answer.")] = False,
     ) -> None:
         """Write an answer to every text; to a single one as its tokens come."""
-        run, texts = _split(given or [], template, model)
+        run, texts = _split(given or [], template, model, max_length)
         lines = read_lines(texts, text_b, file, encoding)
         with keyboard_interrupts():
             from promptkit.running.writer import load_writer, make_sampling, make_writer
             from promptkit.runs import resolve_run
 
-            how = make_sampling(1.0 if top_p is not None else 0.0, 1.0 if top_p is None else top_p, seed)
-            warmth = how.temperature if temperature is None else temperature
-            how = make_sampling(warmth, how.top_p, seed)
+            usual = 0.0 if top_p is None else 1.0
+            how = make_sampling(usual if temperature is None else temperature, 1.0 if top_p is None else top_p, seed)
             if run is None:
                 writer = make_writer(
                     model or "", template or "", max_tokens=64 if max_tokens is None else max_tokens,
@@ -126,12 +123,16 @@ def register(app: typer.Typer) -> None:
             _print(writer, rows, writer.write(rows, max_tokens=max_tokens, **settings), as_json)  # type: ignore[arg-type]
 
 
-def _split(given: list[str], template: str | None, model: str | None) -> tuple[str | None, list[str]]:
+def _split(
+    given: list[str], template: str | None, model: str | None, max_length: int | None
+) -> tuple[str | None, list[str]]:
     """Return the run, None where a template asks, and the texts."""
     if template is not None:
         if model is None:
             raise UserError("--template asks a model by itself: name it with --model.")
         return None, given
+    if max_length is not None:
+        raise UserError("--max-length goes with --template; a run's prompt has its own.")
     if not given:
         raise UserError("name a RUN, or ask a model by itself with --template and --model.")
     return given[0], given[1:]

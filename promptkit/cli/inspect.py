@@ -144,9 +144,9 @@ def _write_attribution(found: Attribution, run: str, html: Path | None, as_json:
 
 
 def _write_page(path: Path, page: str) -> None:
-    from promptkit.inspection.picture import write
+    from promptkit.runs.files import write_where_asked
 
-    write(path, page.encode())
+    write_where_asked(path, page.encode("utf-8", errors="backslashreplace"))
 
 
 def _name_files(plot: Path | None, html: Path | None, as_json: bool) -> None:

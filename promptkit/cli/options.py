@@ -126,4 +126,4 @@ def _read(name: str, value: Any) -> Any:
 def command_line(context: typer.Context) -> tuple[str, ...]:
     """Return the command line for the record, without the password a mirror's address may hold."""
     arguments = context.obj if isinstance(context.obj, tuple) else ()
-    return ("promptkit", *(re.sub(r"://[^/@\s]+@", "://***@", argument) for argument in arguments))
+    return ("promptkit", *(re.sub(r"://[^/\s]+@", "://***@", argument) for argument in arguments))

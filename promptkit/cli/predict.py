@@ -122,6 +122,8 @@ def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encod
     """
     if texts and file:
         raise UserError("give texts or --file, not both.")
+    if texts and encoding:
+        raise UserError("--encoding is for a --file or standard input.")
     if text_b is not None and len(texts) != 1:
         raise UserError("--text-b goes with exactly one TEXT; in a file the second text stands behind a tab.")
     if texts:
@@ -129,7 +131,7 @@ def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encod
             if not text.strip():
                 raise UserError(f"text {number} is empty.")
             if _is_run(text):
-                raise UserError(f"'{text}' is a run, and predict takes one; its texts come behind it.")
+                raise UserError(f"'{text}' is a run, and one is asked at a time; its texts come behind it.")
         return [Line(text, f"text {number}") for number, text in enumerate(texts, 1)]
     return _lines_of(file or "-", encoding, asked=file is not None)
 

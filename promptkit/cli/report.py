@@ -53,6 +53,8 @@ def register(app: typer.Typer) -> None:
         """Show a comparison again: as a table, for a paper, or as a page with plots."""
         if format is not None and format not in FORMATS:
             raise unknown("format", format, FORMATS)
+        if format is not None and plots and not out:
+            raise UserError("--format says what --out is written as; with --plots alone there is no table.")
         targets = [(path, format or format_of(path)) for path in out or []]
         summary = _summary(store, comparison)
         drawn = draw(summary, plots, times=not no_times) if plots else {}
@@ -110,15 +112,7 @@ def _summary(folder: Path, name: str | None) -> Summary:
 
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all, with the folders it is in."""
-    from promptkit.runs.files import write_atomically
+    from promptkit.runs.files import write_where_asked
 
-    try:
-        # A link is followed, or the file it leads to would be left as it was.
-        target = path.expanduser().resolve()
-        if target.exists() and not target.is_file():
-            raise UserError(f"'{path}' exists and is not a file.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A label with half a character in it must not lose the report.
-        write_atomically(target, text.encode("utf-8", errors="backslashreplace"))
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"'{path}' cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    # A label with half a character in it must not lose the report.
+    write_where_asked(path, text.encode("utf-8", errors="backslashreplace"))

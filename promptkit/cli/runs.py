@@ -129,13 +129,14 @@ def export(
     store: StoreOption = _STORE,
 ) -> None:
     """Write runs, by default all of them, to a file for other programs."""
+    from promptkit.checking import user_path
     from promptkit.runs import Store, export_runs
 
     with Store.open(store, create=False) as opened:
         chosen = list({run.id: run for run in map(opened.find, runs)}.values()) if runs else opened.runs()
     if not chosen:
         raise UserError(f"the store '{store}' holds no runs to export.")
-    missing = export_runs(chosen, out)
+    missing = export_runs(chosen, user_path(out))
     typer.echo(f"wrote {len(chosen)} {'run' if len(chosen) == 1 else 'runs'} to {out}")
     for sentence in missing:
         typer.echo(f"warning: {sentence}", err=True)

@@ -212,13 +212,19 @@ class _Work:
 @contextlib.contextmanager
 def _only_one(store: Path) -> Iterator[None]:
     """Hold the store for one comparison; the system lets go of it when the process dies, however it dies."""
-    with (store / _LOCK).open("w") as lock:
+    try:
+        lock = (store / _LOCK).open("w")
+    except OSError as error:
+        raise UserError(f"cannot write '{store / _LOCK}': {error.strerror}; give another --store.") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
                 f"another comparison is writing to the store '{store}'; wait for it, or give another --store."
             ) from None
+        except OSError as error:
+            raise UserError(f"'{store / _LOCK}' cannot be locked: {error.strerror}; give another --store.") from None
         yield
 
 

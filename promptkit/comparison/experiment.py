@@ -186,6 +186,8 @@ def _with_fields(experiment: Experiment) -> Experiment:
 
 
 def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
     # What is no text is refused with the cell that it belongs to.
     return [it for it in value if isinstance(it, str)] if isinstance(value, list | tuple) else []
 
@@ -196,10 +198,11 @@ def read_experiment(reference: str, **overrides: Any) -> Experiment:
     Args:
         reference: path of a TOML file, or a name of `list_presets`.
         **overrides: fields that replace those of the file, where they are not None; `settings` and `strategy`
-            are put over the file's.
+            are put over the file's. A setting of every cell replaces that of a strategy's table as well.
 
     Raises:
-        UserError: if there is no such file or preset, it is not TOML, or `make_experiment` refuses it.
+        UserError: if there is no such file or preset, it is not TOML, `make_experiment` refuses it, or a variant of
+            the file sets what is given too.
     """
     path = user_path(reference)
     if path.suffix != ".toml":
@@ -212,12 +215,49 @@ def read_experiment(reference: str, **overrides: Any) -> Experiment:
         raise UserError(f"there is no {source.replace('experiment', 'experiment file', 1)}.")
     values = read_toml(path, source)
     given = {key: value for key, value in overrides.items() if value not in (None, {})}
-    # Another data set or other seeds are another comparison: it must not take the place of the file's own.
-    name = None if given else values.get("name", path.stem)
+    # Another data set or other seeds are another comparison: it must not take the place of the file's own. How its
+    # data and model are fetched is no part of it.
+    fetches = set(given) == {"settings"} and set(given["settings"]) <= set(_FETCHING)
+    name = values.get("name", path.stem) if not given or fetches else None
+    _make_room(values, given, source)
     for key in ("settings", "strategy"):
         if key in given and isinstance(values.get(key, {}), Mapping):
             given[key] = _over(values.get(key, {}), given[key])
     return make_experiment(source, **{**values, "name": name, **given})
+
+
+def _make_room(values: dict[str, Any], given: Mapping[str, Any], source: str) -> None:
+    """Take out of an experiment's tables what is given for every cell; refuse what one of its variants sets too."""
+    general = given.get("settings", {})
+    own = values.get("strategy", {})
+    if isinstance(own, Mapping):
+        tables = {name: _without(table, general) for name, table in own.items()}
+        values["strategy"] = tables if own else own
+    variants = values.get("variants", [])
+    for each in map(_variant, variants if isinstance(variants, list) else []):
+        if not isinstance(each, Mapping) or not isinstance(each["settings"], Mapping):
+            continue
+        only = each.get("strategies") or list(given.get("strategy", {}))
+        named = [general, *(given.get("strategy", {}).get(strategy, {}) for strategy in only)]
+        if twice := sorted({leaf for table in named for leaf in _leaves(table)} & set(_leaves(each["settings"]))):
+            raise UserError(f"{source}, variant '{each.get('name')}' sets {twice[0]}, which is given as well.")
+
+
+def _leaves(settings: Mapping[str, Any]) -> list[str]:
+    """Return the names of settings, an option by its own."""
+    options = settings.get("options", {})
+    return [*(name for name in settings if name != "options"), *(options if isinstance(options, Mapping) else ())]
+
+
+def _without(table: Any, general: Mapping[str, Any]) -> Any:
+    """Return a strategy's settings without those that are given for every cell."""
+    if not isinstance(table, Mapping):
+        return table
+    left = {name: value for name, value in table.items() if name == "options" or name not in general}
+    options, given = left.get("options"), general.get("options", {})
+    if isinstance(options, Mapping) and isinstance(given, Mapping):
+        left["options"] = {name: value for name, value in options.items() if name not in given}
+    return left
 
 
 def list_presets() -> dict[str, Path]:

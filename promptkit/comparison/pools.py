@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import queue
 import re
@@ -37,7 +38,7 @@ def run_here(orders: Sequence[Order], jobs: int) -> Iterator[Outcome]:
     if not orders:
         return
     jobs = min(jobs, len(orders))
-    threads = max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else 0
+    threads = max(1, _cores() // jobs) if jobs > 1 else 0
     running = _Running(_LAST_WORDS_SECONDS if get_host().listens("promptkit_run_ended") else 0.0)
     waiting = _Waiting([replace(order, threads=threads) for order in orders])
     done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
@@ -53,6 +54,11 @@ def run_here(orders: Sequence[Order], jobs: int) -> Iterator[Outcome]:
         finally:
             waiting.clear()
             running.end()
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; a batch system gives a job a few of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _work(waiting: _Waiting, keeper: Keeper, tell: Callable[[Outcome | BaseException], None]) -> None:
@@ -159,13 +165,19 @@ def run_on_cluster(orders: Sequence[Order], address: str) -> Iterator[Outcome]:
     try:
         _check_version(client)
         futures = {
-            client.submit(carry_out, order, key=f"promptkit-{order.key}", retries=_RETRIES): order.key
+            # Dask gives one task of a name to all who ask for it, and another store has the same runs elsewhere.
+            client.submit(carry_out, order, key=f"promptkit-{order.key}-{_short(order)}", retries=_RETRIES): order.key
             for order in orders
         }
         for future in distributed.as_completed(futures, loop=client.loop):
             yield _outcome(future, futures[future])
     finally:
         client.close()
+
+
+def _short(order: Order) -> str:
+    """Return a few digits that stand for where an order's result is to lie."""
+    return hashlib.sha256(order.folder.encode()).hexdigest()[:8]
 
 
 def _connect(distributed: Any, address: str) -> Any:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from promptkit.running.session import Session
 
 _POLL_SECONDS = 0.5
+INTERRUPTED = 130
 
 
 def main(folder: Path, where: Path, *, control: int | None = None, shows: bool = False) -> int:
@@ -41,13 +42,16 @@ def main(folder: Path, where: Path, *, control: int | None = None, shows: bool =
         shows: whether standard error is left alone, or goes into each folder's log.
 
     Returns:
-        0 is success, 2 bad input, 3 a full disk; a bug leaves its traceback.
+        0 is success, 2 bad input, 3 a full disk, 130 an interrupt; a bug leaves its traceback.
     """
     parent = os.getppid()
     # The comparison interrupts it where a plugin waits to hear of the run's end; MindSpore must not hear that first.
     with keyboard_interrupts():
         threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-        return _serve(folder, where, control, shows)
+        try:
+            return _serve(folder, where, control, shows)
+        except KeyboardInterrupt:
+            return INTERRUPTED
 
 
 def _serve(folder: Path, where: Path, control: int | None, shows: bool) -> int:

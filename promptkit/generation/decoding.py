@@ -103,7 +103,7 @@ class Decoding:
         self._there[:, front : front + width] = places < lengths[:, None]
         self._positions[:, front : front + width] = position_ids
         self._written = 0
-        return scores.asnumpy()
+        return _checked(scores)
 
     def go_on(self, tokens: Sequence[int]) -> Any:
         """Put one token behind each text and return the scores of the next ones, (B, V)."""
@@ -117,7 +117,7 @@ class Decoding:
         )  # fmt: skip
         self._there[:, slot], self._positions[:, slot] = True, position_ids[:, 0]
         self._written += 1
-        return scores.asnumpy()
+        return _checked(scores)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         given = [each if isinstance(each, Tensor) else Tensor(np.ascontiguousarray(each)) for each in arguments]
@@ -160,6 +160,14 @@ class Decoding:
             return backbone.logits(states).reshape(states.shape[0], -1), kept
 
         return go_on
+
+
+def _checked(scores: Any) -> Any:
+    """Return scores as an array; the likeliest of what is no number would be written as the first token, for ever."""
+    found = scores.asnumpy()
+    if not np.isfinite(found).all():
+        raise UserError("the model's scores of the next token are no numbers; with --precision fp16, try fp32.")
+    return found
 
 
 def _bias(before: Any, own: Any) -> Any:

@@ -25,7 +25,7 @@ from promptkit.drawing import (
 )
 from promptkit.errors import UserError
 from promptkit.inspection.report import Kind, Mark, PromptReport, VirtualPrompt
-from promptkit.runs.files import write_atomically
+from promptkit.runs.files import write_where_asked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,25 +81,13 @@ def save_picture(report: PromptReport, path: Path) -> None:
     else:
         with drawing(NAME):
             content = _png(report)
-    write(path, content)
+    write_where_asked(path, content)
 
 
 def check_ending(path: Path) -> None:
     """Refuse a file name that does not say how to draw."""
     if path.suffix.lower() not in ENDINGS:
         raise UserError(f"--plot takes a file name ending in {' or '.join(ENDINGS)}, not '{path}'.")
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        UserError: if it cannot be written.
-    """
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise UserError(f"cannot write '{path}': {error.strerror or error}.") from None
 
 
 def _png(report: PromptReport) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from promptkit.backbones.face import Writing
 from promptkit.errors import UserError
 from promptkit.generation import Sampling
 from promptkit.hooks import no_exit
@@ -117,7 +118,9 @@ class Writer:
 
     @property
     def _end_ids(self) -> tuple[int, ...]:
-        backbone: Any = self.model.backbone
+        backbone = self.model.backbone
+        if not isinstance(backbone, Writing):
+            raise UserError("this engine's models score texts, but do not write them.")
         return tuple(backbone.end_ids)
 
     def _tokens(self, given: int | None) -> int:

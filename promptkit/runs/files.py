@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from promptkit.errors import UserError
+
 _LONGEST_NAME = 180
 _PARTIAL = re.compile(r"^\.(.+)\.partial-([0-9]+)-[0-9a-f]{8}$", re.DOTALL)
 
@@ -58,6 +60,23 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     with open_atomically(path) as stream:
         stream.write(data)
+
+
+def write_where_asked(path: Path, data: bytes) -> None:
+    """Write a file that the user has named, whole or not at all, with the folders it is in; `~` is the home folder.
+
+    Raises:
+        UserError: if it cannot be written, or the name is that of something else.
+    """
+    try:
+        # A link is followed, or the file it leads to would be left as it was.
+        target = path.expanduser().resolve()
+        if target.exists() and not target.is_file():
+            raise UserError(f"'{path}' exists and is not a file.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, data)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"'{path}' cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 @contextlib.contextmanager

@@ -75,6 +75,8 @@ class Store:
             make_folder(place)
         if os.path.lexists(path) and not os.path.isfile(path):
             raise UserError(f"'{shown(path)}' is not a file, so it is no store. Move it away or name another folder.")
+        if create and os.path.isfile(path) and not os.access(path, os.W_OK):
+            raise UserError(f"the store '{shown(path)}' cannot be written to: it is read-only, or another user's.")
         if not create and not os.path.lexists(path):
             raise UserError(f"there is no store in '{shown(place)}' (no file '{shown(path)}').")
         store = cls(place, Database(path, create=create, timeout=timeout))
@@ -132,13 +134,14 @@ class Store:
         """List the run whose directory is in place, but which was killed before it was listed.
 
         Returns:
-            The run; None if there is no whole run directory of the name, or it is listed under another key.
+            The run; None if there is no whole run directory of the name, or it is listed under another key. One that
+            is listed and has lost its key, to a run that was removed since, has it again.
 
         Raises:
             UserError: as `add`.
         """
         listed = self._select("run.name = ?", name)
-        if listed:
+        if listed and listed[0].key is not None:
             return listed[0] if listed[0].key == key else None
         found = read_contents(self.folder / name)
         return None if found is None else self.add(*found, name=name, key=key)

@@ -164,7 +164,8 @@ def task_words(task: PromptTask, count: int, kind: Kind = "masked") -> list[int]
             word loses its beginning, so that no class goes without.
         kind: of the model; a causal one answers behind the position that is read, a masked one there.
     """
-    (encoded,) = task.encode_whole([dict.fromkeys(task.template.fields, ())])
+    # Fields hold padding, which is left out below: where nothing stands before the answer, nothing can be asked.
+    (encoded,) = task.encode_whole([dict.fromkeys(task.template.fields, (task.tokenizer.pad_id,))])
     ids, slots = encoded.token_ids, set(encoded.read)
     if task.readout == "cloze" and kind == "causal":
         ids = ids[: encoded.read[0] + 1]  # what stands behind belongs to label words of several pieces

@@ -17,7 +17,7 @@ from promptkit.backbones.native.bert.tokenizer import load_tokenizer
 from promptkit.backbones.native.bert.weights import weight_plan
 from promptkit.backbones.native.checkpoint import StoredWeights, Weights, read_weights
 from promptkit.backbones.native.engine import NativeEngine
-from promptkit.backbones.native.reading import ARCHITECTURES
+from promptkit.backbones.native.reading import ARCHITECTURES, _fingerprints
 from promptkit.errors import UserError
 
 WORDPIECES = json.loads((GOLDENS / "wordpiece.json").read_text(encoding="utf-8"))
@@ -193,6 +193,67 @@ def test_settings_of_the_wrong_type_are_refused(checkpoint: Path) -> None:
     (checkpoint / "tokenizer_config.json").write_text('{"strip_accents": "sometimes"}')
     with pytest.raises(UserError, match=r"tokenizer_config\.json: strip_accents"):
         describe(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"tokenizer_class": "BertJapaneseTokenizer"}, "tokenizer_class is BertJapaneseTokenizer"),
+        ({"word_tokenizer_type": "mecab"}, "word_tokenizer_type is mecab"),
+        ({"subword_tokenizer_type": "character"}, "subword_tokenizer_type is character"),
+        ({"do_basic_tokenize": False}, "do_basic_tokenize is false"),
+    ],
+)
+def test_a_vocabulary_for_texts_that_are_split_otherwise_is_refused(
+    checkpoint: Path, settings: dict[str, Any], said: str
+) -> None:
+    """Every word would be found, and every score be of other words than the model was trained on."""
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(UserError, match=rf"tokenizer_config\.json: {said}, .* tokenizer\.json\.$"):
+        describe(checkpoint)
+    usual = {"tokenizer_class": "BertTokenizer", "word_tokenizer_type": "basic", "do_basic_tokenize": True}
+    (checkpoint / "tokenizer_config.json").write_text(json.dumps(usual))
+    describe(checkpoint)
+    (checkpoint / "added_tokens.json").write_text("{}")
+    with pytest.raises(UserError, match=r"added_tokens\.json adds to vocab\.txt"):
+        describe(checkpoint)
+
+
+def test_a_vocabulary_with_the_line_ends_of_windows_is_read(checkpoint: Path) -> None:
+    plain = describe(checkpoint).tokenizer
+    text = (checkpoint / "vocab.txt").read_text(encoding="utf-8")
+    (checkpoint / "vocab.txt").write_bytes(text.replace("\n", "\r\n").encode())
+    found = describe(checkpoint).tokenizer
+    assert (found.vocab_size, found.encode("a great film")) == (plain.vocab_size, plain.encode("a great film"))
+
+
+def test_a_configuration_with_what_is_no_number_is_claimed_and_read(checkpoint: Path) -> None:
+    change_config(checkpoint, time_step_limit=[0.0, float("inf")])
+    assert NativeEngine().claims(checkpoint)
+    assert describe(checkpoint).info == describe("bert-odd").info
+
+
+def test_files_that_may_not_be_read_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^cannot read '.*': Is a directory\.$"):
+        _fingerprints([tmp_path], [])
+
+
+def test_a_tokenizer_that_spaces_every_part_is_refused_of_masked_models_too(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDENS / "roberta-odd", tmp_path / "it"))
+    text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    spaced = json.loads(text)
+    spaced["pre_tokenizer"]["add_prefix_space"] = True
+    (folder / "tokenizer.json").write_text(json.dumps(spaced), encoding="utf-8")
+    with pytest.raises(UserError, match="puts a space in front of every text"):
+        describe(folder)
+
+
+def test_a_tokenizer_without_a_token_for_the_unknown_is_refused(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDENS / "llama-odd", tmp_path / "it"))
+    model = {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "[UNK]"}
+    (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0", "model": model, "pre_tokenizer": None}))
+    with pytest.raises(UserError, match="its tokenizer cannot encode every text"):
+        describe(folder)
 
 
 def test_a_vocabulary_larger_than_the_model_is_refused(checkpoint: Path) -> None:

@@ -277,7 +277,7 @@ def test_an_artifact_that_is_none(refused, finished, tmp_path):
         (["good", "--text-b", "x"], "the run's template has no {text_b}"),
         (["good", " "], "text 2 is empty"),
         (["--file", "nothing.txt"], "no file or folder 'nothing.txt'"),
-        (["good", "{run}"], "is a run, and predict takes one; its texts come behind it."),
+        (["good", "{run}"], "is a run, and one is asked at a time; its texts come behind it."),
         (["good", "--device", "TPU"], "unknown device 'TPU'"),
         (["good", "--model", "nothing"], "unknown model 'nothing'"),
         (["good", "--text-column", "x"], "are for tables: a --file that ends in .csv, .tsv or .jsonl"),

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 from invented import Pool
 
+from promptkit import UserError
 from promptkit.cli import main
+from promptkit.cli.compare import split_settings
+from promptkit.comparison.coordinator import _only_one
+from promptkit.comparison.orders import Order
+from promptkit.comparison.pools import _short
 from promptkit.runs import Store
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
@@ -185,3 +190,34 @@ def test_numbers_on_record_are_those_of_the_run(call: Call, pool: Callable[..., 
     assert run.directory is not None
     stored = json.loads((run.directory / "run.json").read_text(encoding="utf-8"))
     assert stored["test"]["accuracy"] == run.record.test.accuracy
+
+
+def test_an_option_of_a_strategy_comes_before_a_setting_of_its_name() -> None:
+    general, own = split_settings(["lmbff.templates=auto", "lmbff.slots=3", "soft.lr=0.1", "epochs=2", "odd.slots=1"])
+    assert general == {"epochs": "2"}
+    assert own == {
+        "lmbff": {"options": {"templates": "auto", "slots": "3"}},
+        "soft": {"lr": "0.1"},
+        "odd": {"slots": "1"},
+    }
+
+
+def test_the_next_command_names_the_store(call: Call, pool: Callable[..., Pool]) -> None:
+    pool()
+    code, out, err = call(
+        "--strategies", "hard", "--shots", "4", "--seeds", "1", "--name", "a b", "--store", "else where"
+    )
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "report:  promptkit report 'a b' --store 'else where' --out report.html"
+
+
+def test_a_store_of_somebody_else_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "compare.lock").mkdir()
+    said = r"^cannot write '.*compare\.lock': Is a directory; give another --store\.$"
+    with pytest.raises(UserError, match=said), _only_one(tmp_path):
+        pass
+
+
+def test_two_stores_are_two_tasks_of_a_cluster() -> None:
+    names = {_short(Order("key", "{}", folder, "/")) for folder in ("/a/cells/key", "/b/cells/key")}
+    assert len(names) == 2

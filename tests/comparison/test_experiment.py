@@ -62,10 +62,10 @@ def test_the_file_names_the_comparison_unless_something_else_is_compared(tmp_pat
 
 def test_options_of_the_command_line_lie_over_the_file(tmp_path: Path) -> None:
     experiment = read_experiment(
-        write(tmp_path, WHOLE), settings={"epochs": 1}, strategy={"soft": {"options": {"tokens": 9}}}, shots=(4,)
+        write(tmp_path, WHOLE), settings={"patience": 1}, strategy={"soft": {"options": {"tokens": 9}}}, shots=(4,)
     )
     config = experiment.run_config("soft", None, 4, 3)
-    assert (config.epochs, config.max_length, config.options["tokens"], config.lr) == (1, 64, 9, 0.02)
+    assert (config.patience, config.max_length, config.options["tokens"], config.lr) == (1, 64, 9, 0.02)
     assert experiment.shots == (4,)
 
 
@@ -184,3 +184,35 @@ def test_how_to_fetch_is_no_part_of_a_comparison() -> None:
     fetched = make_experiment(strategies=["hard"], settings={"download": True, "mirror": "https://me:pass@word"})
     assert plain.title == fetched.title
     assert "pass@word" not in str(fetched.spec)
+
+
+def test_a_setting_for_all_cells_replaces_a_strategys_own(tmp_path: Path) -> None:
+    experiment = read_experiment(write(tmp_path, WHOLE), settings={"lr": 0.1})
+    assert experiment.run_config("soft", None, 16, 0).lr == 0.1
+    experiment = read_experiment(write(tmp_path, WHOLE), settings={"lr": 0.1}, strategy={"soft": {"lr": 0.3}})
+    assert experiment.run_config("soft", None, 16, 0).lr == 0.3
+
+
+@pytest.mark.parametrize(
+    ("given", "twice"),
+    [
+        ({"settings": {"epochs": 1}}, "epochs"),
+        ({"strategy": {"soft": {"options": {"init": "vocab"}}}}, "init"),
+    ],
+)
+def test_what_a_variant_sets_is_not_given_for_all(tmp_path: Path, given: dict[str, Any], twice: str) -> None:
+    with pytest.raises(UserError, match=rf"variant 'tokens=20' sets {twice}, which is given as well\.$"):
+        read_experiment(write(tmp_path, WHOLE), **given)
+    read_experiment(write(tmp_path, WHOLE), settings={"patience": 1}, strategy={"hard": {"epochs": 0}})
+
+
+@pytest.mark.parametrize("templates", ["{title} It was {mask}.", ["{title} It was {mask}."]])
+def test_fields_of_a_single_template_are_read_by_every_cell(templates: Any) -> None:
+    experiment = make_experiment(strategies=["hard", "soft"], strategy={"soft": {"templates": templates}})
+    assert experiment.settings["fields"] == ["title"]
+
+
+def test_how_it_is_fetched_leaves_the_name_of_a_file(tmp_path: Path) -> None:
+    path = write(tmp_path, WHOLE)
+    assert read_experiment(path, settings={"download": True, "mirror": "https://x"}).name == "mine"
+    assert read_experiment(path, settings={"download": True, "patience": 1}).name is None

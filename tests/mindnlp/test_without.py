@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import promptkit_mindnlp.process as processes
 import pytest
 from promptkit_mindnlp.engine import MindNLPEngine
-from promptkit_mindnlp.rows import attention, take_apart
+from promptkit_mindnlp.rows import attention, take_apart, window_of
 
 from promptkit import UserError
 from promptkit.backbones.engines import choose_engine, describe_model
@@ -127,8 +129,9 @@ def write(**changes: Any) -> Any:
         (lambda it: (it / "config.json").write_text("[]"), "config.json holds no JSON object"),
         (lambda it: (it / "config.json").unlink(), "no config.json there"),
         (lambda it: (it / "vocab.txt").unlink(), "no tokenizer.json or vocab.txt there"),
-        (lambda it: (it / "vocab.txt").write_text("[UNK]\n"), "the tokenizer cannot be read"),
-        (lambda it: (it / "tokenizer.json").write_text("{}"), "the tokenizer cannot be read"),
+        (lambda it: (it / "vocab.txt").write_text("[UNK]\n"), "the tokenizer cannot be used"),
+        (lambda it: (it / "vocab.txt").write_text("[PAD]\n[CLS]\n[SEP]\n[MASK]\na\n"), "cannot be used"),
+        (lambda it: (it / "tokenizer.json").write_text("{}"), "the tokenizer cannot be used"),
         (lambda it: (it / "tokenizer_config.json").write_text("{"), "tokenizer_config.json cannot be read"),
         (lambda it: (it / "model.safetensors").rename(it / "pytorch_model.bin"), "no model.safetensors there"),
         (lambda it: (it / "model.safetensors").write_bytes(b"no"), "model.safetensors cannot be read"),
@@ -141,6 +144,31 @@ def test_what_is_wrong_with_a_checkpoint_is_one_line(installed: None, tmp_path: 
         MindNLPEngine().describe(folder)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_causal_model_has_no_mask_whatever_its_tokenizer_was_made_for(installed: None, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDENS / "opt-odd", tmp_path / "it"))
+    (folder / "tokenizer.json").unlink()
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good"]
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    files = MindNLPEngine().describe(folder)
+    assert (files.info.kind, files.tokenizer.mask_id) == ("causal", -1)
+    assert 4 not in files.tokenizer.encode("a [MASK] good"), "a text that looks like a mask is text"
+
+
+@pytest.mark.parametrize(
+    ("config", "window"),
+    [
+        ({}, sys.maxsize),
+        ({"sliding_window": None}, sys.maxsize),
+        ({"sliding_window": 4096}, 4096),
+        ({"sliding_window": 4096, "use_sliding_window": False}, sys.maxsize),
+        ({"local_attention": 128}, 64),
+        ({"window_size": 256, "sliding_window": 512}, 256),
+    ],
+)
+def test_layers_that_look_back_a_little_only_are_found(config: dict[str, Any], window: int) -> None:
+    assert window_of(SimpleNamespace(**config)) == window
 
 
 def test_an_index_names_files_that_are_there(installed: None, tmp_path: Path) -> None:
@@ -259,7 +287,7 @@ def test_a_process_that_ends_or_fails_is_one_line(
         "class RefusedError(Exception): ...\n"
         "class LanguageModel:\n"
         "    def __init__(self, device, directory, kind, info): print('loading')\n"
-        "    def told(self): return {'packs': True}\n"
+        "    def killed(self): os.write(2, b'a library said so\\n'); os.kill(os.getpid(), 9)\n"
         "    def refuse(self): raise RefusedError('not offered')\n"
         "    def fail(self): raise ValueError('first line.\\nsecond line')\n"
         "    def end(self): os.write(2, b'out of memory\\n'); os._exit(3)\n"
@@ -280,6 +308,9 @@ def test_a_process_that_ends_or_fails_is_one_line(
     for _ in range(2):
         with pytest.raises(UserError, match=r"^mindnlp's process of model 'two' has ended: .*out of memory\.$"):
             second.ask("end")
+    killed = processes.ModelProcess(GOLDENS / "distilbert-odd", info, "killed")
+    with pytest.raises(UserError, match=r"'killed' has ended: signal 9 ended it, out of memory perhaps\.$"):
+        killed.ask("killed")
     again = processes.ModelProcess(GOLDENS / "distilbert-odd", info, "three")
     assert again._server is not second._server
     process = again._server._process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fake_runs import TRUTH, cell, fake_record, write_directory
+from fake_runs import TRUTH, add_run, cell, fake_record, write_directory
 
 from promptkit.runs import Store, StoredRun
 
@@ -30,4 +30,15 @@ def test_the_last_single_run_has_the_key_until_a_comparison_has_a_place_for_it(t
     assert store.comparison("one").missing == 1
     fourth = single(store, "soft-004", key="ab12", created="2025-01-04T00:00:00+00:00")
     assert store.comparison("one").entries[0].run.id == fourth.id
+    store.close()
+
+
+def test_a_run_that_lost_its_key_to_one_that_was_removed_is_found_again(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "runs")
+    first = add_run(store, "soft-ab12", "ab12", seed=1)
+    other = single(store, "soft-001", key="ab12", seed=1, created="2025-01-01T00:00:00+00:00")
+    assert (store.by_key("ab12").id, store.find("soft-ab12").key) == (other.id, None)
+    store.remove(["soft-001"])
+    assert store.adopt("soft-ab12", key="ab12").id == first.id
+    assert [run.key for run in store.runs()] == ["ab12"]
     store.close()

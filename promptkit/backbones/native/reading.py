@@ -38,7 +38,7 @@ from promptkit.backbones.native.roberta import tokenizer as roberta_tokenizer
 from promptkit.backbones.native.roberta import weights as roberta_weights
 from promptkit.backbones.native.shape import EncoderShape
 from promptkit.backbones.native.tokenizer import NativeTokenizer, fitting
-from promptkit.checking import read_json_object, shortened
+from promptkit.checking import path_shown, read_json_object, shortened
 from promptkit.errors import UserError
 
 CONFIG = "config.json"
@@ -95,7 +95,7 @@ def claims(directory: Path) -> bool:
     try:
         if _gguf_file(directory) is not None:
             return True
-        kind = read_json_object(directory / CONFIG).get("model_type")
+        kind = read_json_object(directory / CONFIG, nan=True).get("model_type")
     except UserError:
         return False
     return isinstance(kind, str) and kind in ARCHITECTURES
@@ -191,6 +191,9 @@ def _fingerprints(model: Iterable[Path], tokenizer: Iterable[Path]) -> tuple[str
 
 
 def _hash(digest: Any, path: Path) -> None:
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"cannot read '{path_shown(path)}': {error.strerror}.") from None

@@ -142,7 +142,27 @@ def read_tokenizer(
     """
     backend, marks = read_backend(directory, others=others, read_others=read_others, marks_spaces=marks_spaces)
     where = f"model '{directory}'"
+    check_parts(backend, marks, where)
     return fitting(NativeTokenizer(backend, special, marks_spaces=marks, where=where), vocab_size, where)
+
+
+def check_parts(backend: Any, marks_spaces: bool, where: str) -> None:
+    """Refuse a backend that cannot encode a template part by part.
+
+    Raises:
+        UserError: if it puts a space in front of every text, or has no token for what it does not know.
+    """
+    try:
+        backend.encode("\U00012000", add_special_tokens=False)  # cuneiform, which no vocabulary has
+        plain = backend.encode("a", add_special_tokens=False)
+        spaced = backend.encode(" a ", add_special_tokens=False)
+    except Exception as error:  # the library raises bare Exception
+        raise UserError(f"{where}: its tokenizer cannot encode every text ({error}).") from None
+    if any(token.startswith("Ġ") for token in plain.tokens) if marks_spaces else spaced.ids != plain.ids:
+        raise UserError(
+            f"{where}: its tokenizer puts a space in front of every text, as SentencePiece does for Llama 2; the "
+            "parts of a template would be torn apart. Such models are not supported."
+        )
 
 
 def read_backend(

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from promptkit.backbones.native.tokenizer import NativeTokenizer, read_files, read_tokenizer
-from promptkit.checking import CheckedModel, checked, read_json_object, read_text
+from promptkit.checking import CheckedModel, checked, cut, read_json_object, read_text
 from promptkit.errors import UserError
 
 SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]", "unk": "[UNK]"}
-_VOCABULARY, _SETTINGS = "vocab.txt", "tokenizer_config.json"
+_VOCABULARY, _SETTINGS, _ADDED = "vocab.txt", "tokenizer_config.json", "added_tokens.json"
+_CLASSES = ("BertTokenizer", "BertTokenizerFast")
 
 
 class Settings(CheckedModel):
@@ -20,6 +21,10 @@ class Settings(CheckedModel):
     do_lower_case: bool = True
     tokenize_chinese_chars: bool = True
     strip_accents: bool | None = None
+    tokenizer_class: str | None = None
+    word_tokenizer_type: str | None = None
+    subword_tokenizer_type: str | None = None
+    do_basic_tokenize: bool = True
 
 
 def tokenizer_files(directory: Path) -> list[Path]:
@@ -34,6 +39,25 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
     )
 
 
+def _check_splitting(settings: Settings, where: str, directory: Path) -> None:
+    """Refuse a vocabulary whose texts are not split as BERT's are: every score would be of other words."""
+    others = {
+        "tokenizer_class": settings.tokenizer_class not in (None, *_CLASSES) and settings.tokenizer_class,
+        "word_tokenizer_type": settings.word_tokenizer_type not in (None, "basic") and settings.word_tokenizer_type,
+        "subword_tokenizer_type": settings.subword_tokenizer_type not in (None, "wordpiece")
+        and settings.subword_tokenizer_type,
+        "do_basic_tokenize": not settings.do_basic_tokenize and "false",
+    }
+    for name, value in others.items():
+        if value:
+            raise UserError(
+                f"{where}: {name} is {cut(str(value))}, and how that splits texts {_VOCABULARY} alone does not tell. "
+                "Save the model with the fast tokenizer of transformers, tokenizer.json."
+            )
+    if (directory / _ADDED).is_file():
+        raise UserError(f"model '{directory}': {_ADDED} adds to {_VOCABULARY}; save it as tokenizer.json.")
+
+
 def _wordpiece(directory: Path, where: str) -> Any:
     import tokenizers
 
@@ -41,8 +65,9 @@ def _wordpiece(directory: Path, where: str) -> Any:
     found = f"{where}: {_SETTINGS}"
     given = read_json_object(directory / _SETTINGS, found) if (directory / _SETTINGS).exists() else {}
     settings = checked(Settings, given, found)
+    _check_splitting(settings, found, directory)
     try:
-        lines = read_text(path).split("\n")
+        lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
         vocabulary = lines[:-1] if lines[-1] == "" else lines
         doubled = [piece for piece, count in Counter(vocabulary).items() if count > 1]
         if doubled:

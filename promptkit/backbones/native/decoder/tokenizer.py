@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from promptkit.backbones.native.roberta.tokenizer import PAIR, byte_level
-from promptkit.backbones.native.tokenizer import FAST, NativeTokenizer, fitting, read_backend, read_files
+from promptkit.backbones.native.tokenizer import FAST, NativeTokenizer, check_parts, fitting, read_backend, read_files
 from promptkit.checking import read_json_object, read_text
 from promptkit.errors import UserError
 
@@ -33,20 +33,14 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
         UserError: if there is none, it cannot be read, or it has more entries than the model has rows.
     """
     where = f"model '{directory}'"
-    config = read_json_object(directory / _CONFIG, where) if (directory / _CONFIG).is_file() else {}
+    config = read_json_object(directory / _CONFIG, where, nan=True) if (directory / _CONFIG).is_file() else {}
     if not (directory / FAST).is_file() and config.get("model_type") not in (None, "gpt2"):
         raise UserError(
             f"{where} has no {FAST}, and how its texts are split is not told by other files. Save it with the fast "
             "tokenizer of transformers."
         )
     backend, marks = read_backend(directory, others=PAIR, read_others=byte_level, marks_spaces=True)
-    plain = backend.encode("a", add_special_tokens=False)
-    spaced = backend.encode(" a ", add_special_tokens=False)
-    if any(token.startswith("Ġ") for token in plain.tokens) if marks else spaced.ids != plain.ids:
-        raise UserError(
-            f"{where}: its tokenizer puts a space in front of every text, as SentencePiece does for Llama 2; the "
-            "parts of a template would be torn apart. Such models are not supported."
-        )
+    check_parts(backend, marks, where)
     given = read_json_object(directory / _SETTINGS, where) if (directory / _SETTINGS).is_file() else {}
     writing = read_json_object(directory / _GENERATION, where) if (directory / _GENERATION).is_file() else {}
     ends = [token for each in (config, writing) for token in _named_by_number(each.get("eos_token_id"), backend)]
