@@ -41,7 +41,9 @@ ALLOWED: dict[str, set[str]] = {
         "strategies", "nn", "training", "evaluation", "generation", "runs",
     },
     # What a prompt has learnt is read from runs; nothing there trains.
-    "inspection": {"errors", "hub", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing"},
+    "inspection": {
+        "errors", "hooks", "hub", "backbones", "evaluation", "nn", "prompting", "running", "runs", "drawing",
+    },
     # The comparison starts runs in processes of their own; only its worker knows the runner.
     "comparison": {
         "checking", "errors", "interrupts", "version", "hooks", "data", "prompting", "evaluation", "running", "runs",

@@ -26,11 +26,11 @@ def single_seeds(summary: Summary) -> tuple[Row, ...]:
 
 def seed_matters(row: Row) -> bool:
     """Return whether a seed changes anything: all examples are one draw, and what is fitted starts nowhere."""
-    if row.shots == "full":
-        return any(
-            isinstance(part.record, RunRecord) and part.record.epochs_run for run in row.runs for part in run.parts
-        )
-    return row.shots is not None
+    if row.shots not in (None, "full"):
+        return True
+    return any(
+        isinstance(part.record, RunRecord) and part.record.epochs_run for run in row.runs for part in run.parts
+    )
 
 
 def few_seeds(summary: Summary) -> tuple[Row, ...]:

@@ -9,6 +9,7 @@ from promptkit.analysis.rows import Row
 from promptkit.analysis.summary import Summary
 from promptkit.runs.stored import Shots
 
+_SMALLEST, _LARGEST = 1e-100, 1e100  # of numbers on the axis of a plot
 _NUMERIC = re.compile(r"([^\s=,]+)=([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 
 
@@ -69,5 +70,7 @@ def variants_of(summary: Summary) -> list[Variants]:
         options = {match[1] if match else None for match in matches.values()}
         option = options.pop() if len(options) == 1 else None
         values = {name: float(match[2]) for name, match in matches.items() if match} if option else {}
+        if not all(value == 0 or _SMALLEST < abs(value) < _LARGEST for value in values.values()):
+            option, values = None, {}
         found.append(Variants(strategy, rows, option, values))
     return found

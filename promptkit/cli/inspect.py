@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptkit.checking import path_shown
+from promptkit.checking import path_shown, user_path
 from promptkit.cli.options import (
     DeviceOption,
     DownloadOption,
@@ -64,6 +64,7 @@ def register(app: typer.Typer) -> None:
         from promptkit.runs import resolve_run
 
         _check(text, text_b, nearest, plot)
+        plot, html = (None if file is None else user_path(file) for file in (plot, html))
         for file in (plot, html):
             if file is not None and (os.path.isdir(file) or len(file.name) > _LONGEST_NAME):
                 raise UserError(f"cannot write '{path_shown(file)}': that is no name for a file.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _TITLE = "Confusion matrices on test"
 _GAP, _TOP, _BOTTOM, _NAME, _AXIS = 12.0, 22.0, 20.0, 26.0, 18.0
 _MOST_COUNTS = 4
+_MOST_WRITTEN = 25  # classes; of more a cell is too small for a number, and what nothing fell into is left white
 _LABEL = FONT - 1
 # Okabe and Ito's blue and orange, mixed with white: even the deepest leaves black text a contrast of 7 to 1.
 _RIGHT, _WRONG = (0.0, 0.447, 0.698), (0.902, 0.624, 0.0)
@@ -61,8 +63,8 @@ def confusion(summary: Summary) -> str | None:
 
     The majority class has none, for it always gives the same answer; of a strategy with several variants the one
     that dev picked has one. A cell says what share of the true class it is, and how many examples, mean over seeds;
-    with more than four classes only the share in per cent. Right answers are blue and wrong ones orange, the deeper,
-    the larger the share. None without rows.
+    with more than four classes only the share in per cent, with more than 25 only the colour. Right answers are blue
+    and wrong ones orange, the deeper, the larger the share. None without rows.
     """
     baselines = [row for row in summary.rows if row.role == "baseline" and row.strategy != "majority"]
     rows = [*baselines, *featured(summary)]
@@ -94,18 +96,22 @@ def _draw(axes: Axes, row: Row, layout: _Layout, *, first: bool) -> None:
     cell = layout.side / size
     for true in range(size):
         for predicted in range(size):
+            if size > _MOST_WRITTEN and not share[true, predicted]:
+                continue
             number = float(count[true, predicted]) if size <= _MOST_COUNTS else None
-            _draw_cell(axes, true, predicted, float(share[true, predicted]), number, cell)
+            _draw_cell(axes, true, predicted, float(share[true, predicted]), number, cell, size <= _MOST_WRITTEN)
     axes.set_xlim(0, size)
     axes.set_ylim(size, 0)
     axes.grid(visible=False)
     for spine in axes.spines.values():
-        spine.set_visible(False)
+        spine.set_visible(size > _MOST_WRITTEN)
     small = max(4.0, min(_LABEL, cell / 1.2))
     names = [fit(label, layout.below - 2 if layout.across else cell - 2, small) for label in labels]
-    middles = [place + 0.5 for place in range(size)]
+    # Of very many classes as many have their name as there is room for.
+    named = range(0, size, max(1, math.ceil(1.2 * small / cell)))
+    names, middles = [names[place] for place in named], [place + 0.5 for place in named]
     axes.set_xticks(middles, names, fontsize=small, rotation=90 if layout.across else 0)
-    own = names if first else [""] * size
+    own = names if first else [""] * len(names)
     axes.set_yticks(middles, own, fontsize=small, rotation=0 if layout.across else 90, va="center")
     axes.tick_params(length=0, pad=2)
     shots = "" if row.shots is None else f", K={shots_name(row.shots)}"
@@ -113,12 +119,17 @@ def _draw(axes: Axes, row: Row, layout: _Layout, *, first: bool) -> None:
     axes.set_title(title, fontsize=_LABEL, loc="left", pad=3, linespacing=1.1)
 
 
-def _draw_cell(axes: Axes, true: int, predicted: int, share: float, count: float | None, side: float) -> None:
+def _draw_cell(
+    axes: Axes, true: int, predicted: int, share: float, count: float | None, side: float, written: bool
+) -> None:
     from matplotlib.patches import Rectangle
 
     font = max(4.0, min(FONT + 1, side / (3.2 if count is not None else 2.2)))
     face = tint(share, right=true == predicted)
-    axes.add_patch(Rectangle((predicted, true), 1, 1, facecolor=face, edgecolor="#4d4d4d", linewidth=0.5))
+    edge = "#4d4d4d" if written else "none"
+    axes.add_patch(Rectangle((predicted, true), 1, 1, facecolor=face, edgecolor=edge, linewidth=0.5))
+    if not written:
+        return
 
     def write(text: str, down: float, **look: object) -> None:
         axes.text(predicted + 0.5, true + down, text, ha="center", va="center", color="black", **look)  # type: ignore[arg-type]

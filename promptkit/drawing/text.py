@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from bisect import bisect_left
 
 # What neither XML nor a reader can do anything with: control characters, surrogates, and the two non-characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -34,9 +35,14 @@ def text_width(text: str, size: float) -> float:
 def fit(text: str, width: float, size: float) -> str:
     """Return the text in one line, cut so that it is at most `width` wide."""
     line = plain(text)
-    while text_width(line, size) > width and len(line) > 1:
-        line = line.rstrip("…")[:-1].rstrip() + "…"
-    return line
+    if text_width(line, size) <= width:
+        return line
+    return line[: _fitting(line, width - text_width("…", size), size)].rstrip() + "…"
+
+
+def _fitting(text: str, width: float, size: float) -> int:
+    """Return how many of a text's characters are at most `width` wide, at least one."""
+    return max(1, bisect_left(range(1, len(text)), True, key=lambda count: text_width(text[:count], size) > width))
 
 
 def wrap(text: str, width: float, size: float, *, tail: str = "", lines: int = 2) -> str:
@@ -47,6 +53,12 @@ def wrap(text: str, width: float, size: float, *, tail: str = "", lines: int = 2
     done: list[str] = []
     rest = plain(text).split(" ")
     while rest and len(done) < lines - 1 and text_width(" ".join(rest) + tail, size) > width:
+        if text_width(rest[0], size) > width:
+            # One word, as a name in Chinese is: broken where the line ends.
+            count = _fitting(rest[0], width, size)
+            done.append(rest[0][:count])
+            rest[0] = rest[0][count:]
+            continue
         count = 1
         while count < len(rest) and text_width(" ".join(rest[: count + 1]), size) <= width:
             count += 1

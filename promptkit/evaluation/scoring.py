@@ -204,8 +204,11 @@ def _from_file(name: str, path: Path) -> Any:
     for value in vars(module).values():
         own = isinstance(value, type) and value.__module__ == module.__name__
         if own and issubclass(value, evaluate.EvaluationModule):
-            metric = value(keep_in_memory=True, cache_dir=_scratch().name)
-            metric.download_and_prepare()
+            try:
+                metric = value(keep_in_memory=True, cache_dir=_scratch().name)
+                metric.download_and_prepare()
+            except (Exception, SystemExit) as error:
+                raise UserError(f"metric '{name}' cannot be used: {_said(error)}") from error
             return metric
     raise UserError(f"metric '{name}': '{path}' defines no subclass of evaluate.Metric")
 
@@ -237,8 +240,9 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 def _takes_strings(metric: Any) -> bool:
-    features = metric.features[0] if isinstance(metric.features, list) else metric.features
-    return getattr(features.get("references"), "dtype", "") == "string"
+    # BLEU and others take one reference or several, and list both ways; `evaluate` finds the one that fits.
+    several = metric.features if isinstance(metric.features, list) else [metric.features]
+    return any(getattr(features.get("references"), "dtype", "") == "string" for features in several)
 
 
 def _numbers(name: str, metric: Any, predictions: list[Any], references: list[Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptkit.evaluation.probabilities import mean_log_softmax
+from promptkit.hooks import no_exit
 
 if TYPE_CHECKING:
     from promptkit.prompting import Encoded
@@ -64,25 +65,28 @@ class Attribution:
         label: the predicted class, by the mean over the templates.
         probabilities: of every class.
         templates: one for each template of the run.
+        sets: of demonstrations that a text is scored with; its pieces are looked at with the first.
     """
 
     fields: dict[str, str]
     label: str
     probabilities: dict[str, float]
     templates: tuple[TemplateAttribution, ...]
+    sets: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)
 
 
+@no_exit()
 def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attribution:
     """Take out each piece of the template's text and of the fields in turn, and see what that changes.
 
     Li, Monroe and Jurafsky (2016, arXiv:1612.08220) measure a word by what erasing it does to the
     log-likelihood of the class; here it is the log-odds, and the piece is gone from the row: later ones move up by
     one position. The changes do not add up to the log-odds, for pieces act together. Where a text is scored with
-    several sets of demonstrations, it is looked at with the first.
+    several sets of demonstrations, the prediction is that of all of them and the pieces are looked at with the first.
 
     Args:
         predictor: from `promptkit.load`.
@@ -97,7 +101,10 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
         predictor.scores(number, encoded, batch_size=min(len(encoded), _TOGETHER))
         for number, (encoded, _) in enumerate(rows)
     ]
-    mean = np.exp(mean_log_softmax([each[:1] for each in scores], predictor.card.get("weights") or None)[0])
+    if any(task.sets > 1 for task, _ in predictor.members):
+        mean = predictor.probabilities([fields])[0]
+    else:
+        mean = np.exp(mean_log_softmax([each[:1] for each in scores], predictor.card.get("weights") or None)[0])
     winner = int(mean.argmax())
     templates = []
     for number, ((encoded, places), each) in enumerate(zip(rows, scores, strict=True)):
@@ -116,7 +123,11 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
             )
         )
     return Attribution(
-        fields, predictor.labels[winner], dict(zip(predictor.labels, mean.tolist(), strict=True)), tuple(templates)
+        fields,
+        predictor.labels[winner],
+        dict(zip(predictor.labels, mean.tolist(), strict=True)),
+        tuple(templates),
+        max(task.sets for task, _ in predictor.members),
     )
 
 

@@ -22,8 +22,8 @@ class Movement:
         within: how many went no further than that.
         of: how many there are.
         furthest: name of the token that went furthest, as a share.
-        largest_move: its Euclidean distance from where it started.
-        largest_share: the same as a share of the norm it started with.
+        largest_move: its Euclidean distance from where it started; one of a larger norm may have gone a longer way.
+        largest_share: the same as a share of the norm it started with, of all tokens the largest.
         lowest_cosine: of all tokens with where they started.
     """
 

@@ -9,9 +9,9 @@ from typing import Any
 from promptkit.inspection.attribution import Attribution, Piece
 from promptkit.inspection.report import PromptReport
 from promptkit.inspection.text import (
-    METHOD,
     cosine_text,
     distance_text,
+    method_text,
     movement_text,
     prefix_text,
     short_name,
@@ -52,7 +52,7 @@ def attribution_page(found: Attribution, run: str) -> str:
         run: the run's name or path; the page shows its last part.
     """
     shaded = [_shade(template.pieces) for template in found.templates]
-    method = METHOD.format(label=found.label)
+    method = method_text(found)
     return _render(
         kind="attribution", title="What the prediction hangs on", found=found, run=run, shaded=shaded, method=method
     )

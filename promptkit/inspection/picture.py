@@ -165,7 +165,8 @@ def _name(axes: Axes, named: Sequence[Mark], unnamed: Sequence[Mark]) -> None:
     scale = POINTS / figure.dpi
     every = [*named, *unnamed]
     points = [(float(x) * scale, float(y) * scale) for x, y in axes.transData.transform([(m.x, m.y) for m in every])]
-    texts = [*(shorten(mark.name, 18) for mark in named), *("" for _ in unnamed)]
+    # A vocabulary may hold pieces of which nothing can be shown.
+    texts = [*(shorten(mark.name, 18) or "␣" for mark in named), *("" for _ in unnamed)]
     box = axes.get_window_extent()
     area = (box.x0 * scale, box.y0 * scale, box.x1 * scale, box.y1 * scale)
     for mark, note in zip(named, place_notes(points, texts, FONT - 1, area), strict=True):

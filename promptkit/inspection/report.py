@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptkit.errors import UserError
+from promptkit.hooks import no_exit
 from promptkit.hub import Access
 from promptkit.inspection.movement import Movement, movement
 from promptkit.inspection.prefixes import PrefixOfLayers, describe_prefix, prefix_of
@@ -117,6 +118,7 @@ class PromptReport:
         return plain
 
 
+@no_exit()
 def inspect_prompt(
     path: str | Path,
     *,
@@ -168,10 +170,12 @@ def inspect_prompt(
         went = _movement(tokens, initial, median)
         found.append(VirtualPrompt(source, tokens, vectors, initial, marks, shares, went))
     if not (found or prefixes):
-        raise UserError(
-            f"run '{path}' has no virtual tokens; give a TEXT, and see which of its pieces the prediction hangs on: "
-            f"promptkit inspect {path} 'TEXT'"
+        advice = (
+            f"; give a TEXT, and see which of its pieces the prediction hangs on: promptkit inspect {path} 'TEXT'"
+            if opened.card["objective"] == "classes"
+            else " and no prefix, so there is nothing to show of it."
         )
+        raise UserError(f"run '{path}' has no virtual tokens{advice}")
     return PromptReport(
         run=str(path),
         strategy=opened.card["strategy"],

@@ -16,10 +16,16 @@ from promptkit.inspection.report import PromptReport, VirtualPrompt
 from promptkit.runs import ARTIFACT_NAME
 
 _BAR, _WIDTH = 20, 100
-METHOD = (
+_METHOD = (
     "Change: the log-odds of '{label}' with the piece minus without it; positive speaks for '{label}' "
     "(leave-one-out, Li et al. 2016). The changes do not add up to the log-odds: pieces act together."
 )
+
+
+def method_text(found: Attribution) -> str:
+    """Return how the changes of an attribution were come by."""
+    first = f" They are those beside the first of {found.sets} sets of demonstrations; the prediction is over all."
+    return _METHOD.format(label=found.label) + (first if found.sets > 1 else "")
 
 
 def report_text(report: PromptReport) -> str:
@@ -95,9 +101,8 @@ def movement_text(found: Movement) -> str:
         )
     tolerance = f"{100 * found.tolerance:.0f} %"
     figures = (
-        f"The largest move is {distance_text(found.largest_move)} ({found.furthest}, "
-        f"{share_text(found.largest_share)} of the norm it started with), the lowest cosine to the start "
-        f"{cosine_text(found.lowest_cosine)}."
+        f"Furthest went {found.furthest}: {distance_text(found.largest_move)}, {share_text(found.largest_share)} of "
+        f"the norm it started with; the lowest cosine to the start is {cosine_text(found.lowest_cosine)}."
     )
     if found.hardly_moved:
         return (
@@ -144,7 +149,7 @@ def attribution_text(found: Attribution) -> str:
     chances = ", ".join(f"{label} {chance:.4f}" for label, chance in found.probabilities.items())
     over = f" (mean over {len(found.templates)} templates)" if len(found.templates) > 1 else ""
     head = f"prediction: {found.label}, probability {found.probabilities[found.label]:.4f}{over}\nall: {chances}"
-    method = fill(METHOD.format(label=found.label), _WIDTH)
+    method = fill(method_text(found), _WIDTH)
     return "\n\n".join([head, *(_pieces_text(each) for each in found.templates), method])
 
 

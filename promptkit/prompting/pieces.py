@@ -14,10 +14,13 @@ _MARKS = str.maketrans({" ": "Ġ", "\n": "Ċ", "\r": "č", "\t": "ĉ"})
 def readable_piece(tokenizer: Tokenizer, piece: int) -> str:
     """Return a piece as text, with white space as byte-level BPE marks it: `Ġgreat`, `评论` for `è¯Ħè®º`.
 
-    A piece that is only a part of a character stays as the vocabulary has it.
+    A piece that is only a part of a character stays as the vocabulary has it; other white space, such as that of
+    Chinese, is shown by its number.
     """
     text = _spelling(tokenizer, piece)
-    return tokenizer.token(piece) if text is None else text.translate(_MARKS)
+    if text is None:
+        return tokenizer.token(piece)
+    return "".join(f"U+{ord(char):04X}" if char.isspace() else char for char in text.translate(_MARKS))
 
 
 def whole_word(tokenizer: Tokenizer, piece: int) -> str:

@@ -55,7 +55,7 @@ def answer(summary: Summary, *, times: bool = True) -> Answer:
         *_picked(summary, found, row),
         *_missing(summary),
     )
-    return Answer(_lead(found, row), evidence, (_cost(row, times),))
+    return Answer(_lead(summary, found, row), evidence, (_cost(row, times),))
 
 
 def verdict_text(summary: Summary) -> str:
@@ -71,8 +71,10 @@ def _no_prompt(summary: Summary) -> str:
     return "No prompt has been run to the end yet, so there is no answer."
 
 
-def _lead(found: Verdict, row: Row) -> str:
+def _lead(summary: Summary, found: Verdict, row: Row) -> str:
     data = row.runs[0].record.task.name
+    if not found.compared and summary.unlike:
+        return f"On {data} prompts were judged by other test examples than their baselines, so they are not compared."
     if not found.compared:
         return f"No baseline to hold a prompt against on {data}, so what prompting is worth there cannot be said."
     if found.winners and row.against is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from promptkit.analysis.statistics import Difference, Spread
 
 NONE = "-"
+_LEVEL = 0.05  # below which a difference counts
 
 
 def score_text(score: Spread) -> str:
@@ -27,8 +28,11 @@ def difference_text(difference: Difference) -> str:
 
 
 def p_text(p: float) -> str:
-    """Return a p value with three decimals, e.g. `0.004`, or `< 0.001`."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    """Return a p value with three decimals, e.g. `0.004`, or `< 0.001`; with more where they would hide its side."""
+    if p < 0.001:
+        return "< 0.001"
+    short = f"{p:.3f}"
+    return short if (float(short) < _LEVEL) == (p < _LEVEL) else "< 0.05"
 
 
 def short_number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from promptkit.analysis.against import MCNEMAR
@@ -90,10 +91,12 @@ def notes(summary: Summary) -> tuple[str, ...]:
     own = (str(note) for note in summary.comparison.spec.get("notes", ()))
     found += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in own]
     if cells := summary.missing:
-        names = [
+        counts = Counter(
             f"{with_shots(row_label(cell.role, cell.strategy, cell.variant), cell.shots)}, seed {cell.seed}"
             for cell in cells
-        ]
+        )
+        # Those of several folds have one name.
+        names = [name if count == 1 else f"{name} ({count} folds)" for name, count in counts.items()]
         found.append(
             f"{len(cells)} of {len(summary.comparison.entries)} runs {'is' if len(cells) == 1 else 'are'} missing: "
             f"{_listed(names)}. Rows, picks and the strongest baseline are made of those that are finished."

@@ -13,7 +13,7 @@ import pytest
 import sklearn.metrics
 
 from promptkit.errors import UserError
-from promptkit.evaluation import BUILT_IN_METRICS, check_metric, compute, load_metric
+from promptkit.evaluation import BUILT_IN_METRICS, check_metric, compute, compute_texts, load_metric
 
 LABELS = ("bad", "good", "mixed")
 
@@ -278,3 +278,29 @@ def test_a_metric_that_is_gone_by_the_end_of_the_training_costs_no_more() -> Non
     told: list[str] = []
     assert compute(["gone.py"], [0], [0], LABELS, warn=told.append) == {"gone": None}
     assert told == ["metric 'gone.py': there is no file 'gone.py'; its value is missing"]
+
+
+def test_a_metric_that_takes_one_reference_or_several_is_one_on_strings(tmp_path: Path) -> None:
+    """As BLEU, METEOR and chrF say what they take: a list of both."""
+    source = KAPPA.format(result="float(predictions == references)", dtype="string").replace(
+        "features = datasets.Features(",
+        'many = datasets.Features({"predictions": value, "references": datasets.Sequence(value)})\n'
+        "        features = many, datasets.Features(",
+    )
+    (tmp_path / "kappa.py").write_text(source.replace("features=features", "features=list(features)"))
+    (tmp_path / "helper.py").write_text("KEY = 'kappa'\n")
+    assert compute([str(tmp_path / "kappa.py")], [0, 1], [0, 1], LABELS) == {"kappa": 1.0}
+    assert compute_texts([str(tmp_path / "kappa.py")], ["a b"], ["a b"]) == {"kappa": 1.0}
+
+
+@pytest.mark.parametrize("method", ["_info", "_download_and_prepare"])
+def test_a_metric_that_cannot_be_made_is_one_line(tmp_path: Path, method: str) -> None:
+    path = write_metric(tmp_path)
+    broken = f"    def {method}(self, *_):\n        raise KeyError('a configuration')\n"
+    path.write_text(
+        path.read_text().replace("    def _info(self):", "    def _unused(self):") + "\n" + broken
+        if method == "_info"
+        else path.read_text() + "\n" + broken
+    )
+    with pytest.raises(UserError, match=r"^metric '.*kappa\.py' cannot be used: KeyError: 'a configuration'$"):
+        check_metric(str(path), LABELS)

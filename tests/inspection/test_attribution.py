@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -155,3 +155,36 @@ def test_the_page_marks_signs_and_escapes_the_text(artifact: Artifact) -> None:
 def test_of_a_prompt_of_one_piece_nothing_is_taken_out() -> None:
     alone = Encoded((5,), (-1,), (0,), 0, 0, 1)
     assert _erased(alone, ["field:text"]) == ([alone], [])
+
+
+def test_beside_several_sets_of_demonstrations_the_prediction_is_that_of_all(artifact: Artifact) -> None:
+    predictor = promptkit.load(artifact("hard", HARD))
+    task, _ = predictor.members[0]
+    found = attribute(predictor, TEXT)
+    assert found.sets == 1
+    assert "sets of demonstrations" not in attribution_text(found)
+
+    class Several:
+        """A predictor whose texts are scored with four sets of demonstrations."""
+
+        members: ClassVar[Any] = [(Stands(task), predictor.members[0][1])]
+        labels, card, fields, scores = predictor.labels, predictor.card, predictor.fields, predictor.scores
+
+        def probabilities(self, texts: Any) -> Any:
+            return np.array([[0.9, 0.1]])
+
+    found = attribute(Several(), TEXT)  # type: ignore[arg-type]
+    assert (found.label, found.probabilities) == (predictor.labels[0], {"negative": 0.9, "positive": 0.1})
+    assert "beside the first of 4 sets of demonstrations" in " ".join(attribution_text(found).split())
+
+
+class Stands:
+    """A task with four sets of demonstrations."""
+
+    sets = 4
+
+    def __init__(self, task: Any) -> None:
+        self._task = task
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)

@@ -52,13 +52,13 @@ def test_it_is_said_in_words_with_the_figures() -> None:
     assert movement_text(went([0.0, 0.0])).startswith("The prompt did not move: every virtual token is where")
     text = movement_text(went([0.005, 0.002], cosines=[0.99996, 1.0]))
     assert text.startswith("The prompt hardly moved: no virtual token went further than 10 % of the norm it started")
-    assert "The largest move is 0.005 (V0, 0.5 % of the norm it started with)" in text
-    assert "the lowest cosine to the start 0.9999." in text
+    assert "Furthest went V0: 0.005, 0.5 % of the norm it started with; the lowest cosine" in text
+    assert "cosine to the start is 0.9999." in text
     assert text.endswith("Nearest words tell how it was initialised, not what it learnt.")
     assert movement_text(went([0.5, 0.01])).startswith("1 of 2 virtual tokens hardly moved")
     far = movement_text(went([2.0, 0.5]))
     assert far.startswith("Every virtual token went further than 10 % of the norm it started with.")
-    assert "2.00 (V0, 200 % of" in far
+    assert "Furthest went V0: 2.00, 200 % of" in far
     assert "initialised" not in far
 
 

@@ -51,3 +51,8 @@ def test_a_word_is_letters_and_their_marks_of_any_script(word: str) -> None:
 @pytest.mark.parametrize("piece", ["", "##ing", "a1", "'s", "\u093e", "<s>", "two words"])
 def test_what_is_no_word_is_none(piece: str) -> None:
     assert whole_word(OnePiece(piece, marks_spaces=False), 0) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("piece", "text"), [("ãĢĢ", "U+3000"), ("Âł", "U+00A0"), ("ĠâĢĥ", "ĠU+2003")])
+def test_white_space_of_other_scripts_is_seen(piece: str, text: str) -> None:
+    assert readable_piece(OnePiece(piece), 0) == text  # type: ignore[arg-type]

@@ -278,6 +278,14 @@ def test_scores_differences_and_p_values_to_read() -> None:
     assert difference_text(Difference(0.032, 0.011, 0.054, 0.01)) == "+3.2 [1.1, 5.4]"
     assert difference_text(Difference(-0.0004, -0.0302, 0.0, 1.0)) == "0.0 [-3.0, 0.0]"
     assert [p_text(p) for p in (1.0, 0.0444, 0.001, 0.00099)] == ["1.000", "0.044", "0.001", "< 0.001"]
+    # A difference that counts is not shown as one that does not.
+    assert [p_text(p) for p in (0.0494, 0.0496, 0.04999, 0.05, 0.0504)] == [
+        "0.049",
+        "< 0.05",
+        "< 0.05",
+        "0.050",
+        "0.050",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,19 @@ def test_notes_of_two_points_side_by_side_go_apart() -> None:
 def test_a_note_at_the_edge_stays_inside_and_an_empty_one_is_left_out() -> None:
     (box,) = boxes([(990, 500), (10, 10)], ["long enough", ""])
     assert box[2] <= 1000
+
+
+def test_a_word_that_is_longer_than_a_line_is_broken_and_not_cut() -> None:
+    """As a name in Chinese is, which has no spaces."""
+    name = "这是一个很长的变体名称"
+    one, two = wrap(name, 60, 9).split("\n")
+    assert one + two == name
+    one, two = wrap(name * 3, 60, 9, tail=", K=16").split("\n")
+    assert name.startswith(one)
+    assert two.endswith("…, K=16")
+
+
+def test_long_texts_are_cut_in_no_time() -> None:
+    text = "word " * 20_000
+    assert fit(text, 100, 9).endswith("…")
+    assert text_width(fit(text, 100, 9), 9) <= 100

@@ -10,13 +10,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fake_comparisons import fake_comparison
 from page_files import SVG, identifiers, words
 
-from promptkit.analysis import Summary, summarise
+from promptkit.analysis import Row, Summary, summarise
 from promptkit.analysis.confusion import shares
 from promptkit.analysis.front import front
 from promptkit.analysis.names import with_shots
@@ -207,6 +208,32 @@ def test_numeric_variants_are_a_curve_and_others_dots(drawn: dict[str, str]) -> 
     assert "pet" not in curve
     assert {"pet", "great / terrible", "good / bad"} <= set(dots)
     assert "soft" not in dots
+
+
+@pytest.mark.parametrize("number", ["1e400", "1e-320"])
+def test_numbers_that_no_axis_holds_are_names(number: str) -> None:
+    names = {"soft": (f"lr={number}", "lr=1e308")}
+    summary = summarise(fake_comparison(strategies=("soft",), variants=names, test_examples=40, seeds=(0,)))
+    assert plots.variant_curves(summary) is None
+    assert plots.variant_dots(summary) is not None
+
+
+def test_very_many_classes_have_colours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = summarise(fake_comparison(strategies=("soft",), shots=(16,), seeds=(0,), test_examples=60))
+    labels = tuple(f"class {number}" for number in range(150))
+
+    def spread(row: Row) -> tuple[Any, Any]:
+        return np.eye(150), 2 * np.eye(150)
+
+    for row in summary.rows:
+        for run in row.runs:
+            object.__setattr__(run.record.task, "labels", labels)
+    monkeypatch.setattr("promptkit.drawing.confusion.shares", spread)
+    svg = plots.confusion(summary)
+    assert svg is not None
+    assert len(svg) < 400_000
+    assert "class 0" in words(svg)
+    assert "100" not in words(svg)
 
 
 def test_variants_of_two_options_are_no_curve() -> None:

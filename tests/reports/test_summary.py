@@ -12,6 +12,7 @@ from fake_comparisons import fake_comparison, with_test_predictions
 from promptkit.analysis import Row, Summary, holm, mcnemar, paired_bootstrap, summarise
 from promptkit.errors import UserError
 from promptkit.evaluation import no_better_than_majority
+from promptkit.reports.answer import verdict_text
 from promptkit.reports.wording import method_text, notes
 from promptkit.runs.record import RunRecord
 from promptkit.runs.stored import PlannedCell, Shots, StoredComparison, StoredRun
@@ -261,6 +262,9 @@ def test_rows_judged_on_other_examples_are_not_compared(length: int) -> None:
     assert row_of(summary, "soft", 16).against is None
     assert row_of(summary, "pet", 16).against is not None
     assert "Not compared, for the test examples are not the same: soft (16 shots); soft (full)." in notes(summary)
+    alone = summarise(changed(fake_comparison(strategies=("soft",)), turn))
+    said = "On reviews-en prompts were judged by other test examples than their baselines, so they are not compared."
+    assert verdict_text(alone) == said
 
 
 def test_rows_that_could_be_the_majority_are_marked_by_their_mean() -> None:
