@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from defaults import write
 from machine import describe, machine, warn_if_busy
 from tabulate import tabulate
@@ -60,8 +61,9 @@ def measure(settings: dict[str, Any], whole: bool) -> Measured:
 def write_data(name: str, texts: int, folder: Path) -> Path:
     """Write a data folder with fewer dev and test examples."""
     task = load_task(name)
-    test = list(task.test)[:texts]
-    return write(folder, {"train": list(task.train), "dev": list(task.dev)[: SHOTS * 4], "test": test})
+    rng = np.random.default_rng(0)  # sets are often sorted by class
+    dev, test = ([split[number] for number in rng.permutation(len(split))] for split in (task.dev, task.test))
+    return write(folder, {"train": list(task.train), "dev": dev[: SHOTS * 4], "test": test[:texts]})
 
 
 def table(found: dict[str, dict[bool, Measured]]) -> str:

@@ -32,7 +32,7 @@ from promptkit.backbones.device import Mode
 from promptkit.errors import UserError
 
 HERE = Path(__file__).resolve().parent
-IMPORTS = "import torch, transformers, peft, safetensors"
+IMPORTS = "import torch, transformers, peft, safetensors, gguf"
 REQUIREMENTS = ("torch==2.13.0", "transformers>=5,<6", "peft>=0.17,<1", "numpy", "safetensors", "gguf>=0.19,<1")
 SAME_LOSS = 1e-3
 TITLES = {"promptkit": "promptkit", "peft": "PyTorch + PEFT", "lean": "PyTorch, lean"}
@@ -242,6 +242,7 @@ def run_repeats(
             rate = found[side]["train_examples_per_second"]
             print(f"repeat {repeat + 1}/{repeats}, {side}: {rate:.1f} examples/s in training", file=sys.stderr)
         results.append(found)
+        check_same_job(results)  # before the others are waited for
     return results
 
 

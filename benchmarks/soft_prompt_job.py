@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from promptkit.training import TrainingSettings
 
 Order = Literal["by-length", "shuffled"]
+_CAUSAL = "{soft:20}{text} It was {mask}"
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def read_task(settings: JobSettings) -> Task:
     return replace(task, train=train, dev=test[:1], test=test)
 
 
-def plan_run(settings: JobSettings, task: Task, strategy: str) -> Plan:
-    """Return a run of a strategy: one pass over the training examples.
+def plan_run(settings: JobSettings, task: Task, strategy: str, template: str | None = None) -> Plan:
+    """Return a run of a strategy: one pass over the training examples, every step in one batch.
 
     Raises:
         UserError: for a strategy or a model that cannot be used.
@@ -100,6 +101,8 @@ def plan_run(settings: JobSettings, task: Task, strategy: str) -> Plan:
         seed=settings.seed,
         mode=settings.mode,
         epochs=1,
+        accumulate=1,
+        templates=() if template is None else (template,),
         quiet=True,
         save=False,
     )
@@ -113,6 +116,9 @@ def plan_job(settings: JobSettings, task: Task) -> Plan:
         UserError: for a model that cannot be used, or that PyTorch's side does not run.
     """
     plan = plan_run(settings, task, "soft")
+    if plan.model.info.kind == "causal":
+        # The default for a causal model asks with a form, which is longer; both kinds have the same job.
+        plan = plan_run(settings, task, "soft", _CAUSAL)
     prompt, info = plan.prompts[0], plan.model.info
     if info.kind == "masked" and info.architecture != "bert":
         raise UserError(

@@ -37,18 +37,30 @@ def set_device(device: str) -> str:
     import mindspore as ms
 
     chosen = _best() if device == "auto" else device
+    there = ms.get_current_device().device_target
     # What MindSpore writes about a device it cannot use is the error's own reason once more, at length.
     with _unsaid(UserError):
         try:
             # Once anything has been computed, in a notebook say, MindSpore lets no device be set; nor need it be.
             if ms.get_context("device_target") != chosen or not ms.hal.is_initialized(chosen):
-                ms.set_device(chosen)
+                _set(chosen, there)
             ms.set_context(mode=ms.PYNATIVE_MODE)
             fuse(False, chosen)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = str(error).strip().split("\n")[0].rstrip(".")
             raise UserError(f"device '{chosen}' cannot be used here: {reason}.") from None
     return chosen
+
+
+def _set(chosen: str, there: str) -> None:
+    """Set the device, unless the caller has set a chip of it already, by `mindspore.set_device("Ascend", 1)` say."""
+    import mindspore as ms
+
+    try:
+        ms.set_device(chosen)
+    except RuntimeError as error:
+        if there != chosen or "can not be modified" not in str(error):
+            raise
 
 
 @contextlib.contextmanager

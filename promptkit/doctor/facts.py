@@ -18,7 +18,10 @@ _VECTOR_UNITS = {
 }  # fmt: skip
 _OPTIONAL = ("mindnlp", "datasets", "huggingface_hub", "distributed")
 _OF_RUNS = ("promptkit_run_started", "promptkit_epoch_ended", "promptkit_run_ended")
-_CANN = ("/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/cann", "~/Ascend/cann")
+_CANN = (
+    "/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/cann",
+    "~/Ascend/ascend-toolkit/latest", "~/Ascend/cann",
+)  # fmt: skip
 _DRIVER = "/usr/local/Ascend/driver/version.info"
 
 

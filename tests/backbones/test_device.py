@@ -61,3 +61,17 @@ def test_what_was_computed_before_is_in_nobodys_way():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "CPU\n", done.stderr
+
+
+def test_a_chip_that_was_chosen_before_is_kept(monkeypatch):
+    """`mindspore.set_device("Ascend", 1)` settles the chip, and MindSpore takes no other afterwards."""
+    ms = pytest.importorskip("mindspore")
+    from promptkit.backbones.device import _set
+
+    def settled(target):
+        raise RuntimeError("The 'mindspore.set_device' can not be modified.")
+
+    monkeypatch.setattr(ms, "set_device", settled)
+    _set("Ascend", "Ascend")
+    with pytest.raises(RuntimeError, match="can not be modified"):
+        _set("CPU", "Ascend")
