@@ -16,7 +16,7 @@ class Probe(Strategy):
     """A linear probe (Alain & Bengio 2017): the states of first token, mask and text, and a linear layer on them.
 
     The layer is fitted at once, not by steps; of several strengths of regularisation dev picks one. With
-    `readout=head` the template's mask is left out, and so is its state.
+    `readout=head` the template's mask stands, and the state of the first token is read.
     """
 
     name = "probe"

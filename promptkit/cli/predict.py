@@ -234,6 +234,8 @@ def to_fields(lines: Sequence[Line], text_b: str | None, names: Sequence[str]) -
     Raises:
         UserError: if a line has not one text for each field.
     """
+    from promptkit.data.task import holds_text
+
     if text_b is not None:
         if "text_b" not in names:
             raise UserError("--text-b: the run's template has no {text_b}.")
@@ -250,6 +252,8 @@ def to_fields(lines: Sequence[Line], text_b: str | None, names: Sequence[str]) -
                 f"separated by tabs,{pair} or a table with these columns, not {len(texts)}."
             )
         rows.append(dict(zip(names, (text.strip() for text in texts), strict=True)))
+        if not holds_text(rows[-1]):
+            raise UserError(f"{line.place}: the text is empty.")
     return rows
 
 

@@ -129,11 +129,13 @@ class _Work:
 
     def missing(self) -> list[Cell]:
         """Return the cells that the store does not have, after taking in those it only lacks the row of."""
-        return [
-            cell
-            for cell in self._grid.cells
-            if self._store.by_key(cell.key) is None and self._store.adopt(cell.name, key=cell.key) is None
-        ]
+        missing = []
+        for cell in self._grid.cells:
+            if self._store.by_key(cell.key) is None and self._store.adopt(cell.name, key=cell.key) is None:
+                missing.append(cell)
+            else:
+                clear(self._folder(cell))  # which a kill behind the run's last breath leaves
+        return missing
 
     def measure(self, baselines: list[Baseline]) -> None:
         """Fit the baselines that the store lacks; together they take seconds, so this happens here."""

@@ -122,8 +122,9 @@ def carve(
             if label_of(example) == label:
                 rows_of.setdefault(text_key(example), []).append(row)
         if 0 < len(rows_of) <= parts:
+            what = f"class '{label}'" if label else "it"  # pairs with answers have no classes
             raise UserError(
-                f"data '{title}': class '{label}' is too small to split: {len(rows_of)} of at least {parts + 1}"
+                f"data '{title}': {what} is too small to split: {len(rows_of)} of at least {parts + 1}"
                 f"{' different texts' if len(rows_of) < sum(map(len, rows_of.values())) else ''}."
             )
         texts = list(rows_of)

@@ -107,4 +107,6 @@ def revision_of(directory: Path) -> str | None:
     For a GGUF file it is that of its folder.
     """
     directory = directory.parent if directory.suffix == ".gguf" and directory.is_file() else directory
-    return directory.name if directory.parent.name == "snapshots" else None
+    # `models--OWNER--NAME/snapshots/COMMIT` or `models/OWNER--NAME/snapshots/master`, and no folder of the user's.
+    of_cache = directory.parent.name == "snapshots" and "--" in directory.parent.parent.name
+    return directory.name if of_cache else None

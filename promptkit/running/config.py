@@ -235,7 +235,11 @@ class RunConfig(BaseModel):
         ),
     ] = None  # fmt: skip
     download: Annotated[
-        bool, Setting(help="Fetch what has an id; without it nothing touches the network.", scope="comparison")
+        bool,
+        Setting(
+            help="Fetch models and data that have an id; else none is looked for on the network.",
+            scope="comparison",
+        ),
     ] = False
     mirror: Annotated[
         str | None, Setting(help="Fetch from this mirror of the host.", metavar="URL", scope="comparison")

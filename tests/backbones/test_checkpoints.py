@@ -214,8 +214,10 @@ def test_a_vocabulary_for_texts_that_are_split_otherwise_is_refused(
     usual = {"tokenizer_class": "BertTokenizer", "word_tokenizer_type": "basic", "do_basic_tokenize": True}
     (checkpoint / "tokenizer_config.json").write_text(json.dumps(usual))
     describe(checkpoint)
-    (checkpoint / "added_tokens.json").write_text("{}")
-    with pytest.raises(UserError, match=r"added_tokens\.json adds to vocab\.txt"):
+    (checkpoint / "added_tokens.json").write_text('{"[MASK]": 4}')
+    describe(checkpoint)
+    (checkpoint / "added_tokens.json").write_text('{"[MORE]": 999}')
+    with pytest.raises(UserError, match=r"added_tokens\.json adds '\[MORE\]' to vocab\.txt"):
         describe(checkpoint)
 
 
@@ -304,3 +306,17 @@ def test_the_short_model_is_the_first_layer_of_the_odd_one() -> None:
     short, odd = read(GOLDENS / "bert-short"), read(GOLDENS / "bert-odd")
     assert {name for name in odd if not name.startswith(("layers.1.", "layers.2."))} == set(short)
     assert all(np.array_equal(each, odd[name]) for name, each in short.items())
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ({"rope_scaling": {"factor": 8.0}}, "has a factor and no rope_type"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "differ from layer to layer"),
+    ],
+)
+def test_turns_that_would_be_passed_over_are_refused(tmp_path: Path, field: dict[str, Any], said: str) -> None:
+    folder = Path(shutil.copytree(GOLDENS / "llama-odd", tmp_path / "it"))
+    change_config(folder, **field)
+    with pytest.raises(UserError, match=said):
+        describe(folder)

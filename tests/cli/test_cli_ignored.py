@@ -11,6 +11,8 @@ from command_line import Call
 
 from promptkit.cli import app as cli
 from promptkit.cli.options import command_line
+from promptkit.errors import UserError
+from promptkit.hub import revision_of
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,16 @@ def test_files_go_where_the_home_folder_is(call: Call, monkeypatch: pytest.Monke
     write_where_asked(tmp_path / "link.html", b"again")
     assert (tmp_path / "link.html").is_symlink()
     assert (tmp_path / "new/page.html").read_bytes() == b"again"
+
+
+def test_a_line_whose_text_is_empty_is_refused() -> None:
+    from promptkit.cli.predict import Line, to_fields
+
+    lines = [Line("a\tb", "x, line 1"), Line("\tb", "x, line 2")]
+    with pytest.raises(UserError, match=r"^x, line 2: the text is empty\.$"):
+        to_fields(lines, None, ("text", "text_b"))
+
+
+def test_a_folder_of_the_users_is_no_revision(tmp_path: Path) -> None:
+    places = [tmp_path / "snapshots/mine", tmp_path / "models--owner--name/snapshots/0123"]
+    assert [revision_of(place) for place in places] == [None, "0123"]

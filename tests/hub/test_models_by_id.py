@@ -199,7 +199,7 @@ def test_one_gguf_file_of_several_is_named_behind_a_colon(host: Host, name: str,
     request.getfixturevalue("no_network")
     assert find_model(f"{name}:tiny-q8_0.gguf") == found
     # The folder is in the cache, the other file is not.
-    with pytest.raises(UserError, match="not in the local cache; add --download"):
+    with pytest.raises(UserError, match="in the local cache in part only; add --download"):
         find_model(f"{name}:tiny-q4_0.gguf")
 
 
@@ -208,7 +208,7 @@ def test_a_cache_that_holds_a_tokenizer_alone_is_no_model(host: Host, request) -
     put(host, "owner/tiny")
     (find_model("owner/tiny", access=Access(mirror=host.url)) / "model.safetensors").unlink()
     request.getfixturevalue("no_network")
-    with pytest.raises(UserError, match="not in the local cache; add --download"):
+    with pytest.raises(UserError, match="in the local cache in part only; add --download"):
         find_model("owner/tiny")
 
 

@@ -26,7 +26,8 @@ def promptkit_run_started(run: RunInfo) -> None:
     opened[run.key] = found.info.run_id
     client.update_run(found.info.run_id, status="RUNNING")
     settings = {name: value for name, value in run.settings.items() if name != "strategy_options"}
-    mlflow.log_params({**settings, **run.settings["strategy_options"]}, run_id=found.info.run_id)
+    options = {f"option.{name}": value for name, value in run.settings["strategy_options"].items()}
+    mlflow.log_params({**settings, **options}, run_id=found.info.run_id)
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
     )
 
 
-def _check_splitting(settings: Settings, where: str, directory: Path) -> None:
+def _check_splitting(settings: Settings, where: str) -> None:
     """Refuse a vocabulary whose texts are not split as BERT's are: every score would be of other words."""
     others = {
         "tokenizer_class": settings.tokenizer_class not in (None, *_CLASSES) and settings.tokenizer_class,
@@ -54,8 +55,16 @@ def _check_splitting(settings: Settings, where: str, directory: Path) -> None:
                 f"{where}: {name} is {cut(str(value))}, and how that splits texts {_VOCABULARY} alone does not tell. "
                 "Save the model with the fast tokenizer of transformers, tokenizer.json."
             )
-    if (directory / _ADDED).is_file():
-        raise UserError(f"model '{directory}': {_ADDED} adds to {_VOCABULARY}; save it as tokenizer.json.")
+
+
+def _check_added(directory: Path, where: str, vocabulary: Collection[str]) -> None:
+    """Refuse words that are added to the vocabulary; many a checkpoint has the file with none in it."""
+    path = directory / _ADDED
+    for word in read_json_object(path, f"{where}: {_ADDED}") if path.is_file() else ():
+        if word not in vocabulary:
+            raise UserError(
+                f"{where}: {_ADDED} adds {cut(word)!r} to {_VOCABULARY}; save the model with tokenizer.json."
+            )
 
 
 def _wordpiece(directory: Path, where: str) -> Any:
@@ -65,10 +74,11 @@ def _wordpiece(directory: Path, where: str) -> Any:
     found = f"{where}: {_SETTINGS}"
     given = read_json_object(directory / _SETTINGS, found) if (directory / _SETTINGS).exists() else {}
     settings = checked(Settings, given, found)
-    _check_splitting(settings, found, directory)
+    _check_splitting(settings, found)
     try:
         lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
         vocabulary = lines[:-1] if lines[-1] == "" else lines
+        _check_added(directory, where, set(vocabulary))
         doubled = [piece for piece, count in Counter(vocabulary).items() if count > 1]
         if doubled:
             raise UserError(f"{where}: {_VOCABULARY} has the line {doubled[0][:40]!r} twice.")

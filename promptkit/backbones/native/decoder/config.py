@@ -55,6 +55,10 @@ def rotary_frequencies(raw: dict[str, Any], width: int, base: float, where: str)
     given = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
     if not isinstance(given, dict):
         raise UserError(f"{where}: rope_scaling is {shortened(given)}, not an object.")
+    if any(isinstance(value, dict) for value in given.values()):
+        raise UserError(f"{where}: rope_parameters differ from layer to layer, which is not supported.")
+    if given.get("factor") is not None and not (given.get("rope_type") or given.get("type")):
+        raise UserError(f"{where}: rope_scaling has a factor and no rope_type that says what it does.")
     scaling = checked(RopeScaling, given, f"{where}: rope_scaling")
     base = scaling.rope_theta or base
     plain = tuple(base ** (-2.0 * i / width) for i in range(width // 2))
