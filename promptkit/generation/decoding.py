@@ -69,6 +69,8 @@ class Decoding:
         self._width = -(-longest // _MULTIPLE) * _MULTIPLE
         self.texts, self._tokens, self._pad_id, self._mode = texts, tokens, pad_id, mode
         self._room = self._front + self._width + tokens
+        # A prompt looks back at the prefix alone; nothing takes one position, for no tensor is empty.
+        self._behind = max(self._front, 1)
         shape = (info.layers, 2, texts, info.kv_heads, self._room, info.head_width)
         self._nothing = np.zeros(shape, np.float32)
         if prefix is not None:
@@ -94,11 +96,11 @@ class Decoding:
         self._positions[:, :front] = np.arange(-front, 0)
         own = (places <= places[:, None])[None] & (places < lengths[:, None])[:, None]
         own |= np.eye(width, dtype=bool)
-        before = np.broadcast_to(self._there[:, None], (count, width, self._room))
+        before = np.broadcast_to(self._there[:, None, : self._behind], (count, width, self._behind))
         last = np.arange(count) * width + lengths - 1
         scores, self._kept = self._call(
-            "begin", token_ids, virtual_ids, position_ids, self._positions, _bias(before, own), self._nothing,
-            last.astype(np.int32),
+            "begin", token_ids, virtual_ids, position_ids, self._positions[:, : self._behind], _bias(before, own),
+            self._nothing, last.astype(np.int32),
         )  # fmt: skip
         self._there[:, front : front + width] = places < lengths[:, None]
         self._positions[:, front : front + width] = position_ids
@@ -132,12 +134,14 @@ class Decoding:
 
     def _begun(self) -> Callable[..., Any]:
         model, backbone, first, front, width = self._model, self._backbone, self._first, self._front, self._width
+        behind = self._behind
 
         def begin(
             token_ids: Any, virtual_ids: Any, position_ids: Any, kept_positions: Any, seen: Any, kept: Any, last: Any
         ) -> Any:
             embeddings = model.embeddings(packed(token_ids, position_ids, position_ids, virtual_ids, position_ids))
-            states, new = backbone.extend(embeddings, position_ids, kept_positions, seen, kept, first, front)
+            there = kept[:, :, :, :, :behind]
+            states, new = backbone.extend(embeddings, position_ids, kept_positions, seen, there, first, front)
             count, _, hidden = states.shape
             flat, own = kept.reshape(-1, *kept.shape[4:]), new.reshape(-1, *new.shape[4:])
             parts: tuple[Any, ...] = (own, flat[:, front + width :])
