@@ -27,6 +27,9 @@ _USUAL = {
 }
 
 
+_OTHERWISE = ("BertJapaneseTokenizer", "RoFormerTokenizer", "BertweetTokenizer")  # than by WordPiece alone
+
+
 class FastTokenizer:
     """Text -> token ids of one checkpoint.
 
@@ -149,6 +152,14 @@ def _word_pieces(path: Path, settings: Mapping[str, Any]) -> Any:
     """Return the backend over a list of WordPieces, with the splitting that `tokenizer_config.json` asks for."""
     from tokenizers import BertWordPieceTokenizer
 
+    odd = {
+        "tokenizer_class": settings.get("tokenizer_class") in _OTHERWISE,
+        "word_tokenizer_type": settings.get("word_tokenizer_type") not in (None, "basic"),
+        "subword_tokenizer_type": settings.get("subword_tokenizer_type") not in (None, "wordpiece"),
+        "do_basic_tokenize": settings.get("do_basic_tokenize") is False,
+    }
+    for name in (name for name, is_so in odd.items() if is_so):
+        raise UserError(f"{path}: {name} is {settings[name]}, so texts are split otherwise; save {FAST}.")
     lower = bool(settings.get("do_lower_case", True))
     accents = settings.get("strip_accents")
     lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")

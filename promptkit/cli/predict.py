@@ -179,17 +179,26 @@ def rows_of(table: Table, columns: Columns, names: Sequence[str]) -> list[dict[s
     Raises:
         UserError: for a field that the table has no column for, or the template no use.
     """
-    from promptkit.data.task import holds_text
-
     given = {entry.partition("=")[0].strip(): entry for entry in columns.fields}
     named = {"--text-column": columns.text and "text", "--text-b-column": columns.text_b and "text_b"}
     for flag, name in (*named.items(), *(("--fields", name) for name in given)):
         if name and name not in names:
             raise UserError(f"{flag}: the run's template has no {{{name}}}, but {_braced(names)}.")
     rows = table.texts(replace(columns, fields=tuple(given.get(name, name) for name in names)))
-    filled = [dict(row.fields) for row in rows if holds_text(row.fields)]
+    return _filled([dict(row.fields) for row in rows], f"'{table.path}'")
+
+
+def _filled(rows: Sequence[dict[str, str]], where: str) -> list[dict[str, str]]:
+    """Return the rows that hold a text, and warn of others.
+
+    Raises:
+        UserError: if there is none.
+    """
+    from promptkit.data.task import holds_text
+
+    filled = [row for row in rows if holds_text(row)]
     if not filled:
-        raise UserError(f"'{table.path}' holds no text.")
+        raise UserError(f"{where} holds no text.")
     if len(filled) < len(rows):
         count = len(rows) - len(filled)
         typer.echo(f"warning: {count} {'row' if count == 1 else 'rows'} left out: the text is empty", err=True)
@@ -234,8 +243,6 @@ def to_fields(lines: Sequence[Line], text_b: str | None, names: Sequence[str]) -
     Raises:
         UserError: if a line has not one text for each field.
     """
-    from promptkit.data.task import holds_text
-
     if text_b is not None:
         if "text_b" not in names:
             raise UserError("--text-b: the run's template has no {text_b}.")
@@ -252,9 +259,7 @@ def to_fields(lines: Sequence[Line], text_b: str | None, names: Sequence[str]) -
                 f"separated by tabs,{pair} or a table with these columns, not {len(texts)}."
             )
         rows.append(dict(zip(names, (text.strip() for text in texts), strict=True)))
-        if not holds_text(rows[-1]):
-            raise UserError(f"{line.place}: the text is empty.")
-    return rows
+    return _filled(rows, lines[0].place if len(lines) == 1 else "there")
 
 
 def _as_json(row: Mapping[str, str], prediction: Prediction) -> str:

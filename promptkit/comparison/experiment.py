@@ -238,7 +238,8 @@ def _make_room(values: dict[str, Any], given: Mapping[str, Any], source: str) ->
         if not isinstance(each, Mapping) or not isinstance(each["settings"], Mapping):
             continue
         only = each.get("strategies") or list(given.get("strategy", {}))
-        named = [general, *(given.get("strategy", {}).get(strategy, {}) for strategy in only)]
+        names = [it for it in only if isinstance(it, str)] if isinstance(only, list | tuple) else []
+        named = [general, *(given.get("strategy", {}).get(name, {}) for name in names)]
         if twice := sorted({leaf for table in named for leaf in _leaves(table)} & set(_leaves(each["settings"]))):
             raise UserError(f"{source}, variant '{each.get('name')}' sets {twice[0]}, which is given as well.")
 

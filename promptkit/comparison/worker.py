@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import sys
 import threading
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from promptkit.running.session import Session
 
 _POLL_SECONDS = 0.5
-INTERRUPTED = 130
 
 
 def main(folder: Path, where: Path, *, control: int | None = None, shows: bool = False) -> int:
@@ -42,7 +42,7 @@ def main(folder: Path, where: Path, *, control: int | None = None, shows: bool =
         shows: whether standard error is left alone, or goes into each folder's log.
 
     Returns:
-        0 is success, 2 bad input, 3 a full disk, 130 an interrupt; a bug leaves its traceback.
+        0 is success, 2 bad input, 3 a full disk; a bug leaves its traceback.
     """
     parent = os.getppid()
     # The comparison interrupts it where a plugin waits to hear of the run's end; MindSpore must not hear that first.
@@ -51,7 +51,10 @@ def main(folder: Path, where: Path, *, control: int | None = None, shows: bool =
         try:
             return _serve(folder, where, control, shows)
         except KeyboardInterrupt:
-            return INTERRUPTED
+            # Without a traceback, and as what it is: a process that was killed is given another try.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+            raise
 
 
 def _serve(folder: Path, where: Path, control: int | None, shows: bool) -> int:

@@ -129,7 +129,7 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
         )
     wanted = columns or Columns()
     # Of the card, what the fields that were asked for have no use for is left aside.
-    asked = [entry.partition("=")[0].strip() for entry in wanted.fields]
+    asked = [entry.partition("=")[0].strip() for entry in wanted.fields or info.fields]
     wanted = Columns(
         text=wanted.text or (info.text if not asked or "text" in asked else None),
         text_b=wanted.text_b or (info.text_b if not asked or "text_b" in asked else None),
@@ -243,12 +243,13 @@ def _group(folder: Path, files: Sequence[Path], names: Mapping[str, str] = SPLIT
 
 
 def _group_polar(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Group `*.pos` and `*.neg` files by split, as far as they are named after one; else take them as one piece."""
-    named = [file for file in files if _split_of(file)]
+    """Group `*.pos` and `*.neg` files by split, others left out; without a whole train take all as one piece."""
     grouped: dict[str, list[Path]] = {}
-    for file in named or files:
-        grouped.setdefault(_split_of(file) or "all", []).append(file)
-    return grouped
+    for file in files:
+        grouped.setdefault(_split_of(file) or "", []).append(file)
+    grouped.pop("", None)
+    whole = {file.suffix.lower() for file in grouped.get("train", ())} == set(POLARITIES)
+    return grouped if whole else {"all": list(files)}
 
 
 def _read_info(path: Path) -> DatasetInfo:

@@ -108,7 +108,7 @@ def _draw(axes: Axes, row: Row, layout: _Layout, *, first: bool) -> None:
     small = max(4.0, min(_LABEL, cell / 1.2))
     names = [fit(label, layout.below - 2 if layout.across else cell - 2, small) for label in labels]
     # Of very many classes as many have their name as there is room for.
-    named = range(0, size, max(1, math.ceil(1.2 * small / cell)))
+    named = range(0, size, max(1, math.ceil(1.2 * small / cell - 1e-6)))
     names, middles = [names[place] for place in named], [place + 0.5 for place in named]
     axes.set_xticks(middles, names, fontsize=small, rotation=90 if layout.across else 0)
     own = names if first else [""] * len(names)

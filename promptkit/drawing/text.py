@@ -35,7 +35,7 @@ def text_width(text: str, size: float) -> float:
 def fit(text: str, width: float, size: float) -> str:
     """Return the text in one line, cut so that it is at most `width` wide."""
     line = plain(text)
-    if text_width(line, size) <= width:
+    if text_width(line, size) <= width or len(line) == 1:
         return line
     return line[: _fitting(line, width - text_width("…", size), size)].rstrip() + "…"
 
@@ -57,7 +57,7 @@ def wrap(text: str, width: float, size: float, *, tail: str = "", lines: int = 2
             # One word, as a name in Chinese is: broken where the line ends.
             count = _fitting(rest[0], width, size)
             done.append(rest[0][:count])
-            rest[0] = rest[0][count:]
+            rest = [rest[0][count:], *rest[1:]] if rest[0][count:] else rest[1:]
             continue
         count = 1
         while count < len(rest) and text_width(" ".join(rest[: count + 1]), size) <= width:

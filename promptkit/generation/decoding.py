@@ -169,7 +169,7 @@ class Decoding:
 def _checked(scores: Any) -> Any:
     """Return scores as an array; the likeliest of what is no number would be written as the first token, for ever."""
     found = scores.asnumpy()
-    if not np.isfinite(found).all():
+    if np.isnan(found).any() or np.isposinf(found).any():  # minus infinity is a token that never comes
         raise UserError("the model's scores of the next token are no numbers; with --precision fp16, try fp32.")
     return found
 

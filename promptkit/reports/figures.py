@@ -28,7 +28,7 @@ def difference_text(difference: Difference) -> str:
 
 
 def p_text(p: float) -> str:
-    """Return a p value with three decimals, e.g. `0.004`, or `< 0.001`; with more where they would hide its side."""
+    """Return a p value with three decimals, e.g. `0.004`, or `< 0.001`; `< 0.05` where they would hide its side."""
     if p < 0.001:
         return "< 0.001"
     short = f"{p:.3f}"

@@ -136,7 +136,11 @@ def run_member(
     written = None
     if manner.writes and manner.last:
         started = time.perf_counter()
-        written = _written(kept, prompt, task, manner, work.executor.mode)
+        try:
+            written = _written(kept, prompt, task, manner, work.executor.mode)
+        except UserError as error:
+            # It costs what the answers would have been judged by, and not the run.
+            manner.warn(f"no answers were written: {error}")
         result.seconds += time.perf_counter() - started
     guard.check_backbone()
     own = kept.own_parameters() if manner.last else {}

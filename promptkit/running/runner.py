@@ -93,10 +93,9 @@ def execute(
     if config.mode == "fused":
         prepare()
     session = session or Session()
-    places = config if config.save else None
     plan = make_plan(_shared(config, session.ranks), session.inputs, processes=session.ranks.size)
-    if places is not None:
-        _check_places(places)
+    if plan.config.save:
+        _check_places(plan.config)
     if key is not None and plan.key != key:
         raise UserError(
             "its data, its model or a plugin is not what it was when the comparison was planned; run it again."
@@ -118,13 +117,15 @@ def _shared(config: RunConfig, ranks: Ranks) -> RunConfig:
 def _check_places(config: RunConfig) -> None:
     """Refuse a place that the run could not be written to, and a store that is locked, damaged or of a newer version.
 
-    Every process asks, so that all of them end here and not one of them in the middle of the training.
+    Of several processes the first asks, which writes: before they have met its end is the end of all.
     """
     from promptkit.runs import STORE_NAME, RunDirectory, Store
 
-    if config.out is not None:
-        RunDirectory.check(config.out)
-    elif os.path.exists(config.store / STORE_NAME):
+    place = config.store.absolute() if config.out is None else RunDirectory.check(config.out).parent
+    there = next(folder for folder in (place, *place.parents) if os.path.exists(folder))
+    if os.path.isdir(there) and not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write to '{there}': it is another user's, or read-only.")
+    if config.out is None and os.path.exists(config.store / STORE_NAME):
         Store.open(config.store).close()
 
 

@@ -121,9 +121,9 @@ class Work:
         """Train the whole model, if it learns."""
         outcome = Outcome()
         dev = self._asked(self._encoded.dev, self._dev_labels, timed=False)
-        # Before any training: what is wrong with the scores must not be found only after it. And outside of all that
-        # is timed, for the first call compiles.
-        self._objective.check(self.executor.scores(self._first()))
+        if learns:
+            # Before any training: what is wrong with the scores must not be found only after it.
+            self._objective.check(self.executor.scores(self._first()))
         if self._manner.weigh:
             started = time.perf_counter()
             views = len(self._encoded.train) // len(self._targets)
@@ -199,6 +199,7 @@ class Work:
 
     def score(self, kept: PromptedModel, outcome: Outcome) -> None:
         """Score dev and test, or the texts without labels, with the model that is kept."""
+        trained = self.executor.model
         if kept is not self.executor.model:
             spent, manner = self.executor.compile_seconds, self._manner
             fresh = Executor(
@@ -206,6 +207,8 @@ class Work:
             )
             fresh.compile_seconds = spent
             self.executor = manner.executors.kept_for(fresh)
+        if not outcome.training or kept is not trained:
+            # Outside of what is timed, for the first call compiles.
             self.executor.scores(self._first())
         started = time.perf_counter()
         if not self._manner.last:

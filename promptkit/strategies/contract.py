@@ -111,7 +111,7 @@ class Strategy(ABC):
         defaults: see `Defaults`; a property where they depend on `self.options`.
         depends_on: what the numbers depend on, a subset of `DEPENDS_ON`; a property where that depends on
             `self.options`. `training`: epochs, rate and their like; `examples`: the training examples, and so the
-            draw; `seed`: what `build` or training draws at random. What it does not depend on, a comparison does not
+            draw; `seed`: what is drawn at random. What it does not depend on, a comparison does not
             vary; promptkit refuses a model that learns although nothing is said to depend on training.
         weights: how the scores of several templates are combined: `uniform`, or `accuracy`: each by its accuracy on
             the training examples before it learns (Schick & Schütze 2021, section 3.3).

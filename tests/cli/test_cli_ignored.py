@@ -83,12 +83,14 @@ def test_files_go_where_the_home_folder_is(call: Call, monkeypatch: pytest.Monke
     assert (tmp_path / "new/page.html").read_bytes() == b"again"
 
 
-def test_a_line_whose_text_is_empty_is_refused() -> None:
+def test_a_line_whose_text_is_empty_is_left_out_as_a_row_of_a_table_is(capsys: pytest.CaptureFixture[str]) -> None:
     from promptkit.cli.predict import Line, to_fields
 
     lines = [Line("a\tb", "x, line 1"), Line("\tb", "x, line 2")]
-    with pytest.raises(UserError, match=r"^x, line 2: the text is empty\.$"):
-        to_fields(lines, None, ("text", "text_b"))
+    assert to_fields(lines, None, ("text", "text_b")) == [{"text": "a", "text_b": "b"}]
+    assert capsys.readouterr().err == "warning: 1 row left out: the text is empty\n"
+    with pytest.raises(UserError, match=r"^x, line 2 holds no text\.$"):
+        to_fields(lines[1:], None, ("text", "text_b"))
 
 
 def test_a_folder_of_the_users_is_no_revision(tmp_path: Path) -> None:

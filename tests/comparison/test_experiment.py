@@ -216,3 +216,11 @@ def test_how_it_is_fetched_leaves_the_name_of_a_file(tmp_path: Path) -> None:
     path = write(tmp_path, WHOLE)
     assert read_experiment(path, settings={"download": True, "mirror": "https://x"}).name == "mine"
     assert read_experiment(path, settings={"download": True, "patience": 1}).name is None
+
+
+@pytest.mark.parametrize("strategies", ["5", '[["soft"]]', "true"])
+def test_a_variant_for_what_is_no_strategy_is_one_line(tmp_path: Path, strategies: str) -> None:
+    text = f'strategies = ["hard"]\n[[variants]]\nname = "a"\nstrategies = {strategies}\n'
+    with pytest.raises(UserError) as refusal:
+        read_experiment(write(tmp_path, text), settings={"epochs": 1})
+    assert "\n" not in str(refusal.value)

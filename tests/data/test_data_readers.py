@@ -91,6 +91,19 @@ def test_a_polarity_file_of_no_split_does_not_take_the_test_set_away(write, tmp_
     }
 
 
+@pytest.mark.parametrize("names", [("rt.pos", "rt.neg", "test.pos", "test.neg"), ("train.pos", "bad.neg")])
+def test_polarity_files_of_which_none_are_a_whole_train_are_one_piece(write, tmp_path, names):
+    for name in names:
+        write(name, f"{name} fine\n")
+    assert {split: len(examples) for split, examples in read_folder(tmp_path).splits.items()} == {"all": len(names)}
+
+
+def test_a_card_that_names_a_text_its_fields_do_without_is_read(write, tmp_path):
+    write("all.csv", "title,body,label\none,two,x\n")
+    write("dataset.json", '{"text": "body", "fields": ["title"]}')
+    assert read_folder(tmp_path).splits["all"][0].fields() == {"title": "one"}
+
+
 def test_a_named_encoding_holds_for_polarity_files_too(write, tmp_path):
     write("a.pos", "好\x85是\n".encode("utf-16"))
     write("a.neg", "差\n".encode("utf-16"))

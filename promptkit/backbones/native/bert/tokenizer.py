@@ -13,7 +13,7 @@ from promptkit.errors import UserError
 
 SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]", "unk": "[UNK]"}
 _VOCABULARY, _SETTINGS, _ADDED = "vocab.txt", "tokenizer_config.json", "added_tokens.json"
-_CLASSES = ("BertTokenizer", "BertTokenizerFast")
+_CLASSES = tuple(f"{name}Tokenizer{fast}" for name in ("Bert", "DistilBert", "Electra") for fast in ("", "Fast"))
 
 
 class Settings(CheckedModel):
@@ -25,7 +25,7 @@ class Settings(CheckedModel):
     tokenizer_class: str | None = None
     word_tokenizer_type: str | None = None
     subword_tokenizer_type: str | None = None
-    do_basic_tokenize: bool = True
+    do_basic_tokenize: bool | None = None
 
 
 def tokenizer_files(directory: Path) -> list[Path]:
@@ -47,7 +47,7 @@ def _check_splitting(settings: Settings, where: str) -> None:
         "word_tokenizer_type": settings.word_tokenizer_type not in (None, "basic") and settings.word_tokenizer_type,
         "subword_tokenizer_type": settings.subword_tokenizer_type not in (None, "wordpiece")
         and settings.subword_tokenizer_type,
-        "do_basic_tokenize": not settings.do_basic_tokenize and "false",
+        "do_basic_tokenize": settings.do_basic_tokenize is False and "false",
     }
     for name, value in others.items():
         if value:
