@@ -41,7 +41,7 @@ class FineTuned(PromptedModel):
     def learning(self, inputs: Inputs, hidden: Any, attention: Any, read: Any) -> Any:  # type: ignore[override]
         """Class scores with dropout, (N, C)."""
         dropout = {"hidden": hidden, "attention": attention, "rate": self.rate}
-        states = self.backbone.run(self.backbone.embed(inputs["token_ids"]), inputs, None, dropout)
+        states = self.backbone.run(self.backbone.embed(inputs["token_ids"]), inputs, None, dropout)  # type: ignore[arg-type]
         if self.linear:
             states = states * (read.astype(states.dtype) * (1.0 / (1.0 - self.rate)))
         return self.head(states)

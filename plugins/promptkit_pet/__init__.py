@@ -123,7 +123,7 @@ class Pet(Strategy):
     @property
     def rounds(self) -> int:  # type: ignore[override]
         """One on the draw, one for each generation, one for the classifier."""
-        return 1 + int(self.options.generations) + (self.options.distil != "none")
+        return 1 + int(self.options.generations) + int(self.options.distil != "none")
 
     @property
     def unlabelled(self) -> int:  # type: ignore[override]

@@ -58,7 +58,7 @@ class LinearProbe(PromptedModel):
             "virtual_ids": inputs["virtual_ids"],
             "read": ops.broadcast_to(places.reshape(1, 1, length), (rows, 1, length)),
         }
-        states = self.backbone.run(self.backbone.embed(token_ids), everywhere)
+        states = self.backbone.run(self.backbone.embed(token_ids), everywhere)  # type: ignore[arg-type]
         segments = numbers(1, examples + 1).reshape(1, examples, 1)
         own = ops.equal(inputs["segment_ids"].expand_dims(1), segments).astype(ms.float32)
         counts = ops.maximum(own.sum(2).expand_dims(2), Tensor(1.0, ms.float32))
