@@ -61,6 +61,13 @@ def test_the_rate_depends_on_the_examples_seen_and_not_on_how_they_were_packed()
     assert learning_rate(0, 80, 80, 1.0, 0.06) == 1.0
 
 
+@pytest.mark.parametrize(("epochs", "batch_size", "accumulate"), [(8, 16, 1), (5, 4, 4)])
+def test_the_schedule_ends_with_the_last_epoch(epochs: int, batch_size: int, accumulate: int) -> None:
+    """The rate rises over 0.06 of all examples, 64 an epoch, and falls over the others; a step takes 16."""
+    result, _ = run(TrainingSettings(epochs, 0.1, accumulate=accumulate), batch_size=batch_size)
+    assert result.history[-1]["lr"] == pytest.approx(0.1 * 16 / (0.94 * 64 * epochs))
+
+
 def test_no_step_takes_more_than_the_peak_rate() -> None:
     """Also not the one that begins while the rate rises and ends after it."""
     assert max(learning_rate(seen, 30, 1000, 1.0, 0.07) for seen in range(0, 1000, 30)) == 1.0
