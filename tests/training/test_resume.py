@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,18 @@ class KilledError(Exception):
     """Stands in for the kill."""
 
 
+class Counting(Executor):
+    """Counts the batches that were learnt from, and dies of one."""
+
+    batches, deadly = 0, 0
+
+    def loss_and_gradients(self, *given: Any, **more: Any) -> Any:
+        self.batches += 1
+        if self.batches == self.deadly:
+            raise KilledError
+        return super().loss_and_gradients(*given, **more)
+
+
 class Dying:
     """A checkpoint that saves after every step and dies after some."""
 
@@ -63,17 +76,26 @@ class Dying:
             raise KilledError
 
 
-def learn(checkpoint: Any = None, settings: TrainingSettings = SETTINGS) -> tuple[Any, list[Any]]:
+def learn(
+    checkpoint: Any = None, settings: TrainingSettings = SETTINGS, executor: Any = None
+) -> tuple[Any, list[Any]]:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(64, 4)).astype(np.float32)
     y = (x[:, 0] + 0.5 * rng.normal(size=64) > 0).astype(np.int64)
-    model = TwoLayers()
+    executor = executor or counting()
+    model = executor.model
     result = train(
-        Executor(model, "pynative", print, Classification(2)),
+        executor,
         FeatureSource(x[:50], y[:50], 16), FeatureSource(x[50:], y[50:], 16), y[50:], settings,
         np.random.default_rng(7), kind="features", quiet=True, checkpoint=checkpoint,
     )  # fmt: skip
     return result, [model.weight.asnumpy(), model.bias.asnumpy()]
+
+
+def counting(deadly: int = 0) -> Counting:
+    executor = Counting(TwoLayers(), "pynative", print, Classification(2))
+    executor.deadly = deadly
+    return executor
 
 
 class Noisy(PromptedModel):
@@ -81,6 +103,7 @@ class Noisy(PromptedModel):
 
     def __init__(self) -> None:
         super().__init__()
+        self.drawn: list[bytes] = []
         self.table = Parameter(Tensor(np.zeros((20, 2), np.float32)), name="table")
 
     def construct(self, inputs: Any) -> Any:
@@ -88,16 +111,18 @@ class Noisy(PromptedModel):
         return ops.gather(self.table, words.reshape(-1), 0)
 
     def noise(self, inputs: Any, rng: np.random.Generator) -> tuple[Any, ...]:
-        return (rng.normal(size=(inputs["read"][:, :, 0].size, 2)).astype(np.float32),)
+        drawn = rng.normal(size=(inputs["read"][:, :, 0].size, 2)).astype(np.float32)
+        self.drawn.append(drawn.tobytes())
+        return (drawn,)
 
     def learning(self, inputs: Any, noise: Any) -> Any:  # type: ignore[override]
         return self(inputs) + noise
 
 
-def learn_with_noise(checkpoint: Any = None, seed: int = 7) -> tuple[Any, list[Any]]:
+def learn_with_noise(checkpoint: Any = None, seed: int = 7, model: Noisy | None = None) -> tuple[Any, list[Any]]:
     texts = random_texts(np.random.default_rng(0), [5] * 24, vocabulary=20)
     packer = Packer(texts, [number % 2 for number in range(24)], batch_size=8, rows=Rows(4, 10, 2), pad_id=0)
-    model, source = Noisy(), PackedSource(packer)
+    model, source = model or Noisy(), PackedSource(packer)
     result = train(
         Executor(model, "pynative", print, Classification(2)), source, source, np.arange(24) % 2,
         TrainingSettings(epochs=2, lr=0.1), np.random.default_rng(seed), quiet=True, checkpoint=checkpoint,
@@ -122,7 +147,21 @@ def test_killed_once_it_ends_in_the_same_numbers(tmp_path: Path, after: int) -> 
     state = states(tmp_path)
     with pytest.raises(KilledError):
         learn(Dying(state(), after))
-    assert_same(learn(state()), whole)
+    executor = counting()
+    assert_same(learn(state(), executor=executor), whole)
+    assert executor.batches == max(0, STEPS - after)
+
+
+@pytest.mark.parametrize("deadly", [4, 8, STEPS])
+def test_killed_within_a_group_of_batches_it_goes_on_before_the_group(tmp_path: Path, deadly: int) -> None:
+    settings = replace(SETTINGS, accumulate=2)
+    whole = learn(settings=settings)
+    state = states(tmp_path)
+    with pytest.raises(KilledError):
+        learn(state(), settings, counting(deadly))
+    executor = counting()
+    assert_same(learn(state(), settings, executor), whole)
+    assert executor.batches == STEPS - (deadly - 2)
 
 
 def test_killed_after_every_step_it_ends_in_the_same_numbers(tmp_path: Path) -> None:
@@ -131,6 +170,17 @@ def test_killed_after_every_step_it_ends_in_the_same_numbers(tmp_path: Path) -> 
         with pytest.raises(KilledError):
             learn(Dying(state(), 1))
     assert_same(learn(state()), learn())
+
+
+def test_every_step_draws_something_else_also_after_a_kill(tmp_path: Path) -> None:
+    whole, state = Noisy(), states(tmp_path)
+    learn_with_noise(model=whole)
+    assert len(set(whole.drawn)) == len(whole.drawn) == 2 * 3
+    with pytest.raises(KilledError):
+        learn_with_noise(Dying(state(), 2))
+    rest = Noisy()
+    learn_with_noise(state(), model=rest)
+    assert rest.drawn == whole.drawn[2:]
 
 
 def test_what_a_step_draws_is_drawn_again_after_a_kill_and_hangs_on_the_seed(tmp_path: Path) -> None:
