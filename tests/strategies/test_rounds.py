@@ -19,6 +19,7 @@ from promptkit import Defaults, Example, Lesson, Strategy, Student, Template, Us
 from promptkit.hooks import StrategyEntry, get_host
 from promptkit.hooks.entries import Origin
 from promptkit.running.config import make_config
+from promptkit.running.events import RunEvents
 from promptkit.running.plan import make_plan
 from promptkit.running.rounds import _epochs
 
@@ -117,19 +118,32 @@ def test_a_classifier_learns_from_texts_without_labels_alone_and_is_kept_alone(
     assert record.cost.artifact_bytes < 3000
 
 
-def test_pet_goes_through_generations_and_a_checkpoint_to_the_same_numbers(run: Run, tmp_path: Path) -> None:
+def test_pet_goes_through_generations_and_a_checkpoint_to_the_same_numbers(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two patterns, one generation, a classifier: five models, all counted. A killed run goes on where it stood."""
     options = {
         "generations": 1, "growth": 2, "distil": "head", "student_epochs": 3, "student_lr": 0.1, "unlabelled": 16,
         "weights": "accuracy",
     }  # fmt: skip
     settings = {"options": options, "shots": 4, "epochs": 1, "lr": 0.01, "checkpoint": tmp_path / "state"}
+    passes: list[tuple[int, int]] = []
+    told = RunEvents.epoch_ended
+
+    def hear(self: RunEvents, number: int, place: int, values: Any) -> None:
+        passes.append((number, place))
+        told(self, number, place, values)
+
+    monkeypatch.setattr(RunEvents, "epoch_ended", hear)
     first = run(**settings)
+    assert passes == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 0), (2, 0)]
+    passes.clear()
     states = sorted((tmp_path / "state").iterdir())
     assert len(states) == 5
     for late in states[3:]:
         late.unlink()
     again = run(**settings)
+    assert passes == [(1, 1), (2, 0), (2, 0), (2, 0)], "what was finished is not trained again"
     assert np.array_equal(first.probabilities, again.probabilities)
     assert [e.loss for e in first.record.history] == [e.loss for e in again.record.history]
     record = first.record
