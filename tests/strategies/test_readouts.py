@@ -23,6 +23,7 @@ from promptkit.prompting.resolved import PromptTask
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 LABELS = ("negative", "positive")
 TEXTS = ["the film is good", "a boring plot and a bad actor", "like it"]
+MLP = {"up": "mlp.0", "down": "mlp.2"}  # of the prompt encoder, and PyTorch's names
 
 set_device("CPU")
 
@@ -146,50 +147,40 @@ def test_a_start_of_virtual_tokens_that_is_not_known_is_refused(backbone: Any) -
         initial_vectors(backbone, task, "words")
 
 
-@pytest.mark.parametrize("by_products", [False, True], ids=["operator", "products"])
-def test_the_lstm_encoder_agrees_with_pytorch(by_products: bool) -> None:
-    """Bidirectional LSTM and MLP of tests/goldens/lstm.npz: outputs within 1e-5."""
+@pytest.mark.parametrize(
+    ("by_products", "graph"), [(False, False), (True, False), (True, True)], ids=["operator", "products", "compiled"]
+)
+def test_the_lstm_encoder_and_its_gradients_agree_with_pytorch(by_products: bool, graph: bool) -> None:
+    """Bidirectional LSTM and MLP of tests/goldens/lstm.npz, and the gradients of its scalar by all that learns."""
     from promptkit_ptuning.model import PromptEncoder
 
     golden = dict(np.load(GOLDENS / "lstm.npz"))
-    x = golden["input"].reshape(-1, golden["input"].shape[-1])
     width = golden["lstm.weight_hh_l0"].shape[1]
     layers = 1 + max(int(k.split("_l")[1][0]) for k in golden if k.startswith("lstm.weight_ih_l"))
-    encoder = PromptEncoder(x, width, layers, np.random.default_rng(0), by_products=by_products)
-    for path, parameter in encoder.lstm.parameters_and_names():
-        parameter.set_data(Tensor(golden[f"lstm.{path}"]))
-    for name, key in (("up", "mlp.0"), ("down", "mlp.2")):
-        getattr(encoder, f"{name}_weight").set_data(Tensor(golden[f"{key}.weight"]))
-        getattr(encoder, f"{name}_bias").set_data(Tensor(golden[f"{key}.bias"]))
-    expected = golden["output"].reshape(len(x), -1)
-    assert np.abs(encoder().asnumpy() - expected).max() < 1e-4
-
-
-def value_and_gradients(encoder: Any, *, graph: bool) -> list[Any]:
-    """The sum of squares of what an encoder gives, and its gradients by every weight."""
+    encoder = PromptEncoder(golden["input"], width, layers, np.random.default_rng(0), by_products=by_products)
+    theirs = {f"{ours}_{kind}": f"{key}.{kind}" for ours, key in MLP.items() for kind in ("weight", "bias")}
+    learns = {path: parameter for path, parameter in encoder.parameters_and_names() if parameter.requires_grad}
+    for path, parameter in learns.items():
+        if path != "inputs":
+            parameter.set_data(Tensor(golden[theirs.get(path, path)]))
+    cotangent = Tensor(golden["cotangent"])
 
     def total() -> Any:
-        x = encoder()
-        return (x * x).sum()
+        return (encoder() * cotangent).sum()
 
-    gradient = ms.value_and_grad(total, None, weights=encoder.trainable_params())
+    gradient = ms.value_and_grad(total, None, weights=list(learns.values()))
 
     def run() -> Any:
         return gradient()
 
-    value, gradients = (ms.jit(run) if graph else run)()
-    return [value.asnumpy(), *(each.asnumpy() for each in gradients)]
-
-
-def test_the_lstm_of_products_compiles_and_has_the_gradients_of_the_operator() -> None:
-    from promptkit_ptuning.model import PromptEncoder
-
-    x = np.random.default_rng(1).normal(size=(5, 6))
-    one, other = (
-        value_and_gradients(PromptEncoder(x, 4, 2, np.random.default_rng(0), by_products=graph), graph=graph)
-        for graph in (False, True)
-    )
-    assert all(np.abs(ours - theirs).max() < 1e-5 for ours, theirs in zip(one, other, strict=True))
+    assert np.abs(encoder().asnumpy() - golden["output"]).max() < 1e-4
+    _, gradients = (ms.jit(run) if graph else run)()
+    found = {theirs.get(path, path): each.asnumpy() for path, each in zip(learns, gradients, strict=True)}
+    expected = {name[6:]: array for name, array in golden.items() if name.startswith("grad::")}
+    expected["inputs"] = golden["grad_input"][None]
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert np.abs(found[name] - array).max() < 1e-4, name
 
 
 @pytest.mark.parametrize("device", ["CPU", "GPU", "Ascend"])
