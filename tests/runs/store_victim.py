@@ -1,7 +1,8 @@
 """A process that works on a store until it is killed; `test_store_kill.py` starts it.
 
 `python store_victim.py TESTS REPOSITORY` reads lines `SEED DELAY FOLDER LOG`. For each it forks a child that works
-on the store in FOLDER, kills it with SIGKILL after DELAY seconds, and answers with a line. The fork saves the
+on the store in FOLDER, kills it with SIGKILL after DELAY seconds, and answers with a line. Where DELAY is `between`,
+the child kills itself when the directory of its second run is in place and its row is not. The fork saves the
 start of Python; the child opens the store, and dies, by itself. LOG holds what the child began and completed.
 """
 
@@ -19,6 +20,8 @@ sys.path[:0] = sys.argv[1:3]
 from fake_runs import TRUTH, add_baseline, add_run, cell, fake_record
 
 from promptkit.runs import Store
+
+BETWEEN = "between"
 
 
 def work(random_: random.Random, folder: Path, log: int) -> None:
@@ -64,6 +67,16 @@ def step(store: Store, random_: random.Random, say: object) -> None:
             store.remove_comparison(each.name)
 
 
+def die_between(random_: random.Random, folder: Path, log: int) -> None:
+    """List a run, and die when the directory of the next is in place."""
+    with Store.open(folder) as store:
+        first, second = (f"{random_.getrandbits(64):016x}" for _ in range(2))
+        add_run(store, f"soft-{first}", first)
+        os.write(log, f"added {first}\n".encode())
+        Store.add = lambda *given, **more: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        add_run(store, f"soft-{second}", second)
+
+
 def main() -> None:
     """Answer lines until there are no more."""
     import safetensors.numpy  # noqa: F401  # so that no child spends its time on importing it
@@ -72,9 +85,11 @@ def main() -> None:
         seed, delay, folder, log = line.rstrip("\n").split(" ", 3)
         child = os.fork()
         if child == 0:
-            work(random.Random(seed), Path(folder), os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
-        time.sleep(float(delay))
-        os.kill(child, signal.SIGKILL)
+            opened = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            (die_between if delay == BETWEEN else work)(random.Random(seed), Path(folder), opened)
+        if delay != BETWEEN:
+            time.sleep(float(delay))
+            os.kill(child, signal.SIGKILL)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 

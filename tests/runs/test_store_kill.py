@@ -28,8 +28,8 @@ class Killer:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def kill(self, seed: int, delay: float, folder: Path, log: Path) -> None:
-        """Let a process work on the store for `delay` seconds, then kill it."""
+    def kill(self, seed: int, delay: float | str, folder: Path, log: Path) -> None:
+        """Let a process work on the store for `delay` seconds, or until it is at that place, then kill it."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{seed} {delay} {folder} {log}\n")
@@ -101,13 +101,19 @@ def check_promises(log: Path, kept: set[str | None], latest: dict[str, tuple[str
 @pytest.mark.slow
 def test_killed_at_any_moment(killer: Killer, tmp_path: Path) -> None:
     log, folder = tmp_path / "log", tmp_path / "runs"
-    orphans = 0
     for seed, delay in enumerate(DELAYS):
         killer.kill(seed, delay, folder, log)
-        orphans += check(folder, log)[1]
+        check(folder, log)
     done = log.read_text()
     counts = {word: done.count(f"{word} ") for word in ("added", "removed", "saved")}
     assert min(counts.values()) >= 3, f"too little was done to prove anything: {counts}"
+
+
+def test_killed_between_the_directory_and_the_row_the_run_is_adopted(killer: Killer, tmp_path: Path) -> None:
+    log, folder = tmp_path / "log", tmp_path / "runs"
+    for round_ in range(2):
+        killer.kill(round_, "between", folder, log)
+        assert check(folder, log) == (2 * round_ + 1, 1)
 
 
 def test_killed_while_it_is_made(killer: Killer, tmp_path: Path) -> None:
