@@ -165,7 +165,7 @@ def test_two_at_a_time_take_a_kin_each_and_then_help_each_other(
     assert 2 <= len(starts) <= 3
     starts.clear()
     outcomes = list(run_here(several(tmp_path / "more", *"xxxxxxxx"), 2))
-    assert len(set(processes(outcomes))) == len(starts) <= 2
+    assert len(set(processes(outcomes))) == len(starts) == 2
 
 
 def test_one_that_is_killed_at_a_later_cell_loses_that_one_only(
