@@ -21,10 +21,12 @@ HARD = "{text} it was {mask} ."
 TEXTS = ["the film is good", "a boring plot and a bad actor", "like it"]
 
 
-def probe_of(backbone: Any) -> tuple[Any, Any]:
+def probe_of(backbone: Any, classes: int = 2) -> tuple[Any, Any]:
     from promptkit_probe.model import LinearProbe
 
-    task = prompt_task(backbone.tokenizer, HARD)
+    words = dict(zip("abc"[:classes], ("good", "bad", "not"), strict=False))
+    verbalizer = "; ".join(f"{label}={word}" for label, word in words.items())
+    task = prompt_task(backbone.tokenizer, HARD, verbalizer, tuple(words))
     return LinearProbe(backbone, task), task
 
 
@@ -65,38 +67,48 @@ def test_of_several_strengths_dev_picks_one_and_all_are_counted() -> None:
     assert (scores.argmax(-1) == y[40:]).mean() == max(trial.dev_accuracy for trial in trials)
 
 
-def fitted(x: Any, y: Any) -> Any:
+def fitted(x: Any, y: Any, classes: int = 2) -> Any:
     """A probe fitted on the first forty rows; dev is the others."""
-    probe, _ = probe_of(load("bert-odd"))
+    probe, _ = probe_of(load("bert-odd"), classes)
     probe.fit(x[:40], y[:40], x[40:], y[40:])
     return probe
 
 
-def by_the_formula(x: Any, y: Any) -> list[tuple[Any, Any]]:
-    """Weights and biases of every strength, whatever the states are like."""
-    from promptkit_probe.model import STRENGTHS, _for_all_classes
+def best_of_scikit_learn(x: Any, y: Any) -> tuple[float, Any]:
+    """The strength that dev picks, and scikit-learn's own optimum there, on standardised states in float64."""
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    mean, scale = x[:40].mean(0), np.maximum(x[:40].std(0), 1e-6)
     found = []
-    for strength in STRENGTHS:
-        regression = LogisticRegression(C=strength, max_iter=2000).fit((x[:40] - mean) / scale, y[:40])
-        weight, bias = _for_all_classes(regression, 2)
-        weight = weight / scale
-        found.append((weight.astype(np.float32), (bias - weight @ mean).astype(np.float32)))
-    return found
+    for strength in (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0):
+        regression = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000)
+        pipeline = make_pipeline(StandardScaler(), regression).fit(x[:40].astype(np.float64), y[:40])
+        loss = log_loss(y[40:], pipeline.predict_proba(x[40:]))
+        found.append((-pipeline.score(x[40:], y[40:]), loss, strength, pipeline))
+    *_, strength, pipeline = min(found, key=lambda it: it[:2])
+    return strength, pipeline
 
 
-def test_states_that_differ_get_the_weights_of_the_formula_bit_by_bit() -> None:
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("constant", [False, True], ids=["all differ", "some are constant"])
+def test_it_is_scikit_learns_optimum_at_the_strength_that_dev_picks(classes: int, constant: bool) -> None:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(60, 72)).astype(np.float32)
-    y = (x[:, 0] > 0).astype(int)
-    head = fitted(x, y).head
-    weight, bias = head.weight.asnumpy(), head.bias.asnumpy()
-    assert any(np.array_equal(weight, w) and np.array_equal(bias, b) for w, b in by_the_formula(x, y))
-    x[:, 24:48] = 100 * rng.normal(size=24)
-    weight, others = fitted(x, y).head.weight.asnumpy(), np.r_[0:24, 48:72]
-    assert any(np.array_equal(weight[:, others], w[:, others]) for w, _ in by_the_formula(x, y))
+    x = (rng.normal(size=(60, 72)) * rng.uniform(0.1, 10, 72) + rng.normal(size=72)).astype(np.float32)
+    y = np.digitize(x[:, 0] / x[:, 0].std(), [-0.4, 0.4] if classes == 3 else [0.0])
+    if constant:
+        x[:, 24:48] = 100 * rng.normal(size=24)
+    probabilities = softmax(fitted(x, y, classes).scores(Tensor(x[40:])).asnumpy())
+    strength, best = best_of_scikit_learn(x, y)
+    # The probe's own optimum is found as exactly as scikit-learn does by default, in float32.
+    assert np.abs(probabilities - best.predict_proba(x[40:])).max() < 0.03, strength
+    assert np.ptp(probabilities) > 0.3, "it is sure of some"
+
+
+def softmax(scores: Any) -> Any:
+    raised = np.exp(scores - scores.max(-1, keepdims=True))
+    return raised / raised.sum(-1, keepdims=True)
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-7], ids=["constant", "rounding"])
