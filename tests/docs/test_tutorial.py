@@ -7,14 +7,20 @@ import os
 import re
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
-SLOW_BOUND_SECONDS = 300  # a run; generous, for the machine may be busy
+# What a reader's `promptkit` stands for here: the same command line, but trained for one epoch where it trains.
+ONE_EPOCH = """#!{python}
+import sys
+from promptkit.cli import main
+if sys.argv[1] in ("run", "compare"):
+    sys.argv += ["--epochs", "1"]
+sys.exit(main())
+"""
 
 
 @dataclass(frozen=True)
@@ -60,20 +66,25 @@ def test_no_figure_stands_in_the_text_unless_a_command_has_it():
     assert not re.findall(r"\d+(?:\.\d+)? ?%|\d+\.\d+ ?(?:s|MB|KB)\b", outside_blocks(page))
 
 
+@pytest.fixture
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One in which `promptkit` trains for one epoch: how well it learns is for other tests."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "promptkit").write_text(ONE_EPOCH.format(python=sys.executable), encoding="utf-8")
+    (folder / "promptkit").chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PROMPTKIT_NO_PLUGINS": "1"}
+
+
 @pytest.mark.slow
-def test_every_command_runs_and_every_file_is_there(tmp_path):
+def test_every_command_runs_and_every_file_is_there(tmp_path, environment):
     page = PAGE.read_text(encoding="utf-8")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "PROMPTKIT_NO_PLUGINS": "1"}
     for step in steps(page):
-        started = time.perf_counter()
         result = subprocess.run(
-            step.command, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+            step.command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, f"{step.command}\n{result.stderr}"
         assert "Traceback" not in result.stderr
         if step.command.startswith("promptkit run "):
-            assert time.perf_counter() - started < SLOW_BOUND_SECONDS
             assert os.listdir(tmp_path) == ["runs"]
         answered = iter(result.stdout.splitlines())
         for line in step.shown:
