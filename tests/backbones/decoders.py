@@ -59,8 +59,8 @@ class Case:
         }
         return tensors({name: array.astype(np.int32) for name, array in arrays.items()})
 
-    def figures(self, backbone: Backbone) -> tuple[Any, Any, Any]:
-        """Loss behind the prefix and its gradients by embeddings and prefix, compiled."""
+    def figures(self, backbone: Backbone, *, graph: bool = True) -> tuple[Any, Any, Any]:
+        """Loss behind the prefix and its gradients by embeddings and prefix, compiled or not."""
 
         def loss(embeddings: Any, prefix: Any, *arrays: Any) -> Any:
             logits = backbone.logits(backbone.run(embeddings, packed(*arrays), prefix), self.rows)
@@ -68,8 +68,14 @@ class Case:
 
         inputs = self.inputs()
         embeddings = backbone.embed(inputs["token_ids"])
-        value, gradients = ms.jit(ms.value_and_grad(loss, (0, 1)))(embeddings, self.prefix, *inputs.values())
+        function = ms.value_and_grad(loss, (0, 1))
+        value, gradients = (ms.jit(function) if graph else function)(embeddings, self.prefix, *inputs.values())
         return value, *gradients
+
+    @property
+    def expected(self) -> tuple[Any, Any, Any]:
+        """The same from PyTorch."""
+        return self.behind["loss"], self.behind["grad_inputs_embeds"], self.behind["grad_prefix"]
 
     def everywhere(self) -> Any:
         """Every position of every row, padding included, (B, S)."""
