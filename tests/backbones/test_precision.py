@@ -27,6 +27,7 @@ from promptkit.doctor.selfcheck import numbers
 from promptkit.nn import SoftPrompt, VirtualTokens
 from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
+from promptkit.testing import write_tiny_model, write_tiny_task
 from promptkit.training import Classification, Executor, PackedSource
 
 FAR = 1e-2  # fp16 has 11 bits, so a product of rounded numbers is off by some 1e-3
@@ -56,27 +57,26 @@ def half(name: str, precision: Precision = "fp16") -> Any:
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
-def test_encoders_agree_with_float32(mode: Any) -> None:
-    whole, rounded = (dict(numbers(model, mode, pytest.fail)) for model in (mini(), mini("fp16")))
+def test_an_encoder_agrees_with_float32(mode: Any) -> None:
+    """The default model's numbers in fp16 are held against stored ones by the self-check (test_doctor.py)."""
+    whole = dict(numbers(load("bert-odd"), "pynative", pytest.fail))
+    rounded = dict(numbers(half("bert-odd"), mode, pytest.fail))
     assert np.abs(whole["scores"] - rounded["scores"]).max() < FAR
     assert far(rounded["loss"], whole["loss"]) < FAR
     assert far(rounded["gradient"], whole["gradient"]) < FAR
     assert not np.array_equal(whole["scores"], rounded["scores"])
 
 
-def mini(precision: Precision = "fp32") -> Any:
-    """promptkit-mini."""
-    plan = make_plan(make_config(strategy="hard", precision=precision))
-    return load_backbone(plan.model, {"native": NativeEngine()}, "promptkit-mini")
-
-
-@pytest.mark.parametrize("name", ["llama-odd", "gpt2-odd", "qwen3-odd", "bloom-odd"])
-def test_decoders_agree_with_float32(name: str) -> None:
+# Together they have every way a graph can take; see test_decoder_parity.py.
+@pytest.mark.parametrize(
+    ("name", "graph"), [("llama-odd", False), ("gpt2-odd", False), ("qwen3-odd", True), ("bloom-odd", True)]
+)
+def test_decoders_agree_with_float32(name: str, graph: bool) -> None:
+    """PyTorch's, which test_decoder_parity.py holds those of the engine to."""
     case = Case(name)
-    whole, rounded = case.figures(case.backbone), case.figures(half(name))
-    for found, expected in zip(rounded, whole, strict=True):
+    for found, expected in zip(case.figures(half(name), graph=graph), case.expected, strict=True):
         assert found.dtype == ms.float32
-        assert far(found, expected.asnumpy()) < FAR
+        assert far(found, expected) < FAR
 
 
 def test_frozen_matrices_take_half_the_memory_and_what_learns_stays_float32() -> None:
@@ -133,9 +133,13 @@ def test_what_is_refused_is_one_line() -> None:
         Arithmetic(on_cpu=True, precision="fp16").matrix("w", np.array([[1e5]]))
 
 
-def test_precision_is_in_the_key_and_in_the_record() -> None:
+def test_precision_is_in_the_key_and_in_the_record(tmp_path: Path) -> None:
     plans = [make_plan(make_config(strategy="hard", precision=it)) for it in ("fp32", "fp16")]
     assert plans[0].key != plans[1].key
-    result = run("soft", precision="fp16", shots=2, epochs=1, batch_size=4, save=False, quiet=True)
+    model, data = write_tiny_model(tmp_path / "model"), write_tiny_task(tmp_path / "data")
+    result = run(
+        "soft", model=str(model), data=str(data), mode="pynative", precision="fp16", shots=2, limit=4, epochs=1,
+        batch_size=4, save=False, quiet=True,
+    )  # fmt: skip
     assert result.record.options.precision == "fp16"
     assert np.isfinite(result.record.history[0].loss)
