@@ -21,6 +21,8 @@ Run = Callable[..., Any]
 REPO = Path(__file__).resolve().parents[2]
 SOFT = "{soft:4}{text} it was {mask} ."
 HARD = "{text} it was {mask} ."
+# For what any run shows: one step, eagerly, where compiling would take most of the time.
+BRIEF: dict[str, Any] = {"mode": "pynative", "shots": 2, "limit": 4}
 
 
 def test_a_strategy_learns_a_separable_task_and_test_shows_it(tiny_run: Run) -> None:
@@ -32,13 +34,13 @@ def test_a_strategy_learns_a_separable_task_and_test_shows_it(tiny_run: Run) -> 
 
 def test_parameters_are_counted_apart(tiny_run: Run) -> None:
     hidden = 24
-    soft = tiny_run("soft", templates=("{soft:4}{text}",), readout="head", epochs=1).record.parameters
+    soft = tiny_run("soft", templates=("{soft:4}{text}",), readout="head", epochs=1, **BRIEF).record.parameters
     assert (soft.prompt, soft.encoder, soft.head) == (4 * hidden, 0, 2 * hidden + 2)
-    cloze = tiny_run("soft", templates=(SOFT,), epochs=1).record.parameters
+    cloze = tiny_run("soft", templates=(SOFT,), epochs=1, **BRIEF).record.parameters
     assert (cloze.prompt, cloze.head) == (4 * hidden, 0)
-    pet = tiny_run("pet", templates=(HARD,), epochs=1).record.parameters
+    pet = tiny_run("pet", templates=(HARD,), epochs=1, **BRIEF).record.parameters
     assert pet.head == hidden * hidden + hidden + 2 * hidden + 2
-    hard = tiny_run("hard", templates=(HARD,)).record.parameters
+    hard = tiny_run("hard", templates=(HARD,), **BRIEF).record.parameters
     assert hard.total == 0
 
 
@@ -88,8 +90,8 @@ def test_tuning_the_whole_model_leaves_the_shared_backbone_alone() -> None:
 
 def test_calibration_divides_by_what_content_free_texts_score(tiny_run: Run) -> None:
     """Zhao et al. 2021: p / p_cf, normalised. Calibrated content-free text is undecided on average."""
-    plain = tiny_run("hard", templates=(HARD,)).probabilities
-    calibrated = tiny_run("hard", templates=(HARD,), options={"calibrate": True}).probabilities
+    plain = tiny_run("hard", templates=(HARD,), mode="pynative").probabilities
+    calibrated = tiny_run("hard", templates=(HARD,), mode="pynative", options={"calibrate": True}).probabilities
     ratio = calibrated / plain
     odds = ratio[:, 0] / ratio[:, 1]
     assert np.allclose(odds, odds[0], rtol=1e-4)
@@ -98,14 +100,14 @@ def test_calibration_divides_by_what_content_free_texts_score(tiny_run: Run) -> 
 
 def test_several_templates_are_averaged(tiny_run: Run) -> None:
     one, two = "{text} it was {mask} .", "{mask} ! {text}"
-    logs = [np.log(tiny_run("hard", templates=(t,)).probabilities) for t in (one, two)]
+    logs = [np.log(tiny_run("hard", templates=(t,), mode="pynative").probabilities) for t in (one, two)]
     mean = np.exp(np.mean(logs, axis=0))
-    both = tiny_run("hard", templates=(one, two)).probabilities
+    both = tiny_run("hard", templates=(one, two), mode="pynative").probabilities
     assert np.allclose(both, mean / mean.sum(-1, keepdims=True), atol=1e-6)
 
 
 def test_soft_tokens_go_in_front_of_a_template_that_names_none(tiny_run: Run) -> None:
-    options = tiny_run("soft", templates=(HARD,), epochs=1, options={"tokens": 3}).record.options
+    options = tiny_run("soft", templates=(HARD,), epochs=1, options={"tokens": 3}, **BRIEF).record.options
     assert options.templates == ("{soft:3}" + HARD,)
 
 
@@ -150,7 +152,7 @@ def test_other_training_settings_are_advised_only_where_they_change_something(
     import promptkit.evaluation
 
     monkeypatch.setattr(promptkit.evaluation, "no_better_than_majority", lambda *_: True)
-    warnings = tiny_run(strategy, mode="pynative", **settings).record.warnings
+    warnings = tiny_run(strategy, **BRIEF, **settings).record.warnings
     (warning,) = (each for each in warnings if "no better than" in each)
     assert warning.endswith("Try another --lr or more --epochs.") == hinted
 
@@ -203,7 +205,7 @@ def test_a_metric_that_fails_does_not_throw_the_run_away(tiny_run: Run, tmp_path
         "        raise ValueError('pos_label=1 is not a valid label')\n",
         encoding="utf-8",
     )
-    settings = {"templates": (SOFT,), "epochs": 1, "mode": "pynative", "out": tmp_path / "run"}
+    settings = {"templates": (SOFT,), "epochs": 1, "out": tmp_path / "run", **BRIEF}
     result = tiny_run("soft", metrics=(str(tmp_path / "fails.py"),), **settings)
     assert result.directory == tmp_path / "run"
     record = RunRecord.read(tmp_path / "run")
