@@ -138,17 +138,19 @@ def test_runs_give_the_numbers_of_whole_prompts(
         for whole in (False, True):
             with monkeypatch.context() as patch:
                 if whole:
-                    for loaded in get_host().strategies.values():
-                        patch.setattr(loaded.cls, "fronts", False)
+                    for entry in get_host().strategies.values():
+                        patch.setattr(entry.cls, "fronts", False)
                 result = promptkit.run(
                     strategy, data=data, model=str(causal_folder), templates=[template], shots=4, epochs=1,
                     options=options, out=str(tmp_path / f"{strategy}-{whole}"), quiet=True,
                     verbalizer="positive=good; negative=bad",
                 )  # fmt: skip
-                predictor = promptkit.load(result.directory)
-                texts = [example.text for example in load_task(data).test]
-                found[strategy, whole] = predictor.probabilities(texts)
+                found[strategy, whole] = result.probabilities
+                if not whole:
+                    texts = [example.text for example in load_task(data).test]
+                    loaded = promptkit.load(result.directory).probabilities(texts)
         assert np.abs(found[strategy, False] - found[strategy, True]).max() < 1e-4, strategy
+        assert np.abs(loaded - found[strategy, True]).max() < 1e-4, strategy
 
 
 def test_label_words_of_several_pieces_go_on_behind_a_front_too(causal: Any) -> None:
