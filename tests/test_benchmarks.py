@@ -241,7 +241,7 @@ def test_a_step_is_profiled_and_leaves_no_file(tmp_path: Path, tiny: dict[str, A
 def test_a_kept_process_gives_the_numbers_of_one_for_each_cell(tiny: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("mindspore")
     said = run_script(
-        "kept.py", "--strategies", "pet,soft", "--shots", "2", "--seeds", "2", "--data", tiny["data"],
+        "kept.py", "--strategies", "soft", "--shots", "2", "--seeds", "2", "--data", tiny["data"],
         "--model", tiny["model"], "--verbalizer", "positive=great; negative=bad", folder=tmp_path,
     )  # fmt: skip
     assert "Scores and predictions are the same." in said
