@@ -77,7 +77,7 @@ def bag(install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.Monkey
         ("pet", {"templates": (HARD,), "lr": 0.05, "epochs": 6, "options": {"tune": "all"}}, "backbone"),
         ("soft", {"templates": (SOFT,), "lr": 0.3, "epochs": 6, "mode": "graph"}, "prompt"),
         ("soft", {"templates": (SOFT,), "lr": 0.3, "epochs": 6, "readout": "head"}, "head"),
-        ("ptuning", {"templates": (SOFT,), "lr": 0.1, "epochs": 6}, "encoder"),
+        ("ptuning", {"templates": (SOFT,), "lr": 0.1, "epochs": 6, "options": {"lstm_layers": 1}}, "encoder"),
         ("finetune", {"templates": (HARD,), "lr": 0.05, "epochs": 6, "options": {"dropout": 0.0}}, "backbone"),
     ],
 )
@@ -145,6 +145,8 @@ def test_what_a_built_in_strategy_cannot_do_on_it_is_one_line(bag, tmp_path, str
     with pytest.raises(UserError, match=said):
         promptkit.run(strategy, **{**bag, "templates": (HARD,)})
     assert not bag["out"].exists()
+    if strategy != "finetune":
+        return
     # What is refused within a training step leaves MindSpore such that the next run of the process compiles.
     tiny = {"model": str(write_tiny_model(tmp_path / "tiny")), "templates": (SOFT,), "mode": "graph", "epochs": 1}
     next_one = promptkit.run("soft", **{**bag, **tiny, "save": False, "out": None})
