@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +101,22 @@ def measure(page: str, folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return json.loads(html.unescape(found[1])), [line for line in run.stderr.splitlines() if "CONSOLE" in line]
 
 
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The page of a case, made once."""
+
+    @cache
+    def make(case: str) -> str:
+        return report_page(summarise(made(case, tmp_path_factory.mktemp("store"))))
+
+    return make
+
+
 @pytest.mark.parametrize("case", list(CASES))
-def test_every_plot_shows_and_nothing_is_wider_than_the_screen(case: str, tmp_path: Path) -> None:
-    page = report_page(summarise(made(case, tmp_path / "store")))
+def test_every_plot_shows_and_nothing_is_wider_than_the_screen(
+    case: str, page_of: Callable[[str], str], tmp_path: Path
+) -> None:
+    page = page_of(case)
     expected = [f"plot-{name}" for name in re.findall(r'<figure id="figure-([\w-]+)">', page)]
     assert len(expected) >= 4
     several, console = measure(page, tmp_path)
@@ -119,17 +134,16 @@ def test_every_plot_shows_and_nothing_is_wider_than_the_screen(case: str, tmp_pa
     assert phone["hint"], "a table that is cut says that it scrolls"
 
 
-def test_a_page_that_is_broken_is_noticed(tmp_path: Path) -> None:
-    page = report_page(summarise(made("one run", tmp_path / "store")))
-    broken = page.replace("</main>", '<script>alert(1)</script><p style="width:3000px">wide</p></main>')
+def test_a_page_that_is_broken_is_noticed(page_of: Callable[[str], str], tmp_path: Path) -> None:
+    broken = page_of("one run").replace("</main>", '<script>alert(1)</script><p style="width:3000px">wide</p></main>')
     (phone, _), console = measure(broken, tmp_path)
     assert any("Content Security Policy" in line for line in console)
     assert phone["scroll"] > phone["client"]
 
 
-def test_it_prints(tmp_path: Path) -> None:
+def test_it_prints(page_of: Callable[[str], str], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    page.write_text(report_page(summarise(made("all plots", tmp_path / "store"))), encoding="utf-8")
+    page.write_text(page_of("all plots"), encoding="utf-8")
     paper = tmp_path / "page.pdf"
     assert CHROMIUM is not None
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
