@@ -218,11 +218,17 @@ def test_a_metric_that_fails_does_not_throw_the_run_away(tiny_run: Run, tmp_path
     assert " - " in row
 
 
+@pytest.fixture(scope="module")
+def predictor(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A hard prompt, loaded."""
+    folder = tmp_path_factory.mktemp("hard") / "run"
+    tiny_run("hard", templates=(HARD,), out=folder, **BRIEF)
+    return promptkit.load(folder)
+
+
 @pytest.mark.parametrize("text", ["Great.", {"text": "Great."}])
-def test_a_single_text_is_not_taken_for_texts(tiny_run: Run, tmp_path: Path, text: Any) -> None:
+def test_a_single_text_is_not_taken_for_texts(predictor: Any, text: Any) -> None:
     """The characters of a text are no texts, nor are the keys of a mapping."""
-    tiny_run("hard", templates=(HARD,), mode="pynative", out=tmp_path / "run")
-    predictor = promptkit.load(tmp_path / "run")
     for ask in (predictor.predict, predictor.probabilities):
         with pytest.raises(UserError, match=r"put a single one into a list: \[text\]"):
             ask(text)
@@ -238,9 +244,7 @@ def test_a_single_text_is_not_taken_for_texts(tiny_run: Run, tmp_path: Path, tex
         ("a\ud800", r"text 2: \{text\} holds half a surrogate pair"),
     ],
 )
-def test_what_is_no_text_is_refused_in_one_line(tiny_run: Run, tmp_path: Path, text: Any, said: str) -> None:
-    tiny_run("hard", templates=(HARD,), mode="pynative", out=tmp_path / "run")
-    predictor = promptkit.load(tmp_path / "run")
+def test_what_is_no_text_is_refused_in_one_line(predictor: Any, text: Any, said: str) -> None:
     with pytest.raises(UserError, match=said):
         predictor.predict(["fine", text])
     with pytest.raises(UserError, match="batch_size is 0"):
