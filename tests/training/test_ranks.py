@@ -28,7 +28,7 @@ from promptkit.training.sources import Step
 BERT = Path(__file__).resolve().parents[1] / "goldens" / "bert-onelayer"
 SETTINGS: dict[str, Any] = {
     "data": "reviews.tsv", "model": str(BERT), "shots": 4, "mode": "pynative", "max_length": 32, "lr": 0.01,
-    "epochs": 8, "patience": 100, "device": "CPU",
+    "epochs": 4, "patience": 100, "device": "CPU",
 }  # fmt: skip
 KEPT = ("--checkpoint", "state")
 TIMEOUT = 300
