@@ -20,6 +20,7 @@ from promptkit.comparison import Experiment, compare, make_experiment
 from promptkit.comparison.cells import make_grid
 from promptkit.reports import comparison_table
 from promptkit.reports.provenance import facts
+from promptkit.reports.wording import notes
 from promptkit.running.config import make_config
 from promptkit.running.plan import Loader, make_plan
 from promptkit.runs import Entry, StoredComparison, StoredRun
@@ -126,3 +127,10 @@ def test_a_seed_counts_once_all_its_folds_are_there(tiny: Make, pool: Callable[.
 def test_a_fold_is_not_limited(tiny: Make) -> None:
     with pytest.raises(UserError, match="--fold has every example tested once; it does not go with --limit"):
         make_grid(tiny(strategies=["hard"], shots="full", folds=3, settings={"limit": 5}), Loader())
+
+
+def test_folds_that_are_missing_are_counted(tiny: Make) -> None:
+    grid = make_grid(tiny(strategies=["pet"], shots="full", folds=3, baselines=[]), Loader())
+    comparison = StoredComparison("one", "2026-01-01", (), {}, tuple(Entry(place, None) for place in grid.places))
+    (said,) = (note for note in notes(summarise(comparison)) if "missing" in note)
+    assert "pet (full), seed 0 (3 folds); pet (full), seed 1 (3 folds)" in said

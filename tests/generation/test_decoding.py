@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("mindspore")
 
+from mindspore import Tensor
 from models import load
 
 from promptkit import UserError
 from promptkit.generation import Sampling
-from promptkit.generation.decoding import Decoding
+from promptkit.generation.decoding import Decoding, _checked
 from promptkit.generation.writing import pieces, write
 from promptkit.nn import LayerPrefix, PromptedModel, SoftPrompt, VirtualTokens, tensors
 from promptkit.prompting import Encoded, Template
@@ -137,3 +138,14 @@ def test_white_space_is_streamed_with_what_follows_it_and_not_around_the_text() 
     words = [" a", " ", "b", "\n\n"]
     streamed = list(pieces(iter([[n] for n in range(4)]), lambda ids: "".join(words[n] for n in ids)))
     assert streamed == ["a", " b"]
+
+
+@pytest.mark.parametrize(("value", "refused"), [(np.nan, True), (np.inf, True), (-np.inf, False), (1e30, False)])
+def test_scores_that_are_no_numbers_are_not_written_from(value: float, refused: bool) -> None:
+    """The likeliest of them would be the first token, for ever; minus infinity is a token that never comes."""
+    scores = Tensor(np.array([[0.0, value, 1.0]], np.float32))
+    if refused:
+        with pytest.raises(UserError, match="scores of the next token are no numbers"):
+            _checked(scores)
+    else:
+        assert _checked(scores).argmax() == (1 if value > 0 else 2)

@@ -61,6 +61,13 @@ def test_a_causal_head_reads_the_last_token_whatever_was_cut(mini: Adapter) -> N
     assert (len(cut.token_ids), cut.dropped, cut.read) == (10, 54, (9,))
 
 
+def test_a_head_needs_a_token_to_read(mini: Adapter) -> None:
+    """A text of which cleaning leaves nothing, behind a tokenizer that opens with nothing."""
+    assert encode("{text}", mini, BARE, text="a", readout="head", mask_slots=0).read == (0,)
+    with pytest.raises(UserError, match="a prompt here has none"):
+        encode("{text}", mini, BARE, text="", readout="head", mask_slots=0)
+
+
 def test_a_cut_text_moves_the_causal_read_with_it(mini: Adapter) -> None:
     cut = encode("{text} it was {mask}", mini, CAUSAL, "many " * 60, max_length=8)
     assert mini.tokens(cut.token_ids)[-2:] == ["it", "was"]

@@ -205,3 +205,20 @@ def test_a_process_killed_in_the_middle_leaves_nothing_under_the_name(tmp_path: 
     assert all(name.startswith(".mine.partial-") for name in left)
     # The leftovers of the killed one do not stand in the way of the next.
     assert fill(RunDirectory.create(out, "soft")).commit() == out
+
+
+def test_a_place_that_cannot_be_written_to_is_found_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promptkit.running.config import make_config
+    from promptkit.running.runner import _check_places
+
+    places = ({"out": tmp_path / "a/b"}, {"store": tmp_path / "a/c"})
+    configs = [make_config(strategy="hard", **place) for place in places]
+    for config in configs:
+        _check_places(config)
+    assert not list(tmp_path.iterdir()), "it only looks"
+    monkeypatch.setattr("promptkit.running.runner.os.access", lambda *_: False)
+    for config in configs:
+        with pytest.raises(UserError, match=f"^cannot write to '{tmp_path}': it is another user's, or read-only"):
+            _check_places(config)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 ms = pytest.importorskip("mindspore")
 
@@ -174,3 +177,19 @@ def test_gathered_batches_of_classes_are_one_larger_batch(tmp_path: Path) -> Non
     (whole, losses), (parts, same) = weights(40, 1), weights(16, 3)
     assert np.abs(whole - parts).max() < 1e-5
     assert same == pytest.approx(losses, abs=1e-5)
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 6)), min_size=1, max_size=40), st.integers(0, 3))
+def test_rows_are_filled_as_by_looking_at_all_that_waits(sizes: list[tuple[int, int]], spare: int) -> None:
+    """The longest that is left, then the longest that still fit, in tokens and in positions read."""
+    room, most = 16, 6 + spare
+    longer = [(max(size, count), count) for size, count in sizes]
+    texts = [SimpleNamespace(token_ids=(0,) * size, read=(0,) * count) for size, count in longer]
+    waiting = sorted((*each, number) for number, each in enumerate(longer))
+    packer = AnswerPacker(texts, batch_size=4, rows=Rows(1, room, 4, reads=most), pad_id=0)  # type: ignore[arg-type]
+    left, reads, wanted = room, most, []
+    for size, count, number in reversed(waiting):
+        if size <= left and count <= reads:
+            left, reads = left - size, reads - count
+            wanted.append(number)
+    assert packer._row(list(waiting)) == wanted
