@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from promptkit import UserError
-from promptkit.backbones.face import Backbone, ModelFiles
+from promptkit.backbones.face import Backbone, ModelFiles, hash_file
 from promptkit_mindnlp.shape import kind_of_model, read_info
 from promptkit_mindnlp.tokenizer import load_tokenizer, tokenizer_files
 
@@ -123,10 +123,5 @@ def _hash(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())
-        try:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise UserError(f"cannot read '{path}': {error.strerror}.") from None
+        hash_file(digest, path)
     return digest.hexdigest()[:16]

@@ -12,7 +12,8 @@ from promptkit.analysis.folds import mean_parameters, pooled
 from promptkit.analysis.names import row_label
 from promptkit.analysis.statistics import Difference, Spread, spread
 from promptkit.errors import UserError
-from promptkit.evaluation.baselines import SIGNIFICANCE, no_better_than_majority
+from promptkit.evaluation.baselines import SIGNIFICANCE as SIGNIFICANCE  # handed on to reports
+from promptkit.evaluation.baselines import no_better_than_majority
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.record import LearntParameters, RunRecord
 from promptkit.runs.stored import Shots, StoredComparison, StoredRun

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
+from promptkit.errors import UserError
+
 __all__ = [
     "Backbone", "BackboneInfo", "ChatTokenizer", "Dropout", "Engine", "Inputs", "Kind", "Likelihoods", "ModelFiles",
-    "Part", "Precision", "Tokenizer", "Writing",
+    "Part", "Precision", "Tokenizer", "Writing", "hash_file",
 ]  # fmt: skip
 
 Kind = Literal["masked", "causal"]
@@ -363,3 +365,17 @@ class Engine(Protocol):
             UserError: for weights that are missing, extra or misshapen.
         """
         ...
+
+
+def hash_file(digest: Any, path: Path) -> None:
+    """Feed a file to a digest of `hashlib`, as an engine does for the fingerprint of what numbers depend on.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"cannot read '{path}': {error.strerror}.") from None

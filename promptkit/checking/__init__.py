@@ -36,7 +36,7 @@ from promptkit.checking.files import (
     read_text,
     user_path,
 )
-from promptkit.checking.names import OWN_SLOTS, is_field_name, parse_fields
+from promptkit.checking.names import OWN_SLOTS, is_field_name, is_mark, parse_fields
 
 __all__ = [
     "LARGEST",
@@ -55,6 +55,7 @@ __all__ = [
     "decode",
     "field_fault",
     "is_field_name",
+    "is_mark",
     "missing",
     "parse_fields",
     "parse_json",

@@ -15,14 +15,15 @@ def is_field_name(name: str) -> bool:
     Scripts such as Devanagari and Thai write vowels as marks, category M, which `str.isidentifier` knows of; it is
     not asked, for it takes what is spelt otherwise as well.
     """
-    return bool(name) and not name[0].isdigit() and all(_in_word(char) for char in name) and not _is_mark(name[0])
+    return bool(name) and not name[0].isdigit() and all(_in_word(char) for char in name) and not is_mark(name[0])
 
 
 def _in_word(char: str) -> bool:
-    return char == "_" or char.isalnum() or _is_mark(char)
+    return char == "_" or char.isalnum() or is_mark(char)
 
 
-def _is_mark(char: str) -> bool:
+def is_mark(char: str) -> bool:
+    """Return whether a character is a mark that belongs to a letter, as Devanagari and Thai write vowels."""
     return unicodedata.category(char)[0] == "M"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from promptkit.checking import is_mark
 
 # Languages written without spaces between words.
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my"})
@@ -96,7 +97,7 @@ def _word() -> str:
 
     One letter can be one; scikit-learn's own pattern wants two, and knows no signs of vowels and accents.
     """
-    signs = "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if unicodedata.category(sign).startswith("M"))
+    signs = "".join(filter(is_mark, map(chr, range(0x300, 0x1F000))))
     return rf"\w[\w{signs}]*"
 
 

@@ -52,11 +52,8 @@ class Decoding:
         mode: Mode,
     ) -> None:
         self._model = model
-        backbone: Any = getattr(model, "backbone", None)
-        info = getattr(backbone, "info", None)
-        if not isinstance(backbone, Writing) or info is None:
-            raise UserError("this engine's models score texts, but do not write them.")
-        self._backbone: Any = backbone
+        self._backbone: Any = writing(model)
+        info = self._backbone.info
         if longest + tokens > info.max_length:
             raise UserError(
                 f"a prompt of {longest} tokens and {tokens} to be written are more than the model reads, "
@@ -164,6 +161,18 @@ class Decoding:
             return backbone.logits(states).reshape(states.shape[0], -1), kept
 
         return go_on
+
+
+def writing(model: PromptedModel) -> Any:
+    """Return the backbone of a model that writes, a `Writing`.
+
+    Raises:
+        UserError: if its engine offers none.
+    """
+    backbone = getattr(model, "backbone", None)
+    if not isinstance(backbone, Writing) or getattr(backbone, "info", None) is None:
+        raise UserError("this engine's models score texts, but do not write them.")
+    return backbone
 
 
 def _checked(scores: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from functools import cache
 from typing import Any
 
 from promptkit.backbones.face import Tokenizer
+from promptkit.checking import is_mark
 
 _MARKS = str.maketrans({" ": "Ġ", "\n": "Ċ", "\r": "č", "\t": "ĉ"})
 
@@ -30,12 +30,7 @@ def whole_word(tokenizer: Tokenizer, piece: int) -> str:
     marks as one (`##ing`).
     """
     word = (_spelling(tokenizer, piece) or "").removeprefix(" ").removeprefix("▁")
-    return word if word[:1].isalpha() and all(map(_in_word, word)) else ""
-
-
-def _in_word(char: str) -> bool:
-    """Return whether a character is a letter, or a mark, as Devanagari and Thai write vowels with."""
-    return char.isalpha() or unicodedata.category(char)[0] == "M"
+    return word if word[:1].isalpha() and all(char.isalpha() or is_mark(char) for char in word) else ""
 
 
 def _spelling(tokenizer: Tokenizer, piece: int) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from promptkit.analysis.rows import SIGNIFICANCE
 from promptkit.analysis.statistics import Difference, Spread
 
 NONE = "-"
-_LEVEL = 0.05  # below which a difference counts
 
 
 def score_text(score: Spread) -> str:
@@ -32,7 +32,7 @@ def p_text(p: float) -> str:
     if p < 0.001:
         return "< 0.001"
     short = f"{p:.3f}"
-    return short if (float(short) < _LEVEL) == (p < _LEVEL) else "< 0.05"
+    return short if (float(short) < SIGNIFICANCE) == (p < SIGNIFICANCE) else f"< {SIGNIFICANCE}"
 
 
 def short_number(value: float | None) -> str:

@@ -120,11 +120,12 @@ def _check_places(config: RunConfig) -> None:
     Of several processes the first asks, which writes: before they have met its end is the end of all.
     """
     from promptkit.runs import STORE_NAME, RunDirectory, Store
+    from promptkit.runs.faults import check_writable
 
     place = config.store.absolute() if config.out is None else RunDirectory.check(config.out).parent
     there = next(folder for folder in (place, *place.parents) if os.path.exists(folder))
-    if os.path.isdir(there) and not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write to '{there}': it is another user's, or read-only.")
+    if os.path.isdir(there):
+        check_writable(there)
     if config.out is None and os.path.exists(config.store / STORE_NAME):
         Store.open(config.store).close()
 

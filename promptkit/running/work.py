@@ -199,15 +199,15 @@ class Work:
 
     def score(self, kept: PromptedModel, outcome: Outcome) -> None:
         """Score dev and test, or the texts without labels, with the model that is kept."""
-        trained = self.executor.model
-        if kept is not self.executor.model:
+        folded = kept is not self.executor.model
+        if folded:
             spent, manner = self.executor.compile_seconds, self._manner
             fresh = Executor(
                 kept, self.executor.mode, manner.warn, self._objective, label=self._label, quiet=manner.quiet
             )
             fresh.compile_seconds = spent
             self.executor = manner.executors.kept_for(fresh)
-        if not outcome.training or kept is not trained:
+        if folded or not outcome.training:
             # Outside of what is timed, for the first call compiles.
             self.executor.scores(self._first())
         started = time.perf_counter()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptkit.backbones.face import Writing
 from promptkit.errors import UserError
 from promptkit.generation import Sampling
 from promptkit.hooks import no_exit
@@ -118,10 +117,9 @@ class Writer:
 
     @property
     def _end_ids(self) -> tuple[int, ...]:
-        backbone = self.model.backbone
-        if not isinstance(backbone, Writing):
-            raise UserError("this engine's models score texts, but do not write them.")
-        return tuple(backbone.end_ids)
+        from promptkit.generation.decoding import writing
+
+        return tuple(writing(self.model).end_ids)
 
     def _tokens(self, given: int | None) -> int:
         tokens = self.tokens if given is None else given

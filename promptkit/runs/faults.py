@@ -102,5 +102,10 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         reason = "it is a file" if os.path.isfile(folder) else error.strerror
         raise disk_fault(error) or UserError(f"cannot make the folder '{shown(folder)}': {reason}.") from None
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written to."""
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise UserError(f"cannot write to the folder '{shown(folder)}'. Make it writable or name another one.")

@@ -218,7 +218,9 @@ def test_a_place_that_cannot_be_written_to_is_found_before_the_training(
     for config in configs:
         _check_places(config)
     assert not list(tmp_path.iterdir()), "it only looks"
-    monkeypatch.setattr("promptkit.running.runner.os.access", lambda *_: False)
+    monkeypatch.setattr("promptkit.runs.faults.os.access", lambda *_, **__: False)
     for config in configs:
-        with pytest.raises(UserError, match=f"^cannot write to '{tmp_path}': it is another user's, or read-only"):
+        with pytest.raises(
+            UserError, match=f"^cannot write to the folder '{tmp_path}'. Make it writable or name another one"
+        ):
             _check_places(config)

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from promptkit import Strategy
+from promptkit.hooks import get_host
+from promptkit.hooks.entries import Origin, StrategyEntry
+
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 GOOD = ["good", "great"]
 BAD = ["bad", "terrible"]
@@ -41,6 +45,17 @@ def tiny_run(tiny_data: Path) -> Callable[..., Any]:
         return promptkit.run(strategy, **{**defaults, **settings})
 
     return run
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Strategy]], None]:
+    """Have a strategy class as if a plugin had brought it."""
+
+    def installed(cls: type[Strategy]) -> None:
+        entry = StrategyEntry(cls.name, Origin("it", "its", "0"), cls)
+        monkeypatch.setitem(get_host()._registered.strategies, cls.name, entry)
+
+    return installed
 
 
 @pytest.fixture(scope="session")

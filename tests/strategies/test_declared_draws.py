@@ -10,24 +10,11 @@ import pytest
 
 from promptkit import Defaults, Example, Lesson, Proposal, Strategy, Verbalizer
 from promptkit.errors import UserError
-from promptkit.hooks import get_host
-from promptkit.hooks.entries import Origin, StrategyEntry
 
 pytest.importorskip("mindspore")
 
 Install = Callable[[type[Strategy]], None]
 TEMPLATE = ("{text} it was {mask} .",)
-
-
-@pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Have a strategy class as if a plugin had brought it."""
-
-    def installed(cls: type[Strategy]) -> None:
-        entry = StrategyEntry(cls.name, Origin("it", "its", "0"), cls)
-        monkeypatch.setitem(get_host()._registered.strategies, cls.name, entry)
-
-    return installed
 
 
 class Frozen(Strategy):

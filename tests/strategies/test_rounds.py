@@ -16,8 +16,7 @@ pytest.importorskip("mindspore")
 
 import promptkit
 from promptkit import Defaults, Example, Lesson, Strategy, Student, Template, UserError
-from promptkit.hooks import StrategyEntry, get_host
-from promptkit.hooks.entries import Origin
+from promptkit.hooks import get_host
 from promptkit.running.config import make_config
 from promptkit.running.events import RunEvents
 from promptkit.running.plan import make_plan
@@ -56,18 +55,6 @@ def run(tiny_run: Run, data: Path) -> Run:
         return tiny_run(strategy, **{**usual, **settings})
 
     return run
-
-
-@pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Strategy]], None]:
-    """Have a strategy class as if a plugin had brought it."""
-
-    def installed(cls: type[Strategy]) -> None:
-        monkeypatch.setitem(
-            get_host()._registered.strategies, cls.name, StrategyEntry(cls.name, Origin("it", "its", "0"), cls)
-        )
-
-    return installed
 
 
 class Told(Strategy):

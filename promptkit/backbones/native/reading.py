@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from promptkit.backbones.face import Backbone, Kind, ModelFiles
+from promptkit.backbones.face import Backbone, Kind, ModelFiles, hash_file
 from promptkit.backbones.native.bert import config as bert_config
 from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
 from promptkit.backbones.native.bert import weights as bert_weights
@@ -38,7 +38,7 @@ from promptkit.backbones.native.roberta import tokenizer as roberta_tokenizer
 from promptkit.backbones.native.roberta import weights as roberta_weights
 from promptkit.backbones.native.shape import EncoderShape
 from promptkit.backbones.native.tokenizer import NativeTokenizer, fitting
-from promptkit.checking import path_shown, read_json_object, shortened
+from promptkit.checking import read_json_object, shortened
 from promptkit.errors import UserError
 
 CONFIG = "config.json"
@@ -182,18 +182,9 @@ def _fingerprints(model: Iterable[Path], tokenizer: Iterable[Path]) -> tuple[str
     """Return 16 hexadecimal digits of the SHA-256 over the model's files, and over them and the tokenizer's."""
     digest = hashlib.sha256()
     for path in model:
-        _hash(digest, path)
+        hash_file(digest, path)
     old = digest.hexdigest()[:16]
     for path in tokenizer:
         digest.update(path.name.encode())
-        _hash(digest, path)
+        hash_file(digest, path)
     return old, digest.hexdigest()[:16]
-
-
-def _hash(digest: Any, path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise UserError(f"cannot read '{path_shown(path)}': {error.strerror}.") from None
