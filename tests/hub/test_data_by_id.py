@@ -178,7 +178,8 @@ def test_a_misspelt_label_column_is_named_and_not_taken_for_hidden_labels(glue: 
 
 
 def test_of_pairs_a_column_named_as_labels_are_hides_no_row(host: Host) -> None:
-    rows = "".join(json.dumps({"question": f"q{n}", "answer": f"a{n}", "category": None}) + "\n" for n in range(30))
+    about = [{"question": f"q{n}", "answer": f"a{n}", "category": "odd" if n % 2 else None} for n in range(30)]
+    rows = "".join(json.dumps(each) + "\n" for each in about)
     host.put("owner/pairs", {"train.jsonl": rows.encode()}, kind="dataset")
     task = load_task("hub:owner/pairs", answers=True, access=Access(mirror=host.url))
     assert len(task.train) + len(task.dev) + len(task.test) == 30
