@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptkit.analysis.rows import Row
-
-_DIGITS = 9  # means of equal scores over different numbers of seeds may differ in the last digit
+from promptkit.analysis.rows import Row, by_test
 
 
 def front(rows: Sequence[Row]) -> list[Row]:
@@ -15,7 +13,7 @@ def front(rows: Sequence[Row]) -> list[Row]:
     Of the means; what learns nothing costs nothing. Chance is not looked at: a row may be on the front by a tenth
     of a point. Equals are all on it.
     """
-    places = [(row.learning_seconds or 0.0, round(row.test.mean, _DIGITS)) for row in rows]
+    places = [(row.learning_seconds or 0.0, by_test(row)) for row in rows]
     return [
         row
         for row, (cost, accuracy) in zip(rows, places, strict=True)

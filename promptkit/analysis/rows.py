@@ -18,6 +18,8 @@ from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.record import LearntParameters, RunRecord
 from promptkit.runs.stored import Shots, StoredComparison, StoredRun
 
+_DIGITS = 9  # means of equal scores over different numbers of seeds may differ in the last digit
+
 Role = Literal["strategy", "baseline"]
 
 
@@ -118,6 +120,16 @@ class Row:
     def is_told_apart(self) -> bool:
         """Whether it differs from its best baseline beyond chance, in either direction."""
         return self.against is not None and self.against.p_adjusted < SIGNIFICANCE
+
+
+def by_test(row: Row) -> float:
+    """Return the mean test accuracy of a row, to order rows by."""
+    return round(row.test.mean, _DIGITS)
+
+
+def by_dev(row: Row) -> float:
+    """Return the mean dev accuracy of a row, to order rows by."""
+    return round(row.dev.mean, _DIGITS)
 
 
 def rows_of(comparison: StoredComparison) -> tuple[Row, ...]:

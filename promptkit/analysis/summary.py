@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from promptkit.analysis.against import BOOTSTRAP, MCNEMAR, difference, same_test
-from promptkit.analysis.rows import Against, Row, rows_of
+from promptkit.analysis.rows import Against, Row, by_dev, by_test, rows_of
 from promptkit.analysis.statistics import Difference, Spread, holm
 from promptkit.runs.stored import PlannedCell, Shots, StoredComparison, StoredRun
 
@@ -23,6 +23,7 @@ class Pick:
         strategy: name of the strategy.
         shots: the variants are of these shots.
         variant: the one picked; the first of equals.
+        tied: the others with the same accuracy on dev.
         variants: how many there were.
         candidates: how many dev scores it was picked from: those of every variant, added up.
         dev: its accuracy on dev, which is too high for having been picked by.
@@ -32,6 +33,7 @@ class Pick:
     strategy: str
     shots: Shots
     variant: str
+    tied: tuple[str, ...]
     variants: int
     candidates: int
     dev: Spread
@@ -107,7 +109,7 @@ def summarise(comparison: StoredComparison) -> Summary:
     rows = rows_of(comparison)
     strategies = _strategies(rows)
     candidates = {shots: _baselines_for(shots, rows) for shots in _in_order(row.shots for row in strategies)}
-    best = {shots: max(found, key=_by_test) for shots, found in candidates.items() if found}
+    best = {shots: max(found, key=by_test) for shots, found in candidates.items() if found}
     pairs = [(row, best[row.shots]) for row in strategies if row.shots in best]
     comparable = [same_test([*row.runs, *baseline.runs]) for row, baseline in pairs]
     unlike = tuple(row for (row, _), same in zip(pairs, comparable, strict=True) if not same)
@@ -160,9 +162,10 @@ def _picks(rows: Sequence[Row]) -> tuple[Pick, ...]:
     picks = []
     for (strategy, shots), variants in groups.items():
         if len(variants) > 1:
-            best = max(variants, key=_by_dev)
+            best = max(variants, key=by_dev)
+            tied = tuple(row.variant for row in variants if row is not best and by_dev(row) == by_dev(best))
             scores = sum(row.candidates for row in variants)
-            picks.append(Pick(strategy, shots, best.variant, len(variants), scores, best.dev, best.test))
+            picks.append(Pick(strategy, shots, best.variant, tied, len(variants), scores, best.dev, best.test))
     return tuple(picks)
 
 
@@ -172,15 +175,6 @@ def _strategies(rows: Sequence[Row]) -> list[Row]:
 
 def _baselines_for(shots: Shots, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.role == "baseline" and row.shots in (shots, None)]
-
-
-def _by_dev(row: Row) -> float:
-    # Rounded, for means of equal scores over different numbers of seeds may differ in the last digit.
-    return round(row.dev.mean, 9)
-
-
-def _by_test(row: Row) -> float:
-    return round(row.test.mean, 9)
 
 
 def _by_seed(row: Row) -> dict[int, StoredRun]:

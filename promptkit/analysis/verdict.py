@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promptkit.analysis.rows import Row
+from promptkit.analysis.rows import Row, by_dev, by_test
 from promptkit.analysis.selection import featured
 from promptkit.analysis.summary import Summary
-
-_DIGITS = 9  # means of equal scores over different numbers of seeds may differ in the last digit
 
 
 @dataclass(frozen=True)
@@ -46,18 +44,10 @@ def verdict(summary: Summary) -> Verdict:
     picked = {id(row) for row in prompts}
     return Verdict(
         prompts=prompts,
-        best=max(prompts, key=_by_test, default=None),
-        by_dev=max(prompts, key=_by_dev, default=None),
-        winners=tuple(sorted((row for row in better if id(row) in picked), key=_by_test, reverse=True)),
+        best=max(prompts, key=by_test, default=None),
+        by_dev=max(prompts, key=by_dev, default=None),
+        winners=tuple(sorted((row for row in better if id(row) in picked), key=by_test, reverse=True)),
         others=tuple(row for row in better if id(row) not in picked),
         worse=tuple(row for row in summary.compared if row.is_told_apart and not row.is_better),
         compared=summary.compared,
     )
-
-
-def _by_test(row: Row) -> float:
-    return round(row.test.mean, _DIGITS)
-
-
-def _by_dev(row: Row) -> float:
-    return round(row.dev.mean, _DIGITS)

@@ -187,7 +187,10 @@ def _picked(summary: Summary, found: Verdict, row: Row) -> list[str]:
     said = []
     pick = next((p for p in summary.picks if (p.strategy, p.shots) == (row.strategy, row.shots)), None)
     if pick is not None:
-        said.append(f"Its variant was picked on dev, of {pick.variants} by {pick.candidates} dev scores in all.")
+        level = f", where {1 + len(pick.tied)} were level and it came first" if pick.tied else ""
+        said.append(
+            f"Its variant was picked on dev, of {pick.variants} by {pick.candidates} dev scores in all{level}."
+        )
     elif row.candidates > 1:
         said.append(f"It was picked on dev, by {row.candidates} dev scores.")
     if len(found.prompts) > 1 and found.by_dev is not None:

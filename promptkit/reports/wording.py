@@ -67,8 +67,9 @@ def time_text(rows: Iterable[Row]) -> str:
 
 def pick_text(pick: Pick) -> str:
     """Return what dev picked, in one line."""
+    best = f"the first of {1 + len(pick.tied)} that are level as the best" if pick.tied else "the best"
     return (
-        f"Picked on dev, {with_shots(pick.strategy, pick.shots)}: {pick.variant or 'no variant'}, the best of "
+        f"Picked on dev, {with_shots(pick.strategy, pick.shots)}: {pick.variant or 'no variant'}, {best} of "
         f"{pick.variants} variants by {pick.candidates} dev scores: dev {score_text(pick.dev)}, "
         f"test {score_text(pick.test)}."
     )

@@ -190,6 +190,8 @@ def test_only_what_dev_picked_takes_part() -> None:
     text = said(replace(summary, rows=rows))
     assert f"soft, {pick.variant} with 16 examples a class is the only prompt compared: " in text
     assert "Its variant was picked on dev, of 3 by 15 dev scores in all." in text
+    level = said(replace(summary, rows=rows, picks=(replace(pick, tied=(other.variant,)),)))
+    assert "of 3 by 15 dev scores in all, where 2 were level and it came first." in level
 
 
 @pytest.mark.parametrize("gone", [[], [("hard", "", None, 0)]])

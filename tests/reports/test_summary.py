@@ -13,7 +13,7 @@ from promptkit.analysis import Row, Summary, holm, mcnemar, paired_bootstrap, su
 from promptkit.errors import UserError
 from promptkit.evaluation import no_better_than_majority
 from promptkit.reports.answer import verdict_text
-from promptkit.reports.wording import method_text, notes
+from promptkit.reports.wording import method_text, notes, pick_text
 from promptkit.runs.record import RunRecord
 from promptkit.runs.stored import PlannedCell, Shots, StoredComparison, StoredRun
 
@@ -216,6 +216,8 @@ def test_dev_alone_decides_a_pick_also_against_test() -> None:
 def test_of_equals_on_dev_the_first_is_picked() -> None:
     summary = summarise(changed(fake_comparison(variants=VARIANTS), lambda cell, run: with_dev(run, 0.7)))
     assert {pick.variant for pick in summary.picks} == {"tokens=1"}
+    assert {pick.tied for pick in summary.picks} == {("tokens=5", "tokens=20")}
+    assert "tokens=1, the first of 3 that are level as the best of 3 variants" in pick_text(summary.picks[0])
 
 
 def test_a_pick_counts_the_candidates_of_all_variants() -> None:
