@@ -92,9 +92,11 @@ class Classes:
     """One of C classes for each text."""
 
     def check(self, config: RunConfig, strategy: Strategy) -> None:
-        """Refuse nothing: every strategy scores classes."""
+        """Refuse strategies that do not score classes, and settings of answers."""
         if "classes" not in strategy.objectives:
             raise UserError(f"strategy '{strategy.name}' writes texts; it takes --objective text.")
+        if config.max_tokens != RunConfig.model_fields["max_tokens"].default:
+            raise UserError("--max-tokens is for answers; it goes with --objective text.")
 
     def readout(self, config: RunConfig, strategy: Strategy) -> Readout:
         """Return the readout asked for, else the strategy's."""

@@ -71,6 +71,7 @@ def refused(call: Call, place: Path) -> Callable[..., str]:
         (["--verbalizer", "positive=great; negativ=bad"], "Did you mean 'negative'?"),
         (["--verbalizer", "positive=good; negative=badx"], "--slots first or --slots mean"),
         (["--max-length", "5"], "takes"),
+        (["--max-tokens", "8"], "--max-tokens is for answers; it goes with --objective text."),
         (["--encoding", "utf-9"], "unknown encoding 'utf-9'."),
         (["--encoding", "undefined"], "unknown encoding 'undefined'."),
         (["--data", "x" * 300 + ".tsv"], "the name is too long"),
