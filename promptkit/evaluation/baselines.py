@@ -4,66 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from promptkit.data import Example, Task
 
 SIGNIFICANCE = 0.05
 
 
-class Labelled(Protocol):
-    """Anything with a label."""
+def majority_label(task: Task) -> str:
+    """Return the label that is most frequent in training.
 
-    @property
-    def label(self) -> str:
-        """The class name."""
-
-
-class LabelledSplits(Protocol):
-    """What the baselines need of a `promptkit.data.Task`."""
-
-    @property
-    def labels(self) -> Sequence[str]:
-        """The class names, in the order of their indices."""
-
-    @property
-    def train(self) -> Sequence[Labelled]:
-        """The training split."""
-
-    @property
-    def dev(self) -> Sequence[Labelled]:
-        """The split that settings are chosen on."""
-
-    @property
-    def test(self) -> Sequence[Labelled]:
-        """The split that is judged on."""
-
-
-def majority_label(task: LabelledSplits) -> str:
-    """Return the label that is most frequent in training, of equally frequent ones the first in `task.labels`."""
+    Of equally frequent ones it is the first in `task.labels`, so a tie never looks at the split that is judged. A
+    draw of K examples a class is such a tie, whatever it was drawn from.
+    """
     counts = Counter(example.label for example in task.train)
     return max(task.labels, key=lambda label: counts[label])
 
 
-def majority_accuracy(
-    task: LabelledSplits, split: Literal["train", "dev", "test"] = "test", *, answer: str | None = None
-) -> float:
-    """Return the accuracy on a split of always predicting the label that is most frequent in training.
-
-    Of labels equally frequent in training the first in `task.labels` is taken, so a tie never looks at the
-    split that is judged. A draw of K examples a class is such a tie, whatever it was drawn from.
-
-    Args:
-        task: the splits.
-        split: the one that is judged.
-        answer: the label to answer in place of that of `task.train`.
+def share_of(label: str, examples: Sequence[Example]) -> float:
+    """Return the share of the examples that have a label: the accuracy of always answering it.
 
     Raises:
-        ValueError: if the split is empty.
+        ValueError: if there are none.
     """
-    judged: Sequence[Labelled] = getattr(task, split)
-    if not judged:
-        raise ValueError(f"the {split} split is empty")
-    majority = majority_label(task) if answer is None else answer
-    return sum(example.label == majority for example in judged) / len(judged)
+    if not examples:
+        raise ValueError("a share of no examples")
+    return sum(example.label == label for example in examples) / len(examples)
 
 
 def no_better_than_majority(correct: int, total: int, majority: float) -> bool:

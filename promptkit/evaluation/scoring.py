@@ -26,7 +26,6 @@ from promptkit.evaluation.sources import BUILT_IN_METRICS, metric_digest, metric
 
 _HUB = "hub:"
 _OF_CLASS = "f1:"
-_TWO_CLASSES = frozenset({"f1_positive"})
 # What a record's scores hold of its own.
 _NO_METRICS = frozenset({"n", "majority", "perplexity"})
 _OF_CLASSES = frozenset({"accuracy", "f1"})
@@ -67,39 +66,16 @@ def compute(
         raise ValueError(f"cannot score {len(predicted)} predictions against {len(true)} references")
     if not all(0 <= index < len(labels) for index in (*predicted, *true)):
         raise ValueError(f"class indices must lie between 0 and {len(labels) - 1}")
-    values: dict[str, float | None] = {}
-    for name in dict.fromkeys(names):
-        numbers, fault = _measure(name, predicted, true, labels, registry)
-        if fault is not None:
-            if warn is None:
-                raise fault
-            warn(f"{str(fault).rstrip('.')}; its value is missing")
-        for key, value in numbers.items():
-            values[_free(key, _short(name), values)] = value
-    return values
 
-
-def _measure(
-    name: str,
-    predicted: list[int],
-    true: list[int],
-    labels: Sequence[str],
-    registry: Mapping[str, Path] | None,
-) -> tuple[dict[str, float | None], UserError | None]:
-    """Return a metric's values, None for what it could not give, and what went wrong, if anything did."""
-    try:
+    def numbers(name: str) -> dict[str, float]:
         metric = check_metric(name, labels, registry)
         if metric is None:
-            return {name: _class_f1(predicted, true, labels.index(name.removeprefix(_OF_CLASS)))}, None
-        columns: tuple[list[Any], list[Any]] = (predicted, true)
-        if _takes_strings(metric):
-            columns = ([labels[index] for index in predicted], [labels[index] for index in true])
-        numbers = _numbers(name, metric, *columns)
-    except UserError as error:
-        return {_short(name): None}, error
-    odd = next(((key, value) for key, value in numbers.items() if not math.isfinite(value)), None)
-    fault = UserError(f"metric '{name}' gave {odd[1]} for '{odd[0]}'") if odd else None
-    return {key: value if math.isfinite(value) else None for key, value in numbers.items()}, fault
+            return {name: _class_f1(predicted, true, labels.index(name.removeprefix(_OF_CLASS)))}
+        if not _takes_strings(metric):
+            return _numbers(name, metric, predicted, true)
+        return _numbers(name, metric, [labels[index] for index in predicted], [labels[index] for index in true])
+
+    return _values(names, numbers, _NO_METRICS, warn)
 
 
 def compute_texts(
@@ -117,22 +93,41 @@ def compute_texts(
         predictions: what was written, (N,).
         references: what should have been, (N,).
         registry: further metrics, name -> path of a metric module.
-        warn: is told of a metric that fails.
+        warn: is told of a metric that fails or gives no finite number.
 
     Raises:
-        UserError: without `warn`, for an unknown metric, one that is for classes, or one that fails.
+        UserError: without `warn`, for an unknown metric, one that is for classes, fails or gives no finite number.
     """
+
+    def numbers(name: str) -> dict[str, float]:
+        return _numbers(name, check_text_metric(name, registry), list(predictions), list(references))
+
+    return _values(names, numbers, _NO_METRICS | _OF_CLASSES, warn)
+
+
+def _values(
+    names: Sequence[str],
+    numbers: Callable[[str], dict[str, float]],
+    reserved: Collection[str],
+    warn: Callable[[str], None] | None,
+) -> dict[str, float | None]:
+    """Return the values of metrics, None for what a metric could not give; `numbers` computes one of that name."""
     values: dict[str, float | None] = {}
     for name in dict.fromkeys(names):
+        fault = None
         try:
-            numbers = _numbers(name, check_text_metric(name, registry), list(predictions), list(references))
+            found = numbers(name)
         except UserError as error:
+            found, fault = {_short(name): math.nan}, error
+        else:
+            odd = next(((key, value) for key, value in found.items() if not math.isfinite(value)), None)
+            fault = UserError(f"metric '{name}' gave {odd[1]} for '{odd[0]}'") if odd else None
+        if fault is not None:
             if warn is None:
-                raise
-            warn(f"{str(error).rstrip('.')}; its value is missing")
-            numbers = {_short(name): math.nan}
-        for key, value in numbers.items():
-            values[_free(key, _short(name), {*values, *_OF_CLASSES})] = value if math.isfinite(value) else None
+                raise fault
+            warn(f"{str(fault).rstrip('.')}; its value is missing")
+        for key, value in found.items():
+            values[_free(key, _short(name), {*values, *reserved})] = value if math.isfinite(value) else None
     return values
 
 
@@ -152,15 +147,12 @@ def check_metric(name: str, labels: Sequence[str], registry: Mapping[str, Path] 
     """Return a metric as `load_metric` does, if it can be computed for these classes; None for `f1:LABEL`.
 
     Raises:
-        UserError: as `load_metric`; if the metric is for two classes and there are others, or for a class that there
-            is not.
+        UserError: as `load_metric`; if the metric is for a class that there is not.
     """
     if name.startswith(_OF_CLASS):
         if name.removeprefix(_OF_CLASS) not in labels:
             raise UserError(f"metric '{name}': {unknown('label', name.removeprefix(_OF_CLASS), labels)}")
         return None
-    if name in _TWO_CLASSES and len(labels) != 2:
-        raise UserError(f"metric '{name}' is for data of two classes; there are {len(labels)}: {', '.join(labels)}.")
     return load_metric(name, registry)
 
 
@@ -168,9 +160,9 @@ def load_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
     """Return a metric as an `evaluate.EvaluationModule`, ready to `compute`.
 
     Args:
-        name: `accuracy`, `f1` (macro), `f1_positive` (of the second of two classes), a name in `registry`, a path to
-            an `evaluate` metric module (a `.py` file, or a folder that holds one of its own name), or `hub:NAME` for
-            one from the Hugging Face Hub. Only the last touches the network.
+        name: `accuracy`, `f1` (macro), `rouge`, a name in `registry`, a path to an `evaluate` metric module (a `.py`
+            file, or a folder that holds one of its own name), or `hub:NAME` for one from the Hugging Face Hub. Only
+            the last touches the network.
         registry: further metrics, name -> path of a metric module.
 
     Raises:
@@ -257,7 +249,7 @@ def _free(key: str, metric: str, taken: Collection[str]) -> str:
     """Return the name a value goes by: its own, else one with the metric's, else a numbered one."""
     long = f"{metric}_{key}"
     names = itertools.chain((key, long), (f"{long}_{number}" for number in itertools.count(2)))
-    return next(name for name in names if name not in taken and name not in _NO_METRICS)
+    return next(name for name in names if name not in taken)
 
 
 def _short(name: str) -> str:

@@ -19,7 +19,6 @@ BUILT_IN_METRICS: Mapping[str, Path] = types.MappingProxyType(
         "accuracy": _METRICS / "accuracy" / "accuracy.py",
         "f1": _METRICS / "f1_macro" / "f1_macro.py",
         "rouge": _METRICS / "rouge" / "rouge.py",
-        "f1_positive": _METRICS / "f1_positive" / "f1_positive.py",
     }
 )
 

@@ -23,7 +23,7 @@ RESERVED: dict[str, frozenset[str]] = {
         {"dialogue-en", "dialogue-zh", "entailment-en", "news-en", "news-zh", "reviews-en", "reviews-zh"}
     ),
     "model": frozenset({"promptkit-mini"}),
-    "metric": frozenset({"accuracy", "f1", "f1_macro", "f1_positive", "rouge"}),
+    "metric": frozenset({"accuracy", "f1", "rouge"}),
 }
 _ENGINE_METHODS = ("claims", "describe", "load")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Underscores within a word are no emphasis, so `f1_positive` stays as it is.
+# Underscores within a word are no emphasis, so `my_metric` stays as it is.
 _SIGNS = re.compile(r"[\\`*<|\[~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
 
 

@@ -242,14 +242,14 @@ def class_scores(
         majority: label to hold the accuracy against, see `Loader.majority`.
         warn: is told what failed.
     """
-    from promptkit.evaluation import compute, majority_accuracy
+    from promptkit.evaluation import compute, share_of
     from promptkit.runs import Scores
 
-    truth = [task.label_index(example.label) for example in task.split(split)]
+    judged = task.split(split)
+    truth = [task.label_index(example.label) for example in judged]
     names, paths = ["accuracy", "f1", *config.metrics], get_host().metric_paths()
     values = compute(names, predictions.tolist(), truth, task.labels, paths, warn)
-    always = majority_accuracy(task, split, answer=majority)
-    return Scores(**values, n=len(truth), majority=always)  # type: ignore[arg-type]
+    return Scores(**values, n=len(truth), majority=share_of(majority, judged))  # type: ignore[arg-type]
 
 
 def perplexity(scores: Any) -> float:

@@ -23,9 +23,9 @@ Make = Callable[..., Experiment]
 def test_a_metric_for_other_classes_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     rows = "".join(f"{label}\ttext {label} {i}\n" for label in "abc" for i in range(10))
     (tmp_path / "three.tsv").write_text("label\ttext\n" + rows, encoding="utf-8")
-    settings = {"metrics": ["f1_positive"]}
+    settings = {"metrics": ["f1:d"]}
     experiment = make_experiment(data=str(tmp_path / "three.tsv"), strategies=[], settings=settings)
-    with pytest.raises(UserError, match="metric 'f1_positive' is for data of two classes; there are 3: a, b, c"):
+    with pytest.raises(UserError, match="metric 'f1:d': unknown label 'd'"):
         list(plan_baselines(experiment, Loader()))
 
 

@@ -96,6 +96,6 @@ def test_baselines_have_the_metrics_that_are_asked_for_later(tiny: Make, tmp_pat
         return [entry.run.record.test.__pydantic_extra__ for entry in entries if entry.run]
 
     assert figures() == [{}, {}]
-    assert [set(each) for each in figures(metrics=["f1_positive"])] == [{"f1_positive"}] * 2
+    assert [set(each) for each in figures(metrics=["f1:positive"])] == [{"f1:positive"}] * 2
     for value in (1.0, 20.5):
         assert figures(metrics=[write_constant(tmp_path, value)]) == [{"constant": value}] * 2

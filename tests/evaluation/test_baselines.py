@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.evaluation import majority_accuracy, majority_label, no_better_than_majority
+from promptkit.data import Example, Task
+from promptkit.evaluation import majority_label, no_better_than_majority, share_of
 
 
-@dataclass(frozen=True)
-class Labelled:
-    label: str
+def of_labels(labels: str) -> tuple[Example, ...]:
+    return tuple(Example("it", label) for label in labels)
 
 
-@dataclass(frozen=True)
-class Splits:
-    labels: tuple[str, ...]
-    train: tuple[Labelled, ...]
-    dev: tuple[Labelled, ...]
-    test: tuple[Labelled, ...]
-
-
-def splits(train: str, dev: str, test: str) -> Splits:
-    parts = [tuple(Labelled(label) for label in part) for part in (train, dev, test)]
-    return Splits(tuple(sorted(set(train))), *parts)
+def task_of(train: str, test: str) -> Task:
+    return Task("it", ("a", "b"), of_labels(train), (), of_labels(test))
 
 
 def test_majority_is_that_of_training_not_of_the_split_judged() -> None:
-    task = splits(train="aab", dev="ab", test="abbb")
-    assert majority_accuracy(task) == 0.25
-    assert majority_accuracy(task, "dev") == 0.5
-    assert majority_accuracy(task, "train") == 2 / 3
+    task = task_of("aab", "abbb")
+    assert majority_label(task) == "a"
+    assert share_of("a", task.test) == 0.25
+    assert share_of("b", task.test) == 0.75
 
 
 def test_a_tie_goes_to_the_first_label_whatever_the_order_of_examples() -> None:
-    assert majority_accuracy(splits("ba", "", "abb")) == majority_accuracy(splits("ab", "", "bba")) == 1 / 3
+    assert majority_label(task_of("ba", "abb")) == majority_label(task_of("ab", "bba")) == "a"
 
 
-def test_another_answer_may_be_given_for_a_draw_is_a_tie() -> None:
-    whole, drawn = splits("abb", "", "abbb"), splits("ab", "", "abbb")
-    assert majority_accuracy(drawn, answer=majority_label(whole)) == majority_accuracy(whole) == 0.75
-    assert majority_accuracy(drawn) == 0.25
-
-
-def test_an_empty_split_has_no_baseline() -> None:
-    with pytest.raises(ValueError, match="dev split is empty"):
-        majority_accuracy(splits("ab", "", "ab"), "dev")
+def test_there_is_no_share_of_nothing() -> None:
+    with pytest.raises(ValueError, match="no examples"):
+        share_of("a", ())
 
 
 def test_golden_verdicts() -> None:

@@ -64,11 +64,10 @@ def test_f1_of_one_class_is_that_of_scikit_learn(size: int) -> None:
 def test_f1_of_always_yes_on_mrpc_is_what_glue_reports() -> None:
     """1,147 of the 1,725 test pairs are paraphrases: 66.5 % and an F1 of 79.9."""
     true = [1] * 1147 + [0] * 578
-    values = compute(["accuracy", "f1:1", "f1_positive"], [1] * 1725, true, ("0", "1"))
+    values = compute(["accuracy", "f1:1"], [1] * 1725, true, ("0", "1"))
     assert values == {
         "accuracy": pytest.approx(0.6649275),
         "f1:1": pytest.approx(2 * 1147 / (1147 + 1725)),
-        "f1_positive": pytest.approx(values["f1:1"]),
     }
     assert round(100 * values["f1:1"], 1) == 79.9
 
@@ -184,23 +183,6 @@ def test_no_value_takes_the_place_of_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["n", "majority", "perplexity"])
 def test_a_value_is_not_called_what_a_record_says_of_a_split(tmp_path: Path, key: str) -> None:
     assert compute([str(write_metric(tmp_path, key=key))], [0], [0], LABELS) == {f"kappa_{key}": 0.5}
-
-
-@pytest.mark.parametrize("predicted", [1, 2])
-def test_f1_of_the_positive_class_agrees_with_scikit_learn_on_the_second_label(predicted: int) -> None:
-    rng = np.random.default_rng(predicted)
-    true, guess = rng.integers(0, 2, 200).tolist(), rng.integers(0, predicted, 200).tolist()
-    values = compute(["f1_positive"], guess, true, ("no", "yes"))
-    names = [("no", "yes")[index] for index in true], [("no", "yes")[index] for index in guess]
-    expected = sklearn.metrics.f1_score(*names, pos_label="yes", zero_division=0)
-    assert values == {"f1_positive": pytest.approx(expected, abs=1e-12)}
-
-
-def test_f1_of_the_positive_class_is_refused_where_there_is_no_such_class() -> None:
-    said = "^metric 'f1_positive' is for data of two classes; there are 3: bad, good, mixed"
-    for asked in (lambda: check_metric("f1_positive", LABELS), lambda: compute(["f1_positive"], [0], [0], LABELS)):
-        with pytest.raises(UserError, match=said):
-            asked()
 
 
 @pytest.mark.parametrize(
