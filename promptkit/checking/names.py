@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-OWN_SLOTS = ("mask", "soft", "chat")
+OWN_SLOTS = ("mask", "soft", "sep", "chat")
 """Slots that are no fields."""
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The prompts without a piece go through the model together, up to so many: their activations must fit into memory.
 _TOGETHER = 128
-_KEPT = ("special", "chat", "mask", "virtual")
+_KEPT = ("special", "chat", "mask", "virtual", "separator")
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class Piece:
 
     Attributes:
         text: the piece as the tokenizer writes it; `[V0]` for a virtual token.
-        role: `template`, `field:NAME`, `special`, `chat`, `mask` or `virtual`.
+        role: `template`, `field:NAME`, `special`, `chat`, `mask`, `virtual` or `separator`.
         change: what the piece changes: the log-odds of the predicted class with it minus those without it. Positive
-            speaks for the prediction. None where nothing was taken out: special tokens, mask slots, virtual tokens.
+            speaks for the prediction. None where nothing was taken out: special tokens, separators, mask slots,
+            virtual tokens.
     """
 
     text: str

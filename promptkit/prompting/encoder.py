@@ -247,7 +247,8 @@ class Encoder:
     def explain(self, text: Mapping[str, Content], chosen: Sequence[int] | None = None) -> list[tuple[str, str]]:
         """Return a row (piece, role) for every position of the prompt for one text.
 
-        Roles are `special`, `chat`, `template`, `mask`, `virtual`, `demonstration` and `field:NAME`, for halves too.
+        Roles are `special`, `chat`, `template`, `mask`, `virtual`, `separator`, `demonstration` and `field:NAME`, for
+        halves too.
         Virtual tokens show as `[V0]`, or `[V0=it]` where one is initialised from a piece. `chosen` are the
         demonstrations, see `encode_many`.
         """

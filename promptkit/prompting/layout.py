@@ -10,7 +10,7 @@ from promptkit.backbones.face import Kind, Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.chat import Conversation
 from promptkit.prompting.spacing import Spacing, spaced
-from promptkit.prompting.template import Chat, Field, Half, Literal, Mask, Soft, Template
+from promptkit.prompting.template import Chat, Field, Half, Literal, Mask, Separator, Soft, Template
 
 _LEAST_FRONT = 8  # positions
 Readout = OneOf["cloze", "head", "answer"]
@@ -21,7 +21,7 @@ class Segment:
     """A run of positions with one role. A field's ids come with the text; all others are fixed.
 
     Attributes:
-        role: `special`, `chat`, `template`, `mask`, `virtual`, `demonstration` or `field:NAME`.
+        role: `special`, `chat`, `template`, `mask`, `virtual`, `separator`, `demonstration` or `field:NAME`.
         ids: the fixed piece ids.
         virtual: numbers of the virtual tokens that stand here.
         init: the piece each of them starts from, or None.
@@ -79,6 +79,7 @@ class Layout:
         closing: what stands behind each demonstration.
         chat: what stands around the turns of a conversation, of which `front` is the beginning; None where there is
             none.
+        between: special tokens between two texts; empty for a causal model.
     """
 
     front: tuple[int, ...]
@@ -87,6 +88,7 @@ class Layout:
     filler: int
     closing: tuple[int, ...] = ()
     chat: Conversation | None = None
+    between: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, kind: Kind, *, chat: bool = False) -> Layout:
@@ -105,7 +107,9 @@ class Layout:
             return cls(found.front, (), None, tokenizer.pad_id, found.turn, found)
         if kind == "masked":
             back = (tokenizer.sep_id,)
-            return cls((tokenizer.cls_id,), back, tokenizer.mask_id, tokenizer.pad_id, back)
+            # RoBERTa and those after it, whose separator is the end of a text, were trained with two of them.
+            between = back * 2 if tokenizer.token(tokenizer.sep_id) == "</s>" else back
+            return cls((tokenizer.cls_id,), back, tokenizer.mask_id, tokenizer.pad_id, back, between=between)
         front = (tokenizer.cls_id,) if tokenizer.cls_id >= 0 else ()
         line = tuple(tokenizer.encode("\n\n"))
         return cls(front, (), None, tokenizer.pad_id, () if tokenizer.unk_id in line else line)
@@ -115,8 +119,8 @@ class Layout:
 
         Raises:
             UserError: if the template's mask slots do not come to `mask_slots`, if a causal model is to answer at
-                several or before the end or a count is given it, or if the words of a `{soft:"..."}` are not in the
-                vocabulary.
+                several or before the end, or is given a count or a separator, or if the words of a `{soft:"..."}` are
+                not in the vocabulary.
         """
         if self.mask is None and mask_slots:
             _check_answer(template)
@@ -131,6 +135,8 @@ class Layout:
                 yield Segment(f"field:{part.name}", field=part.name, half=part.half, spacing=spacing if marks else "")
             elif isinstance(part, Chat):
                 continue
+            elif isinstance(part, Separator):
+                yield Segment("separator", self._separator(part))
             elif isinstance(part, Mask):
                 yield from self._answer()
                 slots = next(counts)
@@ -143,6 +149,14 @@ class Layout:
         if not template.has_mask:
             yield from self._answer()
         yield Segment("special", self.back)
+
+    def _separator(self, part: Separator) -> tuple[int, ...]:
+        if not self.between:
+            raise UserError(
+                f"template, column {part.column}: {{sep}} is for a masked model; a causal one has no token between "
+                "two texts: write words or a line end."
+            )
+        return self.between
 
     def _answer(self) -> Iterator[Segment]:
         """Yield what stands between a user's turn and the answer, where there is a conversation."""

@@ -8,6 +8,7 @@ A template is literal text with slots in braces:
     {mask:2}            exactly two mask slots
     {soft:10}           ten virtual tokens
     {soft:"It was"}     virtual tokens initialised from words, one for each piece of the words
+    {sep}               the token that a masked model puts between two texts
     {chat}              in front: the prompt is a turn of a conversation, as the model writes one
     {{ and }}           literal braces
 
@@ -29,7 +30,9 @@ MAX_COUNT = 512
 Half = typing.Literal["first", "second"]
 _QUOTES = ("'", '"')
 # As other tools write slots: a pair of brackets is text here, and a mask token in a text is text as well.
-_FOREIGN = re.compile(r"\[\s*(x|x1|x2|text|sentence|s1|s2|z|mask)\s*\]|<\s*(mask|text|sentence|x)\s*>", re.IGNORECASE)
+_FOREIGN = re.compile(
+    r"\[\s*(x|x1|x2|text|sentence|s1|s2|z|mask|sep)\s*\]|<\s*(mask|text|sentence|x)\s*>", re.IGNORECASE
+)
 _HINTS = {"x": "text", "x1": "text", "s1": "text", "x2": "text_b", "s2": "text_b", "z": "mask"}
 
 
@@ -74,7 +77,14 @@ class Chat:
     column: int
 
 
-Part = Literal | Field | Mask | Soft | Chat
+@dataclass(frozen=True)
+class Separator:
+    """The special token that a masked model puts between two texts."""
+
+    column: int
+
+
+Part = Literal | Field | Mask | Soft | Separator | Chat
 
 
 @dataclass(frozen=True)
@@ -226,9 +236,9 @@ def fields_of(sources: typing.Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(used, key=lambda name: ("text", "text_b", name).index(name)))
 
 
-def fill_in_fields(source: str, fields: typing.Sequence[str]) -> str:
+def fill_in_fields(source: str, fields: typing.Sequence[str], between: str = " ") -> str:
     """Return a template with every field of the data, in order, where it says `{text}`; for one that nobody wrote."""
-    return re.sub(r"(?<!\{)\{text\}(?!\})", " ".join(f"{{{name}}}" for name in fields), source)
+    return re.sub(r"(?<!\{)\{text\}(?!\})", between.join(f"{{{name}}}" for name in fields), source)
 
 
 def ending_at_mask(sources: typing.Iterable[str]) -> tuple[str, ...]:
@@ -306,6 +316,8 @@ class _Scanner:
             return Soft(None, argument, column)
         if name == "chat":
             return Chat(column)
+        if name == "sep":
+            return Separator(column)
         if name == "mask":
             assert not isinstance(argument, str)
             return Mask(argument, column)
@@ -316,8 +328,8 @@ class _Scanner:
     def _argument(self, name: str) -> int | str:
         """Read what stands between the colon and the closing brace: a half, a count, or quoted words."""
         self._skip_blanks()
-        if name == "chat":
-            raise self._error(self.at, "{chat} takes nothing behind a colon.")
+        if name in ("chat", "sep"):
+            raise self._error(self.at, f"{{{name}}} takes nothing behind a colon.")
         if self.source.startswith(_QUOTES, self.at):
             if name != "soft":
                 takes = "a count" if name in OWN_SLOTS else "'first' or 'second'"

@@ -48,7 +48,7 @@ def question_for(config: RunConfig, task: Task, defaults: Defaults, readout: Rea
         words = default_words(task.labels, task.language, _FORMS[task.language][1])
     if config.templates:
         return Question(config.templates, words)
-    sources = _default_templates(task, defaults, readout)
+    sources = _default_templates(task, defaults, readout, kind)
     templates = sources if readout == "answer" else templates_for(sources, readout, kind)
     left_out = tuple(each for each in sources if templates_for([each], readout, kind)[0] not in templates)
     return Question(templates, words, left_out)
@@ -94,18 +94,19 @@ def ends_in_form(config: RunConfig, task: Task) -> bool:
     return form is not None and all(each.endswith(_with_fields(form[0], task)) for each in config.templates)
 
 
-def _default_templates(task: Task, defaults: Defaults, readout: Readout) -> tuple[str, ...]:
+def _default_templates(task: Task, defaults: Defaults, readout: Readout, kind: Kind) -> tuple[str, ...]:
     """Return the templates of a run for which none was given: the data's, else the strategy's.
 
     Those of the data ask for a label word, which a head does not read. Those of the strategy show all that the data
-    has.
+    has; where a head reads a masked model, with the separator between (Devlin et al. 2019, section 3.2).
     """
     if readout == "answer":
         return task.templates or (_with_fields(_ANSWERING.get(task.language, _ANSWERING["en"]), task),)
     if task.templates and readout == "cloze":
         return task.templates
-    return tuple(_with_fields(source, task) for source in defaults.templates_for(task.language))
+    between = "{sep}" if (readout, kind) == ("head", "masked") else " "
+    return tuple(_with_fields(source, task, between) for source in defaults.templates_for(task.language))
 
 
-def _with_fields(source: str, task: Task) -> str:
-    return fill_in_fields(source, task.fields or ("text",))
+def _with_fields(source: str, task: Task, between: str = " ") -> str:
+    return fill_in_fields(source, task.fields or ("text",), between)

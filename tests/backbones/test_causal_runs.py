@@ -17,7 +17,7 @@ pytest.importorskip("mindspore")
 import promptkit
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.cli import main
-from promptkit.data import Task
+from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting.template import ending_at_mask
@@ -116,6 +116,23 @@ def test_labels_of_ones_own_get_the_form_with_its_words() -> None:
     question = question_for(config, task, Defaults(), "cloze", "causal")
     assert question.templates == (FORM,)
     assert str(question.words) == "recommended=positive; avoid=negative"
+
+
+@pytest.mark.parametrize(
+    ("readout", "kind", "template"),
+    [
+        ("head", "masked", "{text}{sep}{text_b}"),
+        ("head", "causal", "{text} {text_b}"),
+        ("cloze", "masked", "{text} {text_b} It was {mask}."),
+    ],
+)
+def test_two_texts_that_a_head_reads_on_a_masked_model_have_the_separator_between(
+    readout: Any, kind: Any, template: str
+) -> None:
+    pair = (Example("a", "0", "b"),)
+    task = Task("pairs", ("0", "1"), pair, pair, pair, "en")
+    defaults = Defaults(templates=(("en", ("{text}",)),)) if readout == "head" else Defaults()
+    assert question_for(make_config(strategy="hard"), task, defaults, readout, kind).templates == (template,)
 
 
 def test_templates_that_a_causal_model_cannot_answer_are_named() -> None:

@@ -33,7 +33,9 @@ def encode(source: str, tokenizer: Adapter, layout: Layout, text: str = "a fine 
 
 def test_a_masked_layout_stands_between_cls_and_sep_and_is_read_at_the_mask(mini: Adapter) -> None:
     layout = Layout.of(mini, "masked")
-    assert layout == Layout((mini.cls_id,), (mini.sep_id,), mini.mask_id, mini.pad_id, (mini.sep_id,))
+    assert layout == Layout(
+        (mini.cls_id,), (mini.sep_id,), mini.mask_id, mini.pad_id, (mini.sep_id,), between=(mini.sep_id,)
+    )
     encoded = encode("{text} it was {mask}.", mini, layout)
     assert mini.tokens(encoded.token_ids) == ["[CLS]", "a", "fine", "film", "it", "was", "[MASK]", ".", "[SEP]"]
     assert encoded.read == (6,)
@@ -78,6 +80,23 @@ def test_the_answer_of_a_causal_model_costs_no_room(mini: Adapter) -> None:
     source = "{text} it was {mask}"
     assert encoder(source, mini, CAUSAL).fixed_tokens == 3
     assert encoder(source, mini, Layout.of(mini, "masked")).fixed_tokens == 5
+
+
+def test_a_separator_stands_between_two_texts_of_a_masked_model(mini: Adapter) -> None:
+    made = encoder("{text}{sep}{text_b}", mini, Layout.of(mini, "masked"), readout="head", mask_slots=0, max_length=8)
+    fields = {"text": "a fine long film", "text_b": "it was"}
+    assert made.explain(fields) == [
+        ("[CLS]", "special"), ("a", "field:text"), ("fine", "field:text"), ("long", "field:text"),
+        ("[SEP]", "separator"), ("it", "field:text_b"), ("was", "field:text_b"), ("[SEP]", "special"),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match=r"column 7: \{sep\} is for a masked model; a causal one has no token"):
+        encoder("{text}{sep}{text_b}", mini, CAUSAL, mask_slots=0)
+
+
+@pytest.mark.parametrize(("written", "count"), [("[SEP]", 1), ("</s>", 2)])
+def test_a_separator_that_ends_texts_stands_twice_between_them_as_roberta_has_it(written: str, count: int) -> None:
+    tokenizer: Any = SimpleNamespace(cls_id=0, sep_id=2, mask_id=4, pad_id=1, token=lambda id: written)
+    assert Layout.of(tokenizer, "masked").between == (2,) * count
 
 
 def test_a_causal_prompt_explains_itself_without_a_mask(mini: Adapter) -> None:

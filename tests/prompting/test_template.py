@@ -88,6 +88,7 @@ def test_any_source_is_a_template_or_a_user_error(source: str) -> None:
         ('{text}{soft:"It was}', 13, "never closed"),
         ('{text}{soft:"  "}', 13, "expected words between the quotes"),
         ('{text}{soft:"a"b}', 16, "expected '}'"),
+        ("{text}{sep:2}", 12, "{sep} takes nothing behind a colon"),
         ("{text:3}", 7, "expected 'first' or 'second' after 'text:', got '3'."),
         ("{text: frist}", 8, "got 'frist'. Did you mean 'first'?"),
         ("{text_b:}", 9, "expected 'first' or 'second' after 'text_b:', got ''."),
@@ -151,12 +152,14 @@ def test_a_mask_in_brackets_is_told_that_braces_are_meant() -> None:
     with pytest.raises(UserError, match=r"has no \{mask\}.*Slots are written in braces: \{mask\} for <mask>\.$"):
         Template.parse("{text} It was <mask>.").mask_slots(1)
     assert Template.parse("{text} [MASK] {mask}").foreign == "Slots are written in braces: {mask} for [MASK]."
+    assert Template.parse("{text} [SEP] {text_b}").foreign == "Slots are written in braces: {sep} for [SEP]."
     assert Template.parse("{text} [sic] <b> {mask} {text_b}").foreign == ""
 
 
 def test_fields_are_filled_in_where_a_template_says_text() -> None:
     assert fill_in_fields("{text} It was {mask}.", ("q", "a")) == "{q} {a} It was {mask}."
     assert fill_in_fields("{{text}} {text:first}", ("q", "a")) == "{{text}} {text:first}"
+    assert fill_in_fields("{text} It was {mask}.", ("q", "a"), "{sep}") == "{q}{sep}{a} It was {mask}."
 
 
 @pytest.mark.parametrize(
