@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from promptkit.data.doubles import drawn_doubles
 from promptkit.data.readers import RawData
-from promptkit.data.splits import Examples, arrange
+from promptkit.data.splits import arrange
 from promptkit.data.task import SPLITS, Example, Task
 from promptkit.errors import UserError
 
@@ -42,9 +38,9 @@ def make_pairs(raw: RawData, *, name: str | None = None, language: str | None = 
         UserError: no train, no judge, or too few pairs to be split.
     """
     title = name or raw.name
-    train, dev, test, note = arrange(raw.splits, ("",), title, label_of=_none)
+    train, dev, test, note = arrange(raw.splits, (), title)
     notes = [f"{raw.dropped} pair{'s' * (raw.dropped > 1)} dropped: the text is empty"] if raw.dropped else []
-    notes += [note.replace(" by label", "")] if note else []
+    notes += [note] if note else []
     return PairTask(
         name=title,
         labels=(),
@@ -55,25 +51,3 @@ def make_pairs(raw: RawData, *, name: str | None = None, language: str | None = 
         notes=tuple(notes),
         templates=raw.info.templates,
     )
-
-
-def draw_pairs(task: Task, shots: int, seed: int) -> Task:
-    """Return the task with K pairs in train and K, or all there are, in dev; test is untouched.
-
-    Raises:
-        UserError: for more pairs than train has.
-    """
-    if shots > len(task.train):
-        raise UserError(f"{shots} shots are more than data '{task.name}' has: {len(task.train)} pairs in train.")
-    train, dev = (
-        _drawn(examples, shots, np.random.default_rng([seed, number]))
-        for number, examples in enumerate((task.train, task.dev))
-    )
-    return replace(task, train=train, dev=dev, cautions=(*task.cautions, *drawn_doubles(train, task.test)))
-
-
-def _drawn(examples: Sequence[Example], count: int, rng: np.random.Generator) -> Examples:
-    return tuple(examples[int(row)] for row in sorted(rng.permutation(len(examples))[:count]))
-
-
-_none: Callable[[Example], str] = lambda _: ""  # noqa: E731

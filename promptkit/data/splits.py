@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from operator import attrgetter
 
 import numpy as np
 
@@ -18,8 +17,6 @@ SPLIT_SEED = 0
 CARVED = 0.1
 
 Examples = tuple[Example, ...]
-LabelOf = Callable[[Example], str]
-_LABEL: LabelOf = attrgetter("label")
 
 
 def make_task(raw: RawData, *, name: str | None = None, language: str | None = None) -> Task:
@@ -82,47 +79,41 @@ def _labels(raw: RawData, title: str) -> tuple[str, ...]:
 
 
 def arrange(
-    splits: Mapping[str, Examples], labels: Sequence[str], title: str, *, label_of: LabelOf = _LABEL
+    splits: Mapping[str, Examples], labels: Sequence[str], title: str
 ) -> tuple[Examples, Examples, Examples, str]:
-    """Return train, dev, test and what was done to get there; for `label_of` see `carve`."""
+    """Return train, dev, test and what was done to get there; for `labels` see `carve`."""
     whole = splits.get("all") or (splits["train"] if set(splits) == {"train"} else None)
     if whole:
-        train, dev, test = carve(whole, labels, title, parts=2, label_of=label_of)
-        return (
-            train,
-            dev,
-            test,
-            "split 80/10/10 by label into train, dev and test: the data came in one piece",
-        )
+        train, dev, test = carve(whole, labels, title, parts=2)
+        how = "80/10/10 by label" if labels else "80/10/10"
+        return train, dev, test, f"split {how} into train, dev and test: the data came in one piece"
     if "train" not in splits:
         raise UserError(f"data '{title}' has {' and '.join(splits)} but no train.")
     if len(splits) == 3:
         return splits["train"], splits["dev"], splits["test"], ""
-    train, dev = carve(splits["train"], labels, title, parts=1, label_of=label_of)
+    train, dev = carve(splits["train"], labels, title, parts=1)
     if "test" in splits:
         return train, dev, splits["test"], "dev is a tenth of train: the data has no dev set"
     note = "the data's dev set is used as test, and dev is a tenth of train: the data has no test set"
     return train, dev, splits["dev"], note
 
 
-def carve(
-    examples: Examples, labels: Sequence[str], title: str, *, parts: int, label_of: LabelOf = _LABEL
-) -> tuple[Examples, ...]:
+def carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) -> tuple[Examples, ...]:
     """Split off `parts` tenths of each class; what remains comes first. Order in the file is kept.
 
     What is drawn are texts, each with all its rows: on both sides it would be known before it is asked for.
-    `label_of` says which class an example counts to, by default its own.
+    Without labels, as pairs are, all examples are one class.
     """
     rng = np.random.default_rng(SPLIT_SEED)
     chosen: list[list[int]] = [[] for _ in range(parts + 1)]
     side: dict[Key, int] = {}
-    for label in labels:
+    for label in labels or (None,):
         rows_of: dict[Key, list[int]] = {}
         for row, example in enumerate(examples):
-            if label_of(example) == label:
+            if label in (None, example.label):
                 rows_of.setdefault(text_key(example), []).append(row)
         if 0 < len(rows_of) <= parts:
-            what = f"class '{label}'" if label else "it"  # pairs with answers have no classes
+            what = "it" if label is None else f"class '{label}'"
             raise UserError(
                 f"data '{title}': {what} is too small to split: {len(rows_of)} of at least {parts + 1}"
                 f"{' different texts' if len(rows_of) < sum(map(len, rows_of.values())) else ''}."
@@ -176,7 +167,7 @@ def draw_shots(task: Task, shots: int | None, seed: int) -> Task:
         seed: number of the draw, 0 or more.
 
     Raises:
-        UserError: K below 1, a negative seed, or a class of train with fewer than K examples.
+        UserError: K below 1, a negative seed, or fewer than K examples of a class, or pairs, in train.
     """
     if shots is None:
         return task
@@ -184,32 +175,29 @@ def draw_shots(task: Task, shots: int | None, seed: int) -> Task:
         raise UserError(f"{shots} shots: at least one example a class is needed.")
     if seed < 0:
         raise UserError(f"seed {seed}: a seed is 0 or more.")
-    if not task.labels:
-        from promptkit.data.pairs import draw_pairs
-
-        return draw_pairs(task, shots, seed)
     train, short = _draw(task.train, task.labels, shots, np.random.default_rng([seed, 0]))
-    if short:
-        there = sum(example.label == short[0] for example in task.train)
-        raise UserError(
-            f"{shots} shots are more than data '{task.name}' has: class '{short[0]}' has {there} in train."
-        )
+    for label, there in short.items():
+        what = f"{there} pairs" if label is None else f"class '{label}' has {there}"
+        raise UserError(f"{shots} shots are more than data '{task.name}' has: {what} in train.")
     dev, short = _draw(task.dev, task.labels, shots, np.random.default_rng([seed, 1]))
     cautions = [*task.cautions, *drawn_doubles(train, task.test)]
-    if short:
-        cautions.append(f"dev has fewer than {shots} examples of {', '.join(short)}: all of them are used")
+    if lacking := [label for label in short if label is not None]:
+        cautions.append(f"dev has fewer than {shots} examples of {', '.join(lacking)}: all of them are used")
     return replace(task, train=train, dev=dev, cautions=tuple(cautions))
 
 
 def _draw(
     examples: Examples, labels: Sequence[str], shots: int, rng: np.random.Generator
-) -> tuple[Examples, list[str]]:
-    """Return up to `shots` examples a class, in the order of the data, and the classes that have fewer."""
+) -> tuple[Examples, dict[str | None, int]]:
+    """Return up to `shots` examples a class, in the order of the data, and of the classes that have fewer how many.
+
+    Without labels all examples are one class, None.
+    """
     chosen: list[int] = []
-    short = []
-    for label in labels:
-        rows = [row for row, example in enumerate(examples) if example.label == label]
+    short: dict[str | None, int] = {}
+    for label in labels or (None,):
+        rows = [row for row, example in enumerate(examples) if label in (None, example.label)]
         chosen += [rows[i] for i in rng.permutation(len(rows))[:shots]]
         if len(rows) < shots:
-            short.append(label)
+            short[label] = len(rows)
     return tuple(examples[row] for row in sorted(chosen)), short

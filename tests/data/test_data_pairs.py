@@ -77,6 +77,18 @@ def test_shots_are_pairs_in_all_and_repeat() -> None:
         draw_shots(task, 49, 0)
 
 
+def test_of_a_small_dev_all_pairs_are_used_and_nothing_is_said() -> None:
+    task = load_task("dialogue-en", answers=True)
+    drawn = draw_shots(task, 13, 0)
+    assert (len(drawn.train), drawn.dev, drawn.cautions) == (13, task.dev, ())
+
+
+def test_too_few_pairs_to_split_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "x", "question\tanswer", "q1\tr", "q2\tr", "Q1\tr")
+    with pytest.raises(UserError, match=r"^data 'x': it is too small to split: 2 of at least 3 different texts\.$"):
+        load_task(folder, answers=True)
+
+
 def test_pairs_and_classes_are_not_taken_for_each_other(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds pairs with an answer each, not labelled texts; use --objective text"):
         load_task("dialogue-zh")
