@@ -64,7 +64,7 @@ def load_task(
         label_column: column of the label; by default the card's, else a usual name.
         fields: the fields to read, each `NAME` or `NAME=COLUMN`; by default the card's, else `text`, and `text_b`
             where it is there.
-        encoding: of the files; by default UTF-8 (see `read_folder` for `*.pos` and `*.neg`).
+        encoding: of the files; by default UTF-8 (see `Columns` for `*.pos` and `*.neg`).
         clean: apply `clean_text` to every text.
         name: what to call the task.
         registry: data sets that plugins registered, by name.
@@ -75,23 +75,21 @@ def load_task(
         UserError: for an unknown name or anything that cannot be read, in one line.
     """
     registered = registry or {}
-    columns = Columns(
-        text=text_column, text_b=text_b_column, label=label_column, fields=tuple(fields), answers=answers
-    )
+    columns = Columns(text_column, text_b_column, label_column, tuple(fields), answers=answers, encoding=encoding)
     embedded = _embedded()
     if str(data) in embedded:
-        task = _made(read_folder(embedded[str(data)], columns, encoding), columns, name=name)
+        task = _made(read_folder(embedded[str(data)], columns), columns, name=name)
     elif str(data) in registered:
         # Fields are for templates to ask for; whether they are there is seen there.
-        if replace(columns, fields=(), answers=False) != Columns() or encoding:
+        if replace(columns, fields=(), answers=False) != Columns():
             raise UserError(f"data set '{data}' comes from a plugin: columns and encoding are for files.")
         task = registered[str(data)]()
         _check_kind(task.name, isinstance(task, PairTask), answers)
         task = replace(task, name=name) if name else task
     elif str(data).startswith(("hub:", "ms:")):
-        task = _load_id(str(data), columns, encoding, name, access or Access())
+        task = _load_id(str(data), columns, name, access or Access())
     else:
-        task = _load_path(data, columns, encoding, name, [*embedded, *registered])
+        task = _load_path(data, columns, name, [*embedded, *registered])
     if answers and clean:
         raise UserError("--clean is for labelled texts; answers are learnt as they are.")
     # Once cleaned, for texts that differed before may be the same now.
@@ -128,11 +126,11 @@ def _embedded() -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(embedded_root().glob(f"*/{CARD}"))}
 
 
-def _load_id(data: str, columns: Columns, encoding: str | None, name: str | None, access: Access) -> Task:
+def _load_id(data: str, columns: Columns, name: str | None, access: Access) -> Task:
     wanted = hub_id(data)
     if wanted is None:
         raise UserError(f"'{data}' is no id of a data set; write hub:OWNER/NAME, or hub:OWNER/NAME:CONFIG@REVISION.")
-    if encoding:
+    if columns.encoding:
         raise UserError(f"data set '{data}' comes from a host: an encoding is for files.")
     from promptkit.data.hub import read_hub
 
@@ -146,9 +144,7 @@ def _language(raw: RawData) -> str:
     return raw.info.language or guess_language(texts)
 
 
-def _load_path(
-    data: str | Path, columns: Columns, encoding: str | None, name: str | None, known: Iterable[str]
-) -> Task:
+def _load_path(data: str | Path, columns: Columns, name: str | None, known: Iterable[str]) -> Task:
     path = user_path(data)
     if not str(data) or not os.path.exists(path):
         # A bare word is taken for a misspelt name, anything that looks like a path for a path.
@@ -159,11 +155,11 @@ def _load_path(
             raise unknown("data set", path_shown(data), known)
         raise missing(path)
     if os.path.isdir(path):
-        raw = read_folder(path, columns, encoding)
+        raw = read_folder(path, columns)
     elif path.suffix.lower() in POLARITIES:
         raise UserError(f"'{path}' holds one class alone: name its folder, which has the other one too.")
     else:
-        raw = read_table(path, columns, encoding)
+        raw = read_table(path, columns)
     return _made(raw, columns, name=name, language=_language(raw))
 
 

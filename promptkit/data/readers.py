@@ -91,7 +91,7 @@ class RawData:
     unlabelled: tuple[Example, ...] = ()
 
 
-def read_folder(path: Path, columns: Columns | None = None, encoding: str | None = None) -> RawData:
+def read_folder(path: Path, columns: Columns | None = None) -> RawData:
     """Read a folder: tables named after their splits, or `*.pos` and `*.neg` files, or one single table.
 
     A split's file is `train`, `dev` (or `valid`, `validation`, `val`) or `test`, alone or behind a name
@@ -100,14 +100,14 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
 
     Args:
         path: the folder.
-        columns: columns to read; those not given come from the card, else usual names are looked for.
-        encoding: of all its files; None means UTF-8, and line by line Windows-1252 in `*.pos` and `*.neg`.
+        columns: columns to read, and how; those not given come from the card, else usual names are looked for.
 
     Raises:
         UserError: for anything that cannot be read, in one line.
     """
     if not os.path.isdir(path):
         raise missing(path)
+    wanted = columns or Columns()
     info = _read_info(path / CARD)
     files = _files_of(path)
     polar = [file for file in files if file.suffix.lower() in POLARITIES]
@@ -117,7 +117,7 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
     by_split = [file for file in tables if _split_of(file)]
     if by_split:
         grouped = _group(path, by_split)
-    elif polar and not (columns and columns.answers):
+    elif polar and not wanted.answers:
         grouped = _group_polar(polar)
     elif len(tables) == 1:
         grouped = {"all": tables}
@@ -127,19 +127,23 @@ def read_folder(path: Path, columns: Columns | None = None, encoding: str | None
             f"folder '{path}' holds neither train/dev/test tables nor *.pos and *.neg files nor one single "
             f"table ({', '.join(FORMATS)}), but {found}."
         )
-    wanted = columns or Columns()
-    # Of the card, what the fields that were asked for have no use for is left aside.
-    asked = [entry.partition("=")[0].strip() for entry in wanted.fields or info.fields]
-    wanted = Columns(
-        text=wanted.text or (info.text if not asked or "text" in asked else None),
-        text_b=wanted.text_b or (info.text_b if not asked or "text_b" in asked else None),
-        label=wanted.label or info.answer or (None if wanted.answers else info.label),
-        fields=wanted.fields or info.fields,
-        answers=wanted.answers or info.answer is not None,
-    )
-    raw = _read_groups(info.name or path.resolve().name, grouped, wanted, encoding, info)
+    wanted = _completed(wanted, info)
+    raw = _read_groups(info.name or path.resolve().name, grouped, wanted, info)
     hidden = _group(path, unlabelled, UNLABELLED_NAMES)
-    return replace(raw, unlabelled=_read_unlabelled(hidden.get("unlabelled", ()), wanted, encoding))
+    return replace(raw, unlabelled=_read_unlabelled(hidden.get("unlabelled", ()), wanted))
+
+
+def _completed(columns: Columns, info: DatasetInfo) -> Columns:
+    """Return the columns, those not given from the card, but for what the fields asked for have no use for."""
+    asked = [entry.partition("=")[0].strip() for entry in columns.fields or info.fields]
+    return replace(
+        columns,
+        text=columns.text or (info.text if not asked or "text" in asked else None),
+        text_b=columns.text_b or (info.text_b if not asked or "text_b" in asked else None),
+        label=columns.label or info.answer or (None if columns.answers else info.label),
+        fields=columns.fields or info.fields,
+        answers=columns.answers or info.answer is not None,
+    )
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -157,32 +161,25 @@ def _files_of(folder: Path) -> list[Path]:
         raise UserError(f"cannot read '{path_shown(folder)}': {error.strerror}.") from None
 
 
-def read_table(path: Path, columns: Columns | None = None, encoding: str | None = None) -> RawData:
+def read_table(path: Path, columns: Columns | None = None) -> RawData:
     """Read a single CSV, TSV or JSON Lines file.
 
     Args:
         path: the file.
-        columns: columns to read; usual names are looked for where one is not given.
-        encoding: of the file; None means UTF-8.
+        columns: columns to read, and how; usual names are looked for where one is not given.
 
     Raises:
         UserError: for anything that cannot be read, in one line.
     """
-    return _read_groups(path.stem, {"all": [path]}, columns or Columns(), encoding, DatasetInfo())
+    return _read_groups(path.stem, {"all": [path]}, columns or Columns(), DatasetInfo())
 
 
-def _read_groups(
-    name: str,
-    grouped: Mapping[str, Sequence[Path]],
-    columns: Columns,
-    encoding: str | None,
-    info: DatasetInfo,
-) -> RawData:
+def _read_groups(name: str, grouped: Mapping[str, Sequence[Path]], columns: Columns, info: DatasetInfo) -> RawData:
     splits: dict[str, tuple[Example, ...]] = {}
     dropped = 0
     for split, files in grouped.items():
         parts = [
-            _read_polar(file, encoding) if file.suffix.lower() in POLARITIES else read_rows(file, columns, encoding)
+            _read_polar(file, columns.encoding) if file.suffix.lower() in POLARITIES else read_rows(file, columns)
             for file in files
         ]
         splits[split] = tuple(example for part in parts for example in part.examples)
@@ -190,9 +187,9 @@ def _read_groups(
     return RawData(name=name, splits=splits, info=info, dropped=dropped)
 
 
-def _read_unlabelled(files: Sequence[Path], columns: Columns, encoding: str | None) -> tuple[Example, ...]:
+def _read_unlabelled(files: Sequence[Path], columns: Columns) -> tuple[Example, ...]:
     """Read texts of which no label is read, even where there is a column of them; empty ones are left out."""
-    rows = [row for file in files for row in open_table(file, encoding).texts(columns)]
+    rows = [row for file in files for row in open_table(file, columns.encoding).texts(columns)]
     return tuple(Example.of(row.fields, "") for row in rows if holds_text(row.fields))
 
 

@@ -29,12 +29,13 @@ Row = tuple[int, list[str]]
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns to read.
+    """How tables are read: which columns, and in which encoding.
 
     Attributes:
         text, text_b, label: of those fields and the label; None looks for a usual name.
         fields: to read, as `checking.parse_fields` returns them; without any `text`, and `text_b` where it is there.
         answers: whether an answer, of any text, is read in the place of a label.
+        encoding: of all files; None means UTF-8, and line by line Windows-1252 in `*.pos` and `*.neg`.
     """
 
     text: str | None = None
@@ -42,6 +43,7 @@ class Columns:
     label: str | None = None
     fields: tuple[str, ...] = ()
     answers: bool = False
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ class PlainText:
     fields: Mapping[str, str]
 
 
-def read_rows(path: Path, columns: Columns, encoding: str | None = None) -> Rows:
+def read_rows(path: Path, columns: Columns) -> Rows:
     """Read one table. `.csv` is comma separated with quotes, `.tsv` and `.txt` tab separated without.
 
     Raises:
         UserError: naming the file and, where there is one, the line.
     """
-    table = open_table(path, encoding)
+    table = open_table(path, columns.encoding)
     places = _places(path, table.header, columns)
     kind, usual = ("answer", ANSWER_COLUMNS) if columns.answers else ("label", LABEL_COLUMNS)
     column_label = _column(path, kind, table.header, columns.label, usual)

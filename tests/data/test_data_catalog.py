@@ -177,9 +177,10 @@ def test_a_file_of_one_class_is_refused(write, tmp_path):
         load_task(path.parent)
 
 
-def test_columns_for_a_registered_set_are_refused(toy):
+@pytest.mark.parametrize("given", [{"text_column": "A"}, {"encoding": "utf-8"}])
+def test_columns_and_encoding_for_a_registered_set_are_refused(toy, given):
     with pytest.raises(UserError) as refusal:
-        load_task("mine", registry={"mine": toy}, text_column="A")
+        load_task("mine", registry={"mine": toy}, **given)
     assert str(refusal.value) == "data set 'mine' comes from a plugin: columns and encoding are for files."
 
 

@@ -107,7 +107,7 @@ def test_a_card_that_names_a_text_its_fields_do_without_is_read(write, tmp_path)
 def test_a_named_encoding_holds_for_polarity_files_too(write, tmp_path):
     write("a.pos", "好\x85是\n".encode("utf-16"))
     write("a.neg", "差\n".encode("utf-16"))
-    assert pairs(read_folder(tmp_path, encoding="utf-16").splits["all"]) == [
+    assert pairs(read_folder(tmp_path, Columns(encoding="utf-16")).splits["all"]) == [
         ("negative", "差"),
         ("positive", "好\x85是"),
     ]
@@ -199,12 +199,12 @@ def test_a_byte_order_mark_is_no_part_of_a_column(write):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 def test_a_byte_order_mark_is_none_in_a_named_encoding_either(write, encoding):
     content = ("" if encoding in ("utf-8-sig", "utf-16") else "\ufeff") + GOOD
-    assert len(read_table(write("a.tsv", content.encode(encoding)), encoding=encoding).splits["all"]) == 2
+    assert len(read_table(write("a.tsv", content.encode(encoding)), Columns(encoding=encoding)).splits["all"]) == 2
 
 
 def test_a_named_encoding_is_used(write):
     path = write("a.csv", "label,text\n1,好\n0,差\n".encode("gb18030"))
-    assert pairs(read_table(path, encoding="gb18030").splits["all"]) == [("1", "好"), ("0", "差")]
+    assert pairs(read_table(path, Columns(encoding="gb18030")).splits["all"]) == [("1", "好"), ("0", "差")]
 
 
 BAD_TABLES = {
@@ -392,5 +392,5 @@ def test_a_missing_file_is_refused_with_the_near_one(write, tmp_path):
 def test_an_encoding_that_does_not_fit_is_refused(write, encoding, message):
     path = write("a.csv", "label,text\n1,é\n")
     with pytest.raises(UserError) as refusal:
-        read_table(path, encoding=encoding)
+        read_table(path, Columns(encoding=encoding))
     assert str(refusal.value) == message.format(path=path)
