@@ -49,7 +49,6 @@ def load_task(
     fields: Sequence[str] = (),
     encoding: str | None = None,
     clean: bool = False,
-    name: str | None = None,
     registry: Registry | None = None,
     answers: bool = False,
     access: Access | None = None,
@@ -66,7 +65,6 @@ def load_task(
             where it is there.
         encoding: of the files; by default UTF-8 (see `Columns` for `*.pos` and `*.neg`).
         clean: apply `clean_text` to every text.
-        name: what to call the task.
         registry: data sets that plugins registered, by name.
         answers: whether they are pairs with an answer each, a `PairTask`, and not labelled texts.
         access: whether an id may be fetched; by default only local caches are looked at.
@@ -78,18 +76,17 @@ def load_task(
     columns = Columns(text_column, text_b_column, label_column, tuple(fields), answers=answers, encoding=encoding)
     embedded = _embedded()
     if str(data) in embedded:
-        task = _made(read_folder(embedded[str(data)], columns), columns, name=name)
+        task = _made(read_folder(embedded[str(data)], columns), columns)
     elif str(data) in registered:
         # Fields are for templates to ask for; whether they are there is seen there.
         if replace(columns, fields=(), answers=False) != Columns():
             raise UserError(f"data set '{data}' comes from a plugin: columns and encoding are for files.")
         task = registered[str(data)]()
         _check_kind(task.name, isinstance(task, PairTask), answers)
-        task = replace(task, name=name) if name else task
     elif str(data).startswith(("hub:", "ms:")):
-        task = _load_id(str(data), columns, name, access or Access())
+        task = _load_id(str(data), columns, access or Access())
     else:
-        task = _load_path(data, columns, name, [*embedded, *registered])
+        task = _load_path(data, columns, [*embedded, *registered])
     if answers and clean:
         raise UserError("--clean is for labelled texts; answers are learnt as they are.")
     # Once cleaned, for texts that differed before may be the same now.
@@ -101,7 +98,7 @@ def list_datasets(registry: Registry | None = None) -> list[DatasetCard]:
     cards = []
     for name, folder in _embedded().items():
         raw = read_folder(folder)
-        task = make_pairs(raw) if raw.info.answer else make_task(raw)
+        task = _made(raw, Columns(answers=raw.info.answer is not None))
         sizes = {split: len(task.split(split)) for split in SPLITS}
         cards.append(DatasetCard(name, task.language, raw.info.summary, sizes, raw.info.licence))
     for name in sorted(set(registry or {}) - {card.name for card in cards}):
@@ -126,7 +123,7 @@ def _embedded() -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(embedded_root().glob(f"*/{CARD}"))}
 
 
-def _load_id(data: str, columns: Columns, name: str | None, access: Access) -> Task:
+def _load_id(data: str, columns: Columns, access: Access) -> Task:
     wanted = hub_id(data)
     if wanted is None:
         raise UserError(f"'{data}' is no id of a data set; write hub:OWNER/NAME, or hub:OWNER/NAME:CONFIG@REVISION.")
@@ -135,7 +132,7 @@ def _load_id(data: str, columns: Columns, name: str | None, access: Access) -> T
     from promptkit.data.hub import read_hub
 
     found = read_hub(wanted, columns, access)
-    task = _made(found.raw, columns, name=name, language=_language(found.raw))
+    task = _made(found.raw, columns)
     return replace(task, notes=(*found.notes, *task.notes))
 
 
@@ -144,7 +141,7 @@ def _language(raw: RawData) -> str:
     return raw.info.language or guess_language(texts)
 
 
-def _load_path(data: str | Path, columns: Columns, name: str | None, known: Iterable[str]) -> Task:
+def _load_path(data: str | Path, columns: Columns, known: Iterable[str]) -> Task:
     path = user_path(data)
     if not str(data) or not os.path.exists(path):
         # A bare word is taken for a misspelt name, anything that looks like a path for a path.
@@ -160,14 +157,14 @@ def _load_path(data: str | Path, columns: Columns, name: str | None, known: Iter
         raise UserError(f"'{path}' holds one class alone: name its folder, which has the other one too.")
     else:
         raw = read_table(path, columns)
-    return _made(raw, columns, name=name, language=_language(raw))
+    return _made(raw, columns)
 
 
-def _made(raw: RawData, columns: Columns, *, name: str | None, language: str | None = None) -> Task:
+def _made(raw: RawData, columns: Columns) -> Task:
     """Return the task, of labelled texts or of pairs, as was asked for."""
-    _check_kind(name or raw.name, columns.answers or raw.info.answer is not None, columns.answers)
+    _check_kind(raw.name, columns.answers or raw.info.answer is not None, columns.answers)
     make = make_pairs if columns.answers else make_task
-    return make(raw, name=name, language=language)
+    return make(raw, _language(raw))
 
 
 def _check_kind(name: str, are_pairs: bool, wanted: bool) -> None:

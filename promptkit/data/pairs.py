@@ -31,23 +31,22 @@ class PairTask(Task):
                     raise UserError(f"data '{self.name}', {split} pair {row} has no answer.")
 
 
-def make_pairs(raw: RawData, *, name: str | None = None, language: str | None = None) -> PairTask:
+def make_pairs(raw: RawData, language: str = "en") -> PairTask:
     """Return raw data as pairs, with the splits it brings or carved ones; see `make_task`.
 
     Raises:
         UserError: no train, no judge, or too few pairs to be split.
     """
-    title = name or raw.name
-    train, dev, test, note = arrange(raw.splits, (), title)
+    train, dev, test, note = arrange(raw.splits, (), raw.name)
     notes = [f"{raw.dropped} pair{'s' * (raw.dropped > 1)} dropped: the text is empty"] if raw.dropped else []
     notes += [note] if note else []
     return PairTask(
-        name=title,
+        name=raw.name,
         labels=(),
         train=train,
         dev=dev,
         test=test,
-        language=language or raw.info.language or "en",
+        language=language,
         notes=tuple(notes),
         templates=raw.info.templates,
     )

@@ -19,7 +19,7 @@ CARVED = 0.1
 Examples = tuple[Example, ...]
 
 
-def make_task(raw: RawData, *, name: str | None = None, language: str | None = None) -> Task:
+def make_task(raw: RawData, language: str = "en") -> Task:
     """Return raw data as a task, with the splits it brings or, where one is missing, with carved ones.
 
     train, dev and test stay as they are. Without dev, a tenth of train becomes dev. Without test, the dev set
@@ -29,19 +29,17 @@ def make_task(raw: RawData, *, name: str | None = None, language: str | None = N
 
     Args:
         raw: what a reader read.
-        name: of the task; by default the data's own.
-        language: ISO 639-1 code; by default the card's, else English.
+        language: ISO 639-1 code of the texts.
 
     Raises:
         UserError: no train, no judge, fewer than two classes, a label that the card does not list or that no
             example has, or a class too small to be split.
     """
-    title = name or raw.name
-    labels = _labels(raw, title)
+    labels = _labels(raw)
     learnable = {example.label for example in raw.splits.get("all", raw.splits.get("train", ()))}
     if len(learnable) == 1:
-        raise UserError(f"data '{title}' has only one class to learn ('{learnable.pop()}'); two are needed.")
-    train, dev, test, note = arrange(raw.splits, labels, title)
+        raise UserError(f"data '{raw.name}' has only one class to learn ('{learnable.pop()}'); two are needed.")
+    train, dev, test, note = arrange(raw.splits, labels, raw.name)
     notes = []
     if raw.dropped:
         what = "example" if raw.dropped == 1 else "examples"
@@ -51,12 +49,12 @@ def make_task(raw: RawData, *, name: str | None = None, language: str | None = N
     if unseen:
         notes.append(f"train has no example of {', '.join(unseen)}")
     return Task(
-        name=title,
+        name=raw.name,
         labels=labels,
         train=train,
         dev=dev,
         test=test,
-        language=language or raw.info.language or "en",
+        language=language,
         notes=tuple(notes),
         unlabelled=raw.unlabelled,
         templates=raw.info.templates,
@@ -64,17 +62,17 @@ def make_task(raw: RawData, *, name: str | None = None, language: str | None = N
     )
 
 
-def _labels(raw: RawData, title: str) -> tuple[str, ...]:
+def _labels(raw: RawData) -> tuple[str, ...]:
     """Return the classes: the card's in its order, else those there are, sorted."""
     there = {example.label for examples in raw.splits.values() for example in examples}
     listed = raw.info.labels
     if listed is None:
         return tuple(sorted(there))
     for label in sorted(there.difference(listed)):
-        raise UserError(f"data '{title}' has a label its card does not list: {unknown('label', label, listed)}")
+        raise UserError(f"data '{raw.name}' has a label its card does not list: {unknown('label', label, listed)}")
     for label in listed:
         if label not in there:
-            raise UserError(f"data '{title}': no example has the listed label '{label}'.")
+            raise UserError(f"data '{raw.name}': no example has the listed label '{label}'.")
     return listed
 
 

@@ -74,7 +74,6 @@ def test_registered_sets_are_listed_unloaded_and_loaded_by_name(toy):
     assert [card.name for card in list_datasets({"mine": build})] == [*sorted(EMBEDDED), "mine"]
     assert not calls
     assert load_task("mine", registry={"mine": build}) == toy()
-    assert load_task("mine", registry={"mine": build}, name="other").name == "other"
 
 
 def test_rt_polarity_becomes_8530_1066_and_1066_examples(shared):
@@ -139,11 +138,10 @@ def test_cleaning_keeps_the_split(write):
     assert clean.notes[-1] == "texts cleaned: lower case, letters only, at most 51 tokens"
 
 
-def test_columns_name_and_encoding_reach_the_reader(write):
+def test_columns_and_encoding_reach_the_reader(write):
     rows = "".join(f"{i % 2};,é{i},é\n" for i in range(8))
     path = write("a.csv", ("K,A,B\n" + rows).encode("cp1252"))
-    task = load_task(path, text_column="A", text_b_column="B", label_column="K", encoding="cp1252", name="named")
-    assert task.name == "named"
+    task = load_task(path, text_column="A", text_b_column="B", label_column="K", encoding="cp1252")
     assert task.test[0].text_b == "é"
     assert task.labels == ("0;", "1;")
 
