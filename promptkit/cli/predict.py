@@ -185,7 +185,7 @@ def rows_of(table: Table, columns: Columns, names: Sequence[str]) -> list[dict[s
         if name and name not in names:
             raise UserError(f"{flag}: the run's template has no {{{name}}}, but {_braced(names)}.")
     rows = table.texts(replace(columns, fields=tuple(given.get(name, name) for name in names)))
-    return _filled([dict(row.fields) for row in rows], f"'{table.path}'")
+    return _filled(rows, f"'{table.path}'")
 
 
 def _filled(rows: Sequence[dict[str, str]], where: str) -> list[dict[str, str]]:

@@ -131,9 +131,7 @@ def _load_id(data: str, columns: Columns, access: Access) -> Task:
         raise UserError(f"data set '{data}' comes from a host: an encoding is for files.")
     from promptkit.data.hub import read_hub
 
-    found = read_hub(wanted, columns, access)
-    task = _made(found.raw, columns)
-    return replace(task, notes=(*found.notes, *task.notes))
+    return _made(read_hub(wanted, columns, access), columns)
 
 
 def _language(raw: RawData) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,7 @@ _PLAIN = {"string", "large_string", "bool", "float32", "float64"} | {
 _PART = re.compile(r"-\d{5}-of-(\d{5})(?=[.-])")
 
 
-@dataclass(frozen=True)
-class HubData:
-    """A data set of a host as raw data, and what was done to it, a sentence each."""
-
-    raw: RawData
-    notes: tuple[str, ...]
-
-
-def read_hub(wanted: HubId, columns: Columns, access: Access) -> HubData:
+def read_hub(wanted: HubId, columns: Columns, access: Access) -> RawData:
     """Read a data set of a host, from the local cache or fetched where that is allowed.
 
     A folder with a `dataset.json` is read as any folder. Else columns whose values are no text, number or truth value
@@ -51,13 +43,13 @@ def read_hub(wanted: HubId, columns: Columns, access: Access) -> HubData:
     asked = (*_ABOUT, *(_files_of_config(wanted, access) or _FILES))
     folder = find_snapshot(Repository(wanted, "dataset", asked, whole=partial(_has_all_parts, asked)), access)
     if (folder / CARD).is_file() and not wanted.config:
-        return HubData(read_folder(folder, columns), ())
+        return read_folder(folder, columns)
     _check_files(wanted, folder)
     with tempfile.TemporaryDirectory(prefix="promptkit-data-") as place:
         tables = Path(place) / "tables"
         notes = _write_tables(_splits(wanted, folder, Path(place) / "arrow"), wanted, columns, tables)
         try:
-            return HubData(read_folder(tables, columns), notes)
+            return replace(read_folder(tables, columns), notes=notes)
         except UserError as error:
             ours = f"data '{wanted}'"
             said = str(error).replace(f"{tables}/", f"{ours}, ").replace(f"folder '{tables}'", ours)

@@ -38,7 +38,9 @@ def make_pairs(raw: RawData, language: str = "en") -> PairTask:
         UserError: no train, no judge, or too few pairs to be split.
     """
     train, dev, test, note = arrange(raw.splits, (), raw.name)
-    notes = [f"{raw.dropped} pair{'s' * (raw.dropped > 1)} dropped: the text is empty"] if raw.dropped else []
+    notes = list(raw.notes)
+    if raw.dropped:
+        notes.append(f"{raw.dropped} pair{'s' * (raw.dropped > 1)} dropped: the text is empty")
     notes += [note] if note else []
     return PairTask(
         name=raw.name,

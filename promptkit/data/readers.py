@@ -21,7 +21,7 @@ from promptkit.checking import (
     read_bytes,
     read_json_object,
 )
-from promptkit.data.tables import FORMATS, Columns, Rows, open_table, read_rows
+from promptkit.data.tables import FORMATS, Columns, open_table, read_rows
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError
 
@@ -82,6 +82,7 @@ class RawData:
         info: the card; an empty one where there is none.
         dropped: how many examples had an empty text and were left out.
         unlabelled: texts without labels, each with an empty one.
+        notes: what was done to get there, a sentence each.
     """
 
     name: str
@@ -89,6 +90,7 @@ class RawData:
     info: DatasetInfo = field(default_factory=DatasetInfo)
     dropped: int = 0
     unlabelled: tuple[Example, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_folder(path: Path, columns: Columns | None = None) -> RawData:
@@ -182,19 +184,19 @@ def _read_groups(name: str, grouped: Mapping[str, Sequence[Path]], columns: Colu
             _read_polar(file, columns.encoding) if file.suffix.lower() in POLARITIES else read_rows(file, columns)
             for file in files
         ]
-        splits[split] = tuple(example for part in parts for example in part.examples)
-        dropped += sum(part.dropped for part in parts)
+        splits[split] = tuple(example for examples, _ in parts for example in examples)
+        dropped += sum(empty for _, empty in parts)
     return RawData(name=name, splits=splits, info=info, dropped=dropped)
 
 
 def _read_unlabelled(files: Sequence[Path], columns: Columns) -> tuple[Example, ...]:
     """Read texts of which no label is read, even where there is a column of them; empty ones are left out."""
     rows = [row for file in files for row in open_table(file, columns.encoding).texts(columns)]
-    return tuple(Example.of(row.fields, "") for row in rows if holds_text(row.fields))
+    return tuple(Example.of(row, "") for row in rows if holds_text(row))
 
 
-def _read_polar(path: Path, encoding: str | None) -> Rows:
-    """Read one text a line, all of the class that the file is named after."""
+def _read_polar(path: Path, encoding: str | None) -> tuple[tuple[Example, ...], int]:
+    """Read one text a line, all of the class that the file is named after; return as `read_rows` does."""
     content = read_bytes(path)
     if encoding is None:
         # Only a line feed ends a line here: Windows-1252 texts hold 0x85, which str.splitlines breaks on.
@@ -206,7 +208,7 @@ def _read_polar(path: Path, encoding: str | None) -> Rows:
     label = POLARITIES[path.suffix.lower()]
     texts = [line.strip().removeprefix("\ufeff") for line in lines]
     examples = tuple(Example(text=text, label=label) for text in texts if text)
-    return Rows(examples, dropped=len(texts) - len(examples))
+    return examples, len(texts) - len(examples)
 
 
 def _decode_line(line: bytes) -> str:

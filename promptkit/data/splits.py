@@ -40,7 +40,7 @@ def make_task(raw: RawData, language: str = "en") -> Task:
     if len(learnable) == 1:
         raise UserError(f"data '{raw.name}' has only one class to learn ('{learnable.pop()}'); two are needed.")
     train, dev, test, note = arrange(raw.splits, labels, raw.name)
-    notes = []
+    notes = list(raw.notes)
     if raw.dropped:
         what = "example" if raw.dropped == 1 else "examples"
         notes.append(f"{raw.dropped} {what} dropped: the text is empty")

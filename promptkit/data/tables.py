@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,29 +46,11 @@ class Columns:
     encoding: str | None = None
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What one file holds.
-
-    Attributes:
-        examples: its labelled texts.
-        dropped: how many rows had an empty text.
-    """
-
-    examples: tuple[Example, ...]
-    dropped: int = 0
-
-
-@dataclass(frozen=True)
-class PlainText:
-    """The fields of a row without its label; `line` is where the row begins, from 1."""
-
-    line: int
-    fields: Mapping[str, str]
-
-
-def read_rows(path: Path, columns: Columns) -> Rows:
+def read_rows(path: Path, columns: Columns) -> tuple[tuple[Example, ...], int]:
     """Read one table. `.csv` is comma separated with quotes, `.tsv` and `.txt` tab separated without.
+
+    Returns:
+        Its labelled texts, and how many rows were left out because their text is empty.
 
     Raises:
         UserError: naming the file and, where there is one, the line.
@@ -95,7 +77,7 @@ def read_rows(path: Path, columns: Columns) -> Rows:
             dropped += 1
     if not examples:
         raise UserError(f"'{path}' holds no examples.")
-    return Rows(tuple(examples), dropped)
+    return tuple(examples), dropped
 
 
 @dataclass(frozen=True)
@@ -106,17 +88,14 @@ class Table:
     header: list[str]
     rows: Iterator[Row]
 
-    def texts(self, columns: Columns) -> tuple[PlainText, ...]:
-        """Return the texts of every row, empty ones too; no column of labels is looked for.
+    def texts(self, columns: Columns) -> list[dict[str, str]]:
+        """Return the fields of every row, empty ones too; no column of labels is looked for.
 
         Raises:
             UserError: naming the file and, where there is one, the line.
         """
         places = _places(self.path, self.header, columns)
-        return tuple(
-            PlainText(line, {name: cells[place].strip() for name, place in places.items()})
-            for line, cells in self.rows
-        )
+        return [{name: cells[place].strip() for name, place in places.items()} for _, cells in self.rows]
 
 
 def open_table(path: Path, encoding: str | None = None) -> Table:

@@ -10,7 +10,7 @@ import pytest
 
 from promptkit.data import Example, load_task
 from promptkit.data.readers import read_folder, read_table
-from promptkit.data.tables import Columns, PlainText, open_table
+from promptkit.data.tables import Columns, open_table
 from promptkit.errors import UserError
 
 GOOD = "label\ttext\npos\tfine\nneg\tdull\n"
@@ -157,7 +157,7 @@ def test_a_question_beside_a_sentence_is_a_pair(write):
     # Named as fields, as `predict` names those of a run's template, they are the same columns.
     for fields in (("text", "text_b"), ("text",)):
         (row,) = open_table(path).texts(Columns(fields=fields))
-        assert row.fields == dict(zip(fields, ("who?", "she did"), strict=False))
+        assert row == dict(zip(fields, ("who?", "she did"), strict=False))
 
 
 def test_a_column_that_no_field_has_a_use_for_is_refused(write):
@@ -339,13 +339,13 @@ def test_columns_without_a_name_may_be_several(write):
     assert pairs(read_table(path).splits["all"]) == [("1", "fine")]
 
 
-def test_texts_are_read_without_labels_each_with_its_line(write):
+def test_texts_are_read_without_labels(write):
     path = write("a.csv", 'id,review,text_b\n7,"two\nlines",second\n8,,\n')
-    assert open_table(path).texts(Columns()) == (
-        PlainText(2, {"text": "two\nlines", "text_b": "second"}),
-        PlainText(4, {"text": "", "text_b": ""}),
-    )
-    assert open_table(path).texts(Columns(text="id", text_b="review"))[1] == PlainText(4, {"text": "8", "text_b": ""})
+    assert open_table(path).texts(Columns()) == [
+        {"text": "two\nlines", "text_b": "second"},
+        {"text": "", "text_b": ""},
+    ]
+    assert open_table(path).texts(Columns(text="id", text_b="review"))[1] == {"text": "8", "text_b": ""}
 
 
 def test_a_named_column_of_another_separator_gets_the_hint_and_not_a_near_name(write):
