@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -143,12 +143,6 @@ def rows_for_any(lengths: Sequence[int], batch_size: int, rows: Rows) -> Rows:
     return replace(rows, count=sum(1 for _ in fill_rows(longest, rows.length, rows.examples)))
 
 
-def _part_numbers(lengths: Sequence[int]) -> Iterator[int]:
-    """Yield for each position of an example the number of its part."""
-    for number, length in enumerate(lengths):
-        yield from repeat(number, length)
-
-
 class Packer:
     """Hands out encoded examples in batches of one shape, each example once an epoch.
 
@@ -198,7 +192,7 @@ class Packer:
         self._virtual_ids = np.concatenate([np.asarray(e.virtual_ids, np.int32) for e in encoded])
         self._read = np.array([e.read for e in encoded], np.int32)
         lengths = [tuple(getattr(e, "parts", ())) or (len(e.token_ids),) for e in encoded]
-        self._parts = np.array([number for each in lengths for number in _part_numbers(each)], np.int32)
+        self._parts = np.concatenate([np.repeat(np.arange(len(each), dtype=np.int32), each) for each in lengths])
         self._positions = np.concatenate(
             [
                 e.front + np.arange(part, dtype=np.int32)
