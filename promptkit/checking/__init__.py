@@ -36,7 +36,7 @@ from promptkit.checking.files import (
     read_text,
     user_path,
 )
-from promptkit.checking.names import OWN_SLOTS, is_field_name, is_mark, parse_fields
+from promptkit.checking.names import OWN_SLOTS, field_name, is_field_name, is_mark, parse_fields
 
 __all__ = [
     "LARGEST",
@@ -54,6 +54,7 @@ __all__ = [
     "cut",
     "decode",
     "field_fault",
+    "field_name",
     "is_field_name",
     "is_mark",
     "missing",

@@ -27,6 +27,11 @@ def is_mark(char: str) -> bool:
     return unicodedata.category(char)[0] == "M"
 
 
+def field_name(entry: str) -> str:
+    """Return the name of a field that is given as `NAME` or `NAME=COLUMN`."""
+    return entry.partition("=")[0].strip()
+
+
 def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
     """Return fields, each `NAME` or `NAME=COLUMN`, of a list or of a text in which commas separate them.
 
@@ -34,7 +39,7 @@ def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
         ValueError: for what is no name of a field, or is there twice.
     """
     entries = [part.strip() for part in (value.split(",") if isinstance(value, str) else value)]
-    names = [entry.partition("=")[0].strip() for entry in entries]
+    names = [field_name(entry) for entry in entries]
     for name in names:
         if not is_field_name(name) or name in OWN_SLOTS:
             raise ValueError(f"'{name}' is no name of a field; write NAME or NAME=COLUMN, separated by commas")

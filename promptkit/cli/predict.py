@@ -179,7 +179,9 @@ def rows_of(table: Table, columns: Columns, names: Sequence[str]) -> list[dict[s
     Raises:
         UserError: for a field that the table has no column for, or the template no use.
     """
-    given = {entry.partition("=")[0].strip(): entry for entry in columns.fields}
+    from promptkit.checking import field_name
+
+    given = {field_name(entry): entry for entry in columns.fields}
     named = {"--text-column": columns.text and "text", "--text-b-column": columns.text_b and "text_b"}
     for flag, name in (*named.items(), *(("--fields", name) for name in given)):
         if name and name not in names:

@@ -25,17 +25,13 @@ class _Blanks(dict[int, int]):
 _BLANKS = _Blanks()
 
 
-def clean_text(text: str, max_tokens: int = MAX_TOKENS) -> str:
+def clean_text(text: str) -> str:
     """Return the text in lower case, without punctuation and digits, cut to its first tokens.
 
     After the preprocessing of sentence classification by Kim (2014), which kept 51 words at most of a film
     review. Tokens are what white space separates, so Chinese characters are left as they stand.
-
-    Args:
-        text: any text.
-        max_tokens: tokens kept.
     """
-    return " ".join(text.lower().translate(_BLANKS).split()[:max_tokens])
+    return " ".join(text.lower().translate(_BLANKS).split()[:MAX_TOKENS])
 
 
 def clean_task(task: Task) -> Task:

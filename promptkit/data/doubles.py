@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from promptkit.checking import cut
 from promptkit.data.task import SPLITS, Example, Task
 
 Key = tuple[str | None, ...]
@@ -66,10 +67,9 @@ def _of(count: int, whole: int, split: str = "test") -> str:
     return f"{count:,} of {whole:,} {split} texts {'stands' if count == 1 else 'stand'}"
 
 
-def _shown(example: Example, most: int = 40) -> str:
+def _shown(example: Example) -> str:
     """Return the text in quotes, in one line and cut."""
-    text = " ".join(example.joined.split())
-    return f"'{text if len(text) <= most else text[: most - 3] + '...'}'"
+    return f"'{cut(' '.join(example.joined.split()), 40)}'"
 
 
 def _folded(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from promptkit.checking import cut
-from promptkit.data.readers import CARD, SPLIT_NAMES, RawData, read_folder
+from promptkit.data.readers import CARD, SPLIT_NAMES, UNLABELLED_NAMES, RawData, read_folder
 from promptkit.data.tables import ANSWER_COLUMNS, LABEL_COLUMNS, Columns
 from promptkit.errors import UserError
 from promptkit.hub import Access, HubId, Repository, find_snapshot, matches
@@ -20,7 +20,7 @@ from promptkit.hub import Access, HubId, Repository, find_snapshot, matches
 _ABOUT = ("README.md", "dataset_infos.json", CARD)
 _FILES = ("*.parquet", "*.csv", "*.tsv", "*.jsonl", "*.json", "*.txt", "*.pos", "*.neg")
 # What `datasets` calls splits that a folder of ours names otherwise.
-_SPLITS = {**SPLIT_NAMES, "unsupervised": "unlabelled", "unlabelled": "unlabelled", "unlabeled": "unlabelled"}
+_SPLITS = {**SPLIT_NAMES, "unsupervised": "unlabelled", **UNLABELLED_NAMES}
 
 # Types of values that a cell of a table can be.
 _PLAIN = {"string", "large_string", "bool", "float32", "float64"} | {

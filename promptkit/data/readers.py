@@ -15,6 +15,7 @@ from promptkit.checking import (
     check_encoding,
     checked,
     decode,
+    field_name,
     missing,
     parse_fields,
     path_shown,
@@ -137,7 +138,7 @@ def read_folder(path: Path, columns: Columns | None = None) -> RawData:
 
 def _completed(columns: Columns, info: DatasetInfo) -> Columns:
     """Return the columns, those not given from the card, but for what the fields asked for have no use for."""
-    asked = [entry.partition("=")[0].strip() for entry in columns.fields or info.fields]
+    asked = [field_name(entry) for entry in columns.fields or info.fields]
     return replace(
         columns,
         text=columns.text or (info.text if not asked or "text" in asked else None),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptkit.checking import parse_json_object, read_text
+from promptkit.checking import cut, field_name, parse_json_object, read_text
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError, did_you_mean, unknown
 
@@ -19,6 +19,7 @@ TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "sentence1",
 TEXT_B_COLUMNS = ("text_b", "sentence2", "hypothesis", "question2", "#2 string")
 _ASKED_OF = ("question", "sentence")  # both texts of QNLI, each of whose names may stand for something else alone
 _LISTED = 5  # usual names that an error lists
+_SHOWN = 30  # characters of a column's name in an error: a file without header has whole texts there
 # Columns of pairs: what is asked, each a field of its own name, and the answer.
 ASKED_COLUMNS = ("instruction", "question", "prompt", "query", "document", "article", "dialogue")
 ANSWER_COLUMNS = ("answer", "response", "output", "completion", "target", "summary", "abstract", "reply")
@@ -62,7 +63,7 @@ def read_rows(path: Path, columns: Columns) -> tuple[tuple[Example, ...], int]:
     for name, place in places.items():
         if place == column_label:
             raise UserError(
-                f"{path}: the column '{_short(table.header[place])}' is the {kind}; a prompt that shows it "
+                f"{path}: the column '{cut(table.header[place], _SHOWN)}' is the {kind}; a prompt that shows it "
                 f"as {{{name}}} gives the answer away."
             )
     examples, dropped = [], 0
@@ -110,7 +111,7 @@ def open_table(path: Path, encoding: str | None = None) -> Table:
     for name in header:
         # Columns without a name, as spreadsheets leave them behind the last one, cannot be asked for.
         if name and header.count(name) > 1:
-            raise UserError(f"{path}: the column '{_short(name)}' is there {_times(header.count(name))}.")
+            raise UserError(f"{path}: the column '{cut(name, _SHOWN)}' is there {_times(header.count(name))}.")
     return Table(path, header, rows)
 
 
@@ -121,14 +122,15 @@ def _times(count: int) -> str:
 def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
     """Return the place of each field's column."""
     if columns.fields:
-        names = [entry.partition("=")[0].strip() for entry in columns.fields]
+        names = [field_name(entry) for entry in columns.fields]
         for field, named in (("text", columns.text), ("text_b", columns.text_b)):
             if named is not None and field not in names:
+                shown = cut(named, _SHOWN)
                 raise UserError(
-                    f"the column '{_short(named)}' is named for {{{field}}}, but the fields are {', '.join(names)}: "
-                    f"add {field} to them, or write NAME={_short(named)}."
+                    f"the column '{shown}' is named for {{{field}}}, but the fields are {', '.join(names)}: "
+                    f"add {field} to them, or write NAME={shown}."
                 )
-        return {entry.partition("=")[0].strip(): _field(path, entry, header, columns) for entry in columns.fields}
+        return {field_name(entry): _field(path, entry, header, columns) for entry in columns.fields}
     asked = [name for name in ASKED_COLUMNS if name in map(str.lower, header)]
     if columns.answers and columns.text is None and asked:
         return {asked[0]: _column(path, "text", header, None, asked)}
@@ -164,7 +166,7 @@ def _field(path: Path, entry: str, header: Sequence[str], columns: Columns) -> i
 
 def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usual: Sequence[str]) -> int:
     """Return the place of a column, by its name or by a usual one in any case."""
-    there = ", ".join(f"'{_short(column)}'" for column in header)
+    there = ", ".join(f"'{cut(column, _SHOWN)}'" for column in header)
     if name is not None:
         if name in header:
             return header.index(name)
@@ -190,11 +192,6 @@ def _other_separator(path: Path, header: Sequence[str]) -> str:
         if own and len(header) == 1 and sign in header[0]:
             return f"They look separated by {called}; '{path.suffix}' takes {signs[own]}: save the table that way."
     return ""
-
-
-def _short(text: str, most: int = 30) -> str:
-    """Return a column name that fits a line, for a file without header has whole texts there."""
-    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:

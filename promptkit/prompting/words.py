@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from promptkit.checking import cut
 from promptkit.errors import UserError
 
 # Full-width signs, as a Chinese keyboard types them, separate as well.
@@ -69,8 +70,8 @@ def _pieces(source: str) -> Iterator[_Piece]:
         name = quoted[1].replace('""', '"') if quoted else bare[0].strip()
         if not quoted and name.startswith('"'):
             raise UserError(
-                f"verbalizer: the double quote at {_cut(source[at:].strip())} is not closed, or more stands behind "
-                'the closing one; a double quote within double quotes is doubled: "5"" disk".'
+                f"verbalizer: the double quote at '{cut(source[at:].strip(), 60)}' is not closed, or more stands "
+                'behind the closing one; a double quote within double quotes is doubled: "5"" disk".'
             )
         sign = source[end : end + 1].translate(_FULL_WIDTH).replace("\n", ";")
         yield _Piece(name, quoted is not None, sign, at, end)
@@ -87,8 +88,4 @@ def _class(entry: Sequence[_Piece], source: str) -> tuple[str, tuple[str, ...]]:
     quotes = ""
     if any(piece.sign in ("=", ",") for piece in entry):
         quotes = "; what holds '=', ',', ';' or an end of line goes into double quotes"
-    raise UserError(f"verbalizer: expected label=word,word in {_cut(text)}{quotes}.")
-
-
-def _cut(text: str, most: int = 60) -> str:
-    return f"'{text if len(text) <= most else text[: most - 3] + '...'}'"
+    raise UserError(f"verbalizer: expected label=word,word in '{cut(text, 60)}'{quotes}.")
