@@ -272,7 +272,7 @@ def test_a_vocabulary_larger_than_the_model_is_refused(checkpoint: Path) -> None
         ({"bert__surprise__weight": np.zeros(3, np.float32)}, "bert.surprise.weight in model.safetensors that this"),
         (
             {"bert__embeddings__LayerNorm__bias": np.zeros(3, np.float32)},
-            r"has shape \(3,\), config.json says \(24,\)",
+            r"has shape \(3,\), the configuration says \(24,\)",
         ),
     ],
 )

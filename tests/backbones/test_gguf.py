@@ -27,16 +27,25 @@ from gguf_files import (
     write_llama,
 )
 
-from promptkit.backbones.native.gguf import find_gguf, read_config, read_tokenizer, tensor_readers
+from promptkit.backbones.native.gguf import find_gguf, read_config, read_tokenizer, read_weights
+from promptkit.backbones.native.gguf.header import read_header
+from promptkit.backbones.native.gguf.values import tensor_values
+from promptkit.backbones.native.llama.weights import weight_plan
+from promptkit.backbones.native.reading import ARCHITECTURES
 from promptkit.errors import UserError
 
 Q = gguf.GGMLQuantizationType
 WRITTEN = [Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0]
-DOWN = "model.layers.0.mlp.down_proj.weight"
+DOWN = "blk.0.ffn_down.weight"
+
+
+def shape_of(config: dict[str, Any]) -> Any:
+    return ARCHITECTURES[config["model_type"]].read_shape(config, "here")
 
 
 def read(path: Path) -> dict[str, Any]:
-    return {name: reader() for name, reader in tensor_readers(path).items()}
+    """Return all weights, under the engine's names."""
+    return dict(read_weights(path, shape_of(read_config(path))))
 
 
 def line_of(path: Path) -> str:
@@ -62,7 +71,6 @@ def test_metadata_become_a_llama_config(tmp_path: Path) -> None:
     config = read_config(write_llama(tmp_path / "m.gguf"))
     assert config == {
         "model_type": "llama",
-        "architectures": ["LlamaForCausalLM"],
         "vocab_size": 360,
         "hidden_size": 256,
         "intermediate_size": 512,
@@ -81,22 +89,26 @@ def test_metadata_become_a_llama_config(tmp_path: Path) -> None:
 
 
 def test_output_rows_biases_and_scalings_are_seen(tmp_path: Path) -> None:
-    factors = np.linspace(1, 8, WIDTH // 2, dtype=np.float32)
+    factors, output = np.linspace(1, 8, WIDTH // 2, dtype=np.float32), normal(360, H)
+    biases = {f"blk__0__attn_{part}__bias": normal(H) for part in ("q", "output")}
+    biases |= {f"blk__0__attn_{part}__bias": normal(KV * WIDTH) for part in "kv"}
     path = write_llama(
         tmp_path / "m.gguf",
-        output__weight=normal(360, H),
-        blk__0__attn_q__bias=normal(H),
+        output__weight=output,
+        **biases,
         rope_freqs__weight=factors,
         llama__rope__freq_base=None,
-        llama__attention__head_count_kv=None,
     )
     config = read_config(path)
     assert (config["tie_word_embeddings"], config["attention_bias"]) == (False, True)
-    assert (config["rope_theta"], config["num_key_value_heads"]) == (10000.0, HEADS)
+    assert config["rope_theta"] == 10000.0
     assert config["rope_scaling"]["rope_type"] == "factors"
     np.testing.assert_array_equal(np.float32(config["rope_scaling"]["factors"]), factors)
-    assert {"lm_head.weight", "model.layers.0.self_attn.q_proj.bias"} < set(tensor_readers(path))
-    assert not any("rope" in name for name in tensor_readers(path))
+    found = read(path)
+    np.testing.assert_array_equal(found["head.decoder"], output)
+    np.testing.assert_array_equal(found["layers.0.value.bias"], biases["blk__0__attn_v__bias"])
+    alike = write_llama(tmp_path / "a.gguf", llama__attention__head_count_kv=None)
+    assert read_config(alike)["num_key_value_heads"] == HEADS
     linear = write_llama(tmp_path / "l.gguf", llama__rope__scaling__type="linear", llama__rope__scaling__factor=4.0)
     assert read_config(linear)["rope_scaling"] == {"rope_type": "linear", "factor": 4.0}
 
@@ -104,7 +116,7 @@ def test_output_rows_biases_and_scalings_are_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", WRITTEN, ids=lambda kind: kind.name)
 def test_what_the_package_quantised_is_read_as_the_package_reads_it(kind: Any, tmp_path: Path) -> None:
     rows = gguf.quantize(normal(H, 512), kind)
-    found = read(write_llama(tmp_path / "m.gguf", blk__0__ffn_down__weight=(rows, kind)))[DOWN]
+    found = tensor_values(read_header(write_llama(tmp_path / "m.gguf", blk__0__ffn_down__weight=(rows, kind))), DOWN)
     assert found.dtype == (np.float16 if kind is Q.F16 else np.float32)
     assert found.shape == (H, 512)
     np.testing.assert_array_equal(found, gguf.dequantize(rows, kind))
@@ -121,7 +133,7 @@ def test_blocks_of_256_are_read_as_the_package_reads_them(kind: Any, tmp_path: P
     if kind is not Q.Q6_K:
         blocks[:, 2:4] = scales
     rows = blocks.reshape(H, 2 * width)
-    found = read(write_llama(tmp_path / "m.gguf", blk__0__ffn_down__weight=(rows, kind)))[DOWN]
+    found = tensor_values(read_header(write_llama(tmp_path / "m.gguf", blk__0__ffn_down__weight=(rows, kind))), DOWN)
     assert found.std() > 0.1
     np.testing.assert_array_equal(found, gguf.dequantize(rows, kind))
 
@@ -134,69 +146,76 @@ def interleaved(rows: Any, heads: int) -> Any:
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 def test_only_the_rows_of_llama_are_put_back_in_order(kind: str, tmp_path: Path) -> None:
-    tensors = llama_tensors(360) | {"blk.0.attn_q.bias": normal(H)}
-    stored = dict(tensors)
+    tensors, attn = llama_tensors(360), "blk.0.attn_"
+    if kind == "qwen3":
+        tensors |= {f"{attn}q_norm.weight": normal(WIDTH), f"{attn}k_norm.weight": normal(WIDTH)}
+    else:
+        tensors |= {f"{attn}{part}.bias": normal(len(tensors[f"{attn}{part}.weight"])) for part in "qkv"}
     if kind == "llama":
-        for part, heads in (("q.weight", HEADS), ("q.bias", HEADS), ("k.weight", KV)):
-            stored[f"blk.0.attn_{part}"] = interleaved(tensors[f"blk.0.attn_{part}"], heads)
-    path = write(tmp_path / "m.gguf", kind, llama_values(kind) | tokenizer_values(), stored)
+        tensors[f"{attn}output.bias"] = normal(H)
+    written = dict(tensors)
+    if kind == "llama":
+        for part, heads in (("q.weight", HEADS), ("q.bias", HEADS), ("k.weight", KV), ("k.bias", KV)):
+            written[attn + part] = interleaved(tensors[attn + part], heads)
+    path = write(tmp_path / "m.gguf", kind, llama_values(kind) | tokenizer_values(), written)
     assert read_config(path)["model_type"] == kind
     found = read(path)
-    attention = "model.layers.0.self_attn."
-    for part, name in (("q.weight", "q_proj.weight"), ("q.bias", "q_proj.bias"), ("k.weight", "k_proj.weight")):
-        np.testing.assert_array_equal(found[attention + name], tensors[f"blk.0.attn_{part}"])
-    np.testing.assert_array_equal(found[attention + "v_proj.weight"], tensors["blk.0.attn_v.weight"])
-    np.testing.assert_array_equal(found["model.embed_tokens.weight"], tensors["token_embd.weight"])
-    np.testing.assert_array_equal(found["model.norm.weight"], tensors["output_norm.weight"])
+    pairs = {"query.weight": "q.weight", "key.weight": "k.weight", "value.weight": "v.weight"}
+    if kind != "qwen3":
+        pairs |= {"query.bias": "q.bias", "key.bias": "k.bias"}
+    for ours, theirs in pairs.items():
+        np.testing.assert_array_equal(found[f"layers.0.{ours}"], tensors[attn + theirs])
+    np.testing.assert_array_equal(found["word"], tensors["token_embd.weight"])
+    np.testing.assert_array_equal(found["final_norm.weight"], tensors["output_norm.weight"])
 
 
-def test_gpt2_matrices_are_in_out_as_in_checkpoints(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["gpt2", "bloom"])
+def test_queries_keys_and_values_of_older_models_lie_behind_each_other(kind: str, tmp_path: Path) -> None:
     values = {
-        "gpt2.block_count": 1,
-        "gpt2.context_length": 16,
-        "gpt2.embedding_length": 8,
-        "gpt2.feed_forward_length": 32,
-        "gpt2.attention.head_count": 2,
-        "gpt2.attention.layer_norm_epsilon": 1e-5,
+        f"{kind}.block_count": 1,
+        f"{kind}.context_length": 16,
+        f"{kind}.embedding_length": 8,
+        f"{kind}.feed_forward_length": 32,
+        f"{kind}.attention.head_count": 2,
+        f"{kind}.attention.layer_norm_epsilon": 1e-5,
     }
-    qkv, bias, table = normal(8, 24), normal(24), normal(16, 8)
-    tensors = {"token_embd.weight": normal(30, 8), "position_embd.weight": table}
-    tensors |= {"blk.0.attn_qkv.weight": np.ascontiguousarray(qkv.T), "blk.0.attn_qkv.bias": bias}
-    path = write(tmp_path / "m.gguf", "gpt2", values, tensors)
+    tensors = {"token_embd.weight": normal(30, 8)}
+    for name, (out, into) in {
+        "attn_qkv": (24, 8),
+        "attn_output": (8, 8),
+        "ffn_up": (32, 8),
+        "ffn_down": (8, 32),
+    }.items():
+        tensors |= {f"blk.0.{name}.weight": normal(out, into), f"blk.0.{name}.bias": normal(out)}
+    for name in (
+        "blk.0.attn_norm",
+        "blk.0.ffn_norm",
+        "output_norm",
+        *(["token_embd_norm"] if kind == "bloom" else []),
+    ):
+        tensors |= {f"{name}.weight": normal(8), f"{name}.bias": normal(8)}
+    if kind == "gpt2":
+        tensors["position_embd.weight"] = normal(16, 8)
+    path = write(tmp_path / "m.gguf", kind, values, tensors)
     config, found = read_config(path), read(path)
-    assert [config[name] for name in ("n_embd", "n_head", "n_layer", "n_positions", "n_inner")] == [8, 2, 1, 16, 32]
-    np.testing.assert_array_equal(found["transformer.h.0.attn.c_attn.weight"], qkv)
-    np.testing.assert_array_equal(found["transformer.h.0.attn.c_attn.bias"], bias)
-    np.testing.assert_array_equal(found["transformer.wpe.weight"], table)
+    assert (config["vocab_size"], config["n_layer"], config["n_head"]) == (30, 1, 2)
+    assert config["n_positions" if kind == "gpt2" else "seq_length"] == 16
+    for end in ("weight", "bias"):
+        apart = [found[f"layers.0.{part}.{end}"] for part in ("query", "key", "value")]
+        assert [len(each) for each in apart] == [8, 8, 8]
+        np.testing.assert_array_equal(np.concatenate(apart), tensors[f"blk.0.attn_qkv.{end}"])
+    np.testing.assert_array_equal(found["layers.0.down.weight"], tensors["blk.0.ffn_down.weight"])
+    last = {"gpt2": ("position", "position_embd.weight"), "bloom": ("embedding_norm.bias", "token_embd_norm.bias")}
+    np.testing.assert_array_equal(found[last[kind][0]], tensors[last[kind][1]])
 
 
-def test_bloom_has_each_heads_queries_keys_and_values_together(tmp_path: Path) -> None:
-    values = {
-        "bloom.block_count": 1,
-        "bloom.context_length": 64,
-        "bloom.embedding_length": 8,
-        "bloom.feed_forward_length": 32,
-        "bloom.attention.head_count": 2,
-        "bloom.attention.layer_norm_epsilon": 1e-5,
-    }
-    heads = normal(2, 3, 4, 8)  # A, three, D, H: as a checkpoint has them
-    apart = np.concatenate([heads[:, part].reshape(8, 8) for part in range(3)])
-    tensors = {
-        "token_embd.weight": normal(30, 8),
-        "token_embd_norm.weight": normal(8),
-        "blk.0.attn_qkv.weight": apart,
-        "blk.0.attn_qkv.bias": np.ascontiguousarray(apart[:, 0]),
-    }
-    path = write(tmp_path / "m.gguf", "bloom", values, tensors)
-    config, found = read_config(path), read(path)
-    assert (config["n_head"], config["n_layer"], config["seq_length"]) == (2, 1, 64)
-    np.testing.assert_array_equal(
-        found["transformer.h.0.self_attention.query_key_value.weight"], heads.reshape(24, 8)
+def test_weights_that_are_missing_or_too_many_go_by_their_names_in_the_file(tmp_path: Path) -> None:
+    path = write_llama(tmp_path / "m.gguf", blk__0__ffn_gate__weight=None)
+    assert line_of(path) == f"model '{path}': blk.0.ffn_gate.weight missing from m.gguf."
+    path = write_llama(
+        tmp_path / "m.gguf", blk__0__attn_rot_embd__weight=normal(4), blk__0__ffn_gate_inp__weight=normal(4)
     )
-    np.testing.assert_array_equal(
-        found["transformer.h.0.self_attention.query_key_value.bias"], heads[..., 0].reshape(24)
-    )
-    assert "transformer.word_embeddings_layernorm.weight" in found
+    assert line_of(path) == f"model '{path}': blk.0.ffn_gate_inp.weight in m.gguf that this architecture lacks."
 
 
 CHANGED: dict[str, tuple[dict[str, Any], str]] = {
@@ -270,9 +289,10 @@ def test_an_absurd_header_is_refused(at: int, code: str, value: int, expected: s
 
 def test_a_damaged_header_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
     values = llama_values() | tokenizer_values()
-    path = write(tmp_path / "m.gguf", "llama", values, {"token_embd.weight": normal(360, H)})
+    tensors = llama_tensors(360)
+    path = write(tmp_path / "m.gguf", "llama", values, tensors)
     whole = path.read_bytes()
-    header = len(whole) - 360 * H * 4
+    header = len(whole) - sum(each.nbytes for each in tensors.values())
     draw = np.random.default_rng(3)
     refused = 0
     for _ in range(300):
@@ -317,9 +337,11 @@ def test_smollm2_is_read_as_transformers_reads_it(smollm2: Path) -> None:
     config = read_config(smollm2)
     assert (config["num_attention_heads"], config["num_key_value_heads"], config["rope_theta"]) == (9, 3, 100000.0)
     digest = hashlib.sha256()
-    for name, reader in sorted(tensor_readers(smollm2).items()):
-        values = np.ascontiguousarray(reader(), np.float32)
-        digest.update(f"{name} {hashlib.sha256(values.tobytes()).hexdigest()}\n".encode())
+    weights = read_weights(smollm2, shape_of(config))
+    theirs = {names[0]: ours for ours, names in weight_plan(shape_of(config)).names.items() if ours != "head.decoder"}
+    assert config["tie_word_embeddings"]
+    for name, ours in sorted(theirs.items()):
+        digest.update(f"{name} {hashlib.sha256(weights[ours].tobytes()).hexdigest()}\n".encode())
     assert digest.hexdigest() == "e9ba9e15d07a2e3e1b7c899279e4b3847451f24e73819edfdd3dff845b6ff26a"
     found = read_tokenizer(smollm2)
     assert found.special["eos_token"] == "<|im_end|>"

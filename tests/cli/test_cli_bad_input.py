@@ -210,7 +210,7 @@ class Bomb:
             "layer.0.attention.self.key.bias missing from",
         ),
         (with_extra, "bert.adapter.weight"),
-        (misshapen, "position_embeddings.weight has shape (49, 24), config.json says (50, 24)"),
+        (misshapen, "position_embeddings.weight has shape (49, 24), the configuration says (50, 24)"),
         (without_head, "no masked language model head"),
         (a_pickle, "is a pickle, which can run code and is never loaded"),
         (a_pickle_by_another_name, "is not a readable safetensors file"),

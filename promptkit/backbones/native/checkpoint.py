@@ -208,7 +208,7 @@ def _taken(
         own = None
     if own is None or own.shape != shape:
         asked = "another" if take is not None else str(shape)
-        raise UserError(f"{where}: {name} has shape {whole.shape}, config.json says {asked}.")
+        raise UserError(f"{where}: {name} has shape {whole.shape}, the configuration says {asked}.")
     return own
 
 

@@ -10,23 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from promptkit.backbones.face import Backbone, Kind, ModelFiles, hash_file
+from promptkit.backbones.native import gguf
 from promptkit.backbones.native.bert import config as bert_config
 from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
 from promptkit.backbones.native.bert import weights as bert_weights
 from promptkit.backbones.native.bloom import config as bloom_config
 from promptkit.backbones.native.bloom import weights as bloom_weights
-from promptkit.backbones.native.checkpoint import (
-    Tensors,
-    WeightPlan,
-    read_weights,
-    take_weights,
-    weights_files,
-)
+from promptkit.backbones.native.checkpoint import WeightPlan, read_weights, weights_files
 from promptkit.backbones.native.decoder import tokenizer as decoder_tokenizer
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.decoder.tokenizer import make_tokenizer
 from promptkit.backbones.native.engine import NativeEngine
-from promptkit.backbones.native.gguf import find_gguf, read_config, read_tokenizer, tensor_readers
 from promptkit.backbones.native.gpt2 import config as gpt2_config
 from promptkit.backbones.native.gpt2 import weights as gpt2_weights
 from promptkit.backbones.native.llama import config as llama_config
@@ -110,7 +104,7 @@ def describe(directory: Path, engine: str) -> ModelFiles:
     file = _gguf_file(directory)
     architecture, shape = _read_shape(directory, file)
     if file is not None:
-        found, where = read_tokenizer(file), f"model '{file}'"
+        found, where = gguf.read_tokenizer(file), f"model '{file}'"
         tokenizer = make_tokenizer(
             found.backend, found.special, marks_spaces=True, where=where, chat_template=found.chat_template,
             ends=found.ends,
@@ -132,11 +126,11 @@ def load(files: ModelFiles, source: str) -> Backbone:
     """
     file = _gguf_file(files.directory)
     architecture, shape = _read_shape(files.directory, file)
-    plan = architecture.weight_plan(shape)
     if file is None:
-        weights = read_weights(files.directory, plan)
+        weights = read_weights(files.directory, architecture.weight_plan(shape))
     else:
-        weights = take_weights(Tensors(tensor_readers(file), file.name, [file]), plan, f"model '{file}'")
+        assert isinstance(shape, DecoderShape)
+        weights = gguf.read_weights(file, shape)
     # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
     shape = replace(shape, tied=shape.tied and weights.are_same("head.decoder", "word"))
     return _model_of(shape)(
@@ -156,13 +150,13 @@ def _model_of(shape: Shape) -> Callable[..., Backbone]:
 
 def _gguf_file(directory: Path) -> Path | None:
     """Return the GGUF file that is meant, or None where a checkpoint's directory is."""
-    return None if os.path.lexists(directory / CONFIG) else find_gguf(directory)
+    return None if os.path.lexists(directory / CONFIG) else gguf.find_gguf(directory)
 
 
 def _read_shape(directory: Path, file: Path | None) -> tuple[Architecture, Shape]:
     where = f"model '{directory}': {CONFIG}" if file is None else f"model '{file}'"
     if file is not None:
-        raw = read_config(file)
+        raw = gguf.read_config(file)
     elif os.path.lexists(directory / CONFIG):
         raw = read_json_object(directory / CONFIG, where, nan=True)
     else:

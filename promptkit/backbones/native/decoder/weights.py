@@ -1,4 +1,4 @@
-"""The weights of a decoder checkpoint: the engine's names, theirs in Hugging Face files, and their shapes."""
+"""The weights of a decoder checkpoint: the engine's names, theirs in files, and their shapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from promptkit.backbones.native.checkpoint import WeightPlan
 from promptkit.backbones.native.decoder.shape import DecoderShape
 
 Take = Callable[[Any], Any]
-_BUFFERS = r"(rotary_emb\.inv_freq|attn\.(masked_)?bias)$"
+# Of GGUF files: frequencies, which the configuration holds, and tables of old files that no program reads.
+_BUFFERS = r"(rotary_emb\.inv_freq|attn\.(masked_)?bias|rope_freqs\.weight|attn_rot_embd\.weight)$"
 
 
 def decoder_plan(

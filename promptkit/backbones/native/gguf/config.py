@@ -15,9 +15,7 @@ from promptkit.errors import UserError
 _T = TypeVar("_T")
 WORDS, OUTPUT, FACTORS = "token_embd.weight", "output.weight", "rope_freqs.weight"
 # `general.architecture` is what Hugging Face calls `model_type` for all of these.
-ROTARY = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
-OTHERS = {"gpt2": "GPT2LMHeadModel", "bloom": "BloomForCausalLM"}
-ARCHITECTURES = ROTARY | OTHERS
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "gpt2", "bloom")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -32,11 +30,7 @@ def read_config(path: Path) -> dict[str, Any]:
         UserError: in one line, for an unreadable file, another architecture, a value that is missing or does not fit,
             or what is not supported: experts, windows, layers of different sizes, a part of each head turned.
     """
-    return config_of(read_header(path))
-
-
-def config_of(header: Header) -> dict[str, Any]:
-    """Return what `config.json` would say of the model with this header; see `read_config`."""
+    header = read_header(path)
     kind = header.architecture
     if kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
@@ -46,22 +40,15 @@ def config_of(header: Header) -> dict[str, Any]:
         raise UserError(f"{header.where}: no tensor {WORDS} of two dimensions there.")
     common = {
         "model_type": kind,
-        "architectures": [ARCHITECTURES[kind]],
         "vocab_size": words.shape[0],
         "tie_word_embeddings": OUTPUT not in header.tensors,
     }
     return common | {"gpt2": _gpt2, "bloom": _bloom}.get(kind, _rotary)(header)
 
 
-def head_counts(header: Header) -> tuple[int, int]:
-    """Return A and A_kv."""
-    heads = _needed(header, "attention.head_count")
-    return heads, _same(header, "attention.head_count_kv") or heads
-
-
 def _rotary(header: Header) -> dict[str, Any]:
     kind, hidden = header.architecture, _needed(header, "embedding_length")
-    heads, kv_heads = head_counts(header)
+    heads = _needed(header, "attention.head_count")
     width = _same(header, "attention.key_length") or max(hidden // heads, 1)
     for key in ("attention.value_length", "rope.dimension_count"):
         if (_same(header, key) or width) != width:
@@ -71,7 +58,7 @@ def _rotary(header: Header) -> dict[str, Any]:
         "intermediate_size": _needed(header, "feed_forward_length"),
         "num_hidden_layers": _needed(header, "block_count"),
         "num_attention_heads": heads,
-        "num_key_value_heads": kv_heads,
+        "num_key_value_heads": _same(header, "attention.head_count_kv") or heads,
         "head_dim": width,
         "hidden_act": "silu",
         "max_position_embeddings": _needed(header, "context_length"),
@@ -105,7 +92,7 @@ def _gpt2(header: Header) -> dict[str, Any]:
     return {
         "n_embd": _needed(header, "embedding_length"),
         "n_layer": _needed(header, "block_count"),
-        "n_head": head_counts(header)[0],
+        "n_head": _needed(header, "attention.head_count"),
         "n_positions": _needed(header, "context_length"),
         "n_inner": _same(header, "feed_forward_length"),
         "activation_function": "gelu_new",
@@ -117,7 +104,7 @@ def _bloom(header: Header) -> dict[str, Any]:
     return {
         "hidden_size": _needed(header, "embedding_length"),
         "n_layer": _needed(header, "block_count"),
-        "n_head": head_counts(header)[0],
+        "n_head": _needed(header, "attention.head_count"),
         "seq_length": _needed(header, "context_length"),
         "layer_norm_epsilon": _needed_number(header, "attention.layer_norm_epsilon"),
         "apply_residual_connection_post_layernorm": False,
