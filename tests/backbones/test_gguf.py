@@ -27,8 +27,8 @@ from gguf_files import (
     write_llama,
 )
 
-from promptkit.backbones.native.gguf import find_gguf, read_config, read_tokenizer, read_weights
-from promptkit.backbones.native.gguf.header import read_header
+from promptkit.backbones.native import gguf as files
+from promptkit.backbones.native.gguf import find_gguf, read_header, read_tokenizer
 from promptkit.backbones.native.gguf.values import tensor_values
 from promptkit.backbones.native.llama.weights import weight_plan
 from promptkit.backbones.native.reading import ARCHITECTURES
@@ -39,19 +39,27 @@ WRITTEN = [Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0]
 DOWN = "blk.0.ffn_down.weight"
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    return files.read_config(read_header(path))
+
+
 def shape_of(config: dict[str, Any]) -> Any:
     return ARCHITECTURES[config["model_type"]].read_shape(config, "here")
 
 
+def read_weights(path: Path) -> Any:
+    return files.read_weights(read_header(path), shape_of(read_config(path)))
+
+
 def read(path: Path) -> dict[str, Any]:
-    """Return all weights, under the engine's names."""
-    return dict(read_weights(path, shape_of(read_config(path))))
+    """Return all weights by the engine's names."""
+    return dict(read_weights(path))
 
 
 def line_of(path: Path) -> str:
     """Return the one line that refuses a file."""
     with pytest.raises(UserError) as refused:
-        read_config(path), read_tokenizer(path), read(path)
+        read_config(path), read_tokenizer(read_header(path)), read(path)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -301,7 +309,7 @@ def test_a_damaged_header_is_read_or_refused_and_nothing_else(tmp_path: Path) ->
             content[at] = draw.integers(256)
         path.write_bytes(content)
         try:
-            read_config(path), read_tokenizer(path), read(path)
+            read_config(path), read_tokenizer(read_header(path)), read(path)
         except UserError:
             refused += 1
     assert 30 < refused < 300
@@ -337,13 +345,13 @@ def test_smollm2_is_read_as_transformers_reads_it(smollm2: Path) -> None:
     config = read_config(smollm2)
     assert (config["num_attention_heads"], config["num_key_value_heads"], config["rope_theta"]) == (9, 3, 100000.0)
     digest = hashlib.sha256()
-    weights = read_weights(smollm2, shape_of(config))
+    weights = read_weights(smollm2)
     theirs = {names[0]: ours for ours, names in weight_plan(shape_of(config)).names.items() if ours != "head.decoder"}
     assert config["tie_word_embeddings"]
     for name, ours in sorted(theirs.items()):
         digest.update(f"{name} {hashlib.sha256(weights[ours].tobytes()).hexdigest()}\n".encode())
     assert digest.hexdigest() == "e9ba9e15d07a2e3e1b7c899279e4b3847451f24e73819edfdd3dff845b6ff26a"
-    found = read_tokenizer(smollm2)
+    found = read_tokenizer(read_header(smollm2))
     assert found.special["eos_token"] == "<|im_end|>"
     assert found.chat_template
     assert found.backend.encode("It was 100% great, wasn't it?").ids == [

@@ -10,12 +10,17 @@ import tokenizers
 from gguf_files import END, TEXTS, H, llama_values, normal, tokenizer_values, vocabulary, write, write_llama
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-from promptkit.backbones.native.gguf import read_tokenizer
+from promptkit.backbones.native import gguf
+from promptkit.backbones.native.gguf import GgufTokenizer
 from promptkit.errors import UserError
 
 WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|NUMBER| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+
+
+def read_tokenizer(path: Path) -> GgufTokenizer:
+    return gguf.read_tokenizer(gguf.read_header(path))
 
 
 def tokenizer_json(pre: str) -> tokenizers.Tokenizer:

@@ -101,16 +101,16 @@ def describe(directory: Path, engine: str) -> ModelFiles:
     Raises:
         UserError: for anything that is missing, unreadable or not supported.
     """
-    file = _gguf_file(directory)
-    architecture, shape = _read_shape(directory, file)
-    if file is not None:
-        found, where = gguf.read_tokenizer(file), f"model '{file}'"
+    header = _gguf_header(directory)
+    architecture, shape = _read_shape(directory, header)
+    if header is not None:
+        found, where = gguf.read_tokenizer(header), f"model '{header.path}'"
         tokenizer = make_tokenizer(
             found.backend, found.special, marks_spaces=True, where=where, chat_template=found.chat_template,
             ends=found.ends,
         )  # fmt: skip
         tokenizer = fitting(tokenizer, shape.vocab_size, where)
-        return ModelFiles(directory, engine, shape.info(), tokenizer, _fingerprints([file], [])[1])
+        return ModelFiles(directory, engine, shape.info(), tokenizer, _fingerprints([header.path], [])[1])
     tokenizer = architecture.load_tokenizer(directory, shape.vocab_size)
     old, whole = _fingerprints(
         [directory / CONFIG, *weights_files(directory)], architecture.tokenizer_files(directory)
@@ -124,13 +124,13 @@ def load(files: ModelFiles, source: str) -> Backbone:
     Raises:
         UserError: for weights that are missing, extra or misshapen.
     """
-    file = _gguf_file(files.directory)
-    architecture, shape = _read_shape(files.directory, file)
-    if file is None:
+    header = _gguf_header(files.directory)
+    architecture, shape = _read_shape(files.directory, header)
+    if header is None:
         weights = read_weights(files.directory, architecture.weight_plan(shape))
     else:
         assert isinstance(shape, DecoderShape)
-        weights = gguf.read_weights(file, shape)
+        weights = gguf.read_weights(header, shape)
     # A file with output rows of its own is read as it is, tied or not, as transformers 5 does.
     shape = replace(shape, tied=shape.tied and weights.are_same("head.decoder", "word"))
     return _model_of(shape)(
@@ -153,10 +153,16 @@ def _gguf_file(directory: Path) -> Path | None:
     return None if os.path.lexists(directory / CONFIG) else gguf.find_gguf(directory)
 
 
-def _read_shape(directory: Path, file: Path | None) -> tuple[Architecture, Shape]:
-    where = f"model '{directory}': {CONFIG}" if file is None else f"model '{file}'"
-    if file is not None:
-        raw = gguf.read_config(file)
+def _gguf_header(directory: Path) -> gguf.Header | None:
+    """Return the header of that file, for all that is made of it: a large vocabulary takes a third of a second."""
+    file = _gguf_file(directory)
+    return None if file is None else gguf.read_header(file)
+
+
+def _read_shape(directory: Path, header: gguf.Header | None) -> tuple[Architecture, Shape]:
+    where = f"model '{directory}': {CONFIG}" if header is None else f"model '{header.path}'"
+    if header is not None:
+        raw = gguf.read_config(header)
     elif os.path.lexists(directory / CONFIG):
         raw = read_json_object(directory / CONFIG, where, nan=True)
     else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from promptkit.backbones.native.gguf.header import Header, read_header
+from promptkit.backbones.native.gguf.header import Header
 from promptkit.backbones.native.gguf.values import tensor_values
 from promptkit.checking import shortened
 from promptkit.errors import UserError
@@ -18,7 +17,7 @@ WORDS, OUTPUT, FACTORS = "token_embd.weight", "output.weight", "rope_freqs.weigh
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "gpt2", "bloom")
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(header: Header) -> dict[str, Any]:
     """Return what `config.json` would say.
 
     What llama.cpp takes for granted where a key is missing is taken so here: as many heads of keys and values as of
@@ -27,10 +26,9 @@ def read_config(path: Path) -> dict[str, Any]:
     none of Hugging Face's.
 
     Raises:
-        UserError: in one line, for an unreadable file, another architecture, a value that is missing or does not fit,
-            or what is not supported: experts, windows, layers of different sizes, a part of each head turned.
+        UserError: in one line, for another architecture, a value that is missing or does not fit, or what is not
+            supported: experts, windows, layers of different sizes, a part of each head turned.
     """
-    header = read_header(path)
     kind = header.architecture
     if kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from promptkit.backbones.native.gguf.header import Header, read_header
+from promptkit.backbones.native.gguf.header import Header
 from promptkit.checking import cut
 from promptkit.errors import UserError
 
@@ -57,14 +56,13 @@ class GgufTokenizer:
     ends: tuple[str, ...] = ()
 
 
-def read_tokenizer(path: Path) -> GgufTokenizer:
+def read_tokenizer(header: Header) -> GgufTokenizer:
     """Return the tokenizer of a file.
 
     Raises:
-        UserError: in one line, for an unreadable file, another kind of tokenizer or of splitting, or tokens and
-            merges that do not go together.
+        UserError: in one line, for another kind of tokenizer or of splitting, or tokens and merges that do not go
+            together.
     """
-    header = read_header(path)
     model = header.text(f"{_KEYS}model")
     if model != "gpt2":
         named = "no tokenizer" if model is None else f"a tokenizer of the kind '{cut(model, 40)}'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from promptkit.backbones.native.checkpoint import StoredWeights, Tensors, WeightPlan, take_weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.decoder.weights import Take, decoder_plan
-from promptkit.backbones.native.gguf.header import read_header
+from promptkit.backbones.native.gguf.header import Header
 from promptkit.backbones.native.gguf.values import tensor_values
 
 _LAYER = {
@@ -36,15 +35,15 @@ _TOP = {
 _TOGETHER = ("query", "key", "value")
 
 
-def read_weights(path: Path, shape: DecoderShape) -> StoredWeights:
+def read_weights(header: Header, shape: DecoderShape) -> StoredWeights:
     """Return the weights the engine needs, each read and dequantised when it is asked for, as float32.
 
     Raises:
-        UserError: for a file that cannot be read (`read_header`), and as `take_weights`.
+        UserError: as `take_weights`.
     """
-    header = read_header(path)
     readers = {name: partial(tensor_values, header, name) for name in header.tensors}
-    return take_weights(Tensors(readers, path.name, [path]), weight_plan(shape), f"model '{path}'")
+    tensors = Tensors(readers, header.path.name, [header.path])
+    return take_weights(tensors, weight_plan(shape), f"model '{header.path}'")
 
 
 def weight_plan(shape: DecoderShape) -> WeightPlan:
