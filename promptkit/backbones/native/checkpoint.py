@@ -22,6 +22,7 @@ from promptkit.errors import UserError
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+CONFIG, SETTINGS = "config.json", "tokenizer_config.json"
 
 
 @dataclass(frozen=True)

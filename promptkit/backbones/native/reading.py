@@ -16,7 +16,7 @@ from promptkit.backbones.native.bert import tokenizer as bert_tokenizer
 from promptkit.backbones.native.bert import weights as bert_weights
 from promptkit.backbones.native.bloom import config as bloom_config
 from promptkit.backbones.native.bloom import weights as bloom_weights
-from promptkit.backbones.native.checkpoint import WeightPlan, read_weights, weights_files
+from promptkit.backbones.native.checkpoint import CONFIG, WeightPlan, read_weights, weights_files
 from promptkit.backbones.native.decoder import tokenizer as decoder_tokenizer
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.decoder.tokenizer import make_tokenizer
@@ -35,7 +35,6 @@ from promptkit.backbones.native.tokenizer import NativeTokenizer, fitting
 from promptkit.checking import read_json_object, shortened
 from promptkit.errors import UserError
 
-CONFIG = "config.json"
 Shape = EncoderShape | DecoderShape
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promptkit.checking import read_text
+from promptkit.checking import read_json_object, read_text
 from promptkit.errors import UserError
 
 FAST = "tokenizer.json"
@@ -110,6 +110,20 @@ def fast_backend(directory: Path, where: str) -> tuple[Any, bool]:
         raise
     except Exception as error:  # the library raises bare Exception for a broken file
         raise UserError(f"{where}: {FAST} cannot be read ({error}).") from None
+
+
+def read_if_there(path: Path, where: str, *, nan: bool = False) -> dict[str, Any]:
+    """Return the object that a JSON file holds, an empty one where there is no file; see `read_json_object`."""
+    return read_json_object(path, where, nan=nan) if path.is_file() else {}
+
+
+def opened_by(backend: Any, front: Sequence[str]) -> None:
+    """Have a backend that is asked for special tokens put these in front of a text, and no others around it."""
+    from tokenizers.processors import TemplateProcessing
+
+    backend.post_processor = TemplateProcessing(
+        single=[*front, "$A"], special_tokens=[(token, backend.token_to_id(token)) for token in front]
+    )
 
 
 def read_files(directory: Path, others: Sequence[str]) -> list[Path]:

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from promptkit.backbones.native.tokenizer import NativeTokenizer, read_files, read_tokenizer
-from promptkit.checking import CheckedModel, checked, cut, read_json_object, read_text
+from promptkit.backbones.native.checkpoint import SETTINGS
+from promptkit.backbones.native.tokenizer import NativeTokenizer, read_files, read_if_there, read_tokenizer
+from promptkit.checking import CheckedModel, checked, cut, read_text
 from promptkit.errors import UserError
 
 SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]", "unk": "[UNK]"}
-_VOCABULARY, _SETTINGS, _ADDED = "vocab.txt", "tokenizer_config.json", "added_tokens.json"
+_VOCABULARY, _ADDED = "vocab.txt", "added_tokens.json"
 _CLASSES = tuple(f"{name}Tokenizer{fast}" for name in ("Bert", "DistilBert", "Electra") for fast in ("", "Fast"))
 
 
@@ -30,7 +31,7 @@ class Settings(CheckedModel):
 
 def tokenizer_files(directory: Path) -> list[Path]:
     """Return the files that the tokenizer is read from."""
-    return read_files(directory, (_VOCABULARY, _SETTINGS))
+    return read_files(directory, (_VOCABULARY, SETTINGS))
 
 
 def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
@@ -59,8 +60,7 @@ def _check_splitting(settings: Settings, where: str) -> None:
 
 def _check_added(directory: Path, where: str, vocabulary: Collection[str]) -> None:
     """Refuse words that are added to the vocabulary; many a checkpoint has the file with none in it."""
-    path = directory / _ADDED
-    for word in read_json_object(path, f"{where}: {_ADDED}") if path.is_file() else ():
+    for word in read_if_there(directory / _ADDED, f"{where}: {_ADDED}"):
         if word not in vocabulary:
             raise UserError(
                 f"{where}: {_ADDED} adds {cut(word)!r} to {_VOCABULARY}; save the model with tokenizer.json."
@@ -71,9 +71,8 @@ def _wordpiece(directory: Path, where: str) -> Any:
     import tokenizers
 
     path = directory / _VOCABULARY
-    found = f"{where}: {_SETTINGS}"
-    given = read_json_object(directory / _SETTINGS, found) if (directory / _SETTINGS).exists() else {}
-    settings = checked(Settings, given, found)
+    found = f"{where}: {SETTINGS}"
+    settings = checked(Settings, read_if_there(directory / SETTINGS, found), found)
     _check_splitting(settings, found)
     try:
         lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]

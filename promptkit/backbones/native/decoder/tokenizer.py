@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from promptkit.backbones.native.checkpoint import CONFIG, SETTINGS
 from promptkit.backbones.native.roberta.tokenizer import PAIR, byte_level
-from promptkit.backbones.native.tokenizer import FAST, NativeTokenizer, check_parts, fitting, read_backend, read_files
-from promptkit.checking import read_json_object, read_text
+from promptkit.backbones.native.tokenizer import (
+    FAST,
+    NativeTokenizer,
+    check_parts,
+    fitting,
+    opened_by,
+    read_backend,
+    read_files,
+    read_if_there,
+)
+from promptkit.checking import read_text
 from promptkit.errors import UserError
 
-_SETTINGS = "tokenizer_config.json"
-_CONFIG = "config.json"
 _GENERATION = "generation_config.json"
 _CHAT = "chat_template.jinja"
 # Of these transformers goes by `add_bos_token`, whatever `tokenizer.json` puts in front.
@@ -22,7 +30,7 @@ _NAMED = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 def tokenizer_files(directory: Path) -> list[Path]:
     """Return the files that the tokenizer is read from."""
-    settings = [directory / name for name in (_SETTINGS, _CHAT, _GENERATION) if (directory / name).is_file()]
+    settings = [directory / name for name in (SETTINGS, _CHAT, _GENERATION) if (directory / name).is_file()]
     return [*read_files(directory, PAIR), *settings]
 
 
@@ -33,7 +41,7 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
         UserError: if there is none, it cannot be read, or it has more entries than the model has rows.
     """
     where = f"model '{directory}'"
-    config = read_json_object(directory / _CONFIG, where, nan=True) if (directory / _CONFIG).is_file() else {}
+    config = read_if_there(directory / CONFIG, where, nan=True)
     if not (directory / FAST).is_file() and config.get("model_type") not in (None, "gpt2"):
         raise UserError(
             f"{where} has no {FAST}, and how its texts are split is not told by other files. Save it with the fast "
@@ -41,13 +49,12 @@ def load_tokenizer(directory: Path, vocab_size: int) -> NativeTokenizer:
         )
     backend, marks = read_backend(directory, others=PAIR, read_others=byte_level, marks_spaces=True)
     check_parts(backend, marks, where)
-    given = read_json_object(directory / _SETTINGS, where) if (directory / _SETTINGS).is_file() else {}
-    writing = read_json_object(directory / _GENERATION, where) if (directory / _GENERATION).is_file() else {}
+    given, writing = (read_if_there(directory / name, where) for name in (SETTINGS, _GENERATION))
     ends = [token for each in (config, writing) for token in _named_by_number(each.get("eos_token_id"), backend)]
     if not given.get("eos_token") and ends:
         given = {**given, "eos_token": ends[0]}
     if given.get("tokenizer_class") in _LLAMA:
-        _open(backend, given)
+        opened_by(backend, _opening(given, backend))
     chat = read_text(directory / _CHAT) if (directory / _CHAT).is_file() else _chat_template(given)
     tokenizer = make_tokenizer(backend, given, marks_spaces=marks, where=where, chat_template=chat, ends=ends)
     return fitting(tokenizer, vocab_size, where)
@@ -60,18 +67,12 @@ def _named_by_number(numbers: Any, backend: Any) -> list[str]:
     return [token for token in tokens if token is not None]
 
 
-def _open(backend: Any, given: dict[str, Any]) -> None:
-    """Have texts opened by the token for that, or by nothing, as `add_bos_token` says; true is its default."""
-    from tokenizers.processors import TemplateProcessing
-
+def _opening(given: dict[str, Any], backend: Any) -> list[str]:
+    """Return the token that opens texts, or none, as `add_bos_token` says; true is its default."""
     token = _content(given.get("bos_token"))
-    opens = given.get("add_bos_token") is not False and token is not None and backend.token_to_id(token) is not None
-    front = [token] if opens else []
-    backend.post_processor = TemplateProcessing(
-        single=[*front, "$A"],
-        pair=[*front, "$A", *(f"{each}:1" for each in front), "$B:1"],
-        special_tokens=[(each, backend.token_to_id(each)) for each in front],
-    )
+    if token is None or given.get("add_bos_token") is False or backend.token_to_id(token) is None:
+        return []
+    return [token]
 
 
 def _content(token: Any) -> str | None:

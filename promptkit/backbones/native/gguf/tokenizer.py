@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptkit.backbones.native.gguf.header import Header
+from promptkit.backbones.native.tokenizer import opened_by
 from promptkit.checking import cut
 from promptkit.errors import UserError
 
@@ -77,7 +78,7 @@ def read_tokenizer(header: Header) -> GgufTokenizer:
         _add_tokens(backend, header, tokens, special)
         opens = header.flag(f"{_KEYS}add_bos_token")
         if (split in _OPENS_BY_DEFAULT if opens is None else opens) and "bos_token" in special:
-            _open(backend, special["bos_token"])
+            opened_by(backend, [special["bos_token"]])
     except UserError:
         raise
     except Exception as error:  # the library raises bare Exception
@@ -155,16 +156,6 @@ def _add_tokens(backend: Any, header: Header, tokens: list[str], special: dict[s
                 if each == kind and token
             ]
         )
-
-
-def _open(backend: Any, token: str) -> None:
-    from tokenizers.processors import TemplateProcessing
-
-    backend.post_processor = TemplateProcessing(
-        single=[token, "$A"],
-        pair=[token, "$A", f"{token}:1", "$B:1"],
-        special_tokens=[(token, backend.token_to_id(token))],
-    )
 
 
 def _array(header: Header, name: str, kind: type) -> list[Any]:
