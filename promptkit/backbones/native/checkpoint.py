@@ -264,7 +264,7 @@ def _present_name(name: str) -> str:
     return re.sub(r"\.beta$", ".bias", name)
 
 
-def _some(names: list[str], limit: int = 3, what: str = "weights") -> str:
-    shown = ", ".join(sorted(names)[:limit])
-    more = f" and {len(names) - limit} more {what}" if len(names) > limit else ""
+def _some(names: list[str], what: str = "weights") -> str:
+    shown = ", ".join(sorted(names)[:3])
+    more = f" and {len(names) - 3} more {what}" if len(names) > 3 else ""
     return shown + more
