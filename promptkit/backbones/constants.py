@@ -1,4 +1,4 @@
-"""Numbers that follow from shapes, as constants of a graph."""
+"""Numbers that engines, strategies and those who write share: constants of a graph, and what follows from shapes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 from mindspore.ops import constexpr
+
+FAR = 1e9
+"""Taken from a score of attention: far enough below any other that softmax turns it into exactly 0."""
 
 
 def numbers(start: int, stop: int, step: int = 1) -> Any:
@@ -22,6 +25,13 @@ def numbers(start: int, stop: int, step: int = 1) -> Any:
         step: from one to the next.
     """
     return _constant(start, stop, step)
+
+
+def rows_read(read: Any, length: Any) -> Any:
+    """Return the numbers of the positions read among all R * `length`: (R, E, M) int32 -> (R * E * M,)."""
+    rows, examples, slots = read.shape
+    firsts = numbers(0, rows * length, length)
+    return (read.reshape(rows, examples * slots) + firsts.reshape(rows, 1)).reshape(-1)
 
 
 @constexpr  # type: ignore[untyped-decorator]

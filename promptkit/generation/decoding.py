@@ -14,6 +14,7 @@ import numpy as np
 from mindspore import Tensor, ops
 
 from promptkit.backbones.compiled import CompiledFunctions
+from promptkit.backbones.constants import FAR
 from promptkit.backbones.device import Mode
 from promptkit.backbones.face import Writing
 from promptkit.backbones.fusion import compiling
@@ -22,7 +23,6 @@ from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.nn import PromptedModel, packed
 from promptkit.prompting import Encoded
 
-_FAR = -1e9  # far enough below any score that softmax turns it into exactly 0
 _MULTIPLE = 16  # widths of prompts are multiples of it, so that few shapes are compiled
 
 
@@ -185,4 +185,4 @@ def _checked(scores: Any) -> Any:
 
 def _bias(before: Any, own: Any) -> Any:
     """Return 0 where a position is seen and far below elsewhere, (B, T, C + T) float32."""
-    return np.where(np.concatenate((before, own), -1), 0.0, _FAR).astype(np.float32)
+    return np.where(np.concatenate((before, own), -1), 0.0, -FAR).astype(np.float32)

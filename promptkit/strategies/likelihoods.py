@@ -6,7 +6,7 @@ from typing import Any
 
 from mindspore import nn, ops
 
-from promptkit.backbones.constants import numbers
+from promptkit.backbones.constants import rows_read
 from promptkit.backbones.face import Backbone, Likelihoods
 
 
@@ -27,10 +27,8 @@ class AnswerReadout(nn.Cell):
     def construct(self, hidden: Any, inputs: Any) -> Any:
         """Hidden states at the positions read, (R, Q, H), and the batch -> log p of the tokens there, (R, Q)."""
         rows, count, width = hidden.shape
-        token_ids, read = inputs["token_ids"], inputs["read"]
-        length = token_ids.shape[1]
-        firsts = numbers(0, rows * length, length)
-        behind = (read.reshape(rows, count) + firsts.reshape(rows, 1)).reshape(-1) + 1
+        token_ids = inputs["token_ids"]
+        behind = rows_read(inputs["read"], token_ids.shape[1]) + 1
         targets = ops.gather(token_ids.reshape(-1), behind, 0)
         if self.in_parts:
             found = self.backbone.likelihoods(hidden.reshape(rows * count, width), targets)

@@ -11,6 +11,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import nn, ops
 
+from promptkit.backbones.constants import rows_read
 from promptkit.backbones.face import Dropout, Inputs, Part, Precision, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.layers.arithmetic import LOSS_SCALE, Arithmetic
@@ -22,7 +23,6 @@ from promptkit.backbones.native.layers.masking import (
     left_in_layer,
     left_where_read,
     over_prefix,
-    rows_read,
 )
 from promptkit.backbones.native.layers.norms import LayerNorm, parameter
 from promptkit.backbones.native.layers.post_norm import EncoderLayer, LayerCores

@@ -14,14 +14,13 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from promptkit.backbones.constants import numbers
+from promptkit.backbones.constants import FAR, numbers, rows_read
 from promptkit.backbones.face import Dropout, Inputs, Part, Precision, Tokenizer
 from promptkit.backbones.native.checkpoint import Weights
 from promptkit.backbones.native.decoder.shape import DecoderShape
 from promptkit.backbones.native.layers.arithmetic import LOSS_SCALE, Arithmetic
 from promptkit.backbones.native.layers.decoder_layer import DecoderCores, DecoderLayer
 from promptkit.backbones.native.layers.masking import (
-    FAR,
     causal_bias,
     for_heads,
     front_bias,
@@ -31,7 +30,6 @@ from promptkit.backbones.native.layers.masking import (
     linear_bias,
     linear_prefix_bias,
     over_prefix,
-    rows_read,
 )
 from promptkit.backbones.native.layers.norms import Norm, NormalCore, parameter
 from promptkit.backbones.native.layers.rotary import Angles

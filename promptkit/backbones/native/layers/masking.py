@@ -7,9 +7,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import ops
 
-from promptkit.backbones.constants import numbers
-
-FAR = 1e9  # far enough below any score that softmax turns it into exactly 0
+from promptkit.backbones.constants import FAR, numbers
 
 
 def block_bias(segment_ids: Any) -> Any:
@@ -125,13 +123,6 @@ def left_where_read(left: Any, chosen: Any, count: Any) -> Any:
         return None
     places, attended, fed = left
     return places[:, :, :count], ops.gather(attended, chosen, 0), ops.gather(fed, chosen, 0)
-
-
-def rows_read(read: Any, length: Any) -> Any:
-    """Return the numbers of the positions read among all R * `length`: (R, E, M) int32 -> (R * E * M,)."""
-    rows, examples, slots = read.shape
-    firsts = numbers(0, rows * length, length)
-    return (read.reshape(rows, examples * slots) + firsts.reshape(rows, 1)).reshape(-1)
 
 
 def for_heads(bias: Any, heads: Any) -> Any:
