@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from promptkit.backbones.fusion import fuse
 from promptkit.errors import UserError
@@ -16,7 +16,16 @@ from promptkit.errors import UserError
 Device = Literal["auto", "CPU", "Ascend", "GPU"]
 Mode = Literal["graph", "fused", "pynative"]
 """Compiled, compiled with fused kernels, or run eagerly."""
-DEVICES: tuple[str, ...] = ("auto", "CPU", "Ascend", "GPU")
+
+
+def check_device(device: str) -> None:
+    """Refuse what is no device's name.
+
+    Raises:
+        UserError: with the names that there are.
+    """
+    if device not in get_args(Device):
+        raise UserError(f"unknown device '{device}'. Known: {', '.join(get_args(Device))}.")
 
 
 def set_device(device: str) -> str:
@@ -28,8 +37,7 @@ def set_device(device: str) -> str:
     Raises:
         UserError: for an unknown device, or one this MindSpore cannot use.
     """
-    if device not in DEVICES:
-        raise UserError(f"unknown device '{device}'. Known: {', '.join(DEVICES)}.")
+    check_device(device)
     # MindSpore's warnings about its own deprecations drown what promptkit has to say.
     os.environ.setdefault("GLOG_v", "3")
     # A graph that does not compile is dumped, by default into the working directory.

@@ -9,7 +9,7 @@ from typing import Annotated, get_args
 import typer
 
 from promptkit.cli.options import DeviceOption, JsonOption, PrecisionOption
-from promptkit.errors import UserError, unknown
+from promptkit.errors import unknown
 
 
 def register(app: typer.Typer) -> None:
@@ -29,12 +29,11 @@ def register(app: typer.Typer) -> None:
         as_json: JsonOption = False,
     ) -> None:
         """Say what is installed and what is missing, and check what this device computes; 1 if all is not well."""
-        from promptkit.backbones.device import DEVICES, Mode
+        from promptkit.backbones.device import Mode, check_device
         from promptkit.backbones.face import Precision
         from promptkit.doctor import diagnose, diagnosis_text
 
-        if device not in DEVICES:
-            raise UserError(f"unknown device '{device}'. Known: {', '.join(DEVICES)}.")
+        check_device(device)
         if mode not in get_args(Mode):
             raise unknown("mode", mode, get_args(Mode))
         if precision not in get_args(Precision):
