@@ -49,10 +49,10 @@ def measure(engine: str, examples: int, repeats: int) -> list[Any]:
     (step,) = source.epoch(None)
 
     def learn() -> Any:
-        return executor.loss_and_gradients(step, from_features=False)[0].asnumpy()
+        return executor.loss_and_gradients(step)[0].asnumpy()
 
     found = []
-    for call in (lambda: executor.scores_of_step(step), learn):
+    for call in (lambda: executor.scores_of_batch(step), learn):
         call()
         found.append(median(timed(call)[0] for _ in range(repeats)))
     return [engine, executor.mode, loading, *found, float(np.asarray(learn()))]

@@ -51,11 +51,10 @@ set_device("CPU")
 
 import mindspore as ms  # noqa: E402
 
-from promptkit.data import Rows  # noqa: E402
+from promptkit.data import Batch, Rows  # noqa: E402
 from promptkit.prompting import Encoded  # noqa: E402
 from promptkit.running.plan import Plan  # noqa: E402
 from promptkit.training import Classification, Executor, PackedSource, train  # noqa: E402
-from promptkit.training.sources import Step  # noqa: E402
 from promptkit.version import __version__  # noqa: E402
 
 
@@ -72,12 +71,12 @@ class TimedSource(PackedSource):
     started = 0.0
     front = 0
 
-    def epoch(self, rng: np.random.Generator | None) -> Iterator[Step]:
-        """Yield the steps; in a fixed order without `rng`."""
+    def epoch(self, rng: np.random.Generator | None) -> Iterator[Batch]:
+        """Yield the batches; in a fixed order without `rng`."""
         self.started, self.done, self.examples = time.perf_counter(), list[float](), list[int]()
-        for step in super().epoch(rng):
-            self.examples.append(int((step.index >= 0).sum()))
-            yield step
+        for batch in super().epoch(rng):
+            self.examples.append(batch.examples)
+            yield batch
             self.done.append(time.perf_counter())
 
     def figures(self, name: str) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def time_host(executor: Any, optimiser: Any, batches: Any, steps: int) -> HostTi
         moments = [time.perf_counter()]
         step = next(batches)
         moments.append(time.perf_counter())
-        loss, gradients = executor.loss_and_gradients(step, from_features=False, rng=rng)
+        loss, gradients = executor.loss_and_gradients(step, rng=rng)
         moments.append(time.perf_counter())
         gradients[-1].asnumpy()
         moments.append(time.perf_counter())
@@ -296,7 +296,7 @@ def measure(settings: JobSettings, strategy: str, steps: int) -> list[str]:
     step = next(batches)
 
     def run() -> None:
-        executor.loss_and_gradients(step, from_features=False, rng=rng)[1][-1].asnumpy()
+        executor.loss_and_gradients(step, rng=rng)[1][-1].asnumpy()
 
     peak = peak_gflops()
     kernels = profile_kernels(run, steps)

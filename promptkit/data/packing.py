@@ -58,21 +58,49 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Packed examples with what is known of them; N = R * E places, of which some are empty.
+    """Examples with what is known of them; N places, of which some are empty: R * E of packed rows.
 
     Attributes:
-        inputs: what a prompted model takes, as arrays.
+        inputs: what a prompted model takes, `Inputs`, as arrays. Of examples whose features were computed before,
+            these alone: `{"features": (N, ...)}`.
         labels: (N,) int32 class indices, or (N, C) float32 probabilities; 0 where there is no example or no label.
         weights: (N,) float32, 1 for an example, 0 for an empty place.
         index: (N,) int64, number of the example in the data set, -1 for an empty place.
         owners: of answers, see `AnswerPacker`: (R, Q) int64, the example that a position is read for, -1 for none.
     """
 
-    inputs: Inputs
+    inputs: Any
     labels: Int32 | Float32
     weights: Float32
     index: Int64
     owners: Int64 | None = None
+
+    @property
+    def examples(self) -> int:
+        """How many examples there are."""
+        return int((self.index >= 0).sum())
+
+    def by_example(self, values: NDArray[Any]) -> tuple[Int64, NDArray[Any]]:
+        """Return numbers of examples and what a model gave for each of them.
+
+        Args:
+            values: class scores (N, C), or features; of answers log-probabilities of their tokens, (R, Q).
+
+        Returns:
+            (E,) and (E, ...); of answers (E, 2): the sum over the tokens, and how many there are.
+
+        Raises:
+            ValueError: for values of another shape.
+        """
+        places = self.index if self.owners is None else self.owners
+        if values.shape[: places.ndim] != places.shape:
+            raise ValueError(f"shape {values.shape} for {places.shape[0]} places")
+        if self.owners is None:
+            return self.index[self.index >= 0], values[self.index >= 0]
+        real = self.owners >= 0
+        numbers, place = np.unique(self.owners[real], return_inverse=True)
+        sums = np.bincount(place, values[real].astype(np.float64)), np.bincount(place)
+        return numbers, np.stack(sums, 1)
 
 
 def empty_inputs(count: int, length: int, read: tuple[int, int], pad_id: int) -> Inputs:

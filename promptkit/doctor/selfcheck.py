@@ -70,7 +70,7 @@ def numbers(backbone: Backbone, mode: Mode, warn: Callable[[str], None]) -> Iter
     yield "scores", scores - np.log(np.exp(scores).sum(-1, keepdims=True))
     model, source = _prompted(backbone, "soft", {"tokens": 4, "init": "text"}, SOFT_TEMPLATE)
     executor = Executor(model, mode, warn, Classification(len(LABELS), "the self-check"))
-    loss, gradients = executor.loss_and_gradients(next(iter(source.epoch(None))), from_features=False)
+    loss, gradients = executor.loss_and_gradients(next(iter(source.epoch(None))))
     yield "loss", np.asarray(loss.asnumpy(), np.float64).reshape(1)
     yield "gradient", gradients[0].asnumpy().reshape(-1)[::SAMPLED]
 

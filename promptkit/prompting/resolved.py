@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from promptkit.backbones.face import Inputs, Kind, Tokenizer
+from promptkit.backbones.face import Kind, Tokenizer
 from promptkit.data import AnswerPacker, Batch, Example, Packer, Rows, Task, with_reads
 from promptkit.data.packing import Packable
 from promptkit.errors import UserError
@@ -94,7 +94,7 @@ class PromptTask:
         encoded = self.encode_fields(fields, number + 1)[number * len(fields) :]
         alone = Rows(1, max(len(each.token_ids) for each in encoded), 1)
         batches = [next(iter(self.packer([each], None, batch_size=1, rows=alone).epoch(None))) for each in encoded]
-        inputs: Inputs = {name: np.concatenate([b.inputs[name] for b in batches]) for name in batches[0].inputs}  # type: ignore
+        inputs = {name: np.concatenate([b.inputs[name] for b in batches]) for name in batches[0].inputs}
         return Batch(
             inputs=inputs,
             labels=np.zeros(len(encoded), np.int32),

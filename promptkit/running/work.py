@@ -17,6 +17,7 @@ from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.ranks import Ranks
 from promptkit.running.aims import Aim
 from promptkit.training import (
+    BatchSource,
     Checkpoint,
     Executor,
     Executors,
@@ -131,7 +132,7 @@ class Work:
             outcome.accuracy_before = self._accuracy(scores)
             outcome.taught += time.perf_counter() - started
         if learns:
-            outcome.training = self._train(self._training_source(), dev, "texts")
+            outcome.training = self._train(self._training_source(), dev)
         return outcome
 
     def by_search(self) -> Outcome:
@@ -169,13 +170,13 @@ class Work:
         """Train on features computed once, or fit to them, and score from them."""
         encoded, executor, outcome = self._encoded, self.executor, Outcome(scored=True)
         batch_size = self._manner.batch_size
-        self._objective.check(executor.scores_of_features(self._frozen(executor.features(self._first()))))
+        self._objective.check(executor.scores(self._frozen(executor.features(self._first()))))
         started = time.perf_counter()
         train_features = executor.features(self._source(encoded.train, self._rows))
         spent = time.perf_counter() - started
         if self._manner.weigh:
             started = time.perf_counter()
-            outcome.accuracy_before = self._accuracy(executor.scores_of_features(self._frozen(train_features)))
+            outcome.accuracy_before = self._accuracy(executor.scores(self._frozen(train_features)))
             outcome.taught = time.perf_counter() - started
         started = time.perf_counter()
         dev = self._frozen(executor.features(self._source(encoded.dev, self._rows)))
@@ -186,14 +187,14 @@ class Work:
         if fits:
             outcome.training = self._fit(train_features, dev.features)
         else:
-            outcome.training = self._train(source, dev, "features")
+            outcome.training = self._train(source, dev)
         outcome.training.seconds += spent
         started = time.perf_counter()
         if self._manner.last:
-            outcome.dev, outcome.test = executor.scores_of_features(dev), executor.scores_of_features(others)
+            outcome.dev, outcome.test = executor.scores(dev), executor.scores(others)
             outcome.seconds = seconds + time.perf_counter() - started
         else:
-            outcome.unlabelled = executor.scores_of_features(others)
+            outcome.unlabelled = executor.scores(others)
             outcome.taught += seconds + time.perf_counter() - started
         return outcome
 
@@ -245,10 +246,10 @@ class Work:
         """Return the first batch of dev: enough to see what scores are like."""
         return self._source(self._encoded.dev[: self._manner.batch_size], self._rows, timed=False)
 
-    def _train(self, source: Any, dev: Any, kind: Any) -> TrainingResult:
+    def _train(self, source: BatchSource, dev: BatchSource) -> TrainingResult:
         return train(
             self.executor, source, dev, self._dev_labels, self._manner.settings,
-            self._shuffle, kind=kind, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
+            self._shuffle, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
             on_epoch=self._manner.on_epoch, ranks=self._manner.ranks,
         )  # fmt: skip
 

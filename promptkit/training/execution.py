@@ -14,12 +14,13 @@ from tqdm import tqdm
 from promptkit.backbones.compiled import CompiledFunctions
 from promptkit.backbones.device import Mode
 from promptkit.backbones.fusion import compiling, fuse
+from promptkit.data import Batch
 from promptkit.errors import UserError, kind_of
 from promptkit.evaluation.probabilities import mean_log_softmax
 from promptkit.interrupts import held_interrupts, restore_interrupts
 from promptkit.nn import Inputs, PromptedModel, packed
 from promptkit.training.objective import Objective
-from promptkit.training.sources import BatchSource, Step
+from promptkit.training.sources import BatchSource
 
 
 class Executor:
@@ -89,36 +90,32 @@ class Executor:
         return self._collect("features", source)
 
     def scores(self, source: BatchSource) -> Any:
-        """Return the class scores of every example, (N, C), in the order of the data set.
+        """Return the class scores of every example, (N, C), in the order of the data set, from texts or features.
 
         Those of several views are the mean of their log-probabilities.
         """
-        found = self._collect("construct", source)
+        found = self._collect("scores", source)
         if source.views > 1 and found.ndim == 2:
             return mean_log_softmax(np.split(found, source.views)).astype(np.float32)
         return found
 
-    def scores_of_features(self, source: BatchSource) -> Any:
-        """Return the class scores of every example from its features, (N, C) float32."""
-        return self._collect("scores", source)
-
-    def scores_of_step(self, step: Step) -> Any:
+    def scores_of_batch(self, batch: Batch) -> Any:
         """Return the class scores of one batch's places, (N, C) float32."""
-        return self._call("construct", step.inputs).asnumpy()
+        return self._of_batch("scores", batch).asnumpy()
 
     def loss_and_gradients(
-        self, step: Step, *, from_features: bool, rng: np.random.Generator | None = None
+        self, batch: Batch, *, rng: np.random.Generator | None = None
     ) -> tuple[Any, tuple[Any, ...]]:
         """Return the objective's loss of a batch and its gradients by trainable parameter.
 
         Args:
-            step: the batch.
-            from_features: whether it holds features.
-            rng: draws what the model asks for in a training step; without it, nothing is drawn.
+            batch: of texts or features.
+            rng: draws what the model asks for in a training step of texts; without it, nothing is drawn.
         """
-        noise = () if rng is None or from_features else self.model.noise(packed(*step.inputs), rng)
-        name = "learn_features" if from_features else "learn_noisy" if noise else "learn"
-        loss, gradients = self._call(name, (*step.inputs, step.labels, step.weights, *noise))
+        of_features = "features" in batch.inputs
+        noise = () if rng is None or of_features else self.model.noise(batch.inputs, rng)
+        name = "learn_features" if of_features else "learn_noisy" if noise else "learn"
+        loss, gradients = self._call(name, (*batch.inputs.values(), batch.labels, batch.weights, *noise))
         if self._scale != 1.0:
             loss, gradients = loss / self._scale, tuple(each / self._scale for each in gradients)
         return loss, gradients
@@ -128,14 +125,14 @@ class Executor:
         hidden = True if self._quiet else None
         total = source.size * source.views
         with tqdm(total=total, desc=f"{self._label}: scoring", disable=hidden, leave=False, delay=2) as bar:
-            for step in source.epoch(None):
-                given = self._call(name, step.inputs)
+            for batch in source.epoch(None):
+                given = self._of_batch(name, batch)
                 if not isinstance(given, Tensor):
                     wanted = "of features" if name == "features" else "of scores"
                     raise UserError(f"{self._label or 'the model'} gives {kind_of(given)}, not a tensor {wanted}.")
                 values = given.asnumpy()
                 try:
-                    numbers, own = step.by_example(values)
+                    numbers, own = batch.by_example(values)
                 except ValueError as error:
                     raise UserError(f"{self._label or 'the model'} gives scores of {error}.") from None
                 if result is None:
@@ -143,6 +140,11 @@ class Executor:
                 result[numbers] = own
                 bar.update(len(numbers))
         return result
+
+    def _of_batch(self, name: str, batch: Batch) -> Any:
+        if name == "scores" and "features" not in batch.inputs:
+            name = "construct"
+        return self._call(name, tuple(batch.inputs.values()))
 
     def _call(self, name: str, arrays: tuple[Any, ...]) -> Any:
         tensors = [Tensor(a) for a in arrays]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor
 
+from promptkit.data import Batch
 from promptkit.ranks import Ranks
-from promptkit.training.sources import Step
 
 
 class Gathered:
@@ -36,12 +36,12 @@ class Gathered:
         self._gradients: tuple[Any, ...] = ()
         self._weight, self._examples = 0.0, 0
 
-    def add(self, loss: Any, gradients: tuple[Any, ...], step: Step, of: int) -> None:
+    def add(self, loss: Any, gradients: tuple[Any, ...], batch: Batch, of: int) -> None:
         """Add a batch, of so many that are to come; a single one is kept as it is.
 
         The sums are formed in NumPy, where waiting for the compiled step costs no core (see `clipping`).
         """
-        weight = self.count(step)
+        weight = self.count(batch)
         self._losses.append((weight, loss))
         if of == 1:
             self._gradients = gradients
@@ -49,11 +49,11 @@ class Gathered:
         own = [np.float32(weight) * gradient.asnumpy() for gradient in gradients]
         self._sums = [a + b for a, b in zip(self._sums, own, strict=True)] if self._sums else own
 
-    def count(self, step: Step) -> float:
+    def count(self, batch: Batch) -> float:
         """Count a batch, by itself one that another process computes, and return its weight."""
         self.batches += 1
-        self._examples += step.examples
-        weight = float(step.weights.sum())
+        self._examples += batch.examples
+        weight = float(batch.weights.sum())
         self._weight += weight
         return weight
 

@@ -6,21 +6,21 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from mindspore import Tensor, ops
 from tqdm import tqdm
 
+from promptkit.data import Batch
 from promptkit.errors import UserError
 from promptkit.ranks import Ranks
 from promptkit.training.execution import Executor
 from promptkit.training.gathering import Gathered
 from promptkit.training.optimiser import ScheduledAdamW, TrainingSettings
 from promptkit.training.selection import Selection
-from promptkit.training.sources import BatchSource, Step
+from promptkit.training.sources import BatchSource
 
-Kind = Literal["texts", "features"]
 DEV_STEPS = 10
 """Steps between two scorings of dev, where an epoch has fewer."""
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -68,7 +68,6 @@ def train(
     settings: TrainingSettings,
     rng: np.random.Generator,
     *,
-    kind: Kind = "texts",
     label: str = "",
     quiet: bool = False,
     checkpoint: Checkpoint | None = None,
@@ -87,7 +86,6 @@ def train(
         dev_labels: (N_dev,) class indices.
         settings: see `TrainingSettings`.
         rng: shuffles the batches; from its seed comes what a model draws in a step (`PromptedModel.noise`).
-        kind: whether the batches hold texts or precomputed features.
         label: what the progress bar calls the run.
         quiet: no progress bar.
         checkpoint: where the state is saved from time to time, and gone on from: weights, moments, schedule,
@@ -101,7 +99,7 @@ def train(
         UserError: if the loss is no longer a number.
     """
     training = _Training(
-        executor, source, dev, np.asarray(dev_labels), settings, rng, kind, checkpoint, on_epoch, ranks or Ranks()
+        executor, source, dev, np.asarray(dev_labels), settings, rng, checkpoint, on_epoch, ranks or Ranks()
     )
     total = settings.epochs * source.size
     with tqdm(total=total, desc=label, unit="text", disable=True if quiet else None, leave=False) as bar:
@@ -119,14 +117,13 @@ class _Training:
         dev_labels: Any,
         settings: TrainingSettings,
         rng: np.random.Generator,
-        kind: Kind,
         checkpoint: Checkpoint | None,
         on_epoch: OnEpoch | None,
         ranks: Ranks,
     ) -> None:
         self._executor, self._source, self._settings = executor, source, settings
         self._dev, self._dev_labels = dev, dev_labels
-        self._rng, self._kind, self._checkpoint = rng, kind, checkpoint
+        self._rng, self._checkpoint = rng, checkpoint
         self._on_epoch = on_epoch
         self._weights = list(executor.model.trainable_params())
         self._optimiser = ScheduledAdamW(self._weights, settings, settings.epochs * source.size)
@@ -172,11 +169,11 @@ class _Training:
         """Take the steps of an epoch that are still to be taken."""
         started = time.perf_counter()
         taken = self._taken
-        for number, step in enumerate(self._source.epoch(self._rng)):
-            bar.update(step.examples)
+        for number, batch in enumerate(self._source.epoch(self._rng)):
+            bar.update(batch.examples)
             if number < taken:
                 continue
-            self._gather(number, step)
+            self._gather(number, batch)
             self._taken += 1
             if self._gathered.batches < self._settings.accumulate:
                 continue
@@ -191,15 +188,15 @@ class _Training:
         self._result.seconds += time.perf_counter() - started
         self._result.examples += self._source.size
 
-    def _gather(self, number: int, step: Step) -> None:
+    def _gather(self, number: int, batch: Batch) -> None:
         """Add what a batch of this epoch gives to what was gathered; one of another process is counted only."""
         if not self._ranks.takes(number):
-            self._gathered.count(step)
+            self._gathered.count(batch)
             return
         # Of the step and not of those before it: a training that goes on draws the same.
         drawn = np.random.default_rng([*self._noise, self._epoch, number])
-        loss, gradients = self._executor.loss_and_gradients(step, from_features=self._kind == "features", rng=drawn)
-        self._gathered.add(loss, gradients, step, self._settings.accumulate)
+        loss, gradients = self._executor.loss_and_gradients(batch, rng=drawn)
+        self._gathered.add(loss, gradients, batch, self._settings.accumulate)
 
     def _step(self) -> None:
         """Take a step by the gradients that were gathered."""
@@ -215,7 +212,7 @@ class _Training:
     def _score_dev(self) -> None:
         """Score dev and keep the weights if they are the best so far."""
         executor = self._executor
-        scores = executor.scores_of_features(self._dev) if self._kind == "features" else executor.scores(self._dev)
+        scores = executor.scores(self._dev)
         executor.objective.check(scores)
         accuracy, dev_loss = executor.objective.judge(scores, self._dev_labels)
         entry = {"epoch": self._epoch, "loss": float(np.mean(self._losses)), "dev_accuracy": accuracy}

@@ -10,10 +10,11 @@ import numpy as np
 from mindspore import Tensor, ops
 from tqdm import tqdm
 
+from promptkit.data import Batch
 from promptkit.training.execution import Executor
 from promptkit.training.loop import Checkpoint, TrainingResult
 from promptkit.training.selection import Selection
-from promptkit.training.sources import BatchSource, Step
+from promptkit.training.sources import BatchSource
 
 
 def search(
@@ -88,7 +89,7 @@ class _Search:
                 if self._checkpoint is not None and (self.turn == count or self._checkpoint.due()):
                     self._save(self._checkpoint)
 
-    def batch(self) -> Step:
+    def batch(self) -> Batch:
         """See `promptkit.nn.Search`."""
         handed = self._source.tokens, self._source.positions
         batch = next(iter(self._source.epoch(self.rng)))
@@ -96,17 +97,17 @@ class _Search:
         self._source.tokens, self._source.positions = handed
         return batch
 
-    def loss(self, batch: Step) -> float:
+    def loss(self, batch: Batch) -> float:
         """See `promptkit.nn.Search`."""
-        scores, real = self._executor.scores_of_step(batch), batch.weights > 0
+        scores, real = self._executor.scores_of_batch(batch), batch.weights > 0
         self._executor.objective.check(scores[real])
         self._source.count(batch)
         self.examples += int(real.sum())
         return self._executor.objective.judge(scores[real], batch.labels[real])[1]
 
-    def gradients(self, batch: Step) -> tuple[float, tuple[Any, ...]]:
+    def gradients(self, batch: Batch) -> tuple[float, tuple[Any, ...]]:
         """See `promptkit.nn.Search`."""
-        loss, gradients = self._executor.loss_and_gradients(batch, from_features=False)
+        loss, gradients = self._executor.loss_and_gradients(batch)
         self._source.count(batch)
         self.examples += int(batch.weights.sum())
         return float(loss.asnumpy()), tuple(each.asnumpy() for each in gradients)

@@ -110,7 +110,7 @@ def test_small_gradients_are_kept_by_scaling_the_loss() -> None:
         rows = Rows(2, 48, 4)
         source = PackedSource(prompt.packer(encoded, np.array([1, 0, 0, 1]), batch_size=4, rows=rows))
         executor = Executor(model, "pynative", pytest.fail, Faint(2))
-        return executor.loss_and_gradients(next(iter(source.epoch(None))), from_features=False)[1][0].asnumpy()
+        return executor.loss_and_gradients(next(iter(source.epoch(None))))[1][0].asnumpy()
 
     expected, rounded = gradient(load("bert-odd"), 1.0), half("bert-odd")
     assert far_off(gradient(rounded, 1024.0), expected) < FAR

@@ -87,7 +87,7 @@ def test_a_model_of_the_guide_compiles_scores_and_learns(
     batches = source(task)
     objective = executor.objective
     objective.check(executor.scores(batches))
-    _, gradients = executor.loss_and_gradients(next(iter(batches.epoch(None))), from_features=False)
+    _, gradients = executor.loss_and_gradients(next(iter(batches.epoch(None))))
     assert all(np.isfinite(each.asnumpy()).all() and np.abs(each.asnumpy()).max() > 0 for each in gradients)
     assert len(gradients) == len(model.trainable_params()) > 0
     assert warnings == []

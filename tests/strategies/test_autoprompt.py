@@ -66,12 +66,12 @@ class Recording:
         return tuple(int(each) for each in self.executor.model.prompt.ids.asnumpy())
 
     def loss(self, batch: Any) -> float:
-        scores, real = self.executor.scores_of_step(batch), batch.weights > 0
+        scores, real = self.executor.scores_of_batch(batch), batch.weights > 0
         self.losses.append((self.ids(), Classification(2).judge(scores[real], batch.labels[real])[1]))
         return self.losses[-1][1]
 
     def gradients(self, batch: Any) -> tuple[float, tuple[Any, ...]]:
-        loss, gradients = self.executor.loss_and_gradients(batch, from_features=False)
+        loss, gradients = self.executor.loss_and_gradients(batch)
         return float(loss.asnumpy()), tuple(each.asnumpy() for each in gradients)
 
     def offer(self, loss: float | None = None) -> None:

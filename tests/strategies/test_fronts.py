@@ -187,7 +187,7 @@ def test_answers_behind_a_front_are_learnt_from_as_behind_whole_prompts(causal: 
         rows = task.rows_for(Rows(2, 60, 4), encoded, 4)
         source = PackedSource(task.packer(encoded, None, batch_size=4, rows=rows))
         learns, (step,) = list(model.trainable_params()), source.epoch(None)
-        gradient = executor.loss_and_gradients(step, from_features=False)[1][0].asnumpy() if learns else np.zeros(1)
+        gradient = executor.loss_and_gradients(step)[1][0].asnumpy() if learns else np.zeros(1)
         found.append((executor.scores(source), gradient, [len(each.token_ids) for each in encoded]))
         prompts = task.encode_whole([{"text": text} for text, _ in PAIRS])
         sizes = [len(each.token_ids) + len(own.read) for each, own in zip(prompts, encoded, strict=True)]

@@ -99,7 +99,7 @@ def test_loss_and_gradient_are_those_of_the_answers_alone(
     expected, (gradient,) = ms.value_and_grad(plain, None, list(model.trainable_params()))()
     steps = list(source_of(prompt).epoch(None))
     assert len(steps) == 1
-    loss, (own,) = executor.loss_and_gradients(steps[0], from_features=False)
+    loss, (own,) = executor.loss_and_gradients(steps[0])
     assert abs(float(loss.asnumpy()) - float(expected.asnumpy())) < 1e-5
     assert np.abs(own.asnumpy() - gradient.asnumpy()).max() < 1e-5
     scores = executor.scores(source_of(prompt))
@@ -169,7 +169,7 @@ def test_gathered_batches_of_classes_are_one_larger_batch(tmp_path: Path) -> Non
         train(
             Executor(model, "pynative", print, Classification(2)), FeatureSource(x, y, batch_size),
             FeatureSource(x, y, 40), y, TrainingSettings(epochs=3, lr=0.1, accumulate=accumulate),
-            np.random.default_rng(2), kind="features", quiet=True, on_epoch=lambda each: told.append(each["loss"]),
+            np.random.default_rng(2), quiet=True, on_epoch=lambda each: told.append(each["loss"]),
         )  # fmt: skip
         return model.weight.asnumpy(), told
 

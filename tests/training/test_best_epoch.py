@@ -46,11 +46,10 @@ def test_after_training_the_model_scores_as_in_its_best_epoch(mode: Any) -> None
         y[32:],
         settings,
         np.random.default_rng(1),
-        kind="features",
         quiet=True,
     )
     assert result.best_epoch < 12
-    scores = executor.scores_of_features(dev)
+    scores = executor.scores(dev)
     np.testing.assert_allclose(scores, x[32:] @ model.weight.asnumpy(), rtol=1e-5, atol=1e-5)
     (best,) = [entry for entry in result.history if entry["epoch"] == result.best_epoch]
     assert (scores.argmax(-1) == y[32:]).mean() == best["dev_accuracy"]

@@ -15,10 +15,10 @@ pytest.importorskip("mindspore")
 from mindspore import Parameter, Tensor, ops
 
 from promptkit.backbones.device import Mode, set_device
+from promptkit.data import Batch
 from promptkit.errors import UserError
 from promptkit.nn import PromptedModel
 from promptkit.training import Classification, Executor, FeatureSource
-from promptkit.training.sources import Step
 
 set_device("CPU")
 
@@ -53,10 +53,10 @@ def source(rows: int = 5, batch_size: int = 2) -> FeatureSource:
 def test_a_model_that_does_not_compile_runs_eagerly_with_one_warning(mode: Mode) -> None:
     warnings: list[str] = []
     executor = Executor(Eager(), mode, warnings.append)
-    scores = executor.scores_of_features(source())
+    scores = executor.scores(source())
     assert np.allclose(scores[1], [2 * (3 + 4 + 5)] * 2)
     assert executor.mode == "pynative"
-    executor.scores_of_features(source())
+    executor.scores(source())
     assert len(warnings) == 1
     assert "PyNative" in warnings[0]
     assert "\n" not in warnings[0]
@@ -72,13 +72,13 @@ class Refusing(PromptedModel):
 def test_a_refusal_is_said_without_a_word_of_compiling() -> None:
     warnings: list[str] = []
     with pytest.raises(UserError, match="no answer here"):
-        Executor(Refusing(), "graph", warnings.append).scores_of_features(source())
+        Executor(Refusing(), "graph", warnings.append).scores(source())
     assert warnings == []
 
 
 def test_a_bug_shows_its_traceback_in_either_mode() -> None:
     with pytest.raises(RuntimeError, match="the plugin's own bug"):
-        Executor(Broken(), "graph", lambda _: None).scores_of_features(source())
+        Executor(Broken(), "graph", lambda _: None).scores(source())
 
 
 @pytest.mark.parametrize("rows", [1, 4, 5])
@@ -88,9 +88,7 @@ def test_scores_come_back_in_the_order_of_the_data(rows: int) -> None:
             return features
 
     data = source(rows)
-    assert np.array_equal(
-        Executor(Sum(), "pynative", print, Classification(2)).scores_of_features(data), data.features
-    )
+    assert np.array_equal(Executor(Sum(), "pynative", print, Classification(2)).scores(data), data.features)
 
 
 def test_filler_rows_weigh_nothing() -> None:
@@ -104,8 +102,8 @@ def test_filler_rows_weigh_nothing() -> None:
 def test_gradients_are_those_of_the_weighted_loss() -> None:
     executor = Executor(Eager(), "pynative", print, Classification(2))
     x = np.array([[1.0, 2.0, 3.0], [9.0, 9.0, 9.0]], np.float32)
-    step: Any = Step((x,), np.array([0, 1], np.int32), np.array([1, 0], np.float32), np.array([0, -1]))
-    loss, (gradient,) = executor.loss_and_gradients(step, from_features=True)
+    batch = Batch({"features": x}, np.array([0, 1], np.int32), np.array([1, 0], np.float32), np.array([0, -1]))
+    loss, (gradient,) = executor.loss_and_gradients(batch)
     assert abs(float(loss.asnumpy()) - np.log(2)) < 1e-5
     assert np.allclose(gradient.asnumpy(), 2.0 * x[0][:, None] * np.array([-0.5, 0.5]), atol=1e-5)
 
@@ -124,7 +122,7 @@ def test_a_graph_that_does_not_compile_leaves_nothing_in_the_working_directory(t
         "        finally:\n"
         "            pass\n"
         "executor = Executor(Eager(), 'graph', print)\n"
-        "executor.scores_of_features(FeatureSource(np.ones((2, 2), np.float32), [0, 1], 2))\n"
+        "executor.scores(FeatureSource(np.ones((2, 2), np.float32), [0, 1], 2))\n"
         "print(executor.mode)\n",
         encoding="utf-8",
     )

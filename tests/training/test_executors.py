@@ -190,7 +190,7 @@ def executor(model: PromptedModel, objective: Any = None, warn: Any = print) -> 
 
 
 def outputs(of: Executor, source: PackedSource) -> list[Any]:
-    loss, gradients = of.loss_and_gradients(next(source.epoch(None)), from_features=False)
+    loss, gradients = of.loss_and_gradients(next(source.epoch(None)))
     return [of.scores(source), loss.asnumpy(), *(gradient.asnumpy() for gradient in gradients)]
 
 

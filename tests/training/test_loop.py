@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def run(settings: TrainingSettings, seed: int = 0, batch_size: int = 16) -> tupl
     (x, y), (xd, yd) = data(64, 1), data(32, 2)
     result = train(
         executor, FeatureSource(x, y, batch_size), FeatureSource(xd, yd, 16), yd, settings,
-        np.random.default_rng(seed), kind="features", quiet=True,
+        np.random.default_rng(seed), quiet=True,
     )  # fmt: skip
     return result, model
 
@@ -128,9 +129,8 @@ def test_the_best_epoch_is_kept() -> None:
 
         def epoch(self, rng: np.random.Generator | None) -> Iterator[Any]:
             self.count += 1
-            for step in super().epoch(rng):
-                labels = step.labels if self.count == 1 else 1 - step.labels
-                yield type(step)(step.inputs, labels, step.weights, step.index)
+            for batch in super().epoch(rng):
+                yield batch if self.count == 1 else replace(batch, labels=1 - batch.labels)
 
     model = Linear()
     (x, y), (xd, yd) = data(64, 1), data(32, 2)
@@ -143,10 +143,9 @@ def test_the_best_epoch_is_kept() -> None:
         yd,
         TrainingSettings(8, 0.1),
         np.random.default_rng(0),
-        kind="features",
         quiet=True,
     )
-    kept = float((executor.scores_of_features(dev).argmax(-1) == yd).mean())
+    kept = float((executor.scores(dev).argmax(-1) == yd).mean())
     scores = {entry["epoch"]: entry["dev_accuracy"] for entry in result.history}
     assert kept == max(scores.values()) == scores[result.best_epoch] > scores[8]
 
@@ -165,7 +164,6 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_line() -> None:
             y,
             TrainingSettings(3, 0.1),
             np.random.default_rng(0),
-            kind="features",
             quiet=True,
         )
 
@@ -185,7 +183,7 @@ def test_a_gradient_that_is_no_number_moves_nothing_and_ends_the_run() -> None:
     with pytest.raises(UserError, match="diverged in epoch 1: a gradient is no finite number"):
         train(
             executor, source, source, y, TrainingSettings(3, 0.1), np.random.default_rng(0),
-            kind="features", quiet=True,
+            quiet=True,
         )  # fmt: skip
     assert np.array_equal(model.weight.asnumpy(), before)
 
@@ -205,6 +203,6 @@ def test_decay_is_for_matrices_only() -> None:
     source = FeatureSource(x, y, 16)
     executor = Executor(model, "pynative", print, Classification(2))
     settings = TrainingSettings(1, 0.1, weight_decay=0.5)
-    train(executor, source, source, y, settings, np.random.default_rng(0), kind="features", quiet=True)
+    train(executor, source, source, y, settings, np.random.default_rng(0), quiet=True)
     assert np.allclose(model.weight.asnumpy(), 1 - 0.1 * 0.5)
     assert np.allclose(model.bias.asnumpy(), 1.0)

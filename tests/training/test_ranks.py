@@ -20,10 +20,10 @@ pytest.importorskip("mindspore")
 
 import promptkit
 from promptkit import UserError
+from promptkit.data import Batch
 from promptkit.ranks import Ranks, here
 from promptkit.runs import RunRecord
 from promptkit.training.gathering import Gathered
-from promptkit.training.sources import Step
 
 BERT = Path(__file__).resolve().parents[1] / "goldens" / "bert-onelayer"
 SETTINGS: dict[str, Any] = {
@@ -57,9 +57,9 @@ class Recorded(Ranks):
         return self.sent if self._sums is None else self._sums
 
 
-def batch(examples: int) -> Step:
+def batch(examples: int) -> Batch:
     index = np.array([*range(examples), -1])
-    return Step((), index, (index >= 0).astype(np.float32), index)
+    return Batch({}, index, (index >= 0).astype(np.float32), index)
 
 
 def test_gradients_of_two_processes_come_to_those_of_one() -> None:

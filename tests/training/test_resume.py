@@ -87,7 +87,7 @@ def learn(
     result = train(
         executor,
         FeatureSource(x[:50], y[:50], 16), FeatureSource(x[50:], y[50:], 16), y[50:], settings,
-        np.random.default_rng(7), kind="features", quiet=True, checkpoint=checkpoint,
+        np.random.default_rng(7), quiet=True, checkpoint=checkpoint,
     )  # fmt: skip
     return result, [model.weight.asnumpy(), model.bias.asnumpy()]
 

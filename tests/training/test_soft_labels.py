@@ -13,10 +13,9 @@ from mindspore import Parameter, Tensor, ops
 from packs import random_texts
 
 from promptkit.backbones.device import set_device
-from promptkit.data import Packer, Rows
+from promptkit.data import Batch, Packer, Rows
 from promptkit.nn import PromptedModel
 from promptkit.training import Classification, Executor, FeatureSource, SoftClassification
-from promptkit.training.sources import Step
 
 set_device("CPU")
 RNG = np.random.default_rng(0)
@@ -45,8 +44,8 @@ class Free(PromptedModel):
 def test_loss_and_gradient_are_those_of_the_formula(mode: Any) -> None:
     """H(q, p) = -sum_c q_c log p_c over the real places; its gradient by the scores is (p - q) / their number."""
     executor = Executor(Free(), mode, pytest.fail, SoftClassification(3))
-    step = Step((np.eye(6, dtype=np.float32),), SOFT, WEIGHTS, np.arange(6))
-    loss, (gradient,) = executor.loss_and_gradients(step, from_features=True)
+    batch = Batch({"features": np.eye(6, dtype=np.float32)}, SOFT, WEIGHTS, np.arange(6))
+    loss, (gradient,) = executor.loss_and_gradients(batch)
     p, share = softmax(SCORES.astype(np.float64)), WEIGHTS[:, None] / WEIGHTS.sum()
     assert float(loss.asnumpy()) == pytest.approx(-(SOFT * np.log(p) * share).sum(), rel=1e-5)
     assert np.allclose(gradient.asnumpy(), (p - SOFT) * share, atol=1e-6)

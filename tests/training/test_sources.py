@@ -31,7 +31,7 @@ def packers(count: int, examples: int = 6) -> list[Packer]:
 
 
 def tokens(source: PackedSource, rng: np.random.Generator | None) -> set[int]:
-    return {int(token) for step in source.epoch(rng) for token in np.unique(step.inputs[0])}
+    return {int(token) for batch in source.epoch(rng) for token in np.unique(batch.inputs["token_ids"])}
 
 
 def test_an_epoch_draws_one_of_several_packers_and_a_state_draws_it_again() -> None:
@@ -71,13 +71,13 @@ def test_a_batch_of_a_search_counts_as_often_as_it_is_read() -> None:
     executor: Any = SimpleNamespace(
         objective=objective,
         model=SimpleNamespace(own_parameters=dict),
-        scores_of_step=lambda batch: np.zeros((len(batch.weights), 2)),
-        loss_and_gradients=lambda batch, from_features: (SimpleNamespace(asnumpy=lambda: 0.0), ()),
+        scores_of_batch=lambda batch: np.zeros((len(batch.weights), 2)),
+        loss_and_gradients=lambda batch: (SimpleNamespace(asnumpy=lambda: 0.0), ()),
     )
     work = _Search(executor, source, source, np.zeros(6, int), np.random.default_rng(0), "", True, None)
     batch = work.batch()
     assert (source.tokens, source.positions) == (0, 0)
     for times in (1, 2, 3):
         _ = work.loss(batch) if times < 3 else work.gradients(batch)
-        assert source.tokens == times * (batch.inputs[1] > 0).sum() > 0
-        assert source.positions == times * batch.inputs[0].size
+        assert source.tokens == times * (batch.inputs["segment_ids"] > 0).sum() > 0
+        assert source.positions == times * batch.inputs["token_ids"].size
