@@ -17,7 +17,6 @@ from promptkit.strategies.models import (
     PromptedModel,
     SoftPrompt,
     Trial,
-    count_kept,
     count_parameters,
     packed,
     part_of,
@@ -31,7 +30,7 @@ from promptkit.strategies.virtual import VirtualTokens, initial_vectors, mix_in,
 __all__ = [
     "PARTS", "Backbone", "BackboneInfo", "ClozePrompt", "ClozeReadout", "Dropout", "Inputs", "LayerPrefix",
     "LinearReadout", "PrefixEncoder", "PrefixPrompt", "PromptedModel", "Search", "SoftPrompt", "Trial",
-    "VirtualTokens", "calibrated", "count_kept", "count_parameters", "deep_prompt", "initial_prefix",
+    "VirtualTokens", "calibrated", "count_parameters", "deep_prompt", "initial_prefix",
     "initial_vectors", "kept", "kept_within", "mix_in", "numbers", "packed", "part_of", "readout", "tensors",
     "word_vectors",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from promptkit.backbones.device import Mode
 from promptkit.data import Task
 from promptkit.errors import UserError
-from promptkit.nn import Backbone, PromptedModel, count_kept, count_parameters
+from promptkit.nn import Backbone, PromptedModel, count_parameters
 from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.running.guard import Guard, build_model, check_features, fold_model
 from promptkit.running.work import Manner, Work
@@ -118,7 +118,7 @@ def run_member(
     work = Work(
         executor, objective, prompt, task, encoded, targets, manner, shuffle, label, checkpoint, backbone.info
     )
-    parameters = count_kept(model) if model.searches else count_parameters(model)
+    parameters = count_parameters(model)
     # A text that is learnt from with other demonstrations each time has no fixed features.
     fixed = (
         prompt.answers is None and model.fixed_features and len(encoded.train) == len(targets) and prompt.sets == 1

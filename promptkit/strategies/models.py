@@ -189,19 +189,11 @@ def part_of(path: str) -> str:
 
 
 def count_parameters(model: PromptedModel) -> dict[str, int]:
-    """Count what learns, by part: `prompt`, `encoder`, `head`, `backbone`."""
+    """Count what learns, by part: `prompt`, `encoder`, `head`, `backbone`; what is kept of a model that searches."""
     counts = dict.fromkeys(PARTS, 0)
-    for path, parameter in _paths(model):
-        if parameter.requires_grad:
+    for path, parameter in model.own_parameters().items() if model.searches else _paths(model):
+        if model.searches or parameter.requires_grad:
             counts[part_of(path)] += int(np.prod(parameter.shape))
-    return counts
-
-
-def count_kept(model: PromptedModel) -> dict[str, int]:
-    """Count what is kept of a model, by part, as `count_parameters` counts what learns."""
-    counts = dict.fromkeys(PARTS, 0)
-    for path, parameter in model.own_parameters().items():
-        counts[part_of(path)] += int(np.prod(parameter.shape))
     return counts
 
 

@@ -230,8 +230,7 @@ def _values(model: PromptedModel) -> Values:
 
 
 def _learnt(model: PromptedModel, before: Values) -> Learnt:
-    from promptkit.nn import count_kept, count_parameters
+    from promptkit.nn import count_parameters
 
     learns = frozenset(path for path, parameter in model.own_parameters().items() if parameter.requires_grad)
-    parts = count_kept(model) if model.searches else count_parameters(model)
-    return Learnt(before, _values(model), learns, parts, model.fits, model.searches)
+    return Learnt(before, _values(model), learns, count_parameters(model), model.fits, model.searches)

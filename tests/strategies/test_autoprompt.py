@@ -19,7 +19,7 @@ from promptkit_autoprompt.model import TriggerPrompt
 import promptkit
 from promptkit import Template, UserError
 from promptkit.data import plan_rows
-from promptkit.nn import SoftPrompt, VirtualTokens, count_kept, word_vectors
+from promptkit.nn import SoftPrompt, VirtualTokens, count_parameters, word_vectors
 from promptkit.training import Classification, Executor, PackedSource
 
 TEMPLATE = "{text} {soft:3}{mask} ."
@@ -199,7 +199,7 @@ def test_a_search_that_was_killed_ends_with_the_numbers_of_one_that_was_not(
     assert {name: tensor.nbytes for name, tensor in tensors.items()} == {"0.prompt.ids": 12}
     predictor = promptkit.load(tmp_path / "run")
     assert predictor.members[0][1].found() == found
-    assert count_kept(predictor.members[0][1])["prompt"] == 3
+    assert count_parameters(predictor.members[0][1])["prompt"] == 3
     texts = [line.split("\t")[1] for line in (tiny_data / "test.tsv").read_text().splitlines()[1:]]
     assert np.abs(predictor.probabilities(texts) - again.probabilities).max() < 1e-6
 
