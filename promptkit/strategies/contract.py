@@ -47,6 +47,9 @@ TRAINED_WITH = frozenset({"epochs", "min_steps", "lr", "batch_size", "weight_dec
 OBJECTIVES = frozenset({"classes", "text"})
 """What a model may be asked for: classes of texts, or texts."""
 
+PROPOSES = frozenset({"templates", "words"})
+"""What a strategy may look for by itself."""
+
 
 class StrategyOptions(BaseModel):
     """The options of a strategy, as typed fields with defaults and help; unknown keys are refused."""
@@ -295,18 +298,15 @@ def check_declared(strategy: Strategy) -> str | None:
     showing: Any = strategy.showing
     if not isinstance(showing, Showing) or showing.sets < 1:
         return f"{name}.showing is {showing!r}, not a promptkit.Showing with at least one set"
-    proposes: Any = strategy.proposes
-    if not isinstance(proposes, frozenset | set) or not proposes <= {"templates", "words"}:
-        return f"{name}.proposes is {proposes!r}, not a set of templates, words"
-    depends_on: Any = strategy.depends_on
-    if not isinstance(depends_on, frozenset | set) or not depends_on <= DEPENDS_ON:
-        return f"{name}.depends_on is {depends_on!r}, not a set of {', '.join(sorted(DEPENDS_ON))}"
-    kinds: Any = strategy.kinds
-    if not isinstance(kinds, frozenset | set) or not kinds or not kinds <= KINDS:
-        return f"{name}.kinds is {kinds!r}, not a set of {', '.join(sorted(KINDS))}"
-    objectives: Any = strategy.objectives
-    if not isinstance(objectives, frozenset | set) or not objectives or not objectives <= OBJECTIVES:
-        return f"{name}.objectives is {objectives!r}, not a set of {', '.join(sorted(OBJECTIVES))}"
+    for attribute, known, may_be_empty in (
+        ("proposes", PROPOSES, True),
+        ("depends_on", DEPENDS_ON, True),
+        ("kinds", KINDS, False),
+        ("objectives", OBJECTIVES, False),
+    ):
+        declared: Any = getattr(strategy, attribute)
+        if not isinstance(declared, frozenset | set) or not declared <= known or not (declared or may_be_empty):
+            return f"{name}.{attribute} is {declared!r}, not a set of {', '.join(sorted(known))}"
     if strategy.weights not in ("uniform", "accuracy"):
         return f"{name}.weights is {strategy.weights!r}, not 'uniform' or 'accuracy'"
     if not isinstance(strategy.rounds, int) or strategy.rounds < 1:

@@ -328,6 +328,10 @@ class Plain(Strategy):
         ({"depends_on": "seed"}, "Plain.depends_on is 'seed', not a set of"),
         ({"depends_on": frozenset({"sead"})}, "Plain.depends_on is frozenset({'sead'}), not a set of"),
         ({"depends_on": property(lambda self: {"moon"})}, "Plain.depends_on is {'moon'}, not a set of"),
+        ({"depends_on": frozenset()}, None),
+        ({"proposes": {"verbs"}}, "Plain.proposes is {'verbs'}, not a set of templates, words"),
+        ({"kinds": frozenset()}, "Plain.kinds is frozenset(), not a set of causal, masked"),
+        ({"objectives": frozenset()}, "Plain.objectives is frozenset(), not a set of classes, text"),
     ],
 )
 def test_what_a_class_declares_is_checked_at_registration(attributes: dict[str, Any], said: str | None) -> None:
