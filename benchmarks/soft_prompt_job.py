@@ -143,14 +143,9 @@ def build(plan: Plan) -> Any:
 
 def training_settings(plan: Plan) -> TrainingSettings:
     """Return how the run trains."""
-    from promptkit.training import TrainingSettings
+    from promptkit.running import rounds
 
-    return TrainingSettings(
-        epochs=plan.settings.epochs,
-        lr=plan.settings.lr,
-        weight_decay=plan.settings.weight_decay,
-        patience=plan.settings.patience,
-    )
+    return rounds.training_settings(plan.settings, plan.settings.epochs, plan.settings.accumulate)
 
 
 def plan_rows_of(plan: Plan, encoded: Sequence[Encoded]) -> Rows:

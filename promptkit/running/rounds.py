@@ -21,7 +21,8 @@ from promptkit.running.plan import Plan
 from promptkit.running.session import Session
 from promptkit.running.work import Manner
 from promptkit.runs.checkpoint import Checkpoints
-from promptkit.strategies.contract import Strategy
+from promptkit.runs.record import RunOptions
+from promptkit.strategies.contract import Defaults, Strategy
 from promptkit.strategies.rounds import Lesson, Round
 from promptkit.training import TrainingSettings
 
@@ -128,13 +129,7 @@ def _member(plan: Plan, encoded: EncodedTask, place: int, number: int, lesson: L
         plan.strategy,
         prompt,
         encoded,
-        TrainingSettings(
-            epochs=_epochs(plan, lesson),
-            lr=chosen.lr,
-            weight_decay=chosen.weight_decay,
-            patience=chosen.patience,
-            accumulate=chosen.accumulate,
-        ),
+        training_settings(chosen, _epochs(plan, lesson), chosen.accumulate),
     )
 
 
@@ -146,13 +141,18 @@ def _student(plan: Plan, encoded: EncodedTask, examples: int) -> _Learner:
         plan.student.strategy,
         plan.student.prompt,
         encoded,
-        TrainingSettings(
-            epochs=own.epochs_for(examples, chosen.batch_size * chosen.accumulate),
-            lr=own.lr,
-            weight_decay=own.weight_decay,
-            patience=own.patience,
-            accumulate=chosen.accumulate,
-        ),
+        training_settings(own, own.epochs_for(examples, chosen.batch_size * chosen.accumulate), chosen.accumulate),
+    )
+
+
+def training_settings(chosen: RunOptions | Defaults, epochs: int, accumulate: int) -> TrainingSettings:
+    """Return how a model is trained for so many epochs, by the rate, the decay and the patience that were chosen."""
+    return TrainingSettings(
+        epochs=epochs,
+        lr=chosen.lr,
+        weight_decay=chosen.weight_decay,
+        patience=chosen.patience,
+        accumulate=accumulate,
     )
 
 

@@ -30,6 +30,7 @@ from promptkit.training import (
     search,
     train,
 )
+from promptkit.training.selection import history_entry
 
 
 @dataclass(frozen=True)
@@ -236,10 +237,7 @@ class Work:
         """Let the model set its own values; what it tried on dev is listed as epochs are."""
         started, labels = time.perf_counter(), self._targets
         tried = self.executor.model.fit(train_features, labels, dev_features, self._dev_labels)
-        history = [
-            {"epoch": n, "loss": None, "dev_accuracy": each.dev_accuracy, "dev_loss": each.dev_loss, "lr": None}
-            for n, each in enumerate(tried, 1)
-        ]
+        history = [history_entry(n, each.dev_accuracy, each.dev_loss) for n, each in enumerate(tried, 1)]
         return TrainingResult(history, 0, time.perf_counter() - started, len(labels))
 
     def _first(self) -> PackedSource:

@@ -18,7 +18,7 @@ from promptkit.ranks import Ranks
 from promptkit.training.execution import Executor
 from promptkit.training.gathering import Gathered
 from promptkit.training.optimiser import ScheduledAdamW, TrainingSettings
-from promptkit.training.selection import Selection
+from promptkit.training.selection import DevScores, Selection
 from promptkit.training.sources import BatchSource
 
 DEV_STEPS = 10
@@ -122,12 +122,12 @@ class _Training:
         ranks: Ranks,
     ) -> None:
         self._executor, self._source, self._settings = executor, source, settings
-        self._dev, self._dev_labels = dev, dev_labels
         self._rng, self._checkpoint = rng, checkpoint
         self._on_epoch = on_epoch
         self._weights = list(executor.model.trainable_params())
         self._optimiser = ScheduledAdamW(self._weights, settings, settings.epochs * source.size)
         self._picked = Selection(self._weights, dev.size)
+        self._dev = DevScores(executor, dev, dev_labels, self._picked)
         self._result = TrainingResult()
         # Scorings of a dev split after every other step would be noise, and patience would end in no time.
         self._every = max(1, round(DEV_STEPS / -(-source.steps // settings.accumulate)))
@@ -148,7 +148,8 @@ class _Training:
             last = self._epoch >= self._settings.epochs
             scored = last or self._epoch % self._every == 0
             if scored:
-                self._score_dev()
+                loss = float(np.mean(self._losses))
+                self._result.history.append(self._dev.judged(self._epoch, loss, self._optimiser.rate))
             self._tell(scored)
             if scored:
                 self._losses = []
@@ -208,16 +209,6 @@ class _Training:
             raise UserError(f"{where}: the loss is {self._losses[-1]}; lower --lr.")
         if not moved:
             raise UserError(f"{where}: a gradient is no finite number; lower --lr, or take --precision fp32.")
-
-    def _score_dev(self) -> None:
-        """Score dev and keep the weights if they are the best so far."""
-        executor = self._executor
-        scores = executor.scores(self._dev)
-        executor.objective.check(scores)
-        accuracy, dev_loss = executor.objective.judge(scores, self._dev_labels)
-        entry = {"epoch": self._epoch, "loss": float(np.mean(self._losses)), "dev_accuracy": accuracy}
-        self._result.history.append({**entry, "dev_loss": dev_loss, "lr": self._optimiser.rate})
-        self._picked.offer(self._epoch, accuracy, dev_loss)
 
     def _tell(self, scored: bool) -> None:
         """Tell of the pass that was just taken."""

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from promptkit.data import Batch
 from promptkit.training.execution import Executor
 from promptkit.training.loop import Checkpoint, TrainingResult
-from promptkit.training.selection import Selection
+from promptkit.training.selection import DevScores, Selection
 from promptkit.training.sources import BatchSource
 
 
@@ -70,10 +70,11 @@ class _Search:
         checkpoint: Checkpoint | None,
     ) -> None:
         self.rng, self.history, self.examples, self.spent = rng, list[dict[str, Any]](), 0, 0.0
-        self._executor, self._source, self._dev, self._dev_labels = executor, source, dev, dev_labels
+        self._executor, self._source = executor, source
         self._label, self._quiet, self._checkpoint = label, quiet, checkpoint
         self._values = list(executor.model.own_parameters().values())
         self.selection = Selection(self._values, dev.size)
+        self._dev = DevScores(executor, dev, dev_labels, self.selection)
         self.turn, self._started = 0, time.perf_counter()
         self._load()
 
@@ -114,12 +115,7 @@ class _Search:
 
     def offer(self, loss: float | None = None) -> None:
         """See `promptkit.nn.Search`."""
-        scores = self._executor.scores(self._dev)
-        self._executor.objective.check(scores)
-        accuracy, dev_loss = self._executor.objective.judge(scores, self._dev_labels)
-        entry = {"epoch": self.turn, "loss": loss, "dev_accuracy": accuracy, "dev_loss": dev_loss, "lr": None}
-        self.history.append(entry)
-        self.selection.offer(self.turn, accuracy, dev_loss)
+        self.history.append(self._dev.judged(self.turn, loss))
 
     def _save(self, checkpoint: Checkpoint) -> None:
         arrays, picked = self.selection.state()

@@ -1,4 +1,4 @@
-"""Which epoch's values dev picks."""
+"""Dev: what it gives an epoch, and which epoch's values it picks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mindspore import Parameter, Tensor, ops
+
+from promptkit.training.execution import Executor
+from promptkit.training.sources import BatchSource
 
 _FALL = 1e-3  # share by which a loss must fall to count as better: below it, training goes on for nothing
 
@@ -107,3 +110,36 @@ class Selection:
             )
             for number, (epoch, accuracy, loss) in enumerate(values["candidates"])
         ]
+
+
+class DevScores:
+    """Scores dev with a model's present values, and offers them to a selection.
+
+    Args:
+        executor: the model with its objective.
+        dev: dev batches.
+        labels: (N_dev,) class indices.
+        selection: picks of what it is offered.
+    """
+
+    def __init__(self, executor: Executor, dev: BatchSource, labels: Any, selection: Selection) -> None:
+        self._executor, self._dev, self._labels, self._selection = executor, dev, labels, selection
+
+    def judged(self, epoch: int, loss: float | None = None, lr: float | None = None) -> dict[str, Any]:
+        """Return what the history says of an epoch, or a turn of a search, with these values.
+
+        Raises:
+            UserError: for scores that no answer can be read from.
+        """
+        scores = self._executor.scores(self._dev)
+        self._executor.objective.check(scores)
+        accuracy, dev_loss = self._executor.objective.judge(scores, self._labels)
+        self._selection.offer(epoch, accuracy, dev_loss)
+        return history_entry(epoch, accuracy, dev_loss, loss, lr)
+
+
+def history_entry(
+    epoch: int, accuracy: float | None, dev_loss: float, loss: float | None = None, lr: float | None = None
+) -> dict[str, Any]:
+    """Return a scoring of dev as a history keeps it."""
+    return {"epoch": epoch, "loss": loss, "dev_accuracy": accuracy, "dev_loss": dev_loss, "lr": lr}
