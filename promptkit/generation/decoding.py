@@ -34,8 +34,11 @@ class Decoding:
         longest: tokens of the longest prompt that will come.
         texts: B.
         tokens: N, most tokens of an answer.
-        pad_id: the token id of padding.
         mode: `pynative` does not compile.
+
+    Attributes:
+        texts, tokens: B and N.
+        end_ids: the tokens that end an answer.
 
     Raises:
         UserError: if the backbone does not write, or the texts would be longer than it reads.
@@ -48,7 +51,6 @@ class Decoding:
         longest: int,
         texts: int,
         tokens: int,
-        pad_id: int,
         mode: Mode,
     ) -> None:
         self._model = model
@@ -64,7 +66,8 @@ class Decoding:
         self._front = 0 if prefix is None else prefix.shape[3]
         self._first = 0 if prefix is None else info.layers - prefix.shape[0]
         self._width = -(-longest // _MULTIPLE) * _MULTIPLE
-        self.texts, self._tokens, self._pad_id, self._mode = texts, tokens, pad_id, mode
+        self.texts, self.tokens, self._mode = texts, tokens, mode
+        self.end_ids: tuple[int, ...] = tuple(self._backbone.end_ids)
         self._room = self._front + self._width + tokens
         # A prompt looks back at the prefix alone; nothing takes one position, for no tensor is empty.
         self._behind = max(self._front, 1)
@@ -79,7 +82,7 @@ class Decoding:
         count, width, front = self.texts, self._width, self._front
         lengths = self._lengths = np.array([len(prompt.token_ids) for prompt in prompts])
         token_ids, virtual_ids = (
-            np.full((count, width), self._pad_id, np.int32),
+            np.full((count, width), self._backbone.tokenizer.pad_id, np.int32),
             np.full((count, width), -1, np.int32),
         )
         for row, prompt in enumerate(prompts):

@@ -21,26 +21,22 @@ def token_stream(
     prompts: Sequence[Encoded],
     *,
     numbers: Sequence[int],
-    tokens: int,
-    end_ids: Sequence[int],
     how: Sampling,
 ) -> Iterator[list[int | None]]:
     """Yield the next token of every text, None for those that have ended, until all have.
 
     Args:
-        decoding: for that many texts.
+        decoding: for that many texts, and answers of at most that many tokens.
         prompts: at most so many.
         numbers: of the texts, which their random numbers come from.
-        tokens: at most, of an answer.
-        end_ids: the tokens that end one.
         how: tokens are chosen.
     """
-    ends, filler = frozenset(end_ids), next(iter(end_ids), 0)
+    ends, filler = frozenset(decoding.end_ids), next(iter(decoding.end_ids), 0)
     generators = [how.generator(number) for number in numbers]
     going = np.ones(len(prompts), bool)
     filled = [*prompts, *[prompts[0]] * (decoding.texts - len(prompts))]
     scores = decoding.begin(filled)
-    for count in range(1, tokens + 1):
+    for count in range(1, decoding.tokens + 1):
         found: list[int | None] = []
         for row in range(len(prompts)):
             token = pick(scores[row], how, generators[row]) if going[row] else filler
@@ -49,7 +45,7 @@ def token_stream(
         if not going.any():
             return
         yield found
-        if count < tokens:
+        if count < decoding.tokens:
             rest = [filler if token is None else token for token in found]
             scores = decoding.go_on([*rest, *[filler] * (decoding.texts - len(rest))])
 
@@ -59,8 +55,6 @@ def write(
     prompts: Sequence[Encoded],
     *,
     tokens: int,
-    end_ids: Sequence[int],
-    pad_id: int,
     how: Sampling | None = None,
     batch_size: int = 8,
     mode: Mode = "graph",
@@ -71,8 +65,6 @@ def write(
         model: what asks.
         prompts: N of them.
         tokens: at most, of an answer.
-        end_ids: the tokens that end one.
-        pad_id: that of padding.
         how: tokens are chosen; the most likely ones by default.
         batch_size: texts beside each other; what each becomes does not depend on it.
         mode: unless `pynative`, two graphs are compiled for all of them.
@@ -82,11 +74,11 @@ def write(
     answers: list[list[int]] = [[] for _ in prompts]
     if not prompts:
         return answers
-    decoding = Decoding(model, longest=longest, texts=texts, tokens=tokens, pad_id=pad_id, mode=mode)
+    decoding = Decoding(model, longest=longest, texts=texts, tokens=tokens, mode=mode)
     for start in range(0, len(prompts), texts):
         numbers = range(start, min(start + texts, len(prompts)))
         own = [prompts[number] for number in numbers]
-        for step in token_stream(decoding, own, numbers=numbers, tokens=tokens, end_ids=end_ids, how=how):
+        for step in token_stream(decoding, own, numbers=numbers, how=how):
             for number, token in zip(numbers, step, strict=True):
                 if token is not None:
                     answers[number].append(token)

@@ -170,10 +170,7 @@ def _written(model: PromptedModel, prompt: PromptTask, task: Task, manner: Manne
 
     assert prompt.answers is not None
     prompts = prompt.encode_whole([example.fields() for example in task.test])
-    found = write(
-        model, prompts, tokens=prompt.answers.max_tokens, end_ids=model.backbone.end_ids,
-        pad_id=prompt.tokenizer.pad_id, batch_size=manner.batch_size, mode=mode,
-    )  # fmt: skip
+    found = write(model, prompts, tokens=prompt.answers.max_tokens, batch_size=manner.batch_size, mode=mode)
     return tuple(model.backbone.decode(ids).strip() for ids in found)
 
 

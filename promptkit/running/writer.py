@@ -82,10 +82,7 @@ class Writer:
         how, tokens = make_sampling(temperature, top_p, seed), self._tokens(max_tokens)
         prompts = self._encoded(texts)
         mode: Any = "graph" if tokens * len(prompts) >= _COMPILE_FROM else "pynative"
-        found = write(
-            self.model, prompts, tokens=tokens, end_ids=self._end_ids,
-            pad_id=self.prompt.tokenizer.pad_id, how=how, batch_size=batch_size, mode=mode,
-        )  # fmt: skip
+        found = write(self.model, prompts, tokens=tokens, how=how, batch_size=batch_size, mode=mode)
         return [self._decode(ids).strip() for ids in found]
 
     @no_exit()
@@ -102,24 +99,11 @@ class Writer:
         from promptkit.generation.decoding import Decoding
         from promptkit.generation.writing import pieces, token_stream
 
-        how, tokens, prompts = (
-            make_sampling(temperature, top_p, seed),
-            self._tokens(max_tokens),
-            self._encoded([text]),
-        )
-        tokenizer = self.prompt.tokenizer
+        how, tokens = make_sampling(temperature, top_p, seed), self._tokens(max_tokens)
+        prompts = self._encoded([text])
         mode: Any = "graph" if tokens >= _COMPILE_FROM else "pynative"
-        decoding = Decoding(
-            self.model, longest=len(prompts[0].token_ids), texts=1, tokens=tokens, pad_id=tokenizer.pad_id, mode=mode
-        )
-        steps = token_stream(decoding, prompts, numbers=[0], tokens=tokens, end_ids=self._end_ids, how=how)
-        return pieces(steps, self._decode)
-
-    @property
-    def _end_ids(self) -> tuple[int, ...]:
-        from promptkit.generation.decoding import writing
-
-        return tuple(writing(self.model).end_ids)
+        decoding = Decoding(self.model, longest=len(prompts[0].token_ids), texts=1, tokens=tokens, mode=mode)
+        return pieces(token_stream(decoding, prompts, numbers=[0], how=how), self._decode)
 
     def _tokens(self, given: int | None) -> int:
         tokens = self.tokens if given is None else given

@@ -62,7 +62,7 @@ def next_scores(model: PromptedModel, prompt: Encoded, more: list[int]) -> Any:
 def check(model: PromptedModel, prompts: list[Encoded], mode: Any = "pynative") -> None:
     """Compare scores step by step, each text going on with its likeliest token."""
     longest = max(len(prompt.token_ids) for prompt in prompts)
-    decoding = Decoding(model, longest=longest, texts=len(prompts), tokens=TOKENS, pad_id=0, mode=mode)
+    decoding = Decoding(model, longest=longest, texts=len(prompts), tokens=TOKENS, mode=mode)
     scores, written = decoding.begin(prompts), [list[int]() for _ in prompts]
     for step in range(TOKENS):
         for row, prompt in enumerate(prompts):
@@ -94,12 +94,7 @@ def test_texts_beside_each_other_are_written_as_alone_virtual_tokens_among_them(
     vectors = np.random.default_rng(2).normal(0, 0.5, (3, backbone.info.hidden_size))
     model = SoftPrompt(backbone, prompt, prompt=VirtualTokens(vectors))
     prompts = prompt.encode_fields([{"text": text} for text in ("the film is good", "it", "a bad plot")])
-    settings: dict[str, Any] = {
-        "tokens": TOKENS,
-        "end_ids": backbone.end_ids,
-        "pad_id": 0,
-        "mode": "pynative",
-    }
+    settings: dict[str, Any] = {"tokens": TOKENS, "mode": "pynative"}
     together = write(model, prompts, batch_size=2, **settings)
     assert together == write(model, prompts, batch_size=3, **settings)
     for each, own in zip(prompts, together, strict=True):
@@ -109,19 +104,19 @@ def test_texts_beside_each_other_are_written_as_alone_virtual_tokens_among_them(
     assert drawn == write(model, prompts, batch_size=3, how=Sampling(1.0, 0.9, 4), **settings) != together
 
 
-def test_the_end_of_text_ends_it(backbone: Any) -> None:
+def test_the_end_of_text_ends_it(backbone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, prompts = Bare(backbone, 0), encoded([9, 5, 17])
-    whole = write(model, prompts, tokens=4, end_ids=(), pad_id=0, mode="pynative")[0]
+    monkeypatch.setattr(backbone.tokenizer, "end_ids", ())
+    (whole,) = write(model, prompts, tokens=4, mode="pynative")
+    assert len(whole) == 4
     end = whole[-1]
-    assert (
-        write(model, prompts, tokens=4, end_ids=(end, 9_999), pad_id=0, mode="pynative")[0]
-        == whole[: whole.index(end)]
-    )
+    monkeypatch.setattr(backbone.tokenizer, "end_ids", (end, 9_999))
+    assert write(model, prompts, tokens=4, mode="pynative") == [whole[: whole.index(end)]]
 
 
 def test_a_text_that_would_be_too_long_is_refused(backbone: Any) -> None:
     with pytest.raises(UserError, match="lower --max-tokens"):
-        Decoding(Bare(backbone, 0), longest=100, texts=1, tokens=100, pad_id=0, mode="pynative")
+        Decoding(Bare(backbone, 0), longest=100, texts=1, tokens=100, mode="pynative")
 
 
 def test_a_character_is_streamed_once_it_is_whole() -> None:
