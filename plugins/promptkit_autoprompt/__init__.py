@@ -54,8 +54,6 @@ class AutoPrompt(Strategy):
 
     def prepare(self, template: Template) -> Template:
         """Put `{soft:tokens}` before the mask of a template without virtual tokens."""
-        if template.has_soft or not template.has_mask:
-            return template
         return template.with_soft_before_mask(self.options.tokens)
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:

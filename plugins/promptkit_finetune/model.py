@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from promptkit import PromptTask
-from promptkit.nn import Backbone, Inputs, PromptedModel, kept, kept_within, readout
+from promptkit.nn import Backbone, ClozePrompt, Inputs, kept, kept_within
 
 
-class FineTuned(PromptedModel):
+class FineTuned(ClozePrompt):
     """A model that learns as a whole, with dropout in training steps.
 
     Args:
@@ -21,14 +21,8 @@ class FineTuned(PromptedModel):
     """
 
     def __init__(self, backbone: Backbone, task: PromptTask, rate: float) -> None:
-        super().__init__()
-        self.backbone = backbone.trainable("all")
-        self.head = readout(self.backbone, task, learns=task.readout == "head")
+        super().__init__(backbone.trainable("all"), task, head_learns=task.readout == "head")
         self.linear, self.rate = task.readout == "head", rate
-
-    def construct(self, inputs: Inputs) -> Any:
-        """Class scores, (N, C); see `PromptedModel.construct`."""
-        return self.head(self.backbone.run(self.backbone.embed(inputs["token_ids"]), inputs))
 
     def noise(self, inputs: Inputs, rng: np.random.Generator) -> tuple[Any, ...]:
         """What the step keeps: within the model, and of the states read, (N, M, H)."""
@@ -41,7 +35,7 @@ class FineTuned(PromptedModel):
     def learning(self, inputs: Inputs, hidden: Any, attention: Any, read: Any) -> Any:  # type: ignore[override]
         """Class scores with dropout, (N, C)."""
         dropout = {"hidden": hidden, "attention": attention, "rate": self.rate}
-        states = self.backbone.run(self.backbone.embed(inputs["token_ids"]), inputs, None, dropout)  # type: ignore[arg-type]
+        states = self.backbone.run(self.embeddings(inputs), inputs, None, dropout)  # type: ignore[arg-type]
         if self.linear:
             states = states * (read.astype(states.dtype) * (1.0 / (1.0 - self.rate)))
         return self.head(states)

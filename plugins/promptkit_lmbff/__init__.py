@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -89,12 +90,7 @@ class LmBff(Strategy):
     def defaults(self) -> Defaults:  # type: ignore[override]
         """Small steps, as for every model that learns as a whole; a bare template where its words are to be found."""
         usual = Defaults(epochs=3, min_steps=60, lr=5e-5, batch_size=32, weight_decay=0.01, patience=3)
-        if self.options.templates == "given":
-            return usual
-        return Defaults(
-            epochs=usual.epochs, min_steps=usual.min_steps, lr=usual.lr, batch_size=usual.batch_size,
-            weight_decay=usual.weight_decay, patience=usual.patience, templates=AUTO_TEMPLATES,
-        )  # fmt: skip
+        return usual if self.options.templates == "given" else replace(usual, templates=AUTO_TEMPLATES)
 
     @property
     def proposes(self) -> frozenset[str]:  # type: ignore[override]
@@ -119,9 +115,7 @@ class LmBff(Strategy):
 
     def prepare(self, template: Template) -> Template:
         """Put `{soft:slots}` before the mask of a template whose words are to be found, if it says nothing."""
-        if self.options.templates == "given" or template.has_soft or not template.has_mask:
-            return template
-        return template.with_soft_before_mask(self.options.slots)
+        return template if self.options.templates == "given" else template.with_soft_before_mask(self.options.slots)
 
     def propose(self, draft: Draft) -> Proposal:
         """Return the templates, and then the label words for the best of them, that train and dev speak for.

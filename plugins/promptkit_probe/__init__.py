@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from promptkit import Defaults, Strategy, Template, hookimpl
+from promptkit import Strategy, Template, hookimpl
 
 if TYPE_CHECKING:
     from promptkit import PromptTask
@@ -21,8 +21,6 @@ class Probe(Strategy):
 
     name = "probe"
     summary = "linear probe: logistic regression on the frozen model's states, regularisation picked on dev"
-    contract = 2
-    defaults = Defaults()
     depends_on = frozenset({"examples"})
 
     def check(self, readout: str, templates: Sequence[Template]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit import PromptTask
-from promptkit.nn import Backbone, Inputs, PromptedModel, Trial, numbers
+from promptkit.nn import Backbone, Inputs, PromptedModel, Trial, numbers, packed
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """What dev picks from: inverse strengths of regularisation, scikit-learn's C over standardised states."""
@@ -51,14 +51,11 @@ class LinearProbe(PromptedModel):
         rows, length = token_ids.shape
         examples, slots = inputs["read"].shape[1], inputs["read"].shape[2]
         places = numbers(0, length)
-        everywhere = {
-            "token_ids": token_ids,
-            "segment_ids": inputs["segment_ids"],
-            "position_ids": inputs["position_ids"],
-            "virtual_ids": inputs["virtual_ids"],
-            "read": ops.broadcast_to(places.reshape(1, 1, length), (rows, 1, length)),
-        }
-        states = self.backbone.run(self.backbone.embed(token_ids), everywhere)  # type: ignore[arg-type]
+        everywhere = packed(
+            token_ids, inputs["segment_ids"], inputs["position_ids"], inputs["virtual_ids"],
+            ops.broadcast_to(places.reshape(1, 1, length), (rows, 1, length)),
+        )  # fmt: skip
+        states = self.backbone.run(self.backbone.embed(token_ids), everywhere)
         segments = numbers(1, examples + 1).reshape(1, examples, 1)
         own = ops.equal(inputs["segment_ids"].expand_dims(1), segments).astype(ms.float32)
         counts = ops.maximum(own.sum(2).expand_dims(2), Tensor(1.0, ms.float32))

@@ -47,7 +47,7 @@ class PTuning(Strategy):
 
     def prepare(self, template: Template) -> Template:
         """Put `{soft:tokens}` in front of a template without virtual tokens."""
-        return template if template.has_soft else template.with_soft_prefix(self.options.tokens)
+        return template.with_soft_prefix(self.options.tokens)
 
     def build(self, backbone: Backbone, task: PromptTask) -> PromptedModel:
         """Return the prompted model with a fresh encoder."""

@@ -205,19 +205,23 @@ class Template:
         return sum(self.mask_counts(needed))
 
     def with_soft_prefix(self, count: int) -> Template:
-        """Return this template with `count` virtual tokens in front (Lester et al. 2021), in a user's turn."""
+        """Return this template with `count` virtual tokens in front (Lester et al. 2021), in a user's turn.
+
+        Itself where it has virtual tokens.
+        """
+        if self.has_soft:
+            return self
         at = self.parts[1].column - 1 if self.has_chat else 0
         return Template(f"{self.source[:at]}{{soft:{count}}}{self.source[at:]}")
 
     def with_soft_before_mask(self, count: int) -> Template:
         """Return this template with `count` virtual tokens right before the first mask (Shin et al. 2020).
 
-        Raises:
-            ValueError: if there is no mask.
+        Itself where it has virtual tokens, or no mask.
         """
         at = next((part.column - 1 for part in self.parts if isinstance(part, Mask)), None)
-        if at is None:
-            raise ValueError(f"template '{self.source}' has no mask")
+        if self.has_soft or at is None:
+            return self
         return Template(f"{self.source[:at]}{{soft:{count}}}{self.source[at:]}")
 
 

@@ -211,6 +211,14 @@ def test_label_words_without_a_mask_are_refused() -> None:
 def test_a_soft_prefix_stands_in_front_of_everything() -> None:
     template = Template.parse("{text} It was {mask}.").with_soft_prefix(10)
     assert template == Template.parse("{soft:10}{text} It was {mask}.")
+    assert template.with_soft_prefix(3) is template.with_soft_before_mask(3) is template
+
+
+def test_virtual_tokens_stand_right_before_the_first_mask() -> None:
+    assert (
+        str(Template.parse("{text} It {mask}: {mask}").with_soft_before_mask(2)) == "{text} It {soft:2}{mask}: {mask}"
+    )
+    assert str(Template.parse("{text}").with_soft_before_mask(2)) == "{text}"
 
 
 @pytest.mark.parametrize(
