@@ -11,10 +11,9 @@ from typing import Any
 
 from promptkit.backbones.face import ChatTokenizer, Tokenizer
 from promptkit.errors import UserError
+from promptkit.prompting.pieces import Pieces
 
 _USER, _ANSWER, _NEXT = "\ue000", "\ue001", "\ue002"  # for private use: no template writes them
-
-Pieces = tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-Pieces = tuple[int, ...]
+from promptkit.prompting.pieces import Pieces
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,6 @@ class Encoder:
 
     Attributes:
         front: what prompts begin with that have less than all their positions; empty where none do.
-        shown: how many demonstrations fit where all are to stand beside a text.
         num_virtual: P, the number of virtual tokens.
         virtual_init: for each of the P virtual tokens the piece it is initialised from, or None.
         fixed_tokens: positions taken by everything but the fields.
@@ -142,7 +141,6 @@ class Encoder:
         self._arrange = arrange or tuple
         self._demonstrations = self._laid_out(demonstrations)
         self._frame = self._framed(tuple(range(len(demonstrations))))
-        self.shown = self._frame.shown
         self.front = Front() if front is None else Front.of(self._framed(front).segments)
         self.fixed_tokens = max_length - self._frame.room
         self.template_unknown = sum(

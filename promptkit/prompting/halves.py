@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-# Chinese characters, kana and full-width signs: written without white space between words.
-_UNSPACED = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
-_BREAK = re.compile(rf"\s+|(?<=[{_UNSPACED}])|(?=[{_UNSPACED}])")
+from promptkit.prompting.spacing import EAST_ASIAN
+
+_BREAK = re.compile(rf"\s+|(?<=[{EAST_ASIAN}])|(?=[{EAST_ASIAN}])")
 
 
 def split_halves(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The pieces of a vocabulary as people read them."""
+"""The pieces of a vocabulary, and how people read them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from promptkit.backbones.face import Tokenizer
 from promptkit.checking import is_mark
 
+Pieces = tuple[int, ...]
+"""Ids of a vocabulary, in the order in which they stand."""
 _MARKS = str.maketrans({" ": "Ġ", "\n": "Ċ", "\r": "č", "\t": "ĉ"})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,7 @@ from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.encoder import Content, Demonstration, Encoded, Encoder
 from promptkit.prompting.layout import Front, Layout, Readout
 from promptkit.prompting.template import Template
-from promptkit.prompting.verbalizer import ResolvedVerbalizer, Verbalizer, advise_words
-
-SlotRule = Literal["same", "first", "mean"]
+from promptkit.prompting.verbalizer import ResolvedVerbalizer, SlotRule, Verbalizer, advise_words
 
 
 @dataclass(frozen=True)

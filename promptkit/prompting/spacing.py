@@ -10,12 +10,10 @@ from promptkit.backbones.face import Tokenizer
 Spacing = Literal["", "space", "word"]
 """What is before a part: nothing that ends a word, a space, or a virtual token, which stands for a word."""
 
-# Scripts that write no spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, kana, and Chinese characters with
-# their punctuation and full-width forms.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
-    "\U00020000-\U0003ffff]"
-)
+EAST_ASIAN = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+"""Chinese characters, kana, and their punctuation and full-width forms, as a regular expression has them in a set."""
+# Scripts that write no spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, and these.
+_UNSPACED = re.compile(f"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff{EAST_ASIAN}]")
 
 
 def spaced(tokenizer: Tokenizer, text: str, spacing: Spacing) -> str:

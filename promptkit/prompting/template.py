@@ -25,9 +25,9 @@ from promptkit.checking import OWN_SLOTS, is_field_name
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.spacing import Spacing
 
-HALVES = ("first", "second")
 MAX_COUNT = 512
 Half = typing.Literal["first", "second"]
+HALVES: tuple[Half, ...] = typing.get_args(Half)
 _QUOTES = ("'", '"')
 # As other tools write slots: a pair of brackets is text here, and a mask token in a text is text as well.
 _FOREIGN = re.compile(
@@ -199,10 +199,6 @@ class Template:
                 f"write one {{mask}} without a count, or slots that come to {needed}."
             )
         return tuple(share if mask.count is None else mask.count for mask in masks)
-
-    def mask_slots(self, needed: int) -> int:
-        """Return M, the number of mask slots in all; see `mask_counts`."""
-        return sum(self.mask_counts(needed))
 
     def with_soft_prefix(self, count: int) -> Template:
         """Return this template with `count` virtual tokens in front (Lester et al. 2021), in a user's turn.

@@ -25,13 +25,11 @@ class LayerPrefix(nn.Cell):
 
     Args:
         values: (K, 2, A_kv, P, D), keys first.
-        learns: whether they do.
     """
 
-    def __init__(self, values: Any, *, learns: bool = True) -> None:
+    def __init__(self, values: Any) -> None:
         super().__init__()
-        value = Tensor(np.ascontiguousarray(values, dtype=np.float32))
-        self.values = Parameter(value, name="values", requires_grad=learns)
+        self.values = Parameter(Tensor(np.ascontiguousarray(values, dtype=np.float32)), name="values")
 
     def construct(self) -> Any:
         """Return keys and values, (K, 2, A_kv, P, D)."""

@@ -21,13 +21,11 @@ class VirtualTokens(nn.Cell):
 
     Args:
         vectors: where they start, (P, H).
-        learns: whether they do.
     """
 
-    def __init__(self, vectors: Any, *, learns: bool = True) -> None:
+    def __init__(self, vectors: Any) -> None:
         super().__init__()
-        value = Tensor(np.ascontiguousarray(vectors, dtype=np.float32))
-        self.vectors = Parameter(value, name="vectors", requires_grad=learns)
+        self.vectors = Parameter(Tensor(np.ascontiguousarray(vectors, dtype=np.float32)), name="vectors")
 
     def construct(self) -> Any:
         """Return the vectors, (P, H)."""

@@ -22,9 +22,19 @@ TEMPLATE = "{text} it was {mask} ."
 WORDS = "positive=great; negative=terrible"
 LABELS = ("negative", "positive")
 SPLITS = {"train": 48, "dev": 16, "test": 24}
+_CAUSAL_SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+# The first forty are those of the models in promptkit's own tests, so that the task below serves both.
+_VOCABULARY = """
+great good bad terrible it was the film . , not very ! movie an boring is and this of to in plot that with but
+for actor on as story you so have one all like more no about
+? question answer summary topic text yes maybe true false news or if
+""".split()  # noqa: SIM905
+_PIECES = (*_SPECIAL, *_VOCABULARY, *_LETTERS, *(f"##{letter}" for letter in _LETTERS))
 _CONFIG = {
     "model_type": "bert",
-    "vocab_size": 112,
+    "vocab_size": len(_PIECES),
     "hidden_size": 24,
     "num_hidden_layers": 2,
     "num_attention_heads": 3,
@@ -44,15 +54,6 @@ _CAUSAL_CONFIG = {
     "max_position_embeddings": 160,
     "tie_word_embeddings": True,
 }
-_CAUSAL_SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
-_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-# The first forty are those of the models in promptkit's own tests, so that the task below serves both.
-_VOCABULARY = """
-great good bad terrible it was the film . , not very ! movie an boring is and this of to in plot that with but
-for actor on as story you so have one all like more no about
-? question answer summary topic text yes maybe true false news or if
-""".split()  # noqa: SIM905
 _GOOD, _BAD = ("good", "great"), ("bad", "terrible")
 _SUBJECTS = ("the film is", "this movie is", "the plot was", "the story was", "one actor is", "all this was")
 _SCALE = 0.2  # of the weights: large enough that every word shows at the mask
@@ -86,9 +87,8 @@ def write_tiny_model(folder: Path, kind: Kind = "masked") -> Path:
 
 def _masked_files(folder: Path) -> dict[str, Any]:
     """Write the vocabulary of the masked model; return its configuration."""
-    pieces = [*_SPECIAL, *_VOCABULARY, *_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
-    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
-    return _CONFIG | {"vocab_size": len(pieces)}
+    (folder / "vocab.txt").write_text("\n".join(_PIECES) + "\n", encoding="utf-8")
+    return _CONFIG
 
 
 def _causal_files(folder: Path) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def test_slots_in_brackets_are_told_that_braces_are_meant(source: str, hint: str
 
 def test_a_mask_in_brackets_is_told_that_braces_are_meant() -> None:
     with pytest.raises(UserError, match=r"has no \{mask\}.*Slots are written in braces: \{mask\} for <mask>\.$"):
-        Template.parse("{text} It was <mask>.").mask_slots(1)
+        Template.parse("{text} It was <mask>.").mask_counts(1)
     assert Template.parse("{text} [MASK] {mask}").foreign == "Slots are written in braces: {mask} for [MASK]."
     assert Template.parse("{text} [SEP] {text_b}").foreign == "Slots are written in braces: {sep} for [SEP]."
     assert Template.parse("{text} [sic] <b> {mask} {text_b}").foreign == ""
@@ -186,7 +186,6 @@ def test_it_is_known_whether_there_are_mask_slots_and_virtual_tokens(source: str
 def test_open_masks_take_what_the_label_words_need(source: str, needed: int, counts: tuple[int, ...]) -> None:
     template = Template.parse(source)
     assert template.mask_counts(needed) == counts
-    assert template.mask_slots(needed) == sum(counts)
 
 
 @pytest.mark.parametrize(
@@ -200,12 +199,12 @@ def test_open_masks_take_what_the_label_words_need(source: str, needed: int, cou
 )
 def test_slots_that_do_not_come_to_the_need_are_refused(source: str, needed: int, total: int) -> None:
     with pytest.raises(UserError, match=f"has {total} mask slots, but the label words need {needed}"):
-        Template.parse(source).mask_slots(needed)
+        Template.parse(source).mask_counts(needed)
 
 
 def test_label_words_without_a_mask_are_refused() -> None:
     with pytest.raises(UserError, match=r"has no \{mask\}"):
-        Template.parse("{text}").mask_slots(1)
+        Template.parse("{text}").mask_counts(1)
 
 
 def test_a_soft_prefix_stands_in_front_of_everything() -> None:

@@ -79,7 +79,7 @@ def test_an_answer_of_several_pieces_stands_there_once_however_the_slots_are_wri
 def test_one_that_does_not_fit_is_left_out_whole_and_the_text_keeps_half_of_the_room() -> None:
     long = Example("the film was very good and the plot was not bad at all", "positive")
     task = resolved((long, SHOWN[1]), max_length=24)
-    assert task.encoder.shown == 1
+    assert task.encode_fields([{"text": "the film"}])[0].shown == 1
     assert pieces(task, "the film")[-7:] == ["bad", "plot", "it", "was", "terrible", ".", "[SEP]"]
 
 

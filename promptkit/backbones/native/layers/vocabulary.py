@@ -9,6 +9,8 @@ from mindspore import nn, ops
 
 from promptkit.backbones.native.layers.arithmetic import Arithmetic
 
+_MOST = 1 << 23  # scores of a part that are computed at a time
+
 
 class VocabularyScores(nn.Cell):
     """Products with the output rows, and a bias where a model has one; of the rows that are asked for only."""
@@ -51,12 +53,11 @@ class TokenLikelihoods(nn.Cell):
 
     Args:
         arithmetic: of the device.
-        most: scores of a part, at most.
     """
 
-    def __init__(self, arithmetic: Arithmetic, most: int = 1 << 23) -> None:
+    def __init__(self, arithmetic: Arithmetic) -> None:
         super().__init__()
-        self.most = most
+        self.most = _MOST
         self.linear = arithmetic.product(transpose_b=True)
         self.matmul = arithmetic.product()
         self.after = ops.Depend()
