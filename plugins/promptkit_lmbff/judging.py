@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax
 
 from promptkit import Example
 
@@ -29,12 +30,9 @@ def classes_of(examples: Sequence[Example], labels: Sequence[str]) -> Any:
 def judge(scores: Any, truth: Any) -> tuple[Any, Any]:
     """Return accuracies and mean cross entropies of (..., N, C) scores against (N,) classes, each (...)."""
     scores = np.asarray(scores, np.float64)
-    top = scores.max(-1, keepdims=True)
-    log_p = scores - top - np.log(np.exp(scores - top).sum(-1, keepdims=True))
+    log_p, classes = log_softmax(scores, axis=-1), np.broadcast_to(truth, scores.shape[:-1])[..., None]
     right = (scores.argmax(-1) == truth).mean(-1)
-    return right, -np.take_along_axis(log_p, np.broadcast_to(truth, scores.shape[:-1])[..., None], -1)[..., 0].mean(
-        -1
-    )
+    return right, -np.take_along_axis(log_p, classes, -1)[..., 0].mean(-1)
 
 
 def ranked(scores: Any, truth: Any) -> list[int]:

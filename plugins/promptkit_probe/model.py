@@ -76,6 +76,7 @@ class LinearProbe(PromptedModel):
         Of equals the one of the lower dev loss is kept. States that are the same for every text get no weight, as the
         first one is in a causal model. See `PromptedModel.fit`.
         """
+        from scipy.special import softmax
         from sklearn.linear_model import LogisticRegression
         from sklearn.metrics import log_loss
 
@@ -95,10 +96,10 @@ class LinearProbe(PromptedModel):
             bias = bias - weight @ mean + weight[:, flat] @ train[0, flat]
             weight[:, flat] = 0.0
             logits = dev @ weight.T + bias
-            p = np.exp(logits - logits.max(-1, keepdims=True))
-            p /= p.sum(-1, keepdims=True)
             accuracy = float((logits.argmax(-1) == dev_labels).mean())
-            loss = float(log_loss(dev_labels, np.clip(p, 1e-12, 1.0), labels=list(range(classes))))
+            loss = float(
+                log_loss(dev_labels, np.clip(softmax(logits, axis=-1), 1e-12, 1.0), labels=list(range(classes)))
+            )
             found.append(Trial(accuracy, loss))
             if best is None or (accuracy, -loss) > best[0]:
                 best = (accuracy, -loss), weight, bias

@@ -80,11 +80,11 @@ class Round:
         3.3; Hinton et al. 2015, section 2). What is added to all classes' scores does not matter to it, so
         log-probabilities serve as well as unnormalised scores. Where all weights are 0 the models count equally.
         """
-        import numpy as np  # here, for a command's help wants strategies and no numbers
+        # Here, for a command's help wants strategies and no numbers.
+        import numpy as np
+        from scipy.special import softmax
 
         chosen = list(range(len(self.scores))) if models is None else list(models)
         weights = np.asarray(self.weights, np.float64)[chosen]
         weights = weights if weights.any() else np.ones(len(chosen))
-        mean = np.average(self.scores[chosen], axis=0, weights=weights) / temperature
-        p = np.exp(mean - mean.max(-1, keepdims=True))
-        return p / p.sum(-1, keepdims=True)
+        return softmax(np.average(self.scores[chosen], axis=0, weights=weights) / temperature, axis=-1)
