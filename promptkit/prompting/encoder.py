@@ -92,7 +92,8 @@ class Encoder:
         tokenizer: the backbone's tokenizer.
         mask_slots: slots the label words need; 0 where nobody reads them (`Template.mask_counts`).
         max_length: the most positions a prompt may take, special tokens included.
-        readout: whether class scores are read at the mask slots or by a head.
+        readout: what is read: label words at the mask slots (`cloze`), an answer that is written there (`answer`),
+            or one state by a linear head (`head`).
         layout: of the model; a masked model's by default.
         behind: the label words behind the prompt of a causal model; by default each is one piece.
         demonstrations: to be laid out beside texts, whole or not at all: they take at most half of the room that the
@@ -157,7 +158,7 @@ class Encoder:
 
     @property
     def longest(self) -> int:
-        """See the class."""
+        """The most positions that an example takes: `max_length`, or the rows of label words together."""
         if self._behind is None:
             return self.max_length
         return sum(self._room + len(row) for row in self._behind.rows)

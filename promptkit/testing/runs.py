@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from promptkit.hooks import get_host
 from promptkit.running.asking import templates_for
 from promptkit.strategies.contract import DEPENDS_ON, Strategy, parse_options
-from promptkit.testing.tiny import SPLITS, write_tiny_model, write_tiny_task
+from promptkit.testing.tiny import SIZES, write_tiny_model, write_tiny_task
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone, Kind
@@ -126,7 +126,7 @@ class RunSet:
 
         usual: dict[str, Any] = {
             "strategy": self.strategy.name, "data": self._tasks[draw], "model": self.model, "options": self.options,
-            "batch_size": SPLITS["train"] // 3, "quiet": True, "save": "out" in settings,
+            "batch_size": SIZES["train"] // 3, "quiet": True, "save": "out" in settings,
         }  # fmt: skip
         if "templates" not in self.settings:
             # One of them does, for each is trained by itself.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TEMPLATE = "{text} it was {mask} ."
 WORDS = "positive=great; negative=terrible"
 LABELS = ("negative", "positive")
-SPLITS = {"train": 48, "dev": 16, "test": 24}
+SIZES = {"train": 48, "dev": 16, "test": 24}
 _CAUSAL_SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -123,7 +123,7 @@ def write_tiny_task(folder: Path, *, draw: int = 0) -> Path:
         The folder, which `--data` takes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for split, count in SPLITS.items():
+    for split, count in SIZES.items():
         rng = np.random.default_rng([len(split), draw if split == "train" else 0])
         lines = ["label\ttext"]
         for number in range(count):

@@ -35,13 +35,13 @@ class Executor:
         mode: `graph` and `fused` compile, once for every static shape, unless the backbone says that it cannot;
             `pynative` never does. Whether kernels are fused is MindSpore's setting; see `promptkit.backbones.fusion`.
         warn: is told, in one line, that a model could not be compiled.
-        objective: what is trained for; only `loss_and_gradients` needs one.
+        objective: what is trained for; only `loss_and_gradients` and `judge` need one.
         label: what the progress bar calls the model.
         quiet: no progress bar. Otherwise there is one where scoring takes more than two seconds.
 
     Attributes:
         mode: as it was asked for, or what it fell back to.
-        aim: the objective; None where nothing is trained.
+        objective: as given; None where nothing is trained.
         compile_seconds: time of the first calls for each shape, which is nearly all compilation.
     """
 
@@ -55,7 +55,7 @@ class Executor:
         label: str = "",
         quiet: bool = True,
     ) -> None:
-        self.model, self.aim = model, objective
+        self.model, self.objective = model, objective
         self.mode: Mode = mode if _compiles(model) else "pynative"
         self._scale = _loss_scale(model)
         self._warn, self._label, self._quiet = warn, label, quiet
@@ -73,17 +73,6 @@ class Executor:
         """Let go of the model and of what was compiled for it; what is called again is compiled again."""
         self._compiled.clear()
         self._seen.clear()
-
-    @property
-    def objective(self) -> Objective:
-        """What is trained for.
-
-        Raises:
-            ValueError: if there is none.
-        """
-        if self.aim is None:
-            raise ValueError("an executor without an objective does not train")
-        return self.aim
 
     def features(self, source: BatchSource) -> Any:
         """Return the model's fixed features of every example, (N, ...) float32."""
@@ -103,6 +92,17 @@ class Executor:
         """Return the class scores of one batch's places, (N, C) float32."""
         return self._of_batch("scores", batch).asnumpy()
 
+    def judge(self, scores: Any, labels: Any) -> tuple[float | None, float]:
+        """Return the share of right answers, if that is asked, and the mean loss of scores; see `Objective.judge`.
+
+        Raises:
+            UserError: for scores that no answer can be read from.
+            ValueError: if there is no objective.
+        """
+        objective = self._sought()
+        objective.check(scores)
+        return objective.judge(scores, labels)
+
     def loss_and_gradients(
         self, batch: Batch, *, rng: np.random.Generator | None = None
     ) -> tuple[Any, tuple[Any, ...]]:
@@ -119,6 +119,11 @@ class Executor:
         if self._scale != 1.0:
             loss, gradients = loss / self._scale, tuple(each / self._scale for each in gradients)
         return loss, gradients
+
+    def _sought(self) -> Objective:
+        if self.objective is None:
+            raise ValueError("an executor without an objective does not train")
+        return self.objective
 
     def _collect(self, name: str, source: BatchSource) -> Any:
         result: Any = None
@@ -225,7 +230,7 @@ class Executor:
 
     def _loss(self, name: str) -> Callable[..., Any]:
         """Return the loss that one of the learning functions takes the gradient of, scaled."""
-        model, objective, fields, scale = self.model, self.objective, len(Inputs.__annotations__), self._scale
+        model, objective, fields, scale = self.model, self._sought(), len(Inputs.__annotations__), self._scale
         learning = _Learning(model)
 
         def scaled(value: Any) -> Any:

@@ -22,7 +22,11 @@ class Executors:
         """
         for earlier in self._kept if fresh.model.keeps_graph else ():
             # One that fell back to PyNative mode has nothing to offer, and its warning belongs into every record.
-            if fresh.mode == "pynative" or earlier.mode != fresh.mode or likeness(earlier.aim, fresh.aim) is None:
+            if (
+                fresh.mode == "pynative"
+                or earlier.mode != fresh.mode
+                or likeness(earlier.objective, fresh.objective) is None
+            ):
                 continue
             if earlier.model is not fresh.model:
                 found = likeness(earlier.model, fresh.model)

@@ -101,10 +101,10 @@ class _Search:
     def loss(self, batch: Batch) -> float:
         """See `promptkit.nn.Search`."""
         scores, real = self._executor.scores_of_batch(batch), batch.weights > 0
-        self._executor.objective.check(scores[real])
+        _, loss = self._executor.judge(scores[real], batch.labels[real])
         self._source.count(batch)
         self.examples += int(real.sum())
-        return self._executor.objective.judge(scores[real], batch.labels[real])[1]
+        return loss
 
     def gradients(self, batch: Batch) -> tuple[float, tuple[Any, ...]]:
         """See `promptkit.nn.Search`."""

@@ -131,9 +131,7 @@ class DevScores:
         Raises:
             UserError: for scores that no answer can be read from.
         """
-        scores = self._executor.scores(self._dev)
-        self._executor.objective.check(scores)
-        accuracy, dev_loss = self._executor.objective.judge(scores, self._labels)
+        accuracy, dev_loss = self._executor.judge(self._executor.scores(self._dev), self._labels)
         self._selection.offer(epoch, accuracy, dev_loss)
         return history_entry(epoch, accuracy, dev_loss, loss, lr)
 

@@ -67,9 +67,8 @@ def test_views_are_counted_as_one_example_each() -> None:
 
 def test_a_batch_of_a_search_counts_as_often_as_it_is_read() -> None:
     source = PackedSource(*packers(1))
-    objective = SimpleNamespace(check=lambda scores: None, judge=lambda scores, labels: (0.0, 0.0))
     executor: Any = SimpleNamespace(
-        objective=objective,
+        judge=lambda scores, labels: (0.0, 0.0),
         model=SimpleNamespace(own_parameters=dict),
         scores_of_batch=lambda batch: np.zeros((len(batch.weights), 2)),
         loss_and_gradients=lambda batch: (SimpleNamespace(asnumpy=lambda: 0.0), ()),
