@@ -169,24 +169,8 @@ def resolve_prompt(
     if context is not None and readout != "cloze":
         raise UserError("demonstrations show label words, which the head readout has none of; use --readout cloze.")
     layout = Layout.of(tokenizer, kind, chat=template.has_chat)
-    resolved: ResolvedVerbalizer | None = None
-    if readout == "cloze":
-        if not template.has_mask:
-            raise UserError(
-                f"template '{template}' has no {{mask}}: the cloze readout predicts a label word there. "
-                f"Add {{mask}}, or choose --readout head.{f' {template.foreign}' if template.foreign else ''}"
-            )
-        if verbalizer is None:
-            raise UserError(
-                f"no label words are known for the labels {', '.join(labels)}: give "
-                f"{advise_words(labels)}, or choose --readout head."
-            )
-        resolved = verbalizer.resolve(
-            tokenizer, labels, rule=slots, spacing=template.mask_spacing, continued=kind == "causal"
-        )
-    answers = None
-    if readout == "answer":
-        answers = AnswerEncoder.of(template, tokenizer, kind, max_tokens)
+    resolved = _label_words(template, verbalizer, labels, tokenizer, slots, kind) if readout == "cloze" else None
+    answers = AnswerEncoder.of(template, tokenizer, kind, max_tokens) if readout == "answer" else None
     encoder = Encoder(
         template,
         tokenizer,
@@ -204,6 +188,30 @@ def resolve_prompt(
         front=None if not front else () if context is None else context.steady(),
     )
     return PromptTask(tuple(labels), template, encoder, resolved, readout, tokenizer, rng, language, context, answers)
+
+
+def _label_words(
+    template: Template,
+    verbalizer: Verbalizer | None,
+    labels: Sequence[str],
+    tokenizer: Tokenizer,
+    slots: SlotRule,
+    kind: Kind,
+) -> ResolvedVerbalizer:
+    """Return the label words that are read at a template's mask; refuse a template without one, or no words."""
+    if not template.has_mask:
+        raise UserError(
+            f"template '{template}' has no {{mask}}: the cloze readout predicts a label word there. "
+            f"Add {{mask}}, or choose --readout head.{f' {template.foreign}' if template.foreign else ''}"
+        )
+    if verbalizer is None:
+        raise UserError(
+            f"no label words are known for the labels {', '.join(labels)}: give "
+            f"{advise_words(labels)}, or choose --readout head."
+        )
+    return verbalizer.resolve(
+        tokenizer, labels, rule=slots, spacing=template.mask_spacing, continued=kind == "causal"
+    )
 
 
 @dataclass(frozen=True)

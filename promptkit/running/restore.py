@@ -49,6 +49,7 @@ class OpenedPrompt:
         The run's seed gives the same starting values, if the strategy draws from `task.rng` alone.
         """
         from promptkit.prompting import Template, Verbalizer
+        from promptkit.prompting.answers import prompt_length
         from promptkit.prompting.resolved import resolve_prompt
         from promptkit.running.guard import build_model, fold_model
         from promptkit.running.states import States
@@ -66,7 +67,7 @@ class OpenedPrompt:
             tokenizer=backbone.tokenizer,
             readout=card["readout"],
             slots=card["slots"],
-            max_length=min(card["max_length"], backbone.info.max_length - card.get("max_tokens", 0)),
+            max_length=prompt_length(backbone.info, card["max_length"], card.get("max_tokens", 0)),
             rng=np.random.default_rng([card["seed"], 1, number]),
             language=card["language"],
             kind=backbone.info.kind,
