@@ -111,18 +111,36 @@ def carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) 
             if label in (None, example.label):
                 rows_of.setdefault(text_key(example), []).append(row)
         if 0 < len(rows_of) <= parts:
-            what = "it" if label is None else f"class '{label}'"
-            raise UserError(
-                f"data '{title}': {what} is too small to split: {len(rows_of)} of at least {parts + 1}"
-                f"{' different texts' if len(rows_of) < sum(map(len, rows_of.values())) else ''}."
-            )
+            kind = " different texts" if len(rows_of) < sum(map(len, rows_of.values())) else ""
+            raise _too_small(title, label, len(rows_of), parts, kind)
         texts = list(rows_of)
-        in_turn = [texts[i] for i in rng.permutation(len(texts))]
-        for part, keys in enumerate(_deal({key: len(rows_of[key]) for key in in_turn}, parts)):
-            for key in keys:
-                # A text of two classes follows its first one.
-                chosen[side.setdefault(key, part)] += rows_of[key]
+        counts = {texts[i]: len(rows_of[texts[i]]) for i in rng.permutation(len(texts))}
+        dealt = _placed(_deal(counts, parts), side)
+        if counts and not all(dealt):
+            # What was dealt to a part went elsewhere with another class: it gets some that are this one's own.
+            own = {key: count for key, count in counts.items() if key not in side}
+            if len(own) <= parts:
+                raise _too_small(title, label, len(own), parts, " texts that no class before it has")
+            dealt = _placed([[*(key for key in counts if key in side)], *[[] for _ in range(parts)]], side)
+            dealt = [[*old, *new] for old, new in zip(dealt, _deal(own, parts), strict=True)]
+        for part, keys in enumerate(dealt):
+            side |= dict.fromkeys(keys, part)
+            chosen[part] += [row for key in keys for row in rows_of[key]]
     return tuple(tuple(examples[row] for row in sorted(part)) for part in chosen)
+
+
+def _placed(dealt: list[list[Key]], side: Mapping[Key, int]) -> list[list[Key]]:
+    """Return the texts of each part, where a text of two classes follows the one that was dealt before."""
+    placed: list[list[Key]] = [[] for _ in dealt]
+    for part, keys in enumerate(dealt):
+        for key in keys:
+            placed[side.get(key, part)].append(key)
+    return placed
+
+
+def _too_small(title: str, label: str | None, there: int, parts: int, kind: str) -> UserError:
+    what = "it" if label is None else f"class '{label}'"
+    return UserError(f"data '{title}': {what} is too small to split: {there} of at least {parts + 1}{kind}.")
 
 
 def _deal(counts: Mapping[Key, int], parts: int) -> list[list[Key]]:

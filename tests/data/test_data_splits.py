@@ -112,6 +112,26 @@ def test_a_text_of_two_classes_stands_on_one_side():
     assert sum(map(len, sides)) == 50
 
 
+@pytest.mark.parametrize(("own", "shared"), [(7, 1), (5, 7), (3, 9)])
+def test_texts_that_another_class_has_as_well_leave_a_class_something_on_every_side(own, shared):
+    """Dealt to test, a text that the other class has put into train would be all that this one has there."""
+    first = examples("x", a=60)
+    for turn in range(0, 48, 8):  # other texts, so that some are dealt to dev and some to test
+        doubled = tuple(replace(example, label="b") for example in first[turn : turn + shared])
+        task = make_task(raw(all=(*first, *doubled, *examples("y", b=own))))
+        for split in (task.train, task.dev, task.test):
+            assert set(counts(split)) == {"a", "b"}
+        for one, other in combinations((task.train, task.dev, task.test), 2):
+            assert not {text_key(example) for example in one} & {text_key(example) for example in other}
+
+
+def test_a_class_of_too_few_texts_of_its_own_is_refused():
+    first = examples("x", a=60)
+    doubled = tuple(replace(example, label="b") for example in first)
+    with pytest.raises(UserError, match="2 of at least 3 texts that no class before it has"):
+        [make_task(raw(all=(*first, doubled[turn], *examples("y", b=2)))) for turn in range(48)]
+
+
 def test_labels_are_sorted_unless_the_card_orders_them():
     data = {name: examples(name, b=1, a=1) for name in ("train", "dev", "test")}
     assert make_task(raw(**data)).labels == ("a", "b")
