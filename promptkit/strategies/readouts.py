@@ -44,7 +44,11 @@ class ClozeReadout(nn.Cell):
     def construct(self, hidden: Any) -> Any:
         """Hidden states at the positions read, (N, M, H) -> class scores, (N, C)."""
         logits = self.backbone.logits(hidden, self.rows, self.normalise)
-        if self.learns:
+        if self.learns and self.normalise:
+            # A word's bias is in the normaliser as well: its sum of exp grows by sum p (exp(bias) - 1).
+            grown = (ops.exp(logits) * (ops.exp(self.bias) - 1.0)).sum(-1, keepdims=True)
+            logits = logits + self.bias - ops.log(1.0 + grown)
+        elif self.learns:
             logits = logits + self.bias
         count, slots, words = logits.shape
         return self.matmul(logits.reshape(count, slots * words), self.selection)

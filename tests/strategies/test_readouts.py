@@ -91,6 +91,19 @@ def test_cloze_scores_are_the_products_over_mask_slots(backbone: Any, words: str
     assert np.abs(normalised(found.astype(np.float64)) - normalised(reference)).max() < 1e-5
 
 
+def test_a_bias_that_a_word_has_learnt_is_in_the_normaliser_as_well(backbone: Any) -> None:
+    task = task_of(backbone, "{text} it was {mask} .", "positive=great; negative=not good", "mean")
+    model = ClozePrompt(backbone, task, head_learns=True)
+    bias = np.array([0.7, -1.1, 2.0], np.float32)
+    model.head.bias.set_data(Tensor(bias))
+    found = model(tensors(task.encode(TEXTS).inputs)).asnumpy()
+    moved = log_probabilities(backbone, task)
+    moved[..., list(task.verbalizer.rows)] += bias
+    lp, (good, great, no) = normalised(moved), (backbone.tokenizer.encode(it)[0] for it in ("good", "great", "not"))
+    expected = np.stack([(lp[:, 0, no] + lp[:, 1, good]) / 2, lp[:, 0, great]], 1)
+    assert np.abs(found - expected).max() < 1e-5
+
+
 @pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("shape", [(2, 3, 24), (2, 24), (2, 1, 23)])
 def test_a_linear_readout_takes_one_state_of_each_example(backbone: Any, shape: Any, graph: bool) -> None:
