@@ -100,7 +100,8 @@ class InContext(Strategy):
     def choose(self, query: Query) -> Sequence[int]:
         """Return the demonstrations of a set: its own part of the pool, or the next nearest ones."""
         if self.options.choose == "similar":
-            count = self.options.demonstrations or len(query.labels)
+            # Of labels that no training example has there is nothing to show, and no set may go short for them.
+            count = self.options.demonstrations or min(len(query.labels), len(query.pool) // self.options.ensemble)
             return query.nearest[query.number * count : (query.number + 1) * count]
         count = len(query.pool) // self.options.ensemble
         own = range(query.number * count, (query.number + 1) * count)

@@ -95,6 +95,17 @@ def test_the_nearest_are_those_of_the_highest_cosine_and_never_the_text_itself()
     assert second[1] == (1,)
 
 
+def test_a_label_that_train_lacks_makes_no_set_of_the_nearest_go_short() -> None:
+    likeness = np.array([0.9, 0.1, 0.5, 0.3])
+    sets = [
+        icl(choose="similar", ensemble=2).choose(
+            Query(tuple(POOL), (*LABELS, "mixed"), frozenset(), likeness, number, (0,))
+        )
+        for number in range(2)
+    ]
+    assert sets == [[0, 2], [3, 1]]
+
+
 @pytest.mark.parametrize(
     ("order", "expected"), [("chosen", [2, 0, 1]), ("reversed", [1, 0, 2]), ("class", [1, 2, 0])]
 )
