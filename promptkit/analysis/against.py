@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from promptkit.analysis.statistics import Difference, mcnemar, paired_bootstrap
+from promptkit.analysis.statistics import Difference, paired_bootstrap, sign_flips
 from promptkit.runs.stored import StoredRun
 
-BOOTSTRAP = "paired bootstrap"
+BOOTSTRAP = "paired bootstrap and sign flips"
 MCNEMAR = "exact McNemar"
 
 
@@ -25,15 +25,23 @@ def right_answers(runs: Sequence[StoredRun]) -> Any:
     return np.stack([run.truth == run.predicted for run in runs])
 
 
-def difference(ours: Mapping[int, StoredRun], theirs: Mapping[int, StoredRun], method: str) -> Difference:
+def method_for(ours: int, theirs: int) -> str:
+    """Return where p comes from for so many runs against so many: `MCNEMAR` for one against one, else `BOOTSTRAP`."""
+    return MCNEMAR if ours == theirs == 1 else BOOTSTRAP
+
+
+def difference(ours: Mapping[int, StoredRun], theirs: Mapping[int, StoredRun]) -> Difference:
     """Return the difference in test accuracy, ours less theirs.
+
+    The interval is the bootstrap's. p is that of sign flips, which for one run against one is McNemar's test;
+    with several runs a side it is the bootstrap's where that is larger, for it looks at the seeds as well.
 
     Args:
         ours: seed -> run, all judged on the same test examples.
         theirs: as above. Runs are paired where both sides have the same seeds.
-        method: where p comes from: `BOOTSTRAP`, or `MCNEMAR` for one run against one. The interval is the
-            bootstrap's.
     """
     right, other = (right_answers([side[seed] for seed in sorted(side)]) for side in (ours, theirs))
     bootstrapped = paired_bootstrap(right, other, same_seeds=set(ours) == set(theirs))
-    return replace(bootstrapped, p=mcnemar(right, other)) if method == MCNEMAR else bootstrapped
+    exact = sign_flips(right, other)
+    one = method_for(len(right), len(other)) == MCNEMAR
+    return replace(bootstrapped, p=exact if one else max(exact, bootstrapped.p))

@@ -33,7 +33,7 @@ class Against:
             for one that is ahead the largest against any baseline of its shots.
         p_adjusted: p after Holm's correction over all rows of the comparison that are held against a baseline and
             learn, or do not, as this one.
-        method: how p was computed, `paired bootstrap` or `exact McNemar`.
+        method: how p was computed, see `promptkit.analysis.against.method_for`.
     """
 
     baseline: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from promptkit.analysis.against import BOOTSTRAP, MCNEMAR, difference, same_test
+from promptkit.analysis.against import difference, method_for, same_test
 from promptkit.analysis.rows import Against, Row, by_dev, by_test, rows_of
 from promptkit.analysis.statistics import Difference, Spread, holm
 from promptkit.runs.stored import PlannedCell, Shots, StoredComparison, StoredRun
@@ -61,7 +61,6 @@ class Summary:
         comparison: what it was made from.
         rows: in the order of the comparison; a row none of whose runs is finished is left out.
         picks: one for every strategy and K with several variants, in the order of the rows.
-        method: how p was computed, `paired bootstrap` or `exact McNemar`.
         strongest: shots of the compared rows -> the baseline with the highest mean test accuracy.
         without_baseline: rows that there is no baseline for.
         unlike: rows judged on other test examples than their baseline, or not all on the same.
@@ -70,7 +69,6 @@ class Summary:
     comparison: StoredComparison
     rows: tuple[Row, ...]
     picks: tuple[Pick, ...]
-    method: str
     strongest: dict[Shots, Strongest]
     without_baseline: tuple[Row, ...]
     unlike: tuple[Row, ...]
@@ -98,8 +96,8 @@ def summarise(comparison: StoredComparison) -> Summary:
     the one that leaves it the smallest difference on test. Picking it by a dev split of a few examples would choose
     a weak one by chance. A row that is ahead of it is tested against each of them, and its p is the largest: so it
     beats them all, without a correction for their number (the intersection-union test, Berger 1982). Against the
-    strongest alone that would not follow, for one with a lower mean may differ more from seed to seed. p is from the
-    paired bootstrap; if every pair compared is one run against one, from the exact McNemar test. Holm's correction
+    strongest alone that would not follow, for one with a lower mean may differ more from seed to seed. Where p comes
+    from, `promptkit.analysis.against.difference` says. Holm's correction
     is over all rows that learn, and apart from them over those that learn nothing: to ask an untrained model in one
     way more does not make it less sure what a training brought.
 
@@ -115,14 +113,11 @@ def summarise(comparison: StoredComparison) -> Summary:
     unlike = tuple(row for (row, _), same in zip(pairs, comparable, strict=True) if not same)
     pairs = [pair for pair, same in zip(pairs, comparable, strict=True) if same]
     tested = [candidates[row.shots] for row, _ in pairs]
-    every = [*(row for row, _ in pairs), *(each for others in tested for each in others)]
-    method = MCNEMAR if all(len(row.runs) == 1 for row in every) else BOOTSTRAP
-    held = _held_against(rows, pairs, tested, method)
+    held = _held_against(rows, pairs, tested)
     return Summary(
         comparison=comparison,
         rows=held,
         picks=_picks(held),
-        method=method,
         strongest={shots: Strongest(row.label, len(candidates[shots])) for shots, row in best.items()},
         without_baseline=tuple(row for row in strategies if row.shots not in best),
         unlike=unlike,
@@ -130,29 +125,29 @@ def summarise(comparison: StoredComparison) -> Summary:
 
 
 def _held_against(
-    rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]], tested: Sequence[Sequence[Row]], method: str
+    rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]], tested: Sequence[Sequence[Row]]
 ) -> tuple[Row, ...]:
     """Return the rows with the result of their pair; `tested` are all the baselines that each may be ahead of."""
-    found = [_against(row, baseline, others, method) for (row, baseline), others in zip(pairs, tested, strict=True)]
+    found = [_against(row, baseline, others) for (row, baseline), others in zip(pairs, tested, strict=True)]
     adjusted = [0.0] * len(pairs)
     for untrained in (False, True):
         places = [place for place, (row, _) in enumerate(pairs) if row.learns_nothing == untrained]
         for place, p in zip(places, holm([found[place].p for place in places]), strict=True):
             adjusted[place] = p
     against = {
-        id(row): Against(baseline.label, result, p, method)
+        id(row): Against(baseline.label, result, p, method_for(len(row.runs), len(baseline.runs)))
         for (row, baseline), result, p in zip(pairs, found, adjusted, strict=True)
     }
     return tuple(replace(row, against=against.get(id(row))) for row in rows)
 
 
-def _against(row: Row, strongest: Row, baselines: Sequence[Row], method: str) -> Difference:
+def _against(row: Row, strongest: Row, baselines: Sequence[Row]) -> Difference:
     """Return the difference to the strongest baseline; where it is one ahead, with the largest p of all of them."""
-    found = difference(_by_seed(row), _by_seed(strongest), method)
+    found = difference(_by_seed(row), _by_seed(strongest))
     if found.mean <= 0:
         return found
     others = [each for each in baselines if each is not strongest and same_test([*row.runs, *each.runs])]
-    return replace(found, p=max([found.p, *(difference(_by_seed(row), _by_seed(it), method).p for it in others)]))
+    return replace(found, p=max([found.p, *(difference(_by_seed(row), _by_seed(it)).p for it in others)]))
 
 
 def _picks(rows: Sequence[Row]) -> tuple[Pick, ...]:

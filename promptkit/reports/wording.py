@@ -37,8 +37,12 @@ def method_text(summary: Summary) -> str:
         f"{at_shots(shots)} {baseline.label}, {'the only one' if baseline.of == 1 else f'of {baseline.of}'}"
         for shots, baseline in summary.strongest.items()
     )
-    resampled = "test examples" if summary.method == MCNEMAR else "test examples and seeds"
-    p = "p by exact McNemar tests" if summary.method == MCNEMAR else "p from the same"
+    methods = {row.against.method for row in summary.compared if row.against}
+    resampled = "test examples" if methods == {MCNEMAR} else "test examples and seeds"
+    p = "p by exact McNemar tests"
+    if methods != {MCNEMAR}:
+        between = ", of one run against one by an exact McNemar test" if MCNEMAR in methods else ""
+        p = f"p is the larger of its own and that of exact sign flips over test examples{between}"
     return (
         "Each row is compared with the strongest on test of the baselines with the same shots and those that learn "
         f"nothing: {names}. Differences are in test accuracy, in points, with the 95 % interval of a paired "

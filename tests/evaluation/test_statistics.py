@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.analysis import Difference, Spread, holm, mcnemar, paired_bootstrap, spread
+from promptkit.analysis import Difference, Spread, holm, paired_bootstrap, sign_flips, spread
 
 Right = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -110,7 +110,7 @@ def test_bootstrap_repeats_and_does_not_mind_the_order_of_examples_or_of_paired_
 def test_sides_that_are_the_same_differ_by_nothing() -> None:
     ours = drawn(3, 100, 0.7, seed=6)
     assert paired_bootstrap(ours, ours) == Difference(0.0, 0.0, 0.0, 1.0)
-    assert mcnemar(ours[0], ours[0]) == 1.0
+    assert sign_flips(ours[0], ours[0]) == 1.0
 
 
 def test_one_run_of_the_other_side_is_the_same_as_that_run_for_every_seed() -> None:
@@ -140,7 +140,7 @@ def test_the_interval_touches_zero_where_p_is_five_per_cent() -> None:
 def test_p_is_never_zero() -> None:
     everything, nothing = np.ones((2, 5000), dtype=bool), np.zeros((2, 5000), dtype=bool)
     assert paired_bootstrap(everything, nothing) == Difference(1.0, 1.0, 1.0, pytest.approx(2 / 10_001))
-    assert 0 < mcnemar(everything[0], nothing[0]) < 1e-300
+    assert 0 < sign_flips(everything[0], nothing[0]) < 1e-300
 
 
 @pytest.mark.parametrize(("runs", "truth"), [(1, 0.0), (3, 0.06)])
@@ -168,28 +168,53 @@ def test_coverage_of_the_interval_on_simulated_data(runs: int, truth: float) -> 
 def test_sides_that_cannot_be_paired_are_a_programming_error(ours: Any, theirs: Any) -> None:
     with pytest.raises(ValueError, match=r"cannot be paired|must be bool"):
         paired_bootstrap(ours, theirs)
+    with pytest.raises(ValueError, match=r"cannot be paired|must be bool"):
+        sign_flips(ours, theirs)
+
+
+def by_enumeration(ours: Right, theirs: Right) -> float:
+    """p of sign flips by writing all of them out."""
+    gains = ours.mean(0) - theirs.mean(0)
+    flips = itertools.product((1, -1), repeat=len(gains))
+    sums = [sum(sign * gain for sign, gain in zip(signs, gains, strict=True)) for signs in flips]
+    return sum(abs(each) >= abs(gains.sum()) - 1e-9 for each in sums) / len(sums)
+
+
+@pytest.mark.parametrize(("runs", "others"), [(1, 1), (3, 3), (3, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("seed", range(4))
+def test_sign_flips_are_all_of_them(runs: int, others: int, seed: int) -> None:
+    ours, theirs = drawn(runs, 9, 0.8, seed), drawn(others, 9, 0.4, seed + 100)
+    assert sign_flips(ours, theirs) == pytest.approx(by_enumeration(ours, theirs), abs=1e-12)
+    assert sign_flips(theirs, ours) == pytest.approx(sign_flips(ours, theirs), abs=1e-12)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 5))
-def test_mcnemar_is_the_binomial_test_on_what_the_runs_disagree_on(wins: int, losses: int, both: int) -> None:
+def test_of_single_runs_sign_flips_are_mcnemar_the_binomial_test_where_they_disagree(
+    wins: int, losses: int, both: int
+) -> None:
     ours = np.array([True] * wins + [False] * losses + [True] * both + [False])
     theirs = np.array([False] * wins + [True] * losses + [True] * both + [False])
     ways = sum(math.comb(wins + losses, k) for k in range(min(wins, losses) + 1))
     expected = min(1.0, float(Fraction(2 * ways, 2 ** (wins + losses))))
-    assert mcnemar(ours, theirs) == pytest.approx(expected, rel=1e-9)
-    assert mcnemar(ours, theirs) == mcnemar(theirs, ours)
+    assert sign_flips(ours, theirs) == pytest.approx(expected, rel=1e-9)
 
 
-def test_golden_mcnemar() -> None:
+def test_golden_sign_flips() -> None:
     # 1 win and 6 losses: 2 (1 + 7) / 2^7.
     ours, theirs = np.arange(8) < 1, (np.arange(8) >= 1) & (np.arange(8) < 7)
-    assert mcnemar(ours, theirs) == 0.125
+    assert sign_flips(ours, theirs) == pytest.approx(0.125)
+    # Two seeds that answer alike tell no more than one: four of ten on one side, 2 / 2^4.
+    four = np.tile(np.arange(10) < 4, (2, 1))
+    assert sign_flips(np.ones((2, 10), bool), ~four) == pytest.approx(0.125)
+    assert paired_bootstrap(np.ones((2, 10), bool), ~four).p < 0.02
+    assert sign_flips(four, four) == 1.0
 
 
-def test_mcnemar_is_for_one_run_against_one() -> None:
-    with pytest.raises(ValueError, match="no McNemar test"):
-        mcnemar(np.ones((2, 3), dtype=bool), np.ones((2, 3), dtype=bool))
+def test_sign_flips_of_thousands_of_examples_are_quick_and_above_nought() -> None:
+    ours, theirs = drawn(10, 2000, 0.9, 0), drawn(3, 2000, 0.2, 1)
+    assert 0 < sign_flips(ours, theirs) < 1e-100
+    assert sign_flips(np.ones(5000, bool), np.zeros(5000, bool)) > 0
 
 
 def test_golden_holm() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fake_comparisons import fake_comparison, with_test_predictions
 
-from promptkit.analysis import Row, Summary, holm, mcnemar, paired_bootstrap, summarise
+from promptkit.analysis import Difference, Row, Summary, holm, paired_bootstrap, sign_flips, summarise
 from promptkit.errors import UserError
 from promptkit.evaluation import no_better_than_majority
 from promptkit.reports.answer import verdict_text
@@ -17,7 +17,14 @@ from promptkit.reports.wording import method_text, notes, pick_text
 from promptkit.runs.record import RunRecord
 from promptkit.runs.stored import PlannedCell, Shots, StoredComparison, StoredRun
 
+TESTED = "paired bootstrap and sign flips"
 VARIANTS = {"soft": ("tokens=1", "tokens=5", "tokens=20")}
+
+
+def held_against(row: Row, baseline: Row, **settings: bool) -> Difference:
+    """What a row is to differ by: the bootstrap's figures, its p no smaller than that of sign flips."""
+    found = paired_bootstrap(right(row), right(baseline), **settings)
+    return replace(found, p=max(found.p, sign_flips(right(row), right(baseline))))
 
 
 def row_of(summary: Summary, strategy: str, shots: Shots, variant: str = "", role: str = "strategy") -> Row:
@@ -111,7 +118,7 @@ def test_a_row_is_held_against_the_baseline_that_is_strongest_on_test() -> None:
         row = row_of(summary, "soft", shots)
         assert row.against is not None
         assert row.against.baseline == baseline.label
-        assert row.against.difference == paired_bootstrap(right(row), right(baseline))
+        assert row.against.difference == held_against(row, baseline)
         assert row.against.difference.mean == pytest.approx(row.test.mean - baseline.test.mean)
     assert "at 16 shots hard (zero-shot), of 3" in method_text(summary)
     assert "paired bootstrap over test examples and seeds, 10,000 resamples" in method_text(summary)
@@ -136,7 +143,7 @@ def test_a_row_that_is_ahead_has_the_largest_p_against_any_baseline() -> None:
     summary = summarise(changed(fake_comparison(strategies=("soft",), shots=(16,)), answered))
     row = row_of(summary, "soft", 16)
     noisy, strongest = row_of(summary, "tfidf", 16, role="baseline"), row_of(summary, "hard", None, role="baseline")
-    against_strongest, against_noisy = (paired_bootstrap(right(row), right(it)) for it in (strongest, noisy))
+    against_strongest, against_noisy = (held_against(row, it) for it in (strongest, noisy))
     assert row.against is not None
     assert against_strongest.p < 0.05 < against_noisy.p
     assert row.against.difference.p == against_noisy.p
@@ -147,14 +154,14 @@ def test_a_row_that_is_behind_is_tested_against_the_strongest_alone() -> None:
     summary = summarise(fake_comparison(accuracies={("soft", 16): 0.4}))
     row, baseline = row_of(summary, "soft", 16), row_of(summary, "hard", None, role="baseline")
     assert row.against is not None
-    assert row.against.difference == paired_bootstrap(right(row), right(baseline))
+    assert row.against.difference == held_against(row, baseline)
 
 
 def test_p_is_corrected_over_all_rows_that_are_compared() -> None:
     against = [row.against for row in summarise(fake_comparison(variants=VARIANTS)).rows if row.against]
     assert len(against) == 10
     assert [each.p_adjusted for each in against] == holm([each.difference.p for each in against])
-    assert {each.method for each in against} == {"paired bootstrap"}
+    assert {each.method for each in against} == {TESTED}
     assert all(each.p_adjusted > 0 for each in against)
 
 
@@ -163,16 +170,35 @@ def test_one_run_against_one_is_mcnemar() -> None:
     row, baseline = row_of(summary, "soft", "full"), row_of(summary, "tfidf", "full", role="baseline")
     assert row.against is not None
     assert row.against.method == "exact McNemar"
-    assert row.against.difference.p == mcnemar(right(row), right(baseline))
+    assert row.against.difference.p == sign_flips(right(row), right(baseline))
     assert row.against.difference.low == paired_bootstrap(right(row), right(baseline)).low
     assert "p by exact McNemar tests, for a row that is ahead the largest" in method_text(summary)
     assert "after Holm over the 6 rows" in method_text(summary)
 
 
-def test_one_pair_with_several_runs_makes_it_the_bootstrap_for_all() -> None:
+def test_a_single_run_beside_rows_of_several_is_tested_as_if_it_stood_alone() -> None:
     lone = [("soft", "", 16, seed) for seed in (1, 2)]
-    summary = summarise(fake_comparison(strategies=("soft",), missing=lone))
-    assert {row.against.method for row in summary.rows if row.against} == {"paired bootstrap"}
+    beside = summarise(fake_comparison(strategies=("soft", "pet"), shots=(16,), missing=lone))
+    row, baseline = row_of(beside, "soft", 16), row_of(beside, "hard", None, role="baseline")
+    assert row.against is not None
+    assert row.against.method == "exact McNemar"
+    assert row.against.difference.p == sign_flips(right(row), right(baseline))
+    assert row_of(beside, "pet", 16).against.method == TESTED  # type: ignore[union-attr]
+    assert "sign flips over test examples, of one run against one by an exact McNemar test" in method_text(beside)
+
+
+def test_four_texts_of_ten_are_no_proof_however_many_seeds_agree() -> None:
+    truth = np.tile([0, 1], 5)
+
+    def answered(cell: Any, run: StoredRun) -> StoredRun:
+        known = np.arange(10) < (10 if cell.strategy == "soft" else 6)
+        return replace(run, truth=truth, predicted=np.where(known, truth, 1 - truth))
+
+    summary = summarise(changed(fake_comparison(strategies=("soft",), shots=(16,)), answered))
+    row = row_of(summary, "soft", 16)
+    assert row.against is not None
+    assert row.against.p_adjusted == pytest.approx(0.125)
+    assert not row.is_better
 
 
 def test_a_row_that_answers_as_its_baseline_does_differs_by_nothing() -> None:
@@ -189,7 +215,7 @@ def test_runs_are_paired_by_seed_only_where_both_sides_have_the_same() -> None:
     row, baseline = row_of(summary, "soft", "full"), row_of(summary, "tfidf", "full", role="baseline")
     assert (row.seeds, baseline.seeds) == ((0, 2), (1, 2))
     assert row.against is not None
-    assert row.against.difference == paired_bootstrap(right(row), right(baseline), same_seeds=False)
+    assert row.against.difference == held_against(row, baseline, same_seeds=False)
 
 
 @pytest.mark.parametrize("seed", range(3))
