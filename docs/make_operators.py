@@ -1,4 +1,4 @@
-"""Writes the table of operators in compiled graphs in docs/devices.md.
+"""Writes the table of operators in compiled graphs in docs/operators.md.
 
     python docs/make_operators.py            compile every strategy and rewrite the table, in some minutes
     python docs/make_operators.py --check    exit with 1 if it is not current
@@ -25,7 +25,7 @@ from typing import Any
 
 from make_options import ORDER
 
-PAGE = Path(__file__).resolve().parent / "devices.md"
+PAGE = Path(__file__).resolve().parent / "operators.md"
 _TABLE = re.compile(r"(<!-- compiled operators -->\n).*?(<!-- end compiled operators -->)", re.DOTALL)
 _NODE = re.compile(r"^ +%\d+\([^)]*\) = (?:PrimFunc_)?([A-Z_]\w*)\(", re.MULTILINE)
 _PLATFORMS = re.compile(r"Supported Platforms:\s+(.+)")

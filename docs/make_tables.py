@@ -4,18 +4,20 @@
 
 Between `<!-- table: NAME -->` and `<!-- end table -->` in README.md, docs/*.md and docs/strategies/*.md stands what
 docs/tables/NAME.md holds, which `promptkit report` or a script in benchmarks/ wrote; where there is no such file,
-that it has not been measured yet. With `--check` nothing is written, and the exit code is 1 if a page is out of date.
+that it has not been measured yet. `<!-- table: NAME, columns: A; B -->` shows these columns alone, and of the notes the
+first, which is the verdict. With `--check` nothing is written, and the exit code is 1 if a page is out of date.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_YET = "_Not measured yet._\n"
-MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end table -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- table: ([\w-]+)(?:, columns: ([^\n>]+))? -->\n)(.*?)(<!-- end table -->)", re.DOTALL)
 
 
 def pages() -> list[Path]:
@@ -30,9 +32,20 @@ def filled(page: str) -> str:
     def table(match: re.Match[str]) -> str:
         path = ROOT / "docs" / "tables" / f"{match[2]}.md"
         body = path.read_text(encoding="utf-8").strip() + "\n" if path.is_file() else NOT_YET
-        return f"{match[1]}{body}{match[4]}"
+        if match[3] and body != NOT_YET:
+            body = narrowed(body, match[3].split("; "))
+        return f"{match[1]}{body}{match[5]}"
 
     return MARKED.sub(table, page)
+
+
+def narrowed(body: str, columns: Sequence[str]) -> str:
+    """Return some columns of a table, and the first of the notes below it."""
+    lines = body.splitlines()
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("|")]
+    places = [[head.strip() for head in rows[0]].index(name) for name in columns]
+    shown = ["|" + "|".join(row[place] for place in places) + "|" for row in rows]
+    return "\n".join([*shown, "", *[line for line in lines if line.startswith("- ")][:1]]) + "\n"
 
 
 def main() -> int:

@@ -29,7 +29,7 @@ subgraph @one() {
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, tuple[str, str]]:
-    part = (DOCS / "devices.md").read_text(encoding="utf-8").split("<!-- compiled operators -->")[1]
+    part = (DOCS / "operators.md").read_text(encoding="utf-8").split("<!-- compiled operators -->")[1]
     part = part.split("<!-- end compiled operators -->")[0]
     return {name: (said, where) for name, said, where in re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", part, re.M)}
 
