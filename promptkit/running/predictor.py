@@ -26,7 +26,12 @@ _COMPILE_FROM = 256  # texts; fewer are answered sooner without compiling
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one text: the label, and the probability of every label."""
+    """The answer for one text.
+
+    Attributes:
+        label: the most probable one.
+        probabilities: label -> 0 to 1; they add up to 1.
+    """
 
     label: str
     probabilities: dict[str, float]
@@ -109,7 +114,8 @@ class Predictor:
             number: of the template, from 0.
             encoded: N prompts as its encoder makes them.
             batch_size: prompts at a time.
-            views: how often each text is among them, see `promptkit.training.BatchSource`; N is the number of texts.
+            views: how often each text is among them; prompt v * N + n is view v of text n, with N the number of texts.
+                A text's scores are averaged.
         """
         from promptkit.data import plan_scoring_rows
         from promptkit.training import Classification, Executor, PackedSource

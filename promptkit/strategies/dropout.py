@@ -12,7 +12,13 @@ _STEPS = 1 << 16
 
 
 def kept(shape: tuple[int, ...], rate: float, rng: np.random.Generator) -> Any:
-    """Return bools, each false with probability `rate`, to the nearest of 65,536 steps."""
+    """Return an array of bools: what dropout keeps.
+
+    Args:
+        shape: of the array.
+        rate: probability that each is false; rounded to a multiple of 1/65,536.
+        rng: draws.
+    """
     return rng.integers(0, _STEPS, shape, np.uint16) >= round(rate * _STEPS)
 
 

@@ -31,7 +31,10 @@ def tensors(inputs: Inputs) -> Inputs:
 
 
 def packed(token_ids: Any, segment_ids: Any, position_ids: Any, virtual_ids: Any, read: Any) -> Inputs:
-    """Return the structure of five arrays or tensors; within a graph as well, where `Inputs(...)` is not known."""
+    """Return the structure of five arrays or tensors; within a graph as well, where `Inputs(...)` is not known.
+
+    The arguments are the keys of `Inputs`, with their shapes.
+    """
     return {
         "token_ids": token_ids,
         "segment_ids": segment_ids,
@@ -204,6 +207,9 @@ class ClozePrompt(PromptedModel):
         backbone: the language model.
         task: the resolved prompt; its readout decides how classes are scored.
         head_learns: whether the readout learns: the linear layer, or a copy of the language model's head.
+
+    Raises:
+        UserError: for a template with virtual tokens.
 
     Attributes:
         fixed_features: True for the frozen language model, False for a copy that learns before its head.

@@ -49,20 +49,35 @@ def mix_in(words: Any, vectors: Any, virtual_ids: Any) -> Any:
 
 
 def word_vectors(backbone: Backbone, ids: Sequence[int]) -> Any:
-    """Return word embeddings as NumPy, (len(ids), H)."""
+    """Return word embeddings as NumPy.
+
+    Args:
+        backbone: the language model.
+        ids: of the vocabulary.
+
+    Returns:
+        (len(ids), W) float32, with W the width of word embeddings, `info.embedding_size`: H for most models.
+    """
     return np.array(backbone.embed(Tensor(np.asarray(ids, np.int32))).asnumpy())
 
 
 def initial_vectors(backbone: Backbone, task: PromptTask, how: str) -> Any:
-    """Return starting vectors for the virtual tokens, (P, H) float32 NumPy.
+    """Return starting vectors for the virtual tokens.
 
     Virtual tokens that the template writes as words (`{soft:"It was"}`) start from those words' embeddings.
-    The others start as `how` says (Lester et al. 2021, section 3.2): `random`, uniform in [-0.5, 0.5]; `vocab`,
-    the embeddings of words drawn without replacement; `text`, the label words in turn, as their class-label
-    initialisation does.
+
+    Args:
+        backbone: the language model.
+        task: the resolved prompt, with P virtual tokens.
+        how: the others start (Lester et al. 2021, section 3.2): `random`, uniform in [-0.5, 0.5]; `vocab`, from the
+            embeddings of words drawn without replacement; `text`, from the label words in turn, as their class-label
+            initialisation does, or from the labels' names where a head reads no label words.
+
+    Returns:
+        (P, W) float32 NumPy, with W the width of word embeddings, `info.embedding_size`: H for most models.
 
     Raises:
-        UserError: for an unknown `how`, or for `text` where there are no label words.
+        UserError: for an unknown `how`, or for `text` where there are no words.
     """
     if how not in _STARTS:
         raise unknown("start of virtual tokens", how, _STARTS)
