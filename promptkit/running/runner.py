@@ -37,8 +37,8 @@ class RunResult:
         record: everything measured; what `run.json` holds.
         directory: where it was written, or None.
         probabilities: of the test examples, (N, C); None of texts.
-        predictions: their classes, (N,), as indices into `record.task.labels`; of texts the answers, where a metric had
-            them written.
+        predictions: their classes, (N,), as indices into `record.task.labels`; of texts the answers, where a metric
+            had them written.
         truth: their true classes, (N,), likewise, or answers.
         stored: true and predicted classes as the store keeps them; none of texts.
     """

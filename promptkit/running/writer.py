@@ -67,8 +67,8 @@ class Writer:
             texts: plain texts, for a template with a single field; or mappings from the template's fields to texts.
             max_tokens: of an answer, at most.
             temperature: scores are divided by it before a token is drawn; 0 takes the most likely token, always.
-            top_p: tokens are drawn from the most likely ones whose probabilities add up to at least this; 1 draws from
-                all.
+            top_p: tokens are drawn from the most likely ones whose probabilities add up to at least this; 1 draws
+                from all.
             seed: of the draws; text n draws from the seed and n.
             batch_size: texts written beside each other.
 
