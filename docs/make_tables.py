@@ -4,8 +4,8 @@
 
 Between `<!-- table: NAME -->` and `<!-- end table -->` in README.md, docs/*.md and docs/strategies/*.md stands what
 docs/tables/NAME.md holds, which `promptkit report` or a script in benchmarks/ wrote; where there is no such file,
-that it has not been measured yet. `<!-- table: NAME, columns: A; B -->` shows these columns alone, and the first
-of the notes, which is the verdict. With `--check` nothing is written, and the exit code is 1 if a page is out of date.
+that it has not been measured yet. `<!-- table: NAME, columns: A; B -->` shows these columns alone, and the first of
+the notes, which is the verdict. With `--check` nothing is written, and the exit code is 1 if a page is out of date.
 """
 
 from __future__ import annotations

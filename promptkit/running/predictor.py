@@ -114,8 +114,8 @@ class Predictor:
             number: of the template, from 0.
             encoded: N prompts as its encoder makes them.
             batch_size: prompts at a time.
-            views: how often each text is among them; prompt v * N + n is view v of text n, of N texts. The scores of a
-                text are averaged.
+            views: how often each text is among them; prompt v * N + n is view v of text n, of N texts. The scores of
+                a text are averaged.
         """
         from promptkit.data import plan_scoring_rows
         from promptkit.training import Classification, Executor, PackedSource
