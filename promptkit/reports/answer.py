@@ -103,7 +103,7 @@ def _result(found: Verdict, row: Row) -> list[str]:
     right = f"{_share(row)} of {row.runs[0].record.task.test:,} test examples are right{_over_seeds(row)}"
     said = [f"{_place(found, row)}{right}.", *_against(row)]
     if row.no_better_than_majority:
-        said.append("That is no better than always answering the most frequent class.")
+        said.append("That is not told apart from always answering the most frequent class.")
     return said
 
 

@@ -20,7 +20,7 @@ _LISTED = 6
 BETTER_MARK = "*"
 BETTER_NOTE = "better than its best baseline: p below 0.05"
 NO_BETTER_MARK = "!"
-NO_BETTER_NOTE = "no better than the majority class (one-sided exact binomial test at 5 %)"
+NO_BETTER_NOTE = "not told apart from the majority class (one-sided exact binomial test at 5 %)"
 """What a table writes behind the figures of such a row, and what it says about the marks."""
 
 

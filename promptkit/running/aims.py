@@ -268,12 +268,19 @@ def _warn_if_no_better(plan: Plan, test: Scores, *, learnt: bool) -> None:
 
     assert test.accuracy is not None
     assert test.majority is not None
-    if no_better_than_majority(round(test.accuracy * test.n), test.n, test.majority):
+    right, n, majority = round(test.accuracy * test.n), test.n, test.majority
+    # Of a fold's few examples nothing can be said; a comparison looks at all folds together.
+    if plan.config.fold is not None or not no_better_than_majority(right, n, majority):
+        return
+    if no_better_than_majority(n, n, majority):
+        hint = " So few cannot tell: take more test examples, or test on all by --folds of 'promptkit compare'."
+    else:
         hint = " Try another --lr or more --epochs." if learnt else ""
-        plan.warn(
-            f"accuracy {test.accuracy:.3f} on test is no better than always answering the majority class "
-            f"({test.majority:.3f}).{hint}"
-        )
+    verdict = "is no better than" if test.accuracy <= majority else "cannot be told from"
+    plan.warn(
+        f"accuracy {test.accuracy:.3f} on {n} test examples {verdict} always answering the majority class "
+        f"({majority:.3f}).{hint}"
+    )
 
 
 def _check_access(metric: str, config: RunConfig) -> None:

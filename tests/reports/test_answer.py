@@ -153,7 +153,7 @@ def test_a_variant_that_dev_did_not_pick_is_no_verdict() -> None:
 
 def test_no_better_than_the_majority(plain: Summary) -> None:
     best = {**BEST, "against": against(0.0, -0.1, 0.1, 1.0), "no_better_than_majority": True}
-    assert "no better than always answering the most frequent class" in said(
+    assert "not told apart from always answering the most frequent class" in said(
         shaped(plain, {"soft": best, "pet": OTHER})
     )
 

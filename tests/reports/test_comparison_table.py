@@ -105,7 +105,7 @@ def test_a_terminal_has_room_for_it_one_line_a_row(summary: Summary) -> None:
 @pytest.mark.parametrize("format", ["simple", "github", "latex"])
 def test_method_notes_and_picks_stand_below(summary: Summary, format: str) -> None:
     table = " ".join(comparison_table(summary, format).replace("\\", "").split())  # type: ignore[arg-type]
-    for text in (method_text(summary), *notes(summary), "! no better than the majority class", "per cent: mean"):
+    for text in (method_text(summary), *notes(summary), "! not told apart from the majority class", "per cent: mean"):
         assert text in table
     assert "Picked on dev, soft (full): tokens=" in table
     assert "the best of 2 variants by 10 dev scores" in table

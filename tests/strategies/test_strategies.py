@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ pytest.importorskip("mindspore")
 import promptkit
 from promptkit import UserError
 from promptkit.hooks import get_host
+from promptkit.running.aims import _warn_if_no_better
+from promptkit.runs import Scores
 
 Run = Callable[..., Any]
 REPO = Path(__file__).resolve().parents[2]
@@ -134,7 +138,7 @@ def test_no_training_for_zero_epochs(tiny_run: Run) -> None:
 
 def test_a_prompt_no_better_than_the_majority_is_warned_of(tiny_run: Run) -> None:
     warnings = tiny_run("soft", templates=(SOFT,), epochs=1, lr=1e-9).record.warnings
-    assert any("no better than" in warning for warning in warnings)
+    assert any("the majority class" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +155,36 @@ def test_other_training_settings_are_advised_only_where_they_change_something(
 ) -> None:
     import promptkit.evaluation
 
-    monkeypatch.setattr(promptkit.evaluation, "no_better_than_majority", lambda *_: True)
+    verdicts = iter((True, False))  # of what it answered, and of all answers being right
+    monkeypatch.setattr(promptkit.evaluation, "no_better_than_majority", lambda *_: next(verdicts))
     warnings = tiny_run(strategy, **BRIEF, **settings).record.warnings
-    (warning,) = (each for each in warnings if "no better than" in each)
+    (warning,) = (each for each in warnings if "the majority class" in each)
     assert warning.endswith("Try another --lr or more --epochs.") == hinted
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "majority", "fold", "said"),
+    [
+        (50, 100, 0.5, None, "0.500 on 100 test examples is no better than always .* more --epochs.$"),
+        (55, 100, 0.5, None, "0.550 on 100 test examples cannot be told from always .* more --epochs.$"),
+        (
+            11,
+            11,
+            10 / 11,
+            None,
+            "1.000 on 11 test examples cannot be told from .* by --folds of 'promptkit compare'.$",
+        ),
+        (3, 4, 0.75, (1, 3), None),
+        (80, 100, 0.5, None, None),
+    ],
+)
+def test_a_score_that_is_higher_is_not_called_no_better(
+    right: int, n: int, majority: float, fold: Any, said: str | None
+) -> None:
+    told: list[str] = []
+    plan: Any = SimpleNamespace(config=SimpleNamespace(fold=fold), warn=told.append)
+    _warn_if_no_better(plan, Scores(accuracy=right / n, f1=0.5, n=n, majority=majority), learnt=True)
+    assert [bool(re.search(said, text)) for text in told] == ([True] if said else [])
 
 
 def test_a_fixed_template_strategy_refuses_virtual_tokens(tiny_run: Run) -> None:
