@@ -9,41 +9,24 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from promptkit.cli import (
-    compare,
-    datasets,
-    doctor,
-    generate,
-    inspect,
-    models,
-    new,
-    predict,
-    preview,
-    report,
-    run,
-    runs,
-    strategies,
-)
+from promptkit.cli import new, runs
+from promptkit.cli.compare import compare
+from promptkit.cli.datasets import datasets
+from promptkit.cli.doctor import doctor
+from promptkit.cli.generate import generate
+from promptkit.cli.inspect import inspect
+from promptkit.cli.models import models
+from promptkit.cli.predict import predict
+from promptkit.cli.preview import preview
+from promptkit.cli.report import report
+from promptkit.cli.run import run
+from promptkit.cli.strategies import strategies
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.hooks import PluginHost, exit_message, get_host
 from promptkit.ranks import launched
 
-_COMMANDS = (
-    run,
-    compare,
-    report,
-    runs,
-    predict,
-    generate,
-    inspect,
-    preview,
-    strategies,
-    models,
-    datasets,
-    doctor,
-    new,
-)
-_OWN = {command.__name__.rpartition(".")[2] for command in _COMMANDS}
+_COMMANDS = (run, compare, report, predict, generate, inspect, preview, strategies, models, datasets, doctor)
+_OWN = {*(command.__name__ for command in _COMMANDS), "runs", "new"}
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # typer carries a click of its own in newer versions; its base of all wrong usage is reached the same way.
 _UsageFault: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -109,7 +92,9 @@ def build_app(host: PluginHost) -> typer.Typer:
             typer.echo(context.get_help())
 
     for command in _COMMANDS:
-        command.register(app)
+        app.command()(command)
+    for group in (runs, new):
+        group.register(app)
     host.register_commands(app)
     return app
 

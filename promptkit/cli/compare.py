@@ -25,105 +25,95 @@ SETTINGS = tuple(
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+@with_settings(SETTINGS, unset=True)
+def compare(
+    context: typer.Context,
+    *,
+    experiment: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="A TOML file, or one of promptkit's: causal, causal-zh, initialisation, length, pairs, "
+            "positions, shots, verbalizers.",
+        ),
+    ] = None,
+    strategies: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Strategies [hard,pet,soft,ptuning]; or 'none'.")
+    ] = None,
+    baselines: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Strategies that all rows are held against [hard,probe]; or 'none'."),
+    ] = None,
+    shots: Annotated[str | None, typer.Option(metavar="K,...", help="Examples a class, or 'full' [16,full].")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="N|A,B,...", help="How many seeds, or which [3].")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Cross-validation in K folds: every example is tested once."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="Data set, or a file or folder [reviews-en].")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR|ID", help="Shipped model, checkpoint directory, Hub id [promptkit-mini]."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What the store calls the comparison.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="[STRATEGY.]KEY=VALUE",
+            help="A setting of every run (epochs=5), or an option or setting of one strategy (soft.tokens=5).",
+        ),
+    ] = None,
+    given: dict[str, Any],
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Runs at a time.")] = 1,
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Send the runs to this Dask scheduler.")] = None,
+    store: StoreOption = Path(DEFAULT_STORE),
+    no_times: Annotated[
+        bool, typer.Option("--no-times", help="Leave out of the table what differs from run to run.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would run.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but the table.")] = False,
+) -> None:
+    """Compare strategies on the same draws; killed and run again, it goes on where it stopped."""
+    from promptkit.analysis import summarise
+    from promptkit.comparison import compare as run_comparison
+    from promptkit.reports import comparison_table
 
-    @app.command()
-    @with_settings(SETTINGS, unset=True)
-    def compare(
-        context: typer.Context,
-        *,
-        experiment: Annotated[
-            str | None,
-            typer.Argument(
-                metavar="EXPERIMENT",
-                help="A TOML file, or one of promptkit's: causal, causal-zh, initialisation, length, pairs, "
-                "positions, shots, verbalizers.",
-            ),
-        ] = None,
-        strategies: Annotated[
-            str | None, typer.Option(metavar="A,B,...", help="Strategies [hard,pet,soft,ptuning]; or 'none'.")
-        ] = None,
-        baselines: Annotated[
-            str | None,
-            typer.Option(
-                metavar="A,B,...", help="Strategies that all rows are held against [hard,probe]; or 'none'."
-            ),
-        ] = None,
-        shots: Annotated[
-            str | None, typer.Option(metavar="K,...", help="Examples a class, or 'full' [16,full].")
-        ] = None,
-        seeds: Annotated[str | None, typer.Option(metavar="N|A,B,...", help="How many seeds, or which [3].")] = None,
-        folds: Annotated[
-            int | None,
-            typer.Option(metavar="K", help="Cross-validation in K folds: every example is tested once."),
-        ] = None,
-        data: Annotated[
-            str | None, typer.Option(metavar="NAME|PATH", help="Data set, or a file or folder [reviews-en].")
-        ] = None,
-        model: Annotated[
-            str | None,
-            typer.Option(metavar="NAME|DIR|ID", help="Shipped model, checkpoint directory, Hub id [promptkit-mini]."),
-        ] = None,
-        name: Annotated[str | None, typer.Option(metavar="NAME", help="What the store calls the comparison.")] = None,
-        settings: Annotated[
-            list[str] | None,
-            typer.Option(
-                "--set",
-                metavar="[STRATEGY.]KEY=VALUE",
-                help="A setting of every run (epochs=5), or an option or setting of one strategy (soft.tokens=5).",
-            ),
-        ] = None,
-        given: dict[str, Any],
-        jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Runs at a time.")] = 1,
-        dask: Annotated[
-            str | None, typer.Option(metavar="ADDRESS", help="Send the runs to this Dask scheduler.")
-        ] = None,
-        store: StoreOption = Path(DEFAULT_STORE),
-        no_times: Annotated[
-            bool, typer.Option("--no-times", help="Leave out of the table what differs from run to run.")
-        ] = False,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and say what would run.")] = False,
-        quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but the table.")] = False,
-    ) -> None:
-        """Compare strategies on the same draws; killed and run again, it goes on where it stopped."""
-        from promptkit.analysis import summarise
-        from promptkit.comparison import compare as run_comparison
-        from promptkit.reports import comparison_table
-
-        if dask and jobs > 1:
-            raise UserError("give --jobs or --dask, not both.")
-        asked = make(
-            experiment,
-            settings or [],
-            shared=given,
-            strategies=parse_list("--strategies", strategies),
-            baselines=parse_list("--baselines", baselines),
-            shots=parse_shots(shots),
-            seeds=parse_seeds(seeds),
-            folds=folds,
-            data=data,
-            model=model,
-            name=name,
+    if dask and jobs > 1:
+        raise UserError("give --jobs or --dask, not both.")
+    asked = make(
+        experiment,
+        settings or [],
+        shared=given,
+        strategies=parse_list("--strategies", strategies),
+        baselines=parse_list("--baselines", baselines),
+        shots=parse_shots(shots),
+        seeds=parse_seeds(seeds),
+        folds=folds,
+        data=data,
+        model=model,
+        name=name,
+    )
+    with resumable():
+        result = run_comparison(
+            asked,
+            store=store,
+            jobs=jobs,
+            dask=dask,
+            command=command_line(context),
+            announce=(lambda _: None) if quiet else say,
+            shows=jobs == 1 and dask is None and not quiet and sys.stderr.isatty(),
+            dry=dry_run,
         )
-        with resumable():
-            result = run_comparison(
-                asked,
-                store=store,
-                jobs=jobs,
-                dask=dask,
-                command=command_line(context),
-                announce=(lambda _: None) if quiet else say,
-                shows=jobs == 1 and dask is None and not quiet and sys.stderr.isatty(),
-                dry=dry_run,
-            )
-        if dry_run:
-            return
-        typer.echo(("" if quiet else "\n") + comparison_table(summarise(result.comparison), times=not no_times))
-        if not quiet:
-            there = "" if store == Path(DEFAULT_STORE) else f" --store {_quoted(str(store))}"
-            typer.echo(f"\nreport:  promptkit report {_quoted(result.comparison.name)}{there} --out report.html")
-        report_failures(result)
+    if dry_run:
+        return
+    typer.echo(("" if quiet else "\n") + comparison_table(summarise(result.comparison), times=not no_times))
+    if not quiet:
+        there = "" if store == Path(DEFAULT_STORE) else f" --store {_quoted(str(store))}"
+        typer.echo(f"\nreport:  promptkit report {_quoted(result.comparison.name)}{there} --out report.html")
+    report_failures(result)
 
 
 def make(reference: str | None, pairs: list[str], *, shared: dict[str, Any], **fields: Any) -> Experiment:

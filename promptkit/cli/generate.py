@@ -27,100 +27,94 @@ if TYPE_CHECKING:
     from promptkit.running.writer import Writer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+def generate(
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN [TEXT]...",
+            help="Run directory, a prompt.safetensors, or a run in the store; then texts, else lines of --file "
+            "or standard input. With --template texts alone.",
+        ),
+    ] = None,
+    text_b: SecondTextOption = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F",
+            help="One text a line; of several fields, separated by tabs. '-' is standard input.",
+        ),
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="Ask with this template in place of a run's prompt; takes --model."),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Scores are divided by it; 0 takes the most likely token, always. [0]"),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="Draw from the likeliest tokens that come to this share; at temperature 1. [1]"
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Most tokens of an answer; as the run has it, or 64.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the draws.")] = 0,
+    model: OtherModelOption = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --template: most tokens of the prompt; all that the model reads beside the answer.",
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    download: DownloadOption = False,
+    mirror: MirrorOption = None,
+    offline: OfflineOption = False,
+    store: StoreOption = Path(DEFAULT_STORE),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines of fields and answer.")] = False,
+) -> None:
+    """Write an answer to every text; to a single one as its tokens come."""
+    run, texts = _split(given or [], template, model, max_length)
+    lines = read_lines(texts, text_b, file, encoding)
+    with keyboard_interrupts():
+        from promptkit.running.writer import load_writer, make_sampling, make_writer
+        from promptkit.runs import resolve_run
 
-    @app.command()
-    def generate(
-        given: Annotated[
-            list[str] | None,
-            typer.Argument(
-                metavar="RUN [TEXT]...",
-                help="Run directory, a prompt.safetensors, or a run in the store; then texts, else lines of --file "
-                "or standard input. With --template texts alone.",
-            ),
-        ] = None,
-        text_b: SecondTextOption = None,
-        file: Annotated[
-            str | None,
-            typer.Option(
-                metavar="F",
-                help="One text a line; of several fields, separated by tabs. '-' is standard input.",
-            ),
-        ] = None,
-        encoding: Annotated[
-            str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")
-        ] = None,
-        template: Annotated[
-            str | None,
-            typer.Option(metavar="T", help="Ask with this template in place of a run's prompt; takes --model."),
-        ] = None,
-        temperature: Annotated[
-            float | None,
-            typer.Option(metavar="X", help="Scores are divided by it; 0 takes the most likely token, always. [0]"),
-        ] = None,
-        top_p: Annotated[
-            float | None,
-            typer.Option(
-                metavar="P", help="Draw from the likeliest tokens that come to this share; at temperature 1. [1]"
-            ),
-        ] = None,
-        max_tokens: Annotated[
-            int | None, typer.Option(metavar="N", help="Most tokens of an answer; as the run has it, or 64.")
-        ] = None,
-        seed: Annotated[int, typer.Option(metavar="N", help="Of the draws.")] = 0,
-        model: OtherModelOption = None,
-        max_length: Annotated[
-            int | None,
-            typer.Option(
-                metavar="N",
-                help="With --template: most tokens of the prompt; all that the model reads beside the answer.",
-            ),
-        ] = None,
-        device: DeviceOption = "auto",
-        precision: PrecisionOption = "fp32",
-        download: DownloadOption = False,
-        mirror: MirrorOption = None,
-        offline: OfflineOption = False,
-        store: StoreOption = Path(DEFAULT_STORE),
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines of fields and answer.")] = False,
-    ) -> None:
-        """Write an answer to every text; to a single one as its tokens come."""
-        run, texts = _split(given or [], template, model, max_length)
-        lines = read_lines(texts, text_b, file, encoding)
-        with keyboard_interrupts():
-            from promptkit.running.writer import load_writer, make_sampling, make_writer
-            from promptkit.runs import resolve_run
-
-            usual = 0.0 if top_p is None else 1.0
-            how = make_sampling(usual if temperature is None else temperature, 1.0 if top_p is None else top_p, seed)
-            if run is None:
-                writer = make_writer(
-                    model or "", template or "", max_tokens=64 if max_tokens is None else max_tokens,
-                    max_length=max_length, device=device, precision=precision, download=download,
-                    mirror=mirror, offline=offline,
-                )  # fmt: skip
-            else:
-                writer = load_writer(
-                    resolve_run(run, store),
-                    model=model,
-                    device=device,
-                    precision=precision,
-                    download=download,
-                    mirror=mirror,
-                    offline=offline,
-                )
-            rows = to_fields(lines, text_b, writer.field_names)
-            if cut := writer.cut(rows):
-                typer.echo(f"warning: {cut} of {len(rows)} texts are too long and were cut", err=True)
-            settings = {"temperature": how.temperature, "top_p": how.top_p, "seed": how.seed}
-            if len(rows) == 1 and not as_json:
-                for piece in writer.stream(rows[0], max_tokens=max_tokens, **settings):  # type: ignore[arg-type]
-                    sys.stdout.write(piece)
-                    sys.stdout.flush()
-                typer.echo("")
-                return
-            _print(writer, rows, writer.write(rows, max_tokens=max_tokens, **settings), as_json)  # type: ignore[arg-type]
+        usual = 0.0 if top_p is None else 1.0
+        how = make_sampling(usual if temperature is None else temperature, 1.0 if top_p is None else top_p, seed)
+        if run is None:
+            writer = make_writer(
+                model or "", template or "", max_tokens=64 if max_tokens is None else max_tokens,
+                max_length=max_length, device=device, precision=precision, download=download,
+                mirror=mirror, offline=offline,
+            )  # fmt: skip
+        else:
+            writer = load_writer(
+                resolve_run(run, store),
+                model=model,
+                device=device,
+                precision=precision,
+                download=download,
+                mirror=mirror,
+                offline=offline,
+            )
+        rows = to_fields(lines, text_b, writer.field_names)
+        if cut := writer.cut(rows):
+            typer.echo(f"warning: {cut} of {len(rows)} texts are too long and were cut", err=True)
+        settings = {"temperature": how.temperature, "top_p": how.top_p, "seed": how.seed}
+        if len(rows) == 1 and not as_json:
+            for piece in writer.stream(rows[0], max_tokens=max_tokens, **settings):  # type: ignore[arg-type]
+                sys.stdout.write(piece)
+                sys.stdout.flush()
+            typer.echo("")
+            return
+        _print(writer, rows, writer.write(rows, max_tokens=max_tokens, **settings), as_json)  # type: ignore[arg-type]
 
 
 def _split(

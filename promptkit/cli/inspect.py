@@ -31,61 +31,55 @@ _LONGEST_NAME = 255
 _NEAREST = 5
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+def inspect(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Run directory, prompt.safetensors, or a run of the store.")
+    ],
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="TEXT", help="Show which pieces of it the prediction hangs on."),
+    ] = None,
+    text_b: SecondTextOption = None,
+    nearest: Annotated[
+        int | None,
+        typer.Option(metavar="K", help=f"Nearest words for each virtual token; {_NEAREST} by default."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.svg|.png", help="Draw virtual tokens and words.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same as an HTML page.")] = None,
+    store: StoreOption = Path(DEFAULT_STORE),
+    model: OtherModelOption = None,
+    device: DeviceOption = "auto",
+    download: DownloadOption = False,
+    mirror: MirrorOption = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run has learnt, or the pieces of a text that a prediction hangs on."""
+    from promptkit.runs import resolve_run
 
-    @app.command()
-    def inspect(
-        run: Annotated[
-            str, typer.Argument(metavar="RUN", help="Run directory, prompt.safetensors, or a run of the store.")
-        ],
-        text: Annotated[
-            str | None,
-            typer.Argument(metavar="TEXT", help="Show which pieces of it the prediction hangs on."),
-        ] = None,
-        text_b: SecondTextOption = None,
-        nearest: Annotated[
-            int | None,
-            typer.Option(metavar="K", help=f"Nearest words for each virtual token; {_NEAREST} by default."),
-        ] = None,
-        plot: Annotated[
-            Path | None, typer.Option(metavar="FILE.svg|.png", help="Draw virtual tokens and words.")
-        ] = None,
-        html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same as an HTML page.")] = None,
-        store: StoreOption = Path(DEFAULT_STORE),
-        model: OtherModelOption = None,
-        device: DeviceOption = "auto",
-        download: DownloadOption = False,
-        mirror: MirrorOption = None,
-        offline: OfflineOption = False,
-        as_json: JsonOption = False,
-    ) -> None:
-        """Show what a run has learnt, or the pieces of a text that a prediction hangs on."""
-        from promptkit.runs import resolve_run
+    _check(text, text_b, nearest, plot)
+    plot, html = (None if file is None else user_path(file) for file in (plot, html))
+    for file in (plot, html):
+        if file is not None and (os.path.isdir(file) or len(file.name) > _LONGEST_NAME):
+            raise UserError(f"cannot write '{path_shown(file)}': that is no name for a file.")
+        if file is not None and not os.path.isdir(file.absolute().parent):
+            raise UserError(f"cannot write '{file}': there is no folder '{file.parent}'.")
+    path = resolve_run(run, store)
+    loading: dict[str, Any] = {"model": model, "device": device}
+    loading |= {"download": download, "mirror": mirror, "offline": offline}
+    with keyboard_interrupts():
+        if text is None:
+            from promptkit.inspection import inspect_prompt
 
-        _check(text, text_b, nearest, plot)
-        plot, html = (None if file is None else user_path(file) for file in (plot, html))
-        for file in (plot, html):
-            if file is not None and (os.path.isdir(file) or len(file.name) > _LONGEST_NAME):
-                raise UserError(f"cannot write '{path_shown(file)}': that is no name for a file.")
-            if file is not None and not os.path.isdir(file.absolute().parent):
-                raise UserError(f"cannot write '{file}': there is no folder '{file.parent}'.")
-        path = resolve_run(run, store)
-        loading: dict[str, Any] = {"model": model, "device": device}
-        loading |= {"download": download, "mirror": mirror, "offline": offline}
-        with keyboard_interrupts():
-            if text is None:
-                from promptkit.inspection import inspect_prompt
-
-                report = inspect_prompt(path, nearest=_NEAREST if nearest is None else nearest, **loading)
-                if plot is not None and not report.templates:
-                    raise UserError("--plot draws virtual tokens among words, and this run has none.")
-                _answer(report, as_json)
-                _write_report(report, plot, html, as_json)
-            else:
-                found = _attribute(path, text, text_b, loading)
-                _answer(found, as_json)
-                _write_attribution(found, run, html, as_json)
+            report = inspect_prompt(path, nearest=_NEAREST if nearest is None else nearest, **loading)
+            if plot is not None and not report.templates:
+                raise UserError("--plot draws virtual tokens among words, and this run has none.")
+            _answer(report, as_json)
+            _write_report(report, plot, html, as_json)
+        else:
+            found = _attribute(path, text, text_b, loading)
+            _answer(found, as_json)
+            _write_attribution(found, run, html, as_json)
 
 
 def _check(text: str | None, text_b: str | None, nearest: int | None, plot: Path | None) -> None:

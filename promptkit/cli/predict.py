@@ -44,68 +44,62 @@ class Line:
     place: str
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+def predict(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Run directory, a prompt.safetensors, or a run in the store.")
+    ],
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Texts; else lines of --file or standard input."),
+    ] = None,
+    text_b: SecondTextOption = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F",
+            help="A table (.csv, .tsv, .jsonl) with a column for each field of the template, or one text a line; "
+            "of several fields, separated by tabs. "
+            "'-' is standard input.",
+        ),
+    ] = None,
+    text_column: TextColumnOption = None,
+    text_b_column: TextBColumnOption = None,
+    fields: FieldsOption = None,
+    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")] = None,
+    model: OtherModelOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    download: DownloadOption = False,
+    mirror: MirrorOption = None,
+    offline: OfflineOption = False,
+    store: StoreOption = Path(DEFAULT_STORE),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines with the probability of every label.")
+    ] = False,
+) -> None:
+    """Print label, probability and text of every text."""
+    from promptkit.checking import user_path
+    from promptkit.data.tables import open_table
 
-    @app.command()
-    def predict(
-        run: Annotated[
-            str, typer.Argument(metavar="RUN", help="Run directory, a prompt.safetensors, or a run in the store.")
-        ],
-        text: Annotated[
-            list[str] | None,
-            typer.Argument(metavar="[TEXT]...", help="Texts; else lines of --file or standard input."),
-        ] = None,
-        text_b: SecondTextOption = None,
-        file: Annotated[
-            str | None,
-            typer.Option(
-                metavar="F",
-                help="A table (.csv, .tsv, .jsonl) with a column for each field of the template, or one text a line; "
-                "of several fields, separated by tabs. "
-                "'-' is standard input.",
-            ),
-        ] = None,
-        text_column: TextColumnOption = None,
-        text_b_column: TextBColumnOption = None,
-        fields: FieldsOption = None,
-        encoding: Annotated[
-            str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")
-        ] = None,
-        model: OtherModelOption = None,
-        device: DeviceOption = "auto",
-        precision: PrecisionOption = "fp32",
-        download: DownloadOption = False,
-        mirror: MirrorOption = None,
-        offline: OfflineOption = False,
-        store: StoreOption = Path(DEFAULT_STORE),
-        as_json: Annotated[
-            bool, typer.Option("--json", help="Print JSON lines with the probability of every label.")
-        ] = False,
-    ) -> None:
-        """Print label, probability and text of every text."""
-        from promptkit.checking import user_path
-        from promptkit.data.tables import open_table
+    columns = _columns(text_column, text_b_column, fields, file)
+    table = None
+    if _is_table(file) and not text and text_b is None:
+        table = open_table(user_path(file or ""), encoding)
+    lines = read_lines(text or [], text_b, file, encoding) if table is None else []
+    with keyboard_interrupts():
+        from promptkit.running.predictor import load
+        from promptkit.runs import resolve_run
 
-        columns = _columns(text_column, text_b_column, fields, file)
-        table = None
-        if _is_table(file) and not text and text_b is None:
-            table = open_table(user_path(file or ""), encoding)
-        lines = read_lines(text or [], text_b, file, encoding) if table is None else []
-        with keyboard_interrupts():
-            from promptkit.running.predictor import load
-            from promptkit.runs import resolve_run
-
-            found = resolve_run(run, store)
-            predictor = load(
-                found, model=model, device=device, precision=precision,
-                download=download, mirror=mirror, offline=offline,
-            )  # fmt: skip
-            names = predictor.field_names
-            rows = to_fields(lines, text_b, names) if table is None else rows_of(table, columns, names)
-            predictions = predictor.predict(rows)
-        for row, prediction in zip(rows, predictions, strict=True):
-            typer.echo(_as_json(row, prediction) if as_json else _as_line(row, prediction))
+        found = resolve_run(run, store)
+        predictor = load(
+            found, model=model, device=device, precision=precision,
+            download=download, mirror=mirror, offline=offline,
+        )  # fmt: skip
+        names = predictor.field_names
+        rows = to_fields(lines, text_b, names) if table is None else rows_of(table, columns, names)
+        predictions = predictor.predict(rows)
+    for row, prediction in zip(rows, predictions, strict=True):
+        typer.echo(_as_json(row, prediction) if as_json else _as_line(row, prediction))
 
 
 def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encoding: str | None) -> list[Line]:

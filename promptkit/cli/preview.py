@@ -36,73 +36,69 @@ _CLASSES = ("positive", "negative")
 _ROLES = {"mask": "mask slot", "virtual": "virtual token", "chat": "chat template"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+def preview(
+    template: TemplateOption = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What stands for {text}; a sample by default.")
+    ] = None,
+    text_b: Annotated[str | None, typer.Option(metavar="TEXT", help="What stands for {text_b}.")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="NAME=TEXT", help="What stands for {NAME}. May be repeated."),
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    verbalizer: VerbalizerOption = None,
+    slots: SlotsOption = "same",
+    readout: ReadoutOption = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Show the template as this strategy uses it, or its own ones."),
+    ] = None,
+    settings: SettingsOption = None,
+    max_length: MaxLengthOption = MAX_LENGTH,
+    engine: EngineOption = None,
+    revision: RevisionOption = None,
+    download: DownloadOption = False,
+    mirror: MirrorOption = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Show the tokens of a prompt and of its label words."""
+    from promptkit.running.config import make_config, parse_settings
 
-    @app.command()
-    def preview(
-        template: TemplateOption = None,
-        text: Annotated[
-            str | None, typer.Option(metavar="TEXT", help="What stands for {text}; a sample by default.")
-        ] = None,
-        text_b: Annotated[str | None, typer.Option(metavar="TEXT", help="What stands for {text_b}.")] = None,
-        field: Annotated[
-            list[str] | None,
-            typer.Option("--field", metavar="NAME=TEXT", help="What stands for {NAME}. May be repeated."),
-        ] = None,
-        model: ModelOption = DEFAULT_MODEL,
-        verbalizer: VerbalizerOption = None,
-        slots: SlotsOption = "same",
-        readout: ReadoutOption = None,
-        strategy: Annotated[
-            str | None,
-            typer.Option(metavar="NAME", help="Show the template as this strategy uses it, or its own ones."),
-        ] = None,
-        settings: SettingsOption = None,
-        max_length: MaxLengthOption = MAX_LENGTH,
-        engine: EngineOption = None,
-        revision: RevisionOption = None,
-        download: DownloadOption = False,
-        mirror: MirrorOption = None,
-        offline: OfflineOption = False,
-    ) -> None:
-        """Show the tokens of a prompt and of its label words."""
-        from promptkit.running.config import make_config, parse_settings
+    # Checks the choices, and says what is wrong with them in the words of `run`.
+    config = make_config(
+        strategy=strategy or "",
+        templates=tuple(template or ()),
+        verbalizer=verbalizer,
+        slots=slots,
+        readout=readout,
+        max_length=max_length,
+        model=model,
+        engine=engine,
+        revision=revision,
+        download=download,
+        mirror=mirror,
+        offline=offline,
+        options=parse_settings(settings or []),
+    )
+    from promptkit.data.catalog import guess_language
+    from promptkit.data.task import Task
+    from promptkit.running.asking import question_for
+    from promptkit.running.loader import Loader
+    from promptkit.strategies.contract import Defaults
 
-        # Checks the choices, and says what is wrong with them in the words of `run`.
-        config = make_config(
-            strategy=strategy or "",
-            templates=tuple(template or ()),
-            verbalizer=verbalizer,
-            slots=slots,
-            readout=readout,
-            max_length=max_length,
-            model=model,
-            engine=engine,
-            revision=revision,
-            download=download,
-            mirror=mirror,
-            offline=offline,
-            options=parse_settings(settings or []),
-        )
-        from promptkit.data.catalog import guess_language
-        from promptkit.data.task import Task
-        from promptkit.running.asking import question_for
-        from promptkit.running.loader import Loader
-        from promptkit.strategies.contract import Defaults
-
-        language = guess_language([text] if text else _written(config))
-        chosen = _strategy(config)
-        defaults = Defaults() if chosen is None else chosen.defaults
-        how: Readout = config.readout or defaults.readout
-        config = config.model_copy(update={"readout": how})
-        files = Loader().model(config)
-        question = question_for(config, Task("", _CLASSES, (), (), (), language), defaults, how, files.info.kind)
-        templates = _prepared(question.templates, how, chosen)
-        fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b, field or [])
-        for number, each in enumerate(templates):
-            typer.echo("\n" if number else "", nl=False)
-            _show(each, question.words, fields, files, config)
+    language = guess_language([text] if text else _written(config))
+    chosen = _strategy(config)
+    defaults = Defaults() if chosen is None else chosen.defaults
+    how: Readout = config.readout or defaults.readout
+    config = config.model_copy(update={"readout": how})
+    files = Loader().model(config)
+    question = question_for(config, Task("", _CLASSES, (), (), (), language), defaults, how, files.info.kind)
+    templates = _prepared(question.templates, how, chosen)
+    fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b, field or [])
+    for number, each in enumerate(templates):
+        typer.echo("\n" if number else "", nl=False)
+        _show(each, question.words, fields, files, config)
 
 
 def _written(config: Any) -> list[str]:

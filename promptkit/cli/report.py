@@ -18,55 +18,51 @@ FORMATS = ("simple", "md", "latex", "csv", "html")
 SUFFIXES = {".txt": "simple", ".md": "md", ".tex": "latex", ".csv": "csv", ".html": "html", ".htm": "html"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-
-    @app.command()
-    def report(
-        comparison: Annotated[
-            str | None, typer.Argument(metavar="COMPARISON", help="Its name; by default the latest one.")
-        ] = None,
-        store: StoreOption = Path(DEFAULT_STORE),
-        format: Annotated[
-            str | None,
-            typer.Option(
-                "--format",
-                metavar="simple|md|latex|csv|html",
-                help="What to write; by default what the ending of --out says, or simple.",
-            ),
-        ] = None,
-        out: Annotated[
-            list[Path] | None,
-            typer.Option(
-                metavar="FILE",
-                help="Write there and not to standard output: .html, .md, .tex, .csv or .txt; may be repeated. "
-                "An older file is replaced.",
-            ),
-        ] = None,
-        plots: Annotated[
-            Path | None, typer.Option(metavar="DIR", help="Write every plot there as an SVG file, NAME-PLOT.svg.")
-        ] = None,
-        no_times: Annotated[
-            bool, typer.Option("--no-times", help="Leave out what differs from run to run: times, speed, memory.")
-        ] = False,
-    ) -> None:
-        """Show a comparison again: as a table, for a paper, or as a page with plots."""
-        if format is not None and format not in FORMATS:
-            raise unknown("format", format, FORMATS)
-        if format is not None and plots and not out:
-            raise UserError("--format says what --out is written as; with --plots alone there is no table.")
-        targets = [(path, format or format_of(path)) for path in out or []]
-        summary = _summary(store, comparison)
-        drawn = draw(summary, plots, times=not no_times) if plots else {}
-        if not targets and not plots:
-            typer.echo(render(summary, format or "simple", times=not no_times).rstrip("\n"))
-            return
-        kinds = {kind for _, kind in targets}
-        # Everything is made before anything is written.
-        texts = {kind: render(summary, kind, times=not no_times) for kind in FORMATS if kind in kinds}
-        for path, text in [*((path, texts[kind]) for path, kind in targets), *drawn.items()]:
-            _write(path, text)
-            typer.echo(f"report:  {path}")
+def report(
+    comparison: Annotated[
+        str | None, typer.Argument(metavar="COMPARISON", help="Its name; by default the latest one.")
+    ] = None,
+    store: StoreOption = Path(DEFAULT_STORE),
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="simple|md|latex|csv|html",
+            help="What to write; by default what the ending of --out says, or simple.",
+        ),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write there and not to standard output: .html, .md, .tex, .csv or .txt; may be repeated. "
+            "An older file is replaced.",
+        ),
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write every plot there as an SVG file, NAME-PLOT.svg.")
+    ] = None,
+    no_times: Annotated[
+        bool, typer.Option("--no-times", help="Leave out what differs from run to run: times, speed, memory.")
+    ] = False,
+) -> None:
+    """Show a comparison again: as a table, for a paper, or as a page with plots."""
+    if format is not None and format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    if format is not None and plots and not out:
+        raise UserError("--format says what --out is written as; with --plots alone there is no table.")
+    targets = [(path, format or format_of(path)) for path in out or []]
+    summary = _summary(store, comparison)
+    drawn = draw(summary, plots, times=not no_times) if plots else {}
+    if not targets and not plots:
+        typer.echo(render(summary, format or "simple", times=not no_times).rstrip("\n"))
+        return
+    kinds = {kind for _, kind in targets}
+    # Everything is made before anything is written.
+    texts = {kind: render(summary, kind, times=not no_times) for kind in FORMATS if kind in kinds}
+    for path, text in [*((path, texts[kind]) for path, kind in targets), *drawn.items()]:
+        _write(path, text)
+        typer.echo(f"report:  {path}")
 
 
 def format_of(path: Path) -> str:

@@ -20,23 +20,19 @@ if TYPE_CHECKING:
 SETTINGS = tuple(name for name in RunConfig.model_fields if not setting_of(name).hidden)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+@with_settings(SETTINGS)
+def run(context: typer.Context, given: dict[str, Any]) -> None:
+    """Train and judge one prompt, and write a run directory."""
+    config = make_config(**given, command=command_line(context))
+    with keyboard_interrupts(), nullcontext() if config.checkpoint is None else resumable():
+        from promptkit.reports import result_table
+        from promptkit.running.runner import execute
 
-    @app.command()
-    @with_settings(SETTINGS)
-    def run(context: typer.Context, given: dict[str, Any]) -> None:
-        """Train and judge one prompt, and write a run directory."""
-        config = make_config(**given, command=command_line(context))
-        with keyboard_interrupts(), nullcontext() if config.checkpoint is None else resumable():
-            from promptkit.reports import result_table
-            from promptkit.running.runner import execute
-
-            result = execute(config, announce=None if config.quiet else typer.echo)
-        if not here().leads:
-            return
-        typer.echo(f"\n{result_table([result.record])}\n")
-        typer.echo(_what_next(result))
+        result = execute(config, announce=None if config.quiet else typer.echo)
+    if not here().leads:
+        return
+    typer.echo(f"\n{result_table([result.record])}\n")
+    typer.echo(_what_next(result))
 
 
 def _what_next(result: RunResult) -> str:

@@ -20,25 +20,21 @@ _COLUMNS = (("option", 18), ("type", 24), ("default", 14))
 _LEAST_HELP = 36
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+def strategies(
+    name: Annotated[str | None, typer.Argument(help="Show this strategy only, with its defaults.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of strategies.")] = False,
+) -> None:
+    """List the installed strategies and their options."""
+    from promptkit.hooks import get_host, strategy_card
 
-    @app.command()
-    def strategies(
-        name: Annotated[str | None, typer.Argument(help="Show this strategy only, with its defaults.")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of strategies.")] = False,
-    ) -> None:
-        """List the installed strategies and their options."""
-        from promptkit.hooks import get_host, strategy_card
-
-        host = get_host()
-        host.report_refusals()
-        entries = [host.strategy(name)] if name else host.strategies.values()
-        cards = [strategy_card(entry) for entry in entries]
-        if as_json:
-            typer.echo(json.dumps([asdict(card) for card in cards], indent=2, ensure_ascii=False))
-        else:
-            typer.echo(render(cards, detailed=name is not None))
+    host = get_host()
+    host.report_refusals()
+    entries = [host.strategy(name)] if name else host.strategies.values()
+    cards = [strategy_card(entry) for entry in entries]
+    if as_json:
+        typer.echo(json.dumps([asdict(card) for card in cards], indent=2, ensure_ascii=False))
+    else:
+        typer.echo(render(cards, detailed=name is not None))
 
 
 def render(cards: Sequence[StrategyCard], *, detailed: bool = False) -> str:

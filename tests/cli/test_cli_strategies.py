@@ -12,7 +12,7 @@ from pydantic import Field
 from typer.testing import CliRunner
 
 from promptkit import Defaults, Strategy, StrategyOptions
-from promptkit.cli import strategies
+from promptkit.cli.strategies import render, strategies
 from promptkit.errors import UserError
 from promptkit.hooks import PluginHost, get_host, hookimpl, strategy_card
 
@@ -68,7 +68,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> PluginHost:
 def invoke(*arguments: str) -> Any:
     app = typer.Typer()
     app.callback()(lambda: None)
-    strategies.register(app)
+    app.command()(strategies)
     return CliRunner().invoke(app, ["strategies", *arguments])
 
 
@@ -131,7 +131,7 @@ def test_an_unknown_name_is_the_users_error(host):
 
 
 def test_an_empty_registry_says_what_is_missing():
-    assert "No strategy is installed" in strategies.render([])
+    assert "No strategy is installed" in render([])
 
 
 @pytest.mark.parametrize(
