@@ -19,9 +19,12 @@ from promptkit.running.config import DEFAULT_STORE, RunConfig, flag_of, parse_se
 if TYPE_CHECKING:
     from promptkit.comparison import ComparisonResult, Experiment
 
-# Those of every run of the comparison. `--set` stands among the command's own options: here it takes them as well.
-SETTINGS = tuple(
-    name for name in RunConfig.model_fields if setting_of(name).scope in ("cell", "comparison") and name != "options"
+# Data and model, and those of every run of the comparison. `--set` stands among the command's own options: here it
+# takes them as well.
+SETTINGS = (
+    "data",
+    "model",
+    *(it for it in RunConfig.model_fields if setting_of(it).scope in ("cell", "comparison") and it != "options"),
 )
 
 
@@ -50,13 +53,6 @@ def compare(
         int | None,
         typer.Option(metavar="K", help="Cross-validation in K folds: every example is tested once."),
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="Data set, or a file or folder [reviews-en].")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|DIR|ID", help="Shipped model, checkpoint directory, Hub id [promptkit-mini]."),
-    ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What the store calls the comparison.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -83,6 +79,7 @@ def compare(
 
     if dask and jobs > 1:
         raise UserError("give --jobs or --dask, not both.")
+    data, model = given.pop("data", None), given.pop("model", None)
     asked = make(
         experiment,
         settings or [],

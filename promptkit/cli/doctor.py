@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
-from promptkit.cli.options import DeviceOption, JsonOption, PrecisionOption
+from promptkit.cli.options import JsonOption, with_settings
 from promptkit.errors import unknown
 
 
+@with_settings(("device", "mode", "precision"))
 def doctor(
-    device: DeviceOption = "auto",
-    mode: Annotated[
-        str,
-        typer.Option(
-            metavar="graph|fused|pynative", help="In the self-check: compile, compile and fuse, or neither."
-        ),
-    ] = "graph",
-    precision: PrecisionOption = "fp32",
+    given: dict[str, Any],
     facts_only: Annotated[bool, typer.Option("--facts-only", help="Leave the self-check out.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is installed and what is missing, and check what this device computes; 1 if all is not well."""
-    from promptkit.backbones.device import Mode, check_device
+    from promptkit.backbones.device import Device, Mode
     from promptkit.backbones.face import Precision
     from promptkit.doctor import diagnose, diagnosis_text
 
-    check_device(device)
-    if mode not in get_args(Mode):
-        raise unknown("mode", mode, get_args(Mode))
-    if precision not in get_args(Precision):
-        raise unknown("precision", precision, get_args(Precision))
-    found = diagnose(device, mode, precision, check=not facts_only)  # type: ignore[arg-type]
+    kinds: dict[str, tuple[str, ...]] = {"device": get_args(Device), "mode": get_args(Mode), "precision": get_args(Precision)}
+    for name, known in kinds.items():
+        if given[name] not in known:
+            raise unknown(name, given[name], known)
+    found = diagnose(**given, check=not facts_only)
     if as_json:
         whole = {**asdict(found), "faults": list(found.faults)}
         typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptkit.cli.options import (
-    DeviceOption,
-    DownloadOption,
-    MirrorOption,
-    OfflineOption,
-    OtherModelOption,
-    PrecisionOption,
-    SecondTextOption,
-    StoreOption,
-)
+from promptkit.cli.options import LOADING, OtherModelOption, SecondTextOption, StoreOption, with_settings
 from promptkit.cli.predict import read_lines, to_fields
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
@@ -27,8 +18,10 @@ if TYPE_CHECKING:
     from promptkit.running.writer import Writer
 
 
+@with_settings(LOADING)
 def generate(
-    given: Annotated[
+    *,
+    words: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="RUN [TEXT]...",
@@ -71,16 +64,12 @@ def generate(
             help="With --template: most tokens of the prompt; all that the model reads beside the answer.",
         ),
     ] = None,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "fp32",
-    download: DownloadOption = False,
-    mirror: MirrorOption = None,
-    offline: OfflineOption = False,
+    given: dict[str, Any],
     store: StoreOption = Path(DEFAULT_STORE),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines of fields and answer.")] = False,
 ) -> None:
     """Write an answer to every text; to a single one as its tokens come."""
-    run, texts = _split(given or [], template, model, max_length)
+    run, texts = _split(words or [], template, model, max_length)
     lines = read_lines(texts, text_b, file, encoding)
     with keyboard_interrupts():
         from promptkit.running.writer import load_writer, make_sampling, make_writer
@@ -89,21 +78,10 @@ def generate(
         usual = 0.0 if top_p is None else 1.0
         how = make_sampling(usual if temperature is None else temperature, 1.0 if top_p is None else top_p, seed)
         if run is None:
-            writer = make_writer(
-                model or "", template or "", max_tokens=64 if max_tokens is None else max_tokens,
-                max_length=max_length, device=device, precision=precision, download=download,
-                mirror=mirror, offline=offline,
-            )  # fmt: skip
+            tokens = 64 if max_tokens is None else max_tokens
+            writer = make_writer(model or "", template or "", max_tokens=tokens, max_length=max_length, **given)
         else:
-            writer = load_writer(
-                resolve_run(run, store),
-                model=model,
-                device=device,
-                precision=precision,
-                download=download,
-                mirror=mirror,
-                offline=offline,
-            )
+            writer = load_writer(resolve_run(run, store), model=model, **given)
         rows = to_fields(lines, text_b, writer.field_names)
         if cut := writer.cut(rows):
             typer.echo(f"warning: {cut} of {len(rows)} texts are too long and were cut", err=True)
@@ -118,18 +96,18 @@ def generate(
 
 
 def _split(
-    given: list[str], template: str | None, model: str | None, max_length: int | None
+    words: list[str], template: str | None, model: str | None, max_length: int | None
 ) -> tuple[str | None, list[str]]:
     """Return the run, None where a template asks, and the texts."""
     if template is not None:
         if model is None:
             raise UserError("--template asks a model by itself: name it with --model.")
-        return None, given
+        return None, words
     if max_length is not None:
         raise UserError("--max-length goes with --template; a run's prompt has its own.")
-    if not given:
+    if not words:
         raise UserError("name a RUN, or ask a model by itself with --template and --model.")
-    return given[0], given[1:]
+    return words[0], words[1:]
 
 
 def _print(writer: Writer, rows: list[dict[str, str]], answers: list[str], as_json: bool) -> None:

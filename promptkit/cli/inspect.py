@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptkit.checking import path_shown, user_path
-from promptkit.cli.options import (
-    DeviceOption,
-    DownloadOption,
-    JsonOption,
-    MirrorOption,
-    OfflineOption,
-    OtherModelOption,
-    SecondTextOption,
-    StoreOption,
-)
+from promptkit.cli.options import LOADING, JsonOption, OtherModelOption, SecondTextOption, StoreOption, with_settings
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
 from promptkit.running.config import DEFAULT_STORE
@@ -31,7 +22,9 @@ _LONGEST_NAME = 255
 _NEAREST = 5
 
 
+@with_settings(name for name in LOADING if name != "precision")
 def inspect(
+    *,
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="Run directory, prompt.safetensors, or a run of the store.")
     ],
@@ -48,10 +41,7 @@ def inspect(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same as an HTML page.")] = None,
     store: StoreOption = Path(DEFAULT_STORE),
     model: OtherModelOption = None,
-    device: DeviceOption = "auto",
-    download: DownloadOption = False,
-    mirror: MirrorOption = None,
-    offline: OfflineOption = False,
+    given: dict[str, Any],
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run has learnt, or the pieces of a text that a prediction hangs on."""
@@ -65,8 +55,7 @@ def inspect(
         if file is not None and not os.path.isdir(file.absolute().parent):
             raise UserError(f"cannot write '{file}': there is no folder '{file.parent}'.")
     path = resolve_run(run, store)
-    loading: dict[str, Any] = {"model": model, "device": device}
-    loading |= {"download": download, "mirror": mirror, "offline": offline}
+    loading = {"model": model, **given}
     with keyboard_interrupts():
         if text is None:
             from promptkit.inspection import inspect_prompt

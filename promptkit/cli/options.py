@@ -22,20 +22,9 @@ def option(name: str, parser: Callable[[str], Any] | None = None) -> Any:
     return typer.Option(flag_of(name), metavar=setting.metavar or None, help=setting.help + more, parser=parser)
 
 
-ModelOption = Annotated[str, option("model")]
-EngineOption = Annotated[str | None, option("engine")]
-TemplateOption = Annotated[list[str] | None, option("templates")]
-DeviceOption = Annotated[str, option("device")]
-PrecisionOption = Annotated[str, option("precision")]
-DownloadOption = Annotated[bool, option("download")]
-MirrorOption = Annotated[str | None, option("mirror")]
-OfflineOption = Annotated[bool, option("offline")]
-RevisionOption = Annotated[str | None, option("revision")]
-ReadoutOption = Annotated[str | None, option("readout")]
-SlotsOption = Annotated[str, option("slots")]
-VerbalizerOption = Annotated[str | None, option("verbalizer")]
-SettingsOption = Annotated[list[str] | None, option("options")]
-MaxLengthOption = Annotated[int, option("max_length")]
+# The settings that loading the prompt of a run takes, beside where its model is.
+LOADING = ("device", "precision", "download", "mirror", "offline")
+
 TextColumnOption = Annotated[str | None, option("text_column")]
 TextBColumnOption = Annotated[str | None, option("text_b_column")]
 FieldsOption = Annotated[str | None, option("fields")]

@@ -6,22 +6,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from promptkit.cli.options import (
-    DeviceOption,
-    DownloadOption,
+    LOADING,
     FieldsOption,
-    MirrorOption,
-    OfflineOption,
     OtherModelOption,
-    PrecisionOption,
     SecondTextOption,
     StoreOption,
     TextBColumnOption,
     TextColumnOption,
+    with_settings,
 )
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
@@ -44,7 +41,9 @@ class Line:
     place: str
 
 
+@with_settings(LOADING)
 def predict(
+    *,
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="Run directory, a prompt.safetensors, or a run in the store.")
     ],
@@ -67,11 +66,7 @@ def predict(
     fields: FieldsOption = None,
     encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")] = None,
     model: OtherModelOption = None,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "fp32",
-    download: DownloadOption = False,
-    mirror: MirrorOption = None,
-    offline: OfflineOption = False,
+    given: dict[str, Any],
     store: StoreOption = Path(DEFAULT_STORE),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON lines with the probability of every label.")
@@ -90,11 +85,7 @@ def predict(
         from promptkit.running.predictor import load
         from promptkit.runs import resolve_run
 
-        found = resolve_run(run, store)
-        predictor = load(
-            found, model=model, device=device, precision=precision,
-            download=download, mirror=mirror, offline=offline,
-        )  # fmt: skip
+        predictor = load(resolve_run(run, store), model=model, **given)
         names = predictor.field_names
         rows = to_fields(lines, text_b, names) if table is None else rows_of(table, columns, names)
         predictions = predictor.predict(rows)

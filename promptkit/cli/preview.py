@@ -8,22 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptkit.cli.options import (
-    DownloadOption,
-    EngineOption,
-    MaxLengthOption,
-    MirrorOption,
-    ModelOption,
-    OfflineOption,
-    ReadoutOption,
-    RevisionOption,
-    SettingsOption,
-    SlotsOption,
-    TemplateOption,
-    VerbalizerOption,
-)
+from promptkit.cli.options import with_settings
 from promptkit.errors import UserError
-from promptkit.running.config import DEFAULT_MODEL, MAX_LENGTH
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import ModelFiles, Tokenizer
@@ -31,13 +17,18 @@ if TYPE_CHECKING:
     from promptkit.prompting.resolved import PromptTask
     from promptkit.strategies.contract import Strategy
 
+SETTINGS = (
+    "templates", "model", "verbalizer", "slots", "readout", "options", "max_length", "engine", "revision", "download",
+    "mirror", "offline",
+)  # fmt: skip
 _SAMPLES = {"en": "A slow start, but the ending is worth it.", "zh": "开头有点慢，结尾很值得。"}
 _CLASSES = ("positive", "negative")
 _ROLES = {"mask": "mask slot", "virtual": "virtual token", "chat": "chat template"}
 
 
+@with_settings(SETTINGS)
 def preview(
-    template: TemplateOption = None,
+    given: dict[str, Any],
     text: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What stands for {text}; a sample by default.")
     ] = None,
@@ -46,41 +37,16 @@ def preview(
         list[str] | None,
         typer.Option("--field", metavar="NAME=TEXT", help="What stands for {NAME}. May be repeated."),
     ] = None,
-    model: ModelOption = DEFAULT_MODEL,
-    verbalizer: VerbalizerOption = None,
-    slots: SlotsOption = "same",
-    readout: ReadoutOption = None,
     strategy: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Show the template as this strategy uses it, or its own ones."),
     ] = None,
-    settings: SettingsOption = None,
-    max_length: MaxLengthOption = MAX_LENGTH,
-    engine: EngineOption = None,
-    revision: RevisionOption = None,
-    download: DownloadOption = False,
-    mirror: MirrorOption = None,
-    offline: OfflineOption = False,
 ) -> None:
     """Show the tokens of a prompt and of its label words."""
-    from promptkit.running.config import make_config, parse_settings
+    from promptkit.running.config import make_config
 
     # Checks the choices, and says what is wrong with them in the words of `run`.
-    config = make_config(
-        strategy=strategy or "",
-        templates=tuple(template or ()),
-        verbalizer=verbalizer,
-        slots=slots,
-        readout=readout,
-        max_length=max_length,
-        model=model,
-        engine=engine,
-        revision=revision,
-        download=download,
-        mirror=mirror,
-        offline=offline,
-        options=parse_settings(settings or []),
-    )
+    config = make_config(strategy=strategy or "", **given)
     from promptkit.data.catalog import guess_language
     from promptkit.data.task import Task
     from promptkit.running.asking import question_for
