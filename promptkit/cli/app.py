@@ -26,7 +26,8 @@ from promptkit.hooks import PluginHost, exit_message, get_host
 from promptkit.ranks import launched
 
 _COMMANDS = (run, compare, report, predict, generate, inspect, preview, strategies, models, datasets, doctor)
-_OWN = {*(command.__name__ for command in _COMMANDS), "runs", "new"}
+_GROUPS = {"runs": runs.GROUP, "new": new.GROUP}
+_OWN = {*(command.__name__ for command in _COMMANDS), *_GROUPS}
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # typer carries a click of its own in newer versions; its base of all wrong usage is reached the same way.
 _UsageFault: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -93,8 +94,8 @@ def build_app(host: PluginHost) -> typer.Typer:
 
     for command in _COMMANDS:
         app.command()(command)
-    for group in (runs, new):
-        group.register(app)
+    for name, group in _GROUPS.items():
+        app.add_typer(group, name=name)
     host.register_commands(app)
     return app
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from promptkit.cli.options import group
 
 if TYPE_CHECKING:
     from promptkit.hooks.entries import Entry
@@ -19,49 +21,23 @@ _FolderOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group of commands to the command line."""
-    new = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
-
-    @new.callback()
-    def group(context: typer.Context) -> None:
-        """Write a plugin to begin with: it installs, and its tests pass."""
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-
-    new.command("strategy")(strategy)
-    new.command("dataset")(dataset)
-    new.command("metric")(metric)
-    new.command("engine")(engine)
-    app.add_typer(new, name="new")
+# Kind -> what is written, and what the host calls those that there are.
+_KINDS = {
+    "strategy": ("a strategy", "strategies"),
+    "dataset": ("a data set", "datasets"),
+    "metric": ("a metric", "metrics"),
+    "engine": ("an engine, which loads language models,", "engines"),
+}
 
 
-def strategy(name: _NameArgument, folder: _FolderOption = None) -> None:
-    """Write a strategy as a distribution of its own, with its tests."""
-    from promptkit.hooks import get_host
+def _command(kind: str, what: str, registered: str) -> Callable[..., None]:
+    def write(name: _NameArgument, folder: _FolderOption = None) -> None:
+        from promptkit.hooks import get_host
 
-    _write("strategy", name, folder, get_host().strategies)
+        _write(kind, name, folder, getattr(get_host(), registered))
 
-
-def dataset(name: _NameArgument, folder: _FolderOption = None) -> None:
-    """Write a data set as a distribution of its own, with its tests."""
-    from promptkit.hooks import get_host
-
-    _write("dataset", name, folder, get_host().datasets)
-
-
-def metric(name: _NameArgument, folder: _FolderOption = None) -> None:
-    """Write a metric as a distribution of its own, with its tests."""
-    from promptkit.hooks import get_host
-
-    _write("metric", name, folder, get_host().metrics)
-
-
-def engine(name: _NameArgument, folder: _FolderOption = None) -> None:
-    """Write an engine, which loads language models, as a distribution of its own, with its tests."""
-    from promptkit.hooks import get_host
-
-    _write("engine", name, folder, get_host().engines)
+    write.__doc__ = f"Write {what} as a distribution of its own, with its tests."
+    return write
 
 
 def _write(kind: str, name: str, folder: Path | None, registered: Mapping[str, Entry]) -> None:
@@ -73,3 +49,9 @@ def _write(kind: str, name: str, folder: Path | None, registered: Mapping[str, E
     place, files = write_plugin(NewPlugin(kind, name), folder, taken)
     typer.echo(f"wrote {place}: {', '.join(files)}")
     typer.echo(f"next: pip install -e {shlex.quote(f'{place}[test]')} && pytest {shlex.quote(str(place))}")
+
+
+GROUP = group(
+    "Write a plugin to begin with: it installs, and its tests pass.",
+    {kind: _command(kind, *more) for kind, more in _KINDS.items()},
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -116,3 +116,17 @@ def command_line(context: typer.Context) -> tuple[str, ...]:
     """Return the command line for the record, without the password a mirror's address may hold."""
     arguments = context.obj if isinstance(context.obj, tuple) else ()
     return ("promptkit", *(re.sub(r"://[^/\s]+@", "://***@", argument) for argument in arguments))
+
+
+def group(help: str, commands: Mapping[str, Command]) -> typer.Typer:
+    """Return a group of commands, by name; it shows its help where none of them is named."""
+    made = typer.Typer(help=help, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+
+    @made.callback()
+    def show_help(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+
+    for name, command in commands.items():
+        made.command(name)(command)
+    return made

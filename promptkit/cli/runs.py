@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptkit.cli.options import JsonOption, StoreOption
+from promptkit.cli.options import JsonOption, StoreOption, group
 from promptkit.errors import UserError
 from promptkit.running.config import DEFAULT_STORE
 
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 
 _STORE = Path(DEFAULT_STORE)
 _RunsArgument = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Ids or names.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group of commands to the command line."""
-    runs = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
-
-    @runs.callback()
-    def group(context: typer.Context) -> None:
-        """List, show, remove and export finished runs."""
-        if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
-
-    runs.command("list")(list_runs)
-    runs.command("show")(show)
-    runs.command("rm")(remove)
-    runs.command("export")(export)
-    app.add_typer(runs, name="runs")
 
 
 def list_runs(
@@ -171,3 +154,9 @@ def _listing_json(runs: list[StoredRun], comparisons: list[dict[str, Any]]) -> s
 
 def _as_json(data: dict[str, Any]) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+GROUP = group(
+    "List, show, remove and export finished runs.",
+    {"list": list_runs, "show": show, "rm": remove, "export": export},
+)
