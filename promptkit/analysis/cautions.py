@@ -28,9 +28,7 @@ def seed_matters(row: Row) -> bool:
     """Return whether a seed changes anything: all examples are one draw, and what is fitted starts nowhere."""
     if row.shots not in (None, "full"):
         return True
-    return any(
-        isinstance(part.record, RunRecord) and part.record.epochs_run for run in row.runs for part in run.parts
-    )
+    return any(isinstance(part.record, RunRecord) and part.record.epochs_run for part in row.parts)
 
 
 def few_seeds(summary: Summary) -> tuple[Row, ...]:
@@ -73,7 +71,7 @@ def warned(summary: Summary) -> tuple[Warned, ...]:
     told: dict[str, list[tuple[int, int, str]]] = {}
     runs: Counter[int] = Counter()
     for number, row in enumerate(summary.rows):
-        for part in (part for run in row.runs for part in run.parts):
+        for part in row.parts:
             if isinstance(part.record, RunRecord):
                 runs[number] += 1
                 for text in part.record.warnings:

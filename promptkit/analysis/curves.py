@@ -17,7 +17,7 @@ def curves(row: Row, quantity: Quantity) -> list[dict[int, float]]:
     Of a run of several rounds it is the last one, whose models answer. Every fold of a cross-validation is a run.
     """
     found = []
-    for run in (part for each in row.runs for part in each.parts):
+    for run in row.parts:
         # What was fitted or searched for has a history of settings or turns.
         history = run.record.history if isinstance(run.record, RunRecord) and run.record.epochs_run else ()
         values: dict[int, list[float]] = {}

@@ -127,8 +127,7 @@ def _rows(summary: Summary) -> list[Row]:
     counts: Counter[Shots] = Counter(row.shots for row in rows if row.shots is not None)
     shots = max(counts, key=lambda k: (counts[k], k == "full", k if isinstance(k, int) else 0)) if counts else None
     chosen: tuple[Shots, ...] = (shots, None)
-    baselines = [row for row in summary.rows if row.role == "baseline" and row.strategy != "majority"]
-    return [row for row in (*baselines, *rows) if row.shots in chosen]
+    return [row for row in (*summary.answering_baselines, *rows) if row.shots in chosen]
 
 
 def _judged_alike(rows: Sequence[Row]) -> list[Row]:

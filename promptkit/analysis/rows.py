@@ -97,6 +97,16 @@ class Row:
         return row_label(self.role, self.strategy, self.variant)
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether it is compared with, and not compared."""
+        return self.role == "baseline"
+
+    @property
+    def parts(self) -> tuple[StoredRun, ...]:
+        """The runs that were made: of a cross-validation every fold."""
+        return tuple(part for run in self.runs for part in run.parts)
+
+    @property
     def learns_nothing(self) -> bool:
         """Whether neither training nor the draw could change it, as its place in the comparison says."""
         return self.shots is None

@@ -13,9 +13,9 @@ _SMALLEST, _LARGEST = 1e-100, 1e100  # of numbers on the axis of a plot
 _NUMERIC = re.compile(r"([^\s=,]+)=([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 
 
-def shots_order(summary: Summary, role: str = "strategy") -> list[Shots]:
-    """Return the shots of the rows of a role: none first, then ascending, all examples last."""
-    present = {row.shots for row in summary.rows if row.role == role}
+def shots_order(summary: Summary) -> list[Shots]:
+    """Return the shots of the strategies' rows: none first, then ascending, all examples last."""
+    present = {row.shots for row in summary.strategies}
     return sorted(present, key=lambda k: (k is not None, k == "full", k if isinstance(k, int) else 0))
 
 
@@ -29,11 +29,7 @@ def is_picked(summary: Summary, row: Row) -> bool:
 def featured(summary: Summary) -> list[Row]:
     """Return one row for each strategy and shots: where there are several variants, the one that dev picked."""
     several = {(pick.strategy, pick.shots) for pick in summary.picks}
-    return [
-        row
-        for row in summary.rows
-        if row.role == "strategy" and ((row.strategy, row.shots) not in several or is_picked(summary, row))
-    ]
+    return [row for row in summary.strategies if (row.strategy, row.shots) not in several or is_picked(summary, row)]
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,8 @@ class Variants:
 def variants_of(summary: Summary) -> list[Variants]:
     """Return the variants of every strategy that has several."""
     found = []
-    for strategy in dict.fromkeys(row.strategy for row in summary.rows if row.role == "strategy"):
-        rows = tuple(row for row in summary.rows if row.role == "strategy" and row.strategy == strategy)
+    for strategy in dict.fromkeys(row.strategy for row in summary.strategies):
+        rows = tuple(row for row in summary.strategies if row.strategy == strategy)
         names = dict.fromkeys(row.variant for row in rows)
         if len(names) < 2:
             continue

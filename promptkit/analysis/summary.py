@@ -74,9 +74,24 @@ class Summary:
     unlike: tuple[Row, ...]
 
     @property
-    def best_baselines(self) -> dict[Shots, str]:
-        """Shots of the compared rows -> label of the baseline with the highest mean test accuracy."""
-        return {shots: baseline.label for shots, baseline in self.strongest.items()}
+    def strategies(self) -> tuple[Row, ...]:
+        """The rows that are no baselines."""
+        return tuple(row for row in self.rows if not row.is_baseline)
+
+    @property
+    def baselines(self) -> tuple[Row, ...]:
+        """The rows that others are held against."""
+        return tuple(row for row in self.rows if row.is_baseline)
+
+    @property
+    def answering_baselines(self) -> tuple[Row, ...]:
+        """The baselines but the majority class, which gives the same answer always."""
+        return tuple(row for row in self.baselines if row.strategy != "majority")
+
+    @property
+    def in_table_order(self) -> tuple[Row, ...]:
+        """The rows, baselines first."""
+        return (*self.baselines, *self.strategies)
 
     @property
     def compared(self) -> tuple[Row, ...]:
@@ -165,11 +180,11 @@ def _picks(rows: Sequence[Row]) -> tuple[Pick, ...]:
 
 
 def _strategies(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row.role == "strategy"]
+    return [row for row in rows if not row.is_baseline]
 
 
 def _baselines_for(shots: Shots, rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row.role == "baseline" and row.shots in (shots, None)]
+    return [row for row in rows if row.is_baseline and row.shots in (shots, None)]
 
 
 def _by_seed(row: Row) -> dict[int, StoredRun]:

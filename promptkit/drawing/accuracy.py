@@ -31,7 +31,7 @@ def accuracy(summary: Summary) -> str | None:
     rows = featured(summary)
     if not rows:
         return None
-    baselines = [row for row in summary.rows if row.role == "baseline"]
+    baselines = summary.baselines
     looks, greys = strategy_looks(summary), baseline_looks(summary)
     bands = shots_order(summary)
     with drawing("accuracy"):

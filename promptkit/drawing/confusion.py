@@ -66,8 +66,7 @@ def confusion(summary: Summary) -> str | None:
     with more than four classes only the share in per cent, with more than 25 only the colour. Right answers are blue
     and wrong ones orange, the deeper, the larger the share. None without rows.
     """
-    baselines = [row for row in summary.rows if row.role == "baseline" and row.strategy != "majority"]
-    rows = [*baselines, *featured(summary)]
+    rows = [*summary.answering_baselines, *featured(summary)]
     if not rows:
         return None
     layout = _Layout.of(rows)

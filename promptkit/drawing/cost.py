@@ -37,13 +37,14 @@ def cost(summary: Summary) -> str | None:
     no other row is both as fast to train and as accurate. None if no strategy's training time is known.
     """
     rows = [row for row in summary.rows if row.learning_seconds or not row.parameters.total]
-    if not any(row.role == "strategy" and row.learning_seconds for row in rows):
+    strategies, baselines = ([row for row in rows if row.is_baseline == which] for which in (False, True))
+    if not any(row.learning_seconds for row in strategies):
         return None
     looks = _looks(summary)
-    shown = [row for row in featured(summary) if row in rows] + [row for row in rows if row.role == "baseline"]
+    shown = [row for row in featured(summary) if row in rows] + baselines
     best = front(shown)
     with drawing("cost"):
-        legend = Legend(*(_keys(rows, role, looks) for role in ("strategy", "baseline")), [(ring_key(), _FRONT)])
+        legend = Legend(_keys(strategies, looks), _keys(baselines, looks), [(ring_key(), _FRONT)])
         figure = new_figure(26 + _HEIGHT + _BELOW + legend.height, _TITLE)
         axes = add_axes(figure, 44, _BELOW + legend.height, WIDTH - 54, _HEIGHT)
         places = dict(zip(map(id, rows), _scale(axes, rows), strict=True))
@@ -67,7 +68,7 @@ def cost(summary: Summary) -> str | None:
 
 def _key(row: Row) -> str:
     """Return what the legend calls the row; variants and shots are told apart by the texts beside the points."""
-    return row.strategy if row.role == "strategy" else f"{row.label} (baseline)"
+    return f"{row.label} (baseline)" if row.is_baseline else row.strategy
 
 
 def _looks(summary: Summary) -> dict[str, Look]:
@@ -75,12 +76,11 @@ def _looks(summary: Summary) -> dict[str, Look]:
     return {**strategy_looks(summary), **greys}
 
 
-def _keys(rows: Sequence[Row], role: str, looks: Mapping[str, Look]) -> list[tuple[object, str]]:
-    """Return the legend of the rows of a role, with how much each learns."""
+def _keys(rows: Sequence[Row], looks: Mapping[str, Look]) -> list[tuple[object, str]]:
+    """Return the legend of rows, with how much each learns."""
     counts: dict[str, set[int]] = {}
     for row in rows:
-        if row.role == role:
-            counts.setdefault(_key(row), set()).add(row.parameters.total)
+        counts.setdefault(_key(row), set()).add(row.parameters.total)
     return [(marker_key(looks[key]), f"{key}: {_range(several)} learnt") for key, several in counts.items()]
 
 

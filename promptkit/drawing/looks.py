@@ -69,12 +69,12 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
 
 def strategy_looks(summary: Summary) -> dict[str, Look]:
     """Return the look of every strategy of a comparison, by name."""
-    return looks_of(row.strategy for row in summary.rows if row.role == "strategy")
+    return looks_of(row.strategy for row in summary.strategies)
 
 
 def baseline_looks(summary: Summary) -> dict[str, Look]:
     """Return the look of every baseline of a comparison, by label: grey, and told apart by dashes."""
-    labels = dict.fromkeys(row.label for row in summary.rows if row.role == "baseline")
+    labels = dict.fromkeys(row.label for row in summary.baselines)
     return {
         label: Look(
             _BASELINE_GREYS[place % len(_BASELINE_GREYS)],

@@ -17,8 +17,8 @@ def accuracy_text(row: Row) -> str:
 
 def against_text(row: Row, summary: Summary) -> str:
     """Return the difference; a baseline says that it is one, and whether rows are compared with it."""
-    if row.role == "baseline":
-        best = any(label == row.label and row.shots in (k, None) for k, label in summary.best_baselines.items())
+    if row.is_baseline:
+        best = any(it.label == row.label and row.shots in (k, None) for k, it in summary.strongest.items())
         return "best baseline" if best else "baseline"
     return NONE if row.against is None else difference_text(row.against.difference)
 

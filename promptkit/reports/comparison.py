@@ -71,7 +71,7 @@ def comparison_table(summary: Summary, format: ComparisonFormat = "simple", *, t
     """
     if format not in FORMATS:
         raise unknown("table format", format, FORMATS)
-    rows = sorted(summary.rows, key=lambda row: row.role != "baseline")
+    rows = summary.in_table_order
     if format == "csv":
         return _csv(rows, times)
     columns = _columns(summary, times)

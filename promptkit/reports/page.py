@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def report_page(summary: Summary, *, times: bool = True) -> str:
     """
     drawn = {name: plot(summary) for name, plot in PLOTS.items() if times or name != "cost"}
     found = disagreement(summary)
-    rows = sorted(summary.rows, key=lambda row: row.role != "baseline")
+    rows = summary.in_table_order
     columns = _columns(summary, times)
     template = _environment().get_template("report.html")
     page: str = template.render(
@@ -160,7 +160,7 @@ def _against(row: Row, summary: Summary) -> str:
     return f"{text.replace('-', '−')} {BETTER_MARK}" if row.is_better else text.replace("-", "−")
 
 
-def _legend(rows: list[Row], times: bool) -> list[str]:
+def _legend(rows: Sequence[Row], times: bool) -> list[str]:
     said = [
         "Scores are means over seeds, with the standard deviation in brackets. 'picked from' counts the dev scores "
         "that a figure was picked from. Differences are in test accuracy, with a 95 % interval; p is adjusted."

@@ -22,7 +22,7 @@ def facts(summary: Summary, *, times: bool = True) -> list[Fact]:
         summary: what `summarise` returned.
         times: whether to say when runs were made.
     """
-    records = [part.record for row in summary.rows for run in row.runs for part in run.parts]
+    records = [part.record for row in summary.rows for part in row.parts]
     runs = [record for record in records if isinstance(record, RunRecord)]
     tasks = [record.task for record in records]
     found: list[tuple[str, Iterable[str]]] = [
@@ -63,9 +63,7 @@ def prompts(summary: Summary) -> list[tuple[str, list[Fact]]]:
 
     The shots stand in front of what is not the same at every K.
     """
-    labels = dict.fromkeys(
-        (row.role, row.label) for row in sorted(summary.rows, key=lambda row: row.role != "baseline")
-    )
+    labels = dict.fromkeys((row.role, row.label) for row in summary.in_table_order)
     return [
         (label, _prompt([row for row in summary.rows if (row.role, row.label) == (role, label)]))
         for role, label in labels
@@ -88,7 +86,7 @@ def _prompt(rows: Sequence[Row]) -> list[Fact]:
 
 def _of_row(row: Row) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {"what it is": [], "template": [], "label words": [], "settings": []}
-    for record in (part.record for run in row.runs for part in run.parts):
+    for record in (part.record for part in row.parts):
         if isinstance(record, RunRecord):
             found["template"] += record.options.templates
             found["label words"] += [record.options.verbalizer] if record.options.verbalizer is not None else []
@@ -97,7 +95,7 @@ def _of_row(row: Row) -> dict[str, tuple[str, ...]]:
             found["what it is"].append(record.summary)
             found["settings"] += [_pairs(record.settings)] if record.settings else []
     distinct = {name: tuple(dict.fromkeys(values)) for name, values in found.items()}
-    return {**distinct, "runs": (", ".join(part.name for run in row.runs for part in run.parts),)}
+    return {**distinct, "runs": (", ".join(part.name for part in row.parts),)}
 
 
 def _settings(options: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ def _families(rows: Sequence[Row]) -> str:
 
 def time_text(rows: Iterable[Row]) -> str:
     """Return how long the runs of a table took together; a run in several rows counts once."""
-    runs = {part.id: part.record for row in rows for run in row.runs for part in run.parts}
+    runs = {part.id: part.record for row in rows for part in row.parts}
     minutes = sum(record.cost.seconds.total for record in runs.values()) / 60
     return f"These {len(runs)} runs, baselines included, took {minutes:.1f} minutes in all, one after the other."
 
@@ -106,7 +106,7 @@ def notes(summary: Summary) -> tuple[str, ...]:
             f"{len(cells)} of {len(summary.comparison.entries)} runs {'is' if len(cells) == 1 else 'are'} missing: "
             f"{_listed(names)}. Rows, picks and the strongest baseline are made of those that are finished."
         )
-    made_with = {part.record.versions.mindspore for row in summary.rows for run in row.runs for part in run.parts}
+    made_with = {part.record.versions.mindspore for row in summary.rows for part in row.parts}
     if len(made_with) > 1:
         found.append(
             f"Runs were made with MindSpore {' and '.join(sorted(made_with))}: last digits, times and memory differ "

@@ -185,7 +185,7 @@ def test_only_what_dev_picked_takes_part() -> None:
         )
     )
     pick = summary.picks[0]
-    other = next(row for row in summary.rows if row.role == "strategy" and row.variant != pick.variant)
+    other = next(row for row in summary.strategies if row.variant != pick.variant)
     rows = tuple(replace(row, test=Spread(0.99, 0.0, 3)) if row is other else row for row in summary.rows)
     text = said(replace(summary, rows=rows))
     assert f"soft, {pick.variant} with 16 examples a class is the only prompt compared: " in text

@@ -87,7 +87,7 @@ def test_baselines_come_first_and_say_so(summary: Summary) -> None:
     said = [row[head.index("vs baseline")] for row in rows]
     assert [text in ("baseline", "best baseline") for text in said] == [True] * 5 + [False] * 8
     best = {row[0] for row, text in zip(rows, said, strict=True) if text == "best baseline"}
-    assert best == set(summary.best_baselines.values())
+    assert best == {each.label for each in summary.strongest.values()}
     # The word models of 16 shots are not what anything is compared with.
     assert said[[row[:2] for row in rows].index(["TF-IDF + logistic regression", "16"])] == "baseline"
 

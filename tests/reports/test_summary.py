@@ -110,7 +110,8 @@ def test_candidates_are_the_epochs_scored_on_dev_the_most_of_any_seed() -> None:
 
 def test_a_row_is_held_against_the_baseline_that_is_strongest_on_test() -> None:
     summary = summarise(fake_comparison())
-    assert summary.best_baselines == {16: "hard (zero-shot)", "full": "TF-IDF + logistic regression"}
+    best = {shots: each.label for shots, each in summary.strongest.items()}
+    assert best == {16: "hard (zero-shot)", "full": "TF-IDF + logistic regression"}
     for shots, baseline in (
         (16, row_of(summary, "hard", None, role="baseline")),
         ("full", row_of(summary, "tfidf", "full", role="baseline")),
@@ -128,7 +129,7 @@ def test_no_other_baseline_leaves_a_row_a_smaller_difference() -> None:
     summary = summarise(fake_comparison())
     for row in summary.rows:
         if row.against:
-            others = [b for b in summary.rows if b.role == "baseline" and b.shots in (row.shots, None)]
+            others = [b for b in summary.baselines if b.shots in (row.shots, None)]
             assert row.against.difference.mean == pytest.approx(min(row.test.mean - b.test.mean for b in others))
 
 
@@ -267,7 +268,7 @@ def test_many_missing_runs_are_not_all_listed_and_an_empty_comparison_is_none_th
     comparison = fake_comparison()
     empty = replace(comparison, entries=tuple(replace(entry, run=None) for entry in comparison.entries))
     summary = summarise(empty)
-    assert (summary.rows, summary.picks, summary.best_baselines) == ((), (), {})
+    assert (summary.rows, summary.picks, summary.strongest) == ((), (), {})
     assert any("31 of 31 runs are missing" in note and "and 25 more" in note for note in notes(summary))
     assert method_text(summary) == "No row is compared with a baseline."
 
