@@ -8,16 +8,9 @@ from typing import Any
 import numpy as np
 
 from promptkit.data import Example
-from promptkit.runs import (
-    BaselineRecord,
-    PlannedCell,
-    RunDirectory,
-    RunRecord,
-    Store,
-    StoredRun,
-    save_artifact,
-    write_predictions,
-)
+from promptkit.runs import RunDirectory, RunRecord, Store, StoredRun, save_artifact, write_predictions
+from promptkit.runs.baseline import BaselineRecord
+from promptkit.runs.stored import PlannedCell
 
 LABELS = ("negative", "positive")
 TRUTH = np.array([0, 1, 0, 1, 0, 1])

@@ -23,8 +23,6 @@ Count = Annotated[int, Field(strict=True, ge=1, le=4096)]
 """How many layers, heads or groups: small enough to count through."""
 Index = Annotated[int, Field(strict=True, ge=0, le=2**24)]
 """A row or an id, from 0."""
-Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e12, le=1e12)]
-"""A number that is neither NaN nor infinite, nor a truth value."""
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e12, allow_inf_nan=False)]
 """A finite number above 0, such as an epsilon."""
 Name = Annotated[str, Field(strict=True, min_length=1, max_length=10_000)]

@@ -23,10 +23,9 @@ def doctor(
     from promptkit.backbones.face import Precision
     from promptkit.doctor import diagnose, diagnosis_text
 
-    kinds: dict[str, tuple[str, ...]] = {"device": get_args(Device), "mode": get_args(Mode), "precision": get_args(Precision)}
-    for name, known in kinds.items():
-        if given[name] not in known:
-            raise unknown(name, given[name], known)
+    for name, kind in {"device": Device, "mode": Mode, "precision": Precision}.items():
+        if given[name] not in get_args(kind):
+            raise unknown(name, given[name], get_args(kind))
     found = diagnose(**given, check=not facts_only)
     if as_json:
         whole = {**asdict(found), "faults": list(found.faults)}

@@ -1,8 +1,7 @@
 """What a run leaves on disk: its record, its prompt, its predictions; and the store that lists the runs."""
 
 from promptkit.runs.artifact import load_artifact, save_artifact
-from promptkit.runs.baseline import BaselineRecord
-from promptkit.runs.card import Card, load_prompt
+from promptkit.runs.card import load_prompt
 from promptkit.runs.directory import RunDirectory
 from promptkit.runs.export import export_runs
 from promptkit.runs.predictions import read_predictions, write_answers, write_predictions
@@ -20,38 +19,21 @@ from promptkit.runs.record import (
 )
 from promptkit.runs.references import resolve_run
 from promptkit.runs.store import STORE_NAME, Store
-from promptkit.runs.stored import (
-    ARTIFACT_NAME,
-    ComparisonSummary,
-    Entry,
-    PlannedCell,
-    Shots,
-    StoredComparison,
-    StoredRun,
-)
-from promptkit.runs.tables import STORE_VERSION
+from promptkit.runs.stored import ARTIFACT_NAME, StoredRun
 
 __all__ = [
     "ARTIFACT_NAME",
     "STORE_NAME",
-    "STORE_VERSION",
     "BackboneInfo",
-    "BaselineRecord",
-    "Card",
-    "ComparisonSummary",
     "Cost",
-    "Entry",
     "Epoch",
     "LearntParameters",
-    "PlannedCell",
     "RunDirectory",
     "RunOptions",
     "RunRecord",
     "Scores",
     "Seconds",
-    "Shots",
     "Store",
-    "StoredComparison",
     "StoredRun",
     "TaskInfo",
     "Versions",

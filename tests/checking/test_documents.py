@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from promptkit.checking import parse_json, parse_json_object, parse_toml, read_json_object, read_toml
+from promptkit.checking import parse_json, parse_json_object, read_json_object, read_toml
+from promptkit.checking.documents import parse_toml
 from promptkit.errors import UserError
 
 

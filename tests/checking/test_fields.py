@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from promptkit.checking import (
     CheckedModel,
     Count,
-    Finite,
     Index,
     Name,
     Positive,
@@ -35,7 +34,7 @@ class Config(CheckedModel):
     layer_norm_eps: Positive = 1e-12
     pad_token_id: Index = 0
     tie_word_embeddings: bool = True
-    initializer_range: Finite = 0.02
+    initializer_range: float = 0.02
     name: Name = "model"
     architectures: list[Name] = Field(default_factory=list)
 

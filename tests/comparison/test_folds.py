@@ -23,7 +23,8 @@ from promptkit.reports.provenance import facts
 from promptkit.reports.wording import notes
 from promptkit.running.config import make_config
 from promptkit.running.plan import Loader, make_plan
-from promptkit.runs import Entry, StoredComparison, StoredRun
+from promptkit.runs import StoredRun
+from promptkit.runs.stored import Entry, StoredComparison
 
 Make = Callable[..., Experiment]
 

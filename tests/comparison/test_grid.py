@@ -231,8 +231,8 @@ def test_pet_without_anything_to_tune_and_a_random_head_is_run_with_every_seed(t
 def learner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Install a strategy that learns, but trains only if it is told to."""
     from promptkit import Defaults, Strategy
-    from promptkit.hooks import StrategyEntry, get_host
-    from promptkit.hooks.entries import Origin
+    from promptkit.hooks import get_host
+    from promptkit.hooks.entries import Origin, StrategyEntry
 
     def install(**attributes: object) -> None:
         usual = {"name": "learner", "summary": "Learns if it may.", "defaults": Defaults(epochs=0), "build": build}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.analysis import Difference, Spread, holm, paired_bootstrap, sign_flips, spread
+from promptkit.analysis.statistics import Difference, Spread, holm, paired_bootstrap, sign_flips, spread
 
 Right = np.ndarray[Any, np.dtype[np.bool_]]
 

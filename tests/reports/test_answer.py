@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from fake_comparisons import fake_comparison
 
-from promptkit.analysis import Against, Summary, summarise
+from promptkit.analysis import Summary, summarise
+from promptkit.analysis.rows import Against
 from promptkit.analysis.statistics import Difference, Spread
 from promptkit.reports.answer import answer
 from promptkit.reports.wording import notes

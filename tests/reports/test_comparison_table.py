@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 from fake_comparisons import fake_comparison
 
-from promptkit.analysis import Difference, Spread, Summary, summarise
+from promptkit.analysis import Summary, summarise
+from promptkit.analysis.statistics import Difference, Spread
 from promptkit.errors import UserError
 from promptkit.reports import comparison_table
 from promptkit.reports.comparison import FORMATS

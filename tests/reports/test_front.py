@@ -8,8 +8,10 @@ from fake_comparisons import fake_comparison
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptkit.analysis import Row, Spread, summarise
+from promptkit.analysis import summarise
 from promptkit.analysis.front import front
+from promptkit.analysis.rows import Row
+from promptkit.analysis.statistics import Spread
 from promptkit.runs import LearntParameters
 
 ROW = summarise(fake_comparison(strategies=("soft",), baselines=(), shots=(16,), seeds=(0,))).rows[0]

@@ -17,10 +17,11 @@ import pytest
 from fake_comparisons import fake_comparison
 from page_files import SVG, identifiers, words
 
-from promptkit.analysis import Row, Summary, summarise
+from promptkit.analysis import Summary, summarise
 from promptkit.analysis.confusion import shares
 from promptkit.analysis.front import front
 from promptkit.analysis.names import with_shots
+from promptkit.analysis.rows import Row
 from promptkit.analysis.selection import featured
 from promptkit.drawing import plots
 from promptkit.drawing.confusion import tint

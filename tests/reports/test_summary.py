@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from fake_comparisons import fake_comparison, with_test_predictions
 
-from promptkit.analysis import Difference, Row, Summary, holm, paired_bootstrap, sign_flips, summarise
+from promptkit.analysis import Summary, summarise
+from promptkit.analysis.rows import Row
+from promptkit.analysis.statistics import Difference, holm, paired_bootstrap, sign_flips
 from promptkit.errors import UserError
 from promptkit.evaluation import no_better_than_majority
 from promptkit.reports.answer import verdict_text

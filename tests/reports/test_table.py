@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from promptkit.reports import human_bytes, human_count, result_table
+from promptkit.drawing.text import human_count
+from promptkit.reports import result_table
+from promptkit.reports.table import human_bytes
 from promptkit.runs import Cost, LearntParameters, RunRecord, Scores, Seconds, TaskInfo, Versions
 from promptkit.runs.record import BackboneInfo, RunOptions
 

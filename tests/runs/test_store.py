@@ -15,16 +15,8 @@ import pytest
 from fake_runs import TRUTH, add_baseline, add_run, cell, fake_baseline, fake_record, write_directory
 
 from promptkit.errors import UserError
-from promptkit.runs import (
-    STORE_NAME,
-    BaselineRecord,
-    RunDirectory,
-    RunRecord,
-    Store,
-    StoredRun,
-    resolve_run,
-    save_artifact,
-)
+from promptkit.runs import STORE_NAME, RunDirectory, RunRecord, Store, StoredRun, resolve_run, save_artifact
+from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.card import Card
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import promptkit
 from promptkit import Defaults, Strategy, StrategyOptions, UserError
-from promptkit.hooks import PluginHost, StrategyEntry, get_host, hookimpl
-from promptkit.hooks.entries import Origin
+from promptkit.hooks import PluginHost, get_host, hookimpl
+from promptkit.hooks.entries import Origin, StrategyEntry
 from promptkit.strategies.contract import CONTRACT, check_class
 
 TITLE = r"strategy 'broken' \(plugin 'broke' of broke 0\)"
