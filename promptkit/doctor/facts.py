@@ -10,6 +10,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from promptkit.hooks import Origin
 
 # As Linux lists them for x86 (`flags`) and for ARM (`Features`), the widest last; older ones tell nothing apart.
 _VECTOR_UNITS = {
@@ -192,9 +196,13 @@ def plugins() -> Iterator[Fact]:
         does += ["adds commands"] if "promptkit_register_commands" in hooks else []
         does += ["is told of runs"] if any(hook in hooks for hook in _OF_RUNS) else []
         said = "; ".join(does) or "registers nothing"
-        yield Fact("plugin", f"{origin.plugin} ({origin.distribution} {origin.version}): {said}")
+        yield Fact("plugin", f"{_named(origin)}: {said}")
     for refusal in host.refusals:
-        yield Fact("plugin", f"{refusal.plugin} ({refusal.distribution} {refusal.version})", f"{refusal}.")
+        yield Fact("plugin", _named(refusal.origin), f"{refusal}.")
+
+
+def _named(origin: Origin) -> str:
+    return f"{origin.plugin} ({origin.distribution} {origin.version})"
 
 
 def _read(path: Path) -> str:

@@ -56,9 +56,9 @@ def strategy_card(entry: StrategyEntry) -> StrategyCard:
     return StrategyCard(
         name=entry.name,
         summary=" ".join(entry.cls.summary.split()),
-        plugin=entry.plugin,
-        distribution=entry.distribution,
-        version=entry.version,
+        plugin=entry.origin.plugin,
+        distribution=entry.origin.distribution,
+        version=entry.origin.version,
         options=tuple(_option(name, it) for name, it in entry.cls.Options.model_fields.items()),
         defaults=defaults,
     )

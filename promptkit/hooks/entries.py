@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -51,21 +51,6 @@ class Entry:
 
     name: str
     origin: Origin
-
-    @property
-    def plugin(self) -> str:
-        """The name of the plugin's entry point."""
-        return self.origin.plugin
-
-    @property
-    def distribution(self) -> str:
-        """The name of the distribution that brings the plugin."""
-        return self.origin.distribution
-
-    @property
-    def version(self) -> str:
-        """The version of that distribution."""
-        return self.origin.version
 
 
 @dataclass(frozen=True)
@@ -150,21 +135,16 @@ class Registrations:
 
     def update(self, other: Registrations) -> None:
         """Take over all of `other`."""
-        self.strategies.update(other.strategies)
-        self.datasets.update(other.datasets)
-        self.models.update(other.models)
-        self.engines.update(other.engines)
-        self.metrics.update(other.metrics)
+        for kind in fields(self):
+            getattr(self, kind.name).update(getattr(other, kind.name))
 
     def without(self, origin: Origin) -> Registrations:
         """Return these registrations less those that come from `origin`."""
-        return Registrations(
-            {name: entry for name, entry in self.strategies.items() if entry.origin != origin},
-            {name: entry for name, entry in self.datasets.items() if entry.origin != origin},
-            {name: entry for name, entry in self.models.items() if entry.origin != origin},
-            {name: entry for name, entry in self.engines.items() if entry.origin != origin},
-            {name: entry for name, entry in self.metrics.items() if entry.origin != origin},
-        )
+        kept = Registrations()
+        for kind in fields(self):
+            entries = getattr(self, kind.name).items()
+            getattr(kept, kind.name).update({name: entry for name, entry in entries if entry.origin != origin})
+        return kept
 
 
 EntryT = TypeVar("EntryT", bound=Entry)

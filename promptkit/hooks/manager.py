@@ -52,14 +52,11 @@ NO_PLUGINS = "PROMPTKIT_NO_PLUGINS"
 class Refusal:
     """A plugin that was not taken, and why. `str()` is one line."""
 
-    plugin: str
-    distribution: str
-    version: str
+    origin: Origin
     fault: str
 
     def __str__(self) -> str:
-        origin = Origin(self.plugin, self.distribution, self.version)
-        return " ".join(f"{origin} is refused: {self.fault}".split())
+        return " ".join(f"{self.origin} is refused: {self.fault}".split())
 
 
 @dataclass(frozen=True)
@@ -276,7 +273,7 @@ class PluginHost:
             with contextlib.redirect_stdout(sys.stderr):
                 yield
         except Fault as fault:
-            self.refusals.append(Refusal(origin.plugin, origin.distribution, origin.version, str(fault)))
+            self.refusals.append(Refusal(origin, str(fault)))
             self._registered = self._registered.without(origin)
             self._managers.pop(origin, None)
 

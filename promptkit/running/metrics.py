@@ -26,7 +26,7 @@ def _mark(name: str) -> str | list[str]:
     if name in BUILT_IN_METRICS or name.startswith(("f1:", "hub:")):
         return name
     if name in host.metrics:
-        return [name, host.metrics[name].version]
+        return [name, host.metrics[name].origin.version]
     if (file := metric_file(name, {})) is None:
         return name
     try:

@@ -269,7 +269,7 @@ def make_plan(
         prompts=prompts,
         contexts=[() if context is None else context.pool for context in contexts],
         plugin=entry.title,
-        strategy_version=entry.version,
+        strategy_version=entry.origin.version,
         unlabelled=unlabelled,
         left_out=left_out,
         processes=processes,

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from promptkit.errors import UserError
-from promptkit.hooks import PluginHost, hookimpl
+from promptkit.hooks import Origin, PluginHost, hookimpl
 from promptkit.hooks.entries import RESERVED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ class TestDiscovery:
     def test_an_installed_plugin_is_found_with_its_origin(self, install_plugin, good_source):
         install_plugin("good", good_source, version="4.5.6")
         entry = PluginHost.discover().strategy("good-strategy")
-        assert (entry.plugin, entry.distribution, entry.version) == ("good", "good-dist", "4.5.6")
+        assert entry.origin == Origin("good", "good-dist", "4.5.6")
         assert entry.cls.name == "good-strategy"
 
     @pytest.mark.parametrize("value", ["1", "yes"])
@@ -63,8 +63,8 @@ class TestDiscovery:
         install_plugin("zebra", good_source)
         install_plugin("aardvark", good_source)
         host = PluginHost.discover()
-        assert host.strategy("good-strategy").plugin == "aardvark"
-        assert [it.plugin for it in host.refusals] == ["zebra"]
+        assert host.strategy("good-strategy").origin.plugin == "aardvark"
+        assert [it.origin.plugin for it in host.refusals] == ["zebra"]
 
     def test_finding_and_listing_strategies_imports_nothing_heavy(self):
         code = (
@@ -156,7 +156,7 @@ class TestOtherRegistries:
         second = plugin(**{hook: lambda register: [register(name, value) for name in ("other", "mine")]})
         host = PluginHost.from_plugins({"one": plugin(**{hook: registering("mine", value)}), "two": second})
         assert list(getattr(host, hook)) == ["mine"]
-        assert getattr(host, hook)["mine"].plugin == "one"
+        assert getattr(host, hook)["mine"].origin.plugin == "one"
         assert "name 'mine' is taken by plugin 'one' of one 0" in str(host.refusals[0])
 
     def test_a_fault_in_a_later_hook_takes_back_what_an_earlier_one_registered(self):

@@ -127,8 +127,8 @@ def test_a_faulty_plugin_is_refused_in_one_line_and_the_rest_goes_on(case, insta
     host.report_refusals()
 
     assert set(host.strategies) == before | {"good-strategy", "late-strategy"}
-    assert host.strategies["good-strategy"].distribution == "a_good-dist"
-    (refusal,) = [it for it in host.refusals if it.plugin == "bad"]
+    assert host.strategies["good-strategy"].origin.distribution == "a_good-dist"
+    (refusal,) = [it for it in host.refusals if it.origin.plugin == "bad"]
     assert str(refusal).startswith("plugin 'bad' of bad-dist 1.2 is refused: ")
     assert fault in str(refusal)
     (line,) = [it for it in capsys.readouterr().err.splitlines() if "bad-dist" in it]
@@ -145,7 +145,7 @@ def test_a_refusal_is_reported_once(capsys):
 def test_an_entry_point_to_nothing_is_refused(install_plugin, good_source):
     install_plugin("lost", good_source, points_to="no_such_module_anywhere")
     install_plugin("attr", good_source, points_to="made_up_plugin_attr:missing")
-    faults = {it.plugin: it.fault for it in PluginHost.discover().refusals}
+    faults = {it.origin.plugin: it.fault for it in PluginHost.discover().refusals}
     assert faults["lost"].startswith("import failed: ModuleNotFoundError: No module named 'no_such_module")
     assert faults["attr"].startswith("import failed: AttributeError: ")
 

@@ -43,6 +43,6 @@ TestLmBff = kit("lmbff", kinds=("masked",), learns=("backbone",), settings=FEW |
 
 
 def test_every_strategy_has_its_line() -> None:
-    ours = {name for name, entry in get_host().strategies.items() if entry.distribution == "promptkit"}
+    ours = {name for name, entry in get_host().strategies.items() if entry.origin.distribution == "promptkit"}
     tested = [each.strategy.name for name, each in globals().items() if name.startswith("Test")]
     assert ours == set(tested)
