@@ -14,17 +14,14 @@ from promptkit.analysis.statistics import Difference, Spread
 from promptkit.analysis.summary import Summary
 from promptkit.errors import unknown
 from promptkit.reports.answer import verdict_text
-from promptkit.reports.cells import accuracy_text, adjusted_p_text, against_text, metric_cell, metric_names
-from promptkit.reports.figures import NONE, score_text, short_number
+from promptkit.reports.cells import cells, columns, metric_names
 from promptkit.reports.markdown import markdown_text
-from promptkit.reports.table import human_bytes, learnt_text
 from promptkit.reports.wording import (
     NO_BETTER_MARK,
     NO_BETTER_NOTE,
     method_text,
     notes,
     pick_text,
-    shots_text,
     time_text,
 )
 from promptkit.runs.spreadsheet import write_csv
@@ -35,6 +32,11 @@ FORMATS: tuple[ComparisonFormat, ...] = ("simple", "github", "latex", "csv")
 Number = str | int | float | bool | None
 
 _WIDTH = 118
+_HEADS = {
+    "strategy": "strategy", "shots": "shots", "seeds": "seeds", "test": "test", "f1": "F1", "dev": "dev",
+    "tried": "tried", "against": "vs baseline", "p": "p", "learnt": "learnt p/e/h", "artifact": "artifact",
+    "train": "train s", "speed": "pred/s", "memory": "peak MB",
+}  # fmt: skip
 _LEGEND = (
     "Test, F1 (macro) and dev in per cent: mean (standard deviation) over seeds. tried: dev scores that a figure was "
     "picked from. learnt p/e/h: parameters of prompt / encoder / head."
@@ -74,13 +76,13 @@ def comparison_table(summary: Summary, format: ComparisonFormat = "simple", *, t
     rows = summary.in_table_order
     if format == "csv":
         return _csv(rows, times)
-    columns = _columns(summary, times)
-    heads = [_one_line(name) for name, _ in columns]
-    cells = [[_one_line(cell(row)) for _, cell in columns] for row in rows]
+    made = columns(_HEADS, cells(summary, times), summary.rows)
+    heads = [_one_line(name) for name, _ in made]
+    body = [[_one_line(cell(row)) for _, cell in made] for row in rows]
     if format == "github":
         heads = [markdown_text(name) for name in heads]
-        cells = [[markdown_text(label), *figures] for label, *figures in cells]
-    table = _simple(heads, cells) if format == "simple" else _tabulated(heads, cells, format)
+        body = [[markdown_text(label), *figures] for label, *figures in body]
+    table = _simple(heads, body) if format == "simple" else _tabulated(heads, body, format)
     legend = f"{_LEGEND} {_LEGEND_OF_TIMES}" if times else _LEGEND
     marked = any(row.no_better_than_majority for row in rows)
     return _with_notes(
@@ -119,34 +121,6 @@ def _tabulated(heads: list[str], cells: list[list[str]], format: Literal["github
         disable_numparse=True,
     )
     return table
-
-
-def _columns(summary: Summary, times: bool) -> list[tuple[str, Callable[[Row], str]]]:
-    columns: list[tuple[str, Callable[[Row], str]]] = [
-        ("strategy", lambda row: row.label),
-        ("shots", lambda row: shots_text(row.shots)),
-        ("seeds", lambda row: str(len(row.seeds))),
-        ("test", accuracy_text),
-        ("F1", lambda row: score_text(row.f1)),
-        *((name, _metric(name)) for name in metric_names(summary.rows)),
-        ("dev", lambda row: score_text(row.dev)),
-        ("tried", lambda row: str(row.candidates)),
-        ("vs baseline", lambda row: against_text(row, summary)),
-        ("p", adjusted_p_text),
-        ("learnt p/e/h", lambda row: learnt_text(row.parameters)),
-        ("artifact", lambda row: NONE if row.artifact_bytes is None else human_bytes(round(row.artifact_bytes))),
-    ]
-    if times:
-        columns += [
-            ("train s", lambda row: short_number(row.train_seconds)),
-            ("pred/s", lambda row: short_number(row.predict_per_second)),
-            ("peak MB", lambda row: short_number(row.peak_memory_mb)),
-        ]
-    return columns
-
-
-def _metric(name: str) -> Callable[[Row], str]:
-    return lambda row: metric_cell(row, name)
 
 
 def _one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,8 @@ from promptkit.analysis.summary import Summary
 from promptkit.drawing.plots import PLOTS
 from promptkit.drawing.text import plain
 from promptkit.reports.answer import answer
-from promptkit.reports.cells import accuracy_text, adjusted_p_text, against_text, metric_cell, metric_names
-from promptkit.reports.figures import NONE, score_text, short_number
+from promptkit.reports.cells import Cell, against_text, cells, columns
 from promptkit.reports.provenance import command, facts, prompts
-from promptkit.reports.table import human_bytes, learnt_text
 from promptkit.reports.wording import (
     BETTER_MARK,
     BETTER_NOTE,
@@ -27,10 +25,16 @@ from promptkit.reports.wording import (
     method_text,
     notes,
     pick_text,
-    shots_text,
 )
 
 _TEMPLATES = Path(__file__).parent / "templates"
+# What decides comes first: on a phone the rest is scrolled to.
+_HEADS = {
+    "strategy": "strategy", "shots": "shots", "test": "test accuracy, %", "against": "vs best baseline, points",
+    "p": "p", "f1": "macro F1, %", "dev": "dev accuracy, %", "tried": "picked from", "seeds": "seeds",
+    "learnt": "learnt: prompt / encoder / head", "artifact": "artifact", "train": "training, s",
+    "speed": "predictions a second", "memory": "peak memory, MB",
+}  # fmt: skip
 _LONGEST = 320
 
 # What each plot shows; the page says it below the plot.
@@ -54,7 +58,7 @@ class Column:
     """A column of the page's table: its head, what a cell holds, and whether a line of text."""
 
     head: str
-    cell: Callable[[Row], str]
+    cell: Cell
     text: bool = False
 
 
@@ -71,14 +75,14 @@ def report_page(summary: Summary, *, times: bool = True) -> str:
     drawn = {name: plot(summary) for name, plot in PLOTS.items() if times or name != "cost"}
     found = disagreement(summary)
     rows = summary.in_table_order
-    columns = _columns(summary, times)
+    made = _columns(summary, times)
     template = _environment().get_template("report.html")
     page: str = template.render(
         title=f"Comparison {plain(summary.comparison.name)}",
         created=f"{summary.comparison.created[:16].replace('T', ' ')} UTC" if times else "",
         answer=answer(summary, times=times),
-        columns=columns,
-        rows=[(row, [column.cell(row) for column in columns]) for row in rows],
+        columns=made,
+        rows=[(row, [column.cell(row) for column in made]) for row in rows],
         legend=_legend(rows, times),
         plots=[(name, svg, _CAPTIONS[name]) for name, svg in drawn.items() if svg is not None],
         disagreement=found,
@@ -123,34 +127,9 @@ def excerpt(text: str) -> str:
 
 
 def _columns(summary: Summary, times: bool) -> list[Column]:
-    # What decides comes first: on a phone the rest is scrolled to.
-    columns = [
-        Column("strategy", lambda row: row.label, text=True),
-        Column("shots", lambda row: shots_text(row.shots)),
-        Column("test accuracy, %", accuracy_text),
-        Column("vs best baseline, points", lambda row: _against(row, summary)),
-        Column("p", adjusted_p_text),
-        Column("macro F1, %", lambda row: score_text(row.f1)),
-        *(Column(name, _metric(name)) for name in metric_names(summary.rows)),
-        Column("dev accuracy, %", lambda row: score_text(row.dev)),
-        Column("picked from", lambda row: str(row.candidates)),
-        Column("seeds", lambda row: str(len(row.seeds))),
-        Column("learnt: prompt / encoder / head", lambda row: learnt_text(row.parameters)),
-        Column(
-            "artifact", lambda row: NONE if row.artifact_bytes is None else human_bytes(round(row.artifact_bytes))
-        ),
-    ]
-    if times:
-        columns += [
-            Column("training, s", lambda row: short_number(row.train_seconds)),
-            Column("predictions a second", lambda row: short_number(row.predict_per_second)),
-            Column("peak memory, MB", lambda row: short_number(row.peak_memory_mb)),
-        ]
-    return columns
-
-
-def _metric(name: str) -> Callable[[Row], str]:
-    return lambda row: metric_cell(row, name)
+    made = {**cells(summary, times), "against": lambda row: _against(row, summary)}
+    found = columns(_HEADS, made, summary.rows)
+    return [Column(head, cell, text=number == 0) for number, (head, cell) in enumerate(found)]
 
 
 def _against(row: Row, summary: Summary) -> str:
