@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from promptkit.analysis.rows import Row
 from promptkit.analysis.selection import featured
 from promptkit.analysis.summary import Summary
-from promptkit.runs.predictions import PREDICTIONS_NAME, unescape
+from promptkit.runs.predictions import PREDICTIONS_NAME, read_texts
 from promptkit.runs.stored import Shots, StoredRun
 
 LIMIT = 12
@@ -179,34 +178,8 @@ def _texts_of(run: StoredRun, labels: Sequence[str]) -> list[dict[str, str]] | N
     """Return the texts of a run's test examples, or of all its folds', if they are all there."""
     texts: list[dict[str, str]] = []
     for part in run.parts:
-        expected = [labels[true] for true in part.truth]
-        found = part.directory and _read(part.directory / PREDICTIONS_NAME, expected, len(labels))
+        found = part.directory and read_texts(part.directory / PREDICTIONS_NAME, labels, part.truth.tolist())
         if not found:
             return None
         texts += found
     return texts
-
-
-def _read(path: Path, expected: Sequence[str], classes: int) -> list[dict[str, str]] | None:
-    """Return the texts of a `predictions.tsv`; None unless it is there and holds the expected true labels."""
-    try:
-        head, *lines = _lines(path)
-    except (OSError, UnicodeDecodeError, ValueError):
-        return None
-    # index, label, predicted and a probability for each class come before the text.
-    place = 3 + classes
-    if len(head) <= place or any(len(line) != len(head) for line in lines):
-        return None
-    if [unescape(line[1]) for line in lines] != list(expected):
-        return None
-    return [
-        {unescape(name): unescape(cell) for name, cell in zip(head[place:], line[place:], strict=True)}
-        for line in lines
-    ]
-
-
-def _lines(path: Path) -> Iterator[list[str]]:
-    # Only \n ends a line: everything else is escaped, or was never a line end.
-    with path.open(encoding="utf-8", newline="\n") as stream:
-        for line in stream:
-            yield line.rstrip("\n").split("\t")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,6 @@ from promptkit.runs.files import shown
 
 PREDICTIONS_NAME = "predictions.tsv"
 
-_ANSWER_HEADER = ("index", "answer", "written", "log_likelihood", "tokens")
 # Everything `str.splitlines` breaks at, so that a line stays a line for every reader.
 _BREAKS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", **{c: f"\\u{ord(c):04x}" for c in _BREAKS}}
@@ -59,18 +58,11 @@ def write_predictions(
     size = len(examples)
     if not len(references) == len(predictions) == size or probabilities.shape != (size, len(labels)):
         raise ValueError("references, predictions, probabilities and examples do not match")
-    texts = [example.fields() for example in examples]
-    # A field that some examples lack is empty there.
-    names = list(dict.fromkeys(name for fields in texts for name in fields))
-    header = ["index", "label", "predicted", *(f"p_{label}" for label in labels), *names]
-    # A lone surrogate (JSON can bring one) must not lose the whole file.
-    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as stream:
-        stream.write(_line(header))
-        for index, fields in enumerate(texts):
-            true = labels[references[index]] if references[index] >= 0 else ""
-            chances = [f"{chance:.6f}" for chance in probabilities[index].tolist()]
-            row = [str(index), true, labels[predictions[index]], *chances]
-            stream.write(_line([*row, *(fields.get(name, "") for name in names)]))
+    rows = (
+        [labels[true] if true >= 0 else "", labels[predicted], *(f"{chance:.6f}" for chance in chances.tolist())]
+        for true, predicted, chances in zip(references, predictions, probabilities, strict=True)
+    )
+    _write(path, _head(labels), rows, examples)
 
 
 def write_answers(
@@ -95,14 +87,27 @@ def write_answers(
     size = len(examples)
     if not len(references) == len(scores) == size or (written is not None and len(written) != size):
         raise ValueError("references, answers, scores and examples do not match")
+    rows = (
+        [reference, own, f"{score:.6f}", f"{tokens:.0f}"]
+        for reference, own, (score, tokens) in zip(references, written or [""] * size, scores, strict=True)
+    )
+    _write(path, ("answer", "written", "log_likelihood", "tokens"), rows, examples)
+
+
+def _head(labels: Sequence[str]) -> list[str]:
+    return ["label", "predicted", *(f"p_{label}" for label in labels)]
+
+
+def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[str]], examples: Sequence[TextExample]) -> None:
+    """Write a line for each example: its index, its row under `head`, and its texts."""
     texts = [example.fields() for example in examples]
+    # A field that some examples lack is empty there.
     names = list(dict.fromkeys(name for fields in texts for name in fields))
+    # A lone surrogate (JSON can bring one) must not lose the whole file.
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as stream:
-        stream.write(_line([*_ANSWER_HEADER, *names]))
-        for index, fields in enumerate(texts):
-            own = "" if written is None else written[index]
-            row = [str(index), references[index], own, f"{scores[index, 0]:.6f}", f"{scores[index, 1]:.0f}"]
-            stream.write(_line([*row, *(fields.get(name, "") for name in names)]))
+        stream.write(_line(["index", *head, *names]))
+        for index, (row, fields) in enumerate(zip(rows, texts, strict=True)):
+            stream.write(_line([str(index), *row, *(fields.get(name, "") for name in names)]))
 
 
 def read_predictions(path: Path, labels: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -134,6 +139,35 @@ def read_predictions(path: Path, labels: Sequence[str]) -> tuple[NDArray[np.int6
             f"'{shown(path)}' does not hold the predictions of a run with the labels {', '.join(labels)}."
         ) from None
     return np.array(truth, np.int64), np.array(predicted, np.int64)
+
+
+def read_texts(path: Path, labels: Sequence[str], truth: Sequence[int]) -> list[dict[str, str]] | None:
+    """Read back the texts of the examples.
+
+    Args:
+        path: a file that `write_predictions` wrote.
+        labels: class names, (C,).
+        truth: true class indices that it has to hold, (N,).
+
+    Returns:
+        The fields of each example by name, (N,); None if the file cannot be read, or holds something else.
+    """
+    try:
+        # Only \n ends a line: everything else is escaped, or was never a line end.
+        with path.open(encoding="utf-8", newline="\n") as stream:
+            head, *lines = [line.rstrip("\n").split("\t") for line in stream]
+    except (OSError, ValueError):
+        return None
+    own = ["index", *_head(labels)]
+    place = len(own)
+    if list(map(unescape, head[:place])) != own or any(len(line) != len(head) for line in lines):
+        return None
+    if [unescape(line[1]) for line in lines] != [labels[true] for true in truth]:
+        return None
+    return [
+        {unescape(name): unescape(cell) for name, cell in zip(head[place:], line[place:], strict=True)}
+        for line in lines
+    ]
 
 
 def json_line(data: Mapping[str, Any]) -> str:

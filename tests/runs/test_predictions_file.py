@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.runs import read_predictions, write_predictions
-from promptkit.runs.predictions import escape, json_line, unescape
+from promptkit.runs.predictions import escape, json_line, read_texts, unescape
 
 
 def Text(text: str, text_b: str | None = None) -> Example:  # noqa: N802
@@ -61,6 +61,19 @@ def test_an_escaped_text_is_one_cell_and_comes_back(text: str) -> None:
 def test_unequal_lengths_are_a_programming_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="do not match"):
         write_predictions(tmp_path / "p.tsv", ("no", "yes"), [0], [0], np.zeros((1, 3)), [Text("a")])
+
+
+def test_texts_are_read_back_of_a_file_that_holds_these_true_classes(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.tsv"
+    texts = [Text("a\tb\n", "c"), Text("\u2028\\")]
+    write_predictions(path, ("no\t", "yes"), [0, 1], [1, 1], np.zeros((2, 2)), texts)
+    assert read_texts(path, ("no\t", "yes"), [0, 1]) == [
+        {"text": "a\tb\n", "text_b": "c"},
+        {"text": "\u2028\\", "text_b": ""},
+    ]
+    assert read_texts(path, ("no\t", "yes"), [1, 1]) is None
+    assert read_texts(path, ("no\t", "yes", "more"), [0, 1]) is None
+    assert read_texts(tmp_path / "none.tsv", ("no\t", "yes"), [0, 1]) is None
 
 
 @given(st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 2), st.text(st.characters(codec="utf-8")))))
