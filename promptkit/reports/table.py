@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from tabulate import tabulate
 
 from promptkit.analysis.statistics import Spread
 from promptkit.drawing.text import human_count
 from promptkit.reports.figures import metric_text
-from promptkit.reports.markdown import markdown_text
 from promptkit.runs.record import LearntParameters, RunRecord, Scores
-
-TableFormat = Literal["simple", "github"]
 
 _Column = tuple[str, Callable[[RunRecord], str]]
 _COLUMNS: tuple[_Column, ...] = (
@@ -32,28 +28,23 @@ _FURTHER = 5
 """Where the columns of further metrics go in: behind the other scores."""
 
 
-def result_table(records: Sequence[RunRecord], format: TableFormat = "simple") -> str:
-    """Return the runs as a table; scores are accuracies in per cent, or perplexities (ppl), further
-    metrics of test as they are.
+def result_table(records: Sequence[RunRecord]) -> str:
+    """Return the runs as a table for a terminal; scores are accuracies in per cent, or perplexities (ppl).
 
     The majority column is for the test split, and so are those of further metrics, shown as they are. A run that
     learnt parameters of the backbone itself says so behind those of prompt, encoder and head.
 
     Args:
         records: in the order of the rows.
-        format: `simple` for a terminal, `github` for Markdown.
     """
     further = list(dict.fromkeys(name for record in records for name in record.test.__pydantic_extra__))
     columns = [*_COLUMNS[:_FURTHER], *((name, _metric(name)) for name in further), *_COLUMNS[_FURTHER:]]
     heads = [" ".join(name.split()) for name, _ in columns]
     cells = [[cell(record) for _, cell in columns] for record in records]
-    if format == "github":
-        heads = [markdown_text(name) for name in heads]
-        cells = [[markdown_text(strategy), *figures] for strategy, *figures in cells]
     table: str = tabulate(
         cells,
         headers=heads,
-        tablefmt=format,
+        tablefmt="simple",
         colalign=("left", *("right",) * (len(columns) - 1)) if records else None,
         disable_numparse=True,
     )
