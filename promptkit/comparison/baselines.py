@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from promptkit.comparison.experiment import Experiment, Fold
+from promptkit.comparison.experiment import SHARED, Experiment, Fold
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.running.aims import Classes, class_scores
@@ -22,7 +22,7 @@ from promptkit.running.record import task_info
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.files import folder_name
 from promptkit.runs.record import Cost, LearntParameters, Seconds
-from promptkit.runs.stored import PlannedCell
+from promptkit.runs.stored import PlannedCell, Shots
 from promptkit.version import __version__
 
 _SUMMARIES = {
@@ -101,11 +101,11 @@ def plan_baselines(experiment: Experiment, inputs: Loader) -> Iterator[Baseline]
                 yield _baseline(experiment, inputs, "tfidf", shots, seed, fold)
 
 
-def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Any, seed: int, fold: Fold) -> Baseline:
-    # The baselines take no part of a strategy's settings, only the data's.
-    shared = {k: v for k, v in experiment.settings.items() if k in RunConfig.model_fields and k not in _OF_PROMPTS}
+def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Shots, seed: int, fold: Fold) -> Baseline:
+    # The baselines take no part of a prompt's settings, only the data's.
+    shared = {key: value for key, value in experiment.settings.items() if key in SHARED}
     plain = experiment.model_copy(update={"settings": shared, "strategy": {}})
-    config = plain.run_config("hard", None, None if shots in (None, "full") else shots, seed, fold)
+    config = plain.run_config("hard", None, shots, seed, fold)
     task = inputs.task(config)
     if not task.train:
         raise UserError(f"data '{task.name}' has nothing to train on.")
@@ -115,12 +115,6 @@ def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Any, see
         parts.append(metric_marks(config.metrics))
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return Baseline(PlannedCell(name, "", "baseline", shots, seed, key), config, task, inputs.majority(config))
-
-
-_OF_PROMPTS = {
-    "templates", "verbalizer", "readout", "slots", "epochs", "lr", "batch_size", "weight_decay", "patience",
-    "options", "mode",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

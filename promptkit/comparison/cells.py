@@ -152,7 +152,7 @@ class _Builder:
         fold: Fold,
         seed: int,
     ) -> Plan:
-        config = experiment.run_config(strategy, variant, None if shots == "full" else shots, seed, fold)
+        config = experiment.run_config(strategy, variant, shots, seed, fold)
         try:
             return make_plan(config, self._inputs)
         except UserError as error:

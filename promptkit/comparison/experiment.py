@@ -16,10 +16,11 @@ from promptkit.checking import checked, path_shown, read_toml, user_path
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config, setting_of
 from promptkit.running.fields import named_fields
+from promptkit.runs.stored import Shots
 
 PRESETS = Path(__file__).parent / "presets"
-# Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison.
-_SHARED = tuple(name for name in RunConfig.model_fields if setting_of(name).scope == "comparison")
+SHARED = tuple(name for name in RunConfig.model_fields if setting_of(name).scope == "comparison")
+"""Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison."""
 _SETTINGS = tuple(name for name in RunConfig.model_fields if setting_of(name).scope in ("cell", "comparison"))
 _FETCHING = ("download", "mirror", "offline")
 Settings = dict[str, Any]
@@ -127,16 +128,16 @@ class Experiment(BaseModel):
         return (None,) if self.folds is None else tuple((number, self.folds) for number in range(1, self.folds + 1))
 
     def run_config(
-        self, strategy: str, variant: Variant | None, shots: int | None, seed: int, fold: Fold = None
+        self, strategy: str, variant: Variant | None, shots: Shots, seed: int, fold: Fold = None
     ) -> RunConfig:
-        """Return the settings of one cell.
+        """Return the settings of one cell; those of what learns nothing are on all examples.
 
         Raises:
             UserError: for a bad value.
         """
         merged = _over(self.settings, self.strategy.get(strategy, {}))
         merged = _over(merged, variant.settings if variant else {})
-        merged |= {"strategy": strategy, "shots": shots, "seed": seed, "fold": fold}
+        merged |= {"strategy": strategy, "shots": None if shots == "full" else shots, "seed": seed, "fold": fold}
         return make_config(data=self.data, model=self.model, quiet=True, **merged)
 
     def variants_of(self, strategy: str) -> tuple[Variant | None, ...]:
@@ -287,7 +288,7 @@ def _variant(values: Any) -> Variant | Mapping[str, Any]:
 def _check(experiment: Experiment, source: str) -> None:
     hint = " An option of a strategy goes below strategy.NAME, or is written NAME.KEY=VALUE with --set."
     _known_only(experiment.settings, _SETTINGS, f"{source}, settings", hint)
-    own = [name for name in _SETTINGS if name not in _SHARED]
+    own = [name for name in _SETTINGS if name not in SHARED]
     for name, settings in experiment.strategy.items():
         if name not in experiment.strategies:
             raise UserError(f"{source}: settings for '{name}', which is not among its strategies.")
@@ -309,7 +310,7 @@ def _check(experiment: Experiment, source: str) -> None:
 def _known_only(values: Mapping[str, Any], known: Any, where: str, hint: str = "") -> None:
     for key in values:
         if key not in known:
-            shared = " It belongs into 'settings', for all cells share it." if key in _SHARED else ""
+            shared = " It belongs into 'settings', for all cells share it." if key in SHARED else ""
             listing = ", ".join(sorted(known))
             near = did_you_mean(key, known) if not shared else ""
             raise UserError(f"{where}: no key '{key}'.{near}{shared or hint} Known: {listing}.")
