@@ -111,26 +111,22 @@ def _answer(found: PromptReport | Attribution, as_json: bool) -> None:
 def _write_report(report: PromptReport, plot: Path | None, html: Path | None, as_json: bool) -> None:
     from promptkit.inspection.page import report_page
     from promptkit.inspection.picture import save_picture
+    from promptkit.runs.files import write_where_asked
 
     if plot is not None:
         save_picture(report, plot)
     if html is not None:
-        _write_page(html, report_page(report))
+        write_where_asked(html, report_page(report))
     _name_files(plot, html, as_json)
 
 
 def _write_attribution(found: Attribution, run: str, html: Path | None, as_json: bool) -> None:
     from promptkit.inspection.page import attribution_page
-
-    if html is not None:
-        _write_page(html, attribution_page(found, run))
-    _name_files(None, html, as_json)
-
-
-def _write_page(path: Path, page: str) -> None:
     from promptkit.runs.files import write_where_asked
 
-    write_where_asked(path, page.encode("utf-8", errors="backslashreplace"))
+    if html is not None:
+        write_where_asked(html, attribution_page(found, run))
+    _name_files(None, html, as_json)
 
 
 def _name_files(plot: Path | None, html: Path | None, as_json: bool) -> None:

@@ -47,6 +47,8 @@ def report(
     ] = False,
 ) -> None:
     """Show a comparison again: as a table, for a paper, or as a page with plots."""
+    from promptkit.runs.files import write_where_asked
+
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if format is not None and plots and not out:
@@ -61,7 +63,7 @@ def report(
     # Everything is made before anything is written.
     texts = {kind: render(summary, kind, times=not no_times) for kind in FORMATS if kind in kinds}
     for path, text in [*((path, texts[kind]) for path, kind in targets), *drawn.items()]:
-        _write(path, text)
+        write_where_asked(path, text)
         typer.echo(f"report:  {path}")
 
 
@@ -104,11 +106,3 @@ def _summary(folder: Path, name: str | None) -> Summary:
 
     with Store.open(folder, create=False) as store:
         return summarise(store.comparison(name))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with the folders it is in."""
-    from promptkit.runs.files import write_where_asked
-
-    # A label with half a character in it must not lose the report.
-    write_where_asked(path, text.encode("utf-8", errors="backslashreplace"))

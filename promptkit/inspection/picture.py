@@ -77,11 +77,10 @@ def save_picture(report: PromptReport, path: Path) -> None:
     """
     check_ending(path)
     if path.suffix.lower() == ".svg":
-        content = f'<?xml version="1.0" encoding="utf-8"?>\n{draw(report)}\n'.encode()
+        write_where_asked(path, f'<?xml version="1.0" encoding="utf-8"?>\n{draw(report)}\n')
     else:
         with drawing(NAME):
-            content = _png(report)
-    write_where_asked(path, content)
+            write_where_asked(path, _png(report))
 
 
 def check_ending(path: Path) -> None:

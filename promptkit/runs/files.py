@@ -62,12 +62,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
-def write_where_asked(path: Path, data: bytes) -> None:
+def write_where_asked(path: Path, content: str | bytes) -> None:
     """Write a file that the user has named, whole or not at all, with the folders it is in; `~` is the home folder.
+
+    Text is written as UTF-8, half a character in it as an escape: a label with one must not lose the rest.
 
     Raises:
         UserError: if it cannot be written, or the name is that of something else.
     """
+    data = content.encode("utf-8", errors="backslashreplace") if isinstance(content, str) else content
     try:
         # A link is followed, or the file it leads to would be left as it was.
         target = path.expanduser().resolve()
