@@ -97,7 +97,11 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
         UserError: if the template has a field that is not given.
     """
     (fields,) = predictor.fields([text])
-    rows = [_erased(task.encode_whole([fields])[0], _roles(task, fields)) for task, _ in predictor.members]
+    explained = [task.explain(fields) for task, _ in predictor.members]
+    rows = [
+        _erased(task.encode_whole([fields])[0], [role for _, role in told])
+        for (task, _), told in zip(predictor.members, explained, strict=True)
+    ]
     scores = [
         predictor.scores(number, encoded, batch_size=min(len(encoded), _TOGETHER))
         for number, (encoded, _) in enumerate(rows)
@@ -108,18 +112,15 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
         mean = np.exp(mean_log_softmax([each[:1] for each in scores], predictor.card.get("weights") or None)[0])
     winner = int(mean.argmax())
     templates = []
-    for number, ((encoded, places), each) in enumerate(zip(rows, scores, strict=True)):
+    for (task, _), told, (encoded, places), each in zip(predictor.members, explained, rows, scores, strict=True):
         odds = _log_odds(each, winner)
         change = dict(zip(places, (odds[0] - odds[1:]).tolist(), strict=True))
-        task, _ = predictor.members[number]
         templates.append(
             TemplateAttribution(
                 template=str(task.template),
                 probability=float(np.exp(mean_log_softmax([each[:1]])[0, winner])),
                 log_odds=float(odds[0]),
-                pieces=tuple(
-                    Piece(piece, role, change.get(place)) for place, (piece, role) in enumerate(task.explain(fields))
-                ),
+                pieces=tuple(Piece(piece, role, change.get(place)) for place, (piece, role) in enumerate(told)),
                 dropped=encoded[0].dropped,
             )
         )
@@ -130,10 +131,6 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
         tuple(templates),
         max(task.sets for task, _ in predictor.members),
     )
-
-
-def _roles(task: Any, fields: Mapping[str, str]) -> list[str]:
-    return [role for _, role in task.explain(fields)]
 
 
 def _erased(encoded: Encoded, roles: list[str]) -> tuple[list[Encoded], list[int]]:

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from promptkit.errors import UserError
 
 if TYPE_CHECKING:
-    from promptkit.nn import Backbone, PromptedModel
+    from promptkit.nn import Backbone
     from promptkit.prompting.resolved import PromptTask
-
-VALUES = "prompt.values"
 
 
 @dataclass(frozen=True)
@@ -71,19 +69,6 @@ class PrefixOfLayers:
     def still(self) -> bool:
         """Whether nothing moved."""
         return all(size.moved == 0 for each in self.layers for size in (each.keys, each.values))
-
-
-def prefix_of(model: PromptedModel) -> NDArray[np.float32] | None:
-    """Return what a model hands to its layers, (K, 2, A_kv, P, D), or None if that is nothing.
-
-    It is what the model's `keys_and_values()` returns, or else its parameter `prompt.values`.
-    """
-    own = model.own_parameters().get(VALUES)
-    tensor = model.keys_and_values() if hasattr(model, "keys_and_values") else own
-    if tensor is None or len(tensor.shape) != 5 or tensor.shape[1] != 2:
-        return None
-    # A copy: on CPU the array may be the parameter's own memory, which is about to be written to.
-    return np.array(tensor.asnumpy(), np.float32)
 
 
 def describe_prefix(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,17 +12,16 @@ from numpy.typing import NDArray
 from promptkit.errors import UserError
 from promptkit.hooks import no_exit
 from promptkit.hub import Access
+from promptkit.inspection.learnt import prefix_of, virtual_vectors
 from promptkit.inspection.movement import Movement, movement
-from promptkit.inspection.prefixes import PrefixOfLayers, describe_prefix, prefix_of
+from promptkit.inspection.prefixes import PrefixOfLayers, describe_prefix
 from promptkit.inspection.vectors import Neighbour, nearest_words, principal_components, similarity, word_rows
 from promptkit.running.restore import OpenedPrompt, open_prompt
 
 if TYPE_CHECKING:
-    from promptkit.nn import PromptedModel
     from promptkit.prompting.resolved import PromptTask
 
 MAX_NEAREST = 100
-VECTORS = "prompt.vectors"
 CAUTION = (
     "Nearest words are a clue, not an explanation. Lester et al. (2021, section 7) found them to be related words, "
     'at times the classes\' own. But Khashabi et al. (2022, "Prompt Waywardness") trained prompts that solve a task '
@@ -165,9 +163,10 @@ def inspect_prompt(
         if vectors is None or initial is None:
             continue
         near = nearest_words(vectors, table, rows, tokenizer, nearest)
-        tokens = _tokens(vectors, initial, near, _starts(initial, table, rows, tokenizer))
+        cosines, moved = similarity(vectors, initial)
+        tokens = _tokens(vectors, cosines, moved, near, _starts(initial, table, rows, tokenizer))
         marks, shares = _picture(task, tokens, vectors, initial, table)
-        went = _movement(tokens, initial, median)
+        went = movement([token.name for token in tokens], moved, _norms(initial), cosines, median)
         found.append(VirtualPrompt(source, tokens, vectors, initial, marks, shares, went))
     if not (found or prefixes):
         advice = (
@@ -198,46 +197,28 @@ def _learnt(opened: OpenedPrompt, number: int) -> tuple[PromptTask, _Learnt, _Le
     ms.set_seed(opened.card["seed"])
     task, model = opened.rebuild(number)
     width = opened.backbone.info.embedding_size
-    before = _virtual_vectors(model, width), prefix_of(model)
+    before = virtual_vectors(model, width), prefix_of(model)
     opened.fill(number, model)
-    return task, before, (_virtual_vectors(model, width), prefix_of(model))
-
-
-def _virtual_vectors(model: PromptedModel, width: int) -> NDArray[np.float32] | None:
-    """Return the vectors that stand in the place of word embeddings, (P, H), or None if there are none.
-
-    They are what the model's `virtual_vectors()` returns, or else its parameter `prompt.vectors`.
-    """
-    own = model.own_parameters().get(VECTORS)
-    tensor = model.virtual_vectors() if hasattr(model, "virtual_vectors") else own
-    if tensor is None or len(tensor.shape) != 2 or tensor.shape[1] != width:
-        return None
-    # A copy: on CPU the array may be the parameter's own memory, which is about to be written to.
-    return np.array(tensor.asnumpy(), np.float32)
+    return task, before, (virtual_vectors(model, width), prefix_of(model))
 
 
 def _tokens(
     vectors: NDArray[np.float32],
-    initial: NDArray[np.float32],
+    cosines: NDArray[np.float64],
+    moved: NDArray[np.float64],
     near: list[tuple[Neighbour, ...]],
     starts: list[str | None],
 ) -> tuple[VirtualToken, ...]:
-    cosines, distances = similarity(vectors, initial)
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=-1)
+    norms = _norms(vectors)
     return tuple(
-        VirtualToken(f"V{i}", starts[i], float(distances[i]), float(cosines[i]), float(norms[i]), near[i])
+        VirtualToken(f"V{i}", starts[i], float(moved[i]), float(cosines[i]), float(norms[i]), near[i])
         for i in range(len(vectors))
     )
 
 
-def _movement(tokens: Sequence[VirtualToken], initial: NDArray[np.float32], scale: float) -> Movement:
-    return movement(
-        [token.name for token in tokens],
-        np.array([token.moved for token in tokens]),
-        np.linalg.norm(initial.astype(np.float64), axis=-1),
-        np.array([token.start_cosine for token in tokens]),
-        scale,
-    )
+def _norms(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    norms: NDArray[np.float64] = np.linalg.norm(vectors.astype(np.float64), axis=-1)
+    return norms
 
 
 def _starts(

@@ -14,9 +14,9 @@ pytest.importorskip("mindspore")
 
 from promptkit import UserError
 from promptkit.inspection import inspect_prompt
+from promptkit.inspection.learnt import virtual_vectors
 from promptkit.inspection.page import report_page
 from promptkit.inspection.picture import draw, save_picture
-from promptkit.inspection.report import _virtual_vectors
 
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 SOFT = "{soft:4}{text} it was {mask} ."
@@ -135,11 +135,11 @@ def test_a_third_partys_vectors_are_found_by_path_or_by_method() -> None:
         def virtual_vectors(self) -> Any:
             return Tensor(np.full((2, 8), 3.0, np.float32))
 
-    assert _virtual_vectors(ByPath((5, 8)), 8).tolist() == [[1.0] * 8] * 5
-    assert _virtual_vectors(ByMethod(), 8).tolist() == [[3.0] * 8] * 2
-    assert _virtual_vectors(ByPath((5, 8)), 9) is None
-    assert _virtual_vectors(ByPath((2, 5, 8)), 8) is None
-    assert _virtual_vectors(PromptedModel(), 8) is None
+    assert virtual_vectors(ByPath((5, 8)), 8).tolist() == [[1.0] * 8] * 5
+    assert virtual_vectors(ByMethod(), 8).tolist() == [[3.0] * 8] * 2
+    assert virtual_vectors(ByPath((5, 8)), 9) is None
+    assert virtual_vectors(ByPath((2, 5, 8)), 8) is None
+    assert virtual_vectors(PromptedModel(), 8) is None
 
 
 def test_the_picture_is_the_same_bytes_every_time_and_names_the_label_words(
