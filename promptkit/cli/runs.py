@@ -127,10 +127,6 @@ def export(
 
 def _summary(run: StoredRun) -> dict[str, Any]:
     """Return what a list says of a run, as JSON values; the names are explained in the documentation."""
-    try:
-        artifact = str(run.artifact())
-    except UserError:
-        artifact = None
     return {
         "id": run.id,
         "name": run.name,
@@ -144,7 +140,7 @@ def _summary(run: StoredRun) -> dict[str, Any]:
         "test": run.record.test.accuracy,
         "created": run.record.created,
         "directory": None if run.directory is None else str(run.directory),
-        "artifact": artifact,
+        "artifact": str(run.artifact()) if run.has_prompt else None,
     }
 
 

@@ -169,11 +169,7 @@ def _history(record: RunRecord) -> list[str]:
 def _artifact_size(run: StoredRun) -> str:
     if run.directory is None:
         return "-"
-    try:
-        run.artifact()
-    except UserError:
-        return "deleted"
-    return human_bytes(run.record.cost.artifact_bytes)
+    return human_bytes(run.record.cost.artifact_bytes) if run.has_prompt else "deleted"
 
 
 def _pairs(title: str, pairs: _Lines) -> str:

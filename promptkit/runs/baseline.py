@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timezone
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from promptkit.checking import checked, parse_json_object
-from promptkit.runs.record import Cost, LearntParameters, RecordPart, Scores, TaskInfo, Versions
+from promptkit.runs.record import Cost, LearntParameters, RecordPart, Scores, TaskInfo, Versions, now
 from promptkit.version import __version__
 
 
@@ -27,12 +25,10 @@ class BaselineRecord(RecordPart):
         parameters: the coefficients of a linear classifier count as `head`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     name: str
     summary: str
     promptkit: str = __version__
-    created: str = Field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    created: str = Field(default_factory=now)
     data: str
     shots: int | None
     seed: int
@@ -44,10 +40,6 @@ class BaselineRecord(RecordPart):
     test: Scores
     parameters: LearntParameters
     cost: Cost
-
-    def to_json(self) -> str:
-        """Return the record as JSON text, indented, with a line end."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: str = "the record") -> BaselineRecord:

@@ -21,10 +21,12 @@ _TENSOR_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 _Text = Annotated[str, Field(strict=True, min_length=1)]  # of any length: a template may hold written-out examples
 
 
-class BackboneCard(CheckedModel):
-    """The language model that a prompt belongs to, and at which revision of its id it was found, if it has one."""
-
+class _Part(CheckedModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class BackboneCard(_Part):
+    """The language model that a prompt belongs to, and at which revision of its id it was found, if it has one."""
 
     fingerprint: Name
     engine: Name | None = None
@@ -33,10 +35,8 @@ class BackboneCard(CheckedModel):
     revision: Name | None = None
 
 
-class ShownCard(CheckedModel):
+class ShownCard(_Part):
     """A demonstration."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: str
     text_b: str | None
@@ -44,7 +44,7 @@ class ShownCard(CheckedModel):
     others: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
 
 
-class Card(CheckedModel):
+class Card(_Part):
     """All that prediction needs besides the tensors. A change of meaning raises `CARD_FORMAT`.
 
     Attributes:
@@ -61,8 +61,6 @@ class Card(CheckedModel):
         objective: what it gives: classes, at least two labels, or text.
         max_tokens: of an answer, where it writes; 0 where it does not.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     format: Literal[1, 2]
     promptkit: Name

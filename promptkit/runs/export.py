@@ -141,12 +141,8 @@ def _files(run: StoredRun) -> tuple[list[Path], list[Path]]:
 def _missing(runs: Sequence[StoredRun]) -> list[str]:
     said = []
     for run in runs:
-        if _is_deleted(run):
+        if run.directory is not None and not run.has_prompt:
             said.append(f"the prompt of run '{run.name}' was deleted; what is left of the run was written.")
         for path in _files(run)[1]:
             said.append(f"'{shown(path)}' is a symbolic link to no file of the run's folder and was left out.")
     return said
-
-
-def _is_deleted(run: StoredRun) -> bool:
-    return run.directory is not None and not (run.directory / ARTIFACT_NAME).is_file()

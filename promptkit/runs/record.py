@@ -41,6 +41,11 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def now() -> str:
+    """Return the time as records have it: UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
 class RecordPart(BaseModel):
     """A part of a record: unknown fields refused, nothing changed later, no number that is not finite."""
 
@@ -50,6 +55,11 @@ class RecordPart(BaseModel):
     @classmethod
     def _no_nan(cls, data: Any) -> Any:
         return _finite(data)
+
+    def to_json(self) -> str:
+        """Return it as JSON text, indented, with a line end."""
+        plain = _finite(self.model_dump(mode="json", by_alias=True))
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
 class RunOptions(RecordPart):
@@ -174,7 +184,7 @@ class Scores(RecordPart):
             drawn from.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | None] = Field(init=False)
 
     accuracy: float | None
@@ -251,11 +261,11 @@ class Epoch(RecordPart):
 class RunRecord(RecordPart):
     """A run, as `run.json` holds it; the keys come in the order of the fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     promptkit: str = __version__
-    created: str = Field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    created: str = Field(default_factory=now)
     command: tuple[str, ...] = ()
     options: RunOptions
     task: TaskInfo
@@ -271,11 +281,6 @@ class RunRecord(RecordPart):
     dev_scores: int = 0  # that templates and label words were picked by, before the epochs of `history`
     found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        """Return the record as JSON text, indented, with a line end."""
-        plain = _finite(self.model_dump(mode="json", by_alias=True))
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: str = RECORD_NAME) -> RunRecord:

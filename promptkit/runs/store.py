@@ -17,7 +17,6 @@ import re
 import shlex
 import shutil
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -31,7 +30,7 @@ from promptkit.runs.contents import holds_run, read_contents
 from promptkit.runs.database import Database
 from promptkit.runs.faults import DiskFullError, disk_fault, make_folder
 from promptkit.runs.files import partial_name, shown
-from promptkit.runs.record import RunRecord
+from promptkit.runs.record import RunRecord, now
 from promptkit.runs.stored import ComparisonSummary, Entry, PlannedCell, StoredComparison, StoredRun
 
 STORE_NAME = "store.sqlite3"
@@ -218,7 +217,7 @@ class Store:
             UserError: if another experiment has the name, the disk is full, or the store is locked or read-only; it
                 is as it was then.
         """
-        created, text = datetime.now(timezone.utc).isoformat(timespec="seconds"), tables.to_text(spec)
+        created, text = now(), tables.to_text(spec)
         with self._database.transaction() as connection:
             self.refuse_other(name, cells, spec)
             same = "SELECT created FROM comparison WHERE name = ? AND spec = ?"

@@ -79,6 +79,11 @@ class StoredRun:
         """Which fold of how many it was tested on, from 1; None outside a cross-validation."""
         return self.record.fold if isinstance(self.record, BaselineRecord) else self.record.options.fold
 
+    @property
+    def has_prompt(self) -> bool:
+        """Whether its `prompt.safetensors` is there: a baseline has none, and a run's may have been deleted."""
+        return self.directory is not None and (self.directory / ARTIFACT_NAME).is_file()
+
     def artifact(self) -> Path:
         """Return the path of its `prompt.safetensors`.
 
@@ -88,7 +93,7 @@ class StoredRun:
         if self.directory is None:
             raise UserError(f"run '{self.name}' is a baseline; it has no prompt.")
         path = self.directory / ARTIFACT_NAME
-        if not path.is_file():
+        if not self.has_prompt:
             raise UserError(
                 f"run '{self.name}': its prompt '{shown(path)}' was deleted; what it reached is still in the store. "
                 f"'promptkit runs rm {self.name}' forgets it, and the command that made it makes it again."
