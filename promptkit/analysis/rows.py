@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
@@ -16,11 +15,9 @@ from promptkit.evaluation.baselines import SIGNIFICANCE as SIGNIFICANCE  # hande
 from promptkit.evaluation.baselines import no_better_than_majority
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.record import LearntParameters, RunRecord
-from promptkit.runs.stored import Shots, StoredComparison, StoredRun
+from promptkit.runs.stored import Role, Shots, StoredComparison, StoredRun
 
 _DIGITS = 9  # means of equal scores over different numbers of seeds may differ in the last digit
-
-Role = Literal["strategy", "baseline"]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from promptkit.running.config import RunConfig
 from promptkit.running.loader import Loader
 from promptkit.running.plan import Plan, make_plan, suits
 from promptkit.runs.files import folder_name
-from promptkit.runs.stored import PlannedCell, Shots
+from promptkit.runs.stored import PlannedCell, Role, Shots
 
-Role = Literal["strategy", "baseline"]
 ZERO_SHOT = "hard"
 _OF_THE_ROWS = ("templates", "readout", "options")  # shared settings that a baseline, asked as by default, leaves out
 

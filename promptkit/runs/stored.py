@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ARTIFACT_NAME = "prompt.safetensors"
 Shots = int | Literal["full"] | None
 """K examples a class, all of them, or None for what learns nothing, so that the draw does not matter."""
+Role = Literal["strategy", "baseline"]
+"""Whether a row of a comparison is compared, or compared with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,7 @@ class PlannedCell:
 
     strategy: str
     variant: str
-    role: Literal["strategy", "baseline"]
+    role: Role
     shots: Shots
     seed: int
     key: str

@@ -17,7 +17,7 @@ from promptkit.errors import UserError
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.files import shown
 from promptkit.runs.record import RunRecord
-from promptkit.runs.stored import ComparisonSummary, PlannedCell, StoredRun
+from promptkit.runs.stored import ComparisonSummary, PlannedCell, Role, Shots, StoredRun
 
 STORE_VERSION = 1
 APPLICATION_ID = 0x706B7273  # "pkrs": SQLite keeps it in the file's header
@@ -78,8 +78,8 @@ class _RunRow(_Row):
 class _CellRow(_Row):
     strategy: Name
     variant: str
-    role: Literal["strategy", "baseline"]
-    shots: int | Literal["full"] | None
+    role: Role
+    shots: Shots
     seed: int
     key: Name
 
