@@ -66,21 +66,19 @@ def parse_json_object(text: str, what: str, *, line: int | None = None, nan: boo
     return value
 
 
-def read_json_object(
-    path: Path, what: str | None = None, *, most: int = LARGEST, nan: bool = False
-) -> dict[str, Any]:
+def read_json_object(path: Path, what: str | None = None, *, nan: bool = False) -> dict[str, Any]:
     """Return the object that a JSON file holds.
 
     Args:
         path: the file, UTF-8.
         what: what to call it in an error about its content; by default its path.
-        most: bytes; a larger file is refused.
         nan: let NaN and infinity pass, for fields that nobody reads.
 
     Raises:
-        UserError: if there is no such file, or it does not hold one JSON object of plain values.
+        UserError: if there is no such file, it is larger than `LARGEST`, or it does not hold one JSON object of plain
+            values.
     """
-    return parse_json_object(read_text(path, most=most), what or path_shown(path), nan=nan)
+    return parse_json_object(read_text(path, most=LARGEST), what or path_shown(path), nan=nan)
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:
@@ -99,11 +97,10 @@ def parse_toml(text: str, what: str) -> dict[str, Any]:
         _check(values, nan=False)
     except RecursionError:
         raise UserError(f"{what}: not valid TOML: nested too deep.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{what}: not valid TOML: {cut(str(error))}.") from None
     except _FaultyError as fault:
         raise UserError(f"{what}: {fault}.") from None
     except ValueError as error:
+        # What is not TOML, and Python's own limit, sys.get_int_max_str_digits.
         raise UserError(f"{what}: not valid TOML: {cut(str(error))}.") from None
     return values
 

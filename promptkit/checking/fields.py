@@ -50,10 +50,9 @@ class _Short(reprlib.Repr):
         return repr(x) if x.bit_length() < 200 else f"a whole number of {x.bit_length()} bits"
 
 
-def shortened(value: object, most: int = 80) -> str:
+def shortened(value: object) -> str:
     """Return a value as Python writes it, short enough for a line."""
-    text = " ".join(_Short().repr(value).split())
-    return cut(text, most)
+    return cut(" ".join(_Short().repr(value).split()), 80)
 
 
 @dataclass(frozen=True)

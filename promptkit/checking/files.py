@@ -34,10 +34,10 @@ def user_path(text: str | Path) -> Path:
         raise UserError(f"'{path_shown(text)}': there is no such home directory.") from None
 
 
-def path_shown(path: str | Path, most: int = 240) -> str:
+def path_shown(path: str | Path) -> str:
     """Return a path to read, cut in the middle where it is too long for a line."""
-    text = str(path)
-    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
+    text, half = str(path), 120
+    return text if len(text) <= 2 * half else f"{text[:half]}...{text[-half:]}"
 
 
 def missing(path: Path) -> UserError:

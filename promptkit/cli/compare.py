@@ -15,6 +15,7 @@ from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.interrupts import resumable
 from promptkit.running.config import DEFAULT_STORE, RunConfig, flag_of, parse_settings, setting_of
+from promptkit.running.settings import parse_shots as parse_one
 
 if TYPE_CHECKING:
     from promptkit.comparison import ComparisonResult, Experiment
@@ -167,11 +168,7 @@ def parse_shots(text: str | None) -> tuple[int | str, ...] | None:
     """
     if text is None:
         return None
-    parts = [part.strip() for part in text.split(",")]
-    for part in parts:
-        if part != "full" and (not re.fullmatch(r"[0-9]{1,9}", part) or int(part) == 0):
-            raise UserError(f"--shots takes whole numbers above 0, or 'full', separated by commas, not '{text}'.")
-    return tuple(part if part == "full" else int(part) for part in parts)
+    return tuple(parse_one(part.strip()) or "full" for part in text.split(","))
 
 
 def parse_seeds(text: str | None) -> int | tuple[int, ...] | None:

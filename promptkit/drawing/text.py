@@ -45,27 +45,27 @@ def _fitting(text: str, width: float, size: float) -> int:
     return max(1, bisect_left(range(1, len(text)), True, key=lambda count: text_width(text[:count], size) > width))
 
 
-def wrap(text: str, width: float, size: float, *, tail: str = "", lines: int = 2) -> str:
-    """Return the text broken at spaces into lines at most `width` wide.
+def wrap(text: str, width: float, size: float, *, tail: str = "") -> str:
+    """Return the text broken at a space into two lines at most `width` wide.
 
-    What does not go into `lines` is cut, but not `tail`, which stands at the end.
+    What does not go into them is cut, but not `tail`, which stands at the end.
     """
-    done: list[str] = []
+    above: list[str] = []
     rest = plain(text).split(" ")
-    while rest and len(done) < lines - 1 and text_width(" ".join(rest) + tail, size) > width:
+    if text_width(" ".join(rest) + tail, size) > width:
         if text_width(rest[0], size) > width:
             # One word, as a name in Chinese is: broken where the line ends.
             count = _fitting(rest[0], width, size)
-            done.append(rest[0][:count])
+            above = [rest[0][:count]]
             rest = [rest[0][count:], *rest[1:]] if rest[0][count:] else rest[1:]
-            continue
-        count = 1
-        while count < len(rest) and text_width(" ".join(rest[: count + 1]), size) <= width:
-            count += 1
-        done.append(fit(" ".join(rest[:count]), width, size))
-        rest = rest[count:]
+        else:
+            count = 1
+            while count < len(rest) and text_width(" ".join(rest[: count + 1]), size) <= width:
+                count += 1
+            above = [fit(" ".join(rest[:count]), width, size)]
+            rest = rest[count:]
     last = fit(" ".join(rest), width - text_width(tail, size), size) + tail if rest else tail.lstrip(", ")
-    return "\n".join([*done, last])
+    return "\n".join([*above, last])
 
 
 def percent(share: float | None) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
 import pytest
 
-from promptkit.checking import parse_json, parse_json_object, read_json_object, read_toml
+from promptkit.checking import LARGEST, parse_json, parse_json_object, read_json_object, read_toml
 from promptkit.checking.documents import parse_toml
 from promptkit.errors import UserError
 
@@ -75,8 +76,9 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[1]")
     with pytest.raises(UserError, match="the model's config: a JSON object is expected"):
         read_json_object(tmp_path / "a.json", "the model's config")
+    os.truncate(tmp_path / "a.json", LARGEST + 1)
     with pytest.raises(UserError, match="is too large"):
-        read_json_object(tmp_path / "a.json", most=2)
+        read_json_object(tmp_path / "a.json")
 
 
 SEEDS = {

@@ -124,7 +124,7 @@ def test_a_toml_file_says_the_same_as_options(call: Call, pool: Callable[..., Po
     [
         (["--strategies", "sofd"], "unknown strategy 'sofd'. Did you mean 'soft'?"),
         (["--strategies", ","], "--strategies takes names separated by commas"),
-        (["--shots", "16,0"], "--shots takes whole numbers above 0"),
+        (["--shots", "16,0"], "--shots takes a whole number above 0, or 'full', not '0'."),
         (["--shots", "16,16"], "'16' is there twice"),
         (["--seeds", "many"], "--seeds takes a number of seeds"),
         (["--seeds", "0"], "a number of seeds lies between 1 and 1000"),
