@@ -20,7 +20,7 @@ from promptkit.cli.options import (
     TextColumnOption,
     with_settings,
 )
-from promptkit.errors import UserError
+from promptkit.errors import UserError, listed
 from promptkit.interrupts import keyboard_interrupts
 from promptkit.running.config import DEFAULT_STORE
 
@@ -193,8 +193,7 @@ def _filled(rows: Sequence[dict[str, str]], where: str) -> list[dict[str, str]]:
 
 
 def _braced(names: Sequence[str]) -> str:
-    braced = [f"{{{name}}}" for name in names]
-    return " and ".join([", ".join(braced[:-1]), braced[-1]]) if len(braced) > 1 else braced[0]
+    return listed([f"{{{name}}}" for name in names])
 
 
 def _lines_of(file: str, encoding: str | None, *, asked: bool) -> list[Line]:

@@ -10,6 +10,7 @@ from promptkit.analysis.names import shots_phrase
 from promptkit.analysis.rows import Row
 from promptkit.analysis.summary import Summary
 from promptkit.analysis.verdict import Verdict, verdict
+from promptkit.errors import listed
 from promptkit.reports.figures import p_text, short_number
 from promptkit.reports.table import human_bytes
 from promptkit.reports.wording import at_shots
@@ -212,13 +213,13 @@ def _cost(row: Row, times: bool) -> str:
         parts.append(f"takes {short_number(row.train_seconds)}{_SPACE}s to train")
     if row.artifact_bytes is not None:
         parts.append(f"leaves {human_bytes(round(row.artifact_bytes)).replace(' ', _SPACE)} to keep")
-    return f"A run of {_name(row)} {_listed(parts)}."
+    return f"A run of {_name(row)} {listed(parts)}."
 
 
 def _learnt(parameters: LearntParameters) -> str:
     named = {name: getattr(parameters, name) for name in ("prompt", "encoder", "head", "backbone")}
     counts = [f"{count:,} {name}" for name, count in named.items() if count]
-    return f"{_listed(counts)} parameters" if counts else "nothing"
+    return f"{listed(counts)} parameters" if counts else "nothing"
 
 
 def _missing(summary: Summary) -> tuple[str, ...]:
@@ -231,11 +232,7 @@ def _missing(summary: Summary) -> tuple[str, ...]:
 def _some(rows: Iterable[Row]) -> str:
     names = [_name(row) for row in rows]
     rest = len(names) - _NAMED
-    return _listed(names if rest <= 0 else [*names[:_NAMED], f"{rest} more"])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return listed(names if rest <= 0 else [*names[:_NAMED], f"{rest} more"])
 
 
 def _p(p: float) -> str:

@@ -14,6 +14,11 @@ def score_text(score: Spread) -> str:
     return mean if score.std is None else f"{mean} ({100 * score.std:.1f})"
 
 
+def percent_text(share: float | None) -> str:
+    """Return a share of 1 in per cent, e.g. `68.0 %`; `-` for None."""
+    return NONE if share is None else f"{100 * share:.1f} %"
+
+
 def metric_text(value: Spread) -> str:
     """Return a metric of which no unit is known with its standard deviation, e.g. `0.612 (0.020)`, `1,234.5`."""
     decimals = 3 if abs(value.mean) < 100 else 1

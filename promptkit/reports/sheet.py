@@ -9,6 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from promptkit.errors import UserError
+from promptkit.reports.figures import percent_text
 from promptkit.reports.table import human_bytes, score_of
 from promptkit.runs.files import shown
 from promptkit.runs.record import LearntParameters, RunRecord, Scores
@@ -125,7 +126,7 @@ def _scores(splits: dict[str, Scores]) -> str:
 def _score(name: str, value: Any) -> str:
     if name == "n":
         return str(value)
-    return _percent(value) if name in ("accuracy", "f1", "majority") else _number(value)
+    return percent_text(value) if name in ("accuracy", "f1", "majority") else _number(value)
 
 
 def _learnt(parameters: LearntParameters) -> _Lines:
@@ -154,7 +155,7 @@ def _history(record: RunRecord) -> list[str]:
             each.template,
             each.epoch,
             _number(each.loss),
-            _percent(each.dev_accuracy),
+            percent_text(each.dev_accuracy),
             _number(each.dev_loss),
             _number(each.lr),
         )
@@ -193,10 +194,6 @@ def _table(rows: Sequence[Sequence[Any]], columns: Sequence[str], right: set[str
 
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}".rstrip() for line in text.split("\n"))
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from promptkit.analysis.statistics import Spread
 from promptkit.drawing.text import human_count
-from promptkit.reports.figures import metric_text
+from promptkit.reports.figures import metric_text, percent_text
 from promptkit.runs.record import LearntParameters, RunRecord, Scores
 
 _Column = tuple[str, Callable[[RunRecord], str]]
@@ -17,7 +17,7 @@ _COLUMNS: tuple[_Column, ...] = (
     ("shots", lambda record: "full" if record.options.shots is None else str(record.options.shots)),
     ("dev", lambda record: score_of(record.dev)),
     ("test", lambda record: score_of(record.test)),
-    ("majority", lambda record: _percent(record.test.majority)),
+    ("majority", lambda record: percent_text(record.test.majority)),
     ("learnt (prompt / encoder / head)", lambda record: learnt_text(record.parameters)),
     ("artifact", lambda record: human_bytes(record.cost.artifact_bytes)),
     ("seconds", lambda record: f"{record.cost.seconds.total:.1f}"),
@@ -66,7 +66,7 @@ def learnt_text(parameters: LearntParameters) -> str:
 def score_of(scores: Scores) -> str:
     """Return what a split is judged by: accuracy in per cent, or the perplexity of answers."""
     found = scores.__pydantic_extra__.get("perplexity")
-    return _percent(scores.accuracy) if found is None else f"{found:.4g} ppl"
+    return percent_text(scores.accuracy) if found is None else f"{found:.4g} ppl"
 
 
 def _metric(name: str) -> Callable[[RunRecord], str]:
@@ -75,10 +75,6 @@ def _metric(name: str) -> Callable[[RunRecord], str]:
         return "-" if value is None else metric_text(Spread(value, None, 1))
 
     return cell
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _rounded(value: float | None) -> str:
