@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from promptkit.analysis.rows import Row
 from promptkit.analysis.summary import Summary
+from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.record import RunRecord
 from promptkit.runs.stored import Shots
 
@@ -26,9 +27,21 @@ def single_seeds(summary: Summary) -> tuple[Row, ...]:
 
 def seed_matters(row: Row) -> bool:
     """Return whether a seed changes anything: all examples are one draw, and what is fitted starts nowhere."""
-    if row.shots not in (None, "full"):
-        return True
+    return row.shots not in (None, "full") or any(_draws(part.record) for part in row.parts)
+
+
+def takes_epochs(row: Row) -> bool:
+    """Return whether a row's runs were trained in epochs, from initial values."""
     return any(isinstance(part.record, RunRecord) and part.record.epochs_run for part in row.parts)
+
+
+def _draws(record: RunRecord | BaselineRecord) -> bool:
+    """Return whether a run draws anything but its examples; of older records all that is known is the training."""
+    if not isinstance(record, RunRecord):
+        return False
+    if record.depends_on is None:
+        return record.epochs_run > 0
+    return not {"training", "seed"}.isdisjoint(record.depends_on)
 
 
 def few_seeds(summary: Summary) -> tuple[Row, ...]:

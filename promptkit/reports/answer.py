@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from promptkit.analysis.cautions import seed_matters
+from promptkit.analysis.cautions import seed_matters, takes_epochs
 from promptkit.analysis.names import shots_phrase
 from promptkit.analysis.rows import Row
 from promptkit.analysis.summary import Summary
@@ -135,7 +135,8 @@ def _over_seeds(row: Row) -> str:
         return f" (mean of {row.test.n} seeds, standard deviation {100 * row.test.std:.1f} points)"
     if not seed_matters(row):
         return ""
-    matters = "the initial values matter" if row.shots == "full" else "the draw matters"
+    trained = "the initial values matter" if takes_epochs(row) else "the seed matters"
+    matters = "the draw matters" if isinstance(row.shots, int) else trained
     return f" (one seed, so how much {matters} is not known)"
 
 

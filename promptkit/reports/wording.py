@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from promptkit.analysis.against import MCNEMAR
-from promptkit.analysis.cautions import FEW_SEEDS, Warned, few_seeds, single_seeds, small_dev_splits, warned
+from promptkit.analysis.cautions import (
+    FEW_SEEDS,
+    Warned,
+    few_seeds,
+    single_seeds,
+    small_dev_splits,
+    takes_epochs,
+    warned,
+)
 from promptkit.analysis.disagreement import Disagreement
 from promptkit.analysis.folds import fold_count
 from promptkit.analysis.names import row_label, shots_phrase, with_shots
@@ -117,8 +125,10 @@ def notes(summary: Summary) -> tuple[str, ...]:
     if summary.unlike:
         found.append(f"Not compared, for the test examples are not the same: {_rows(summary.unlike)}.")
     if single := single_seeds(summary):
-        drawn = any(row.shots != "full" for row in single)
-        matter = "the draw and the initialisation matter" if drawn else "the initialisation matters"
+        if any(isinstance(row.shots, int) for row in single):
+            matter = "the draw and the initialisation matter"
+        else:
+            matter = "the initialisation matters" if all(map(takes_epochs, single)) else "the seed matters"
         found.append(
             f"One seed: {_rows(single)}. That gives no standard deviation, and the interval and p do not tell how "
             f"much {matter}."

@@ -139,6 +139,7 @@ def build(
             padded_share=round(1.0 - tokens / positions, 4) if positions else None,
             peak_memory_mb=round(peak_memory_mb, 1),
         ),
+        depends_on=tuple(sorted(plan.depends_on)),
         epochs_run=max((t.epochs for t in trained), default=0),
         best_epoch=(last[0].best_epoch or None) if len(last) == 1 else None,
         history=tuple(

@@ -275,6 +275,7 @@ class RunRecord(RecordPart):
     test: Scores
     parameters: LearntParameters
     cost: Cost
+    depends_on: tuple[str, ...] | None = None  # None in records from before it was kept
     epochs_run: int = 0
     best_epoch: int | None = None
     history: tuple[Epoch, ...] = ()

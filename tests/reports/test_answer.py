@@ -116,8 +116,23 @@ def test_what_is_fitted_on_all_examples_has_no_seeds_to_tell_of() -> None:
     assert not any(note.startswith("One seed") for note in notes(summary))
 
 
-def fitted(run: StoredRun) -> StoredRun:
-    return replace(run, record=run.record.model_copy(update={"epochs_run": 0}))
+@pytest.mark.parametrize("depends_on", [("examples", "seed"), ("examples",)])
+def test_what_draws_without_epochs_has_seeds_to_tell_of(depends_on: tuple[str, ...]) -> None:
+    """As `autoprompt` and `icl` do with all examples, and `probe` does not."""
+    summary = summarise(fake_comparison(strategies=("soft",), shots=("full",), seeds=(0,)))
+    rows = tuple(
+        replace(row, runs=tuple(fitted(run, depends_on) for run in row.runs)) if row.strategy == "soft" else row
+        for row in summary.rows
+    )
+    summary = replace(summary, rows=rows)
+    draws = "seed" in depends_on
+    assert ("(one seed, so how much the seed matters is not known)" in said(summary)) is draws
+    cautions = [note for note in notes(summary) if note.startswith("One seed: soft (full)")]
+    assert [note.endswith("do not tell how much the seed matters.") for note in cautions] == [True] * draws
+
+
+def fitted(run: StoredRun, depends_on: tuple[str, ...] | None = None) -> StoredRun:
+    return replace(run, record=run.record.model_copy(update={"epochs_run": 0, "depends_on": depends_on}))
 
 
 def test_several_that_beat_it_are_not_ranked_beyond_what_was_tested(plain: Summary) -> None:

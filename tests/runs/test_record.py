@@ -104,6 +104,7 @@ def test_the_keys_come_in_one_order_and_none_may_vanish() -> None:
         "test",
         "parameters",
         "cost",
+        "depends_on",
         "epochs_run",
         "best_epoch",
         "history",
