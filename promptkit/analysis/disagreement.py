@@ -22,7 +22,7 @@ Lack = Literal["prompts", "difference", "texts"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Vote:
     """What one prompt, or TF-IDF, said of an example.
 
     Attributes:
@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Example:
+class Disagreed:
     """A test example on which the answers differ.
 
     Attributes:
@@ -54,7 +54,7 @@ class Example:
     index: int
     fields: dict[str, str]
     label: str
-    answers: tuple[Answer, ...]
+    answers: tuple[Vote, ...]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Disagreement:
         shots: of those of them that learn; None if none does.
     """
 
-    examples: tuple[Example, ...]
+    examples: tuple[Disagreed, ...]
     total: int
     of: int
     lack: Lack | None
@@ -107,12 +107,12 @@ def disagreement(summary: Summary, limit: int = LIMIT) -> Disagreement:
     score = np.where(differ, _divergence(votes), -1.0).round(12)
     worst = np.argsort(-score, kind="stable")[: min(limit, total)]
     examples = tuple(
-        Example(
+        Disagreed(
             index=int(index),
             fields=texts[index],
             label=labels[truth[index]],
             answers=tuple(
-                _answer(row, votes[place, index], labels, int(truth[index])) for place, row in enumerate(rows)
+                _vote(row, votes[place, index], labels, int(truth[index])) for place, row in enumerate(rows)
             ),
         )
         for index in worst
@@ -159,10 +159,10 @@ def _entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return total
 
 
-def _answer(row: Row, votes: NDArray[np.float64], labels: Sequence[str], truth: int) -> Answer:
+def _vote(row: Row, votes: NDArray[np.float64], labels: Sequence[str], truth: int) -> Vote:
     best = int(votes.argmax())
     seeds = round(float(votes[best]) * len(row.runs))
-    return Answer(row.label, labels[best], seeds, len(row.runs), best == truth)
+    return Vote(row.label, labels[best], seeds, len(row.runs), best == truth)
 
 
 def _texts(summary: Summary, truth: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str, str]] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptkit.cli.options import LOADING, OtherModelOption, SecondTextOption, StoreOption, with_settings
-from promptkit.cli.predict import read_lines, to_fields
+from promptkit.cli.texts import read_lines, to_fields
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
 from promptkit.running.config import DEFAULT_STORE

@@ -89,7 +89,7 @@ def _check(text: str | None, text_b: str | None, nearest: int | None, plot: Path
 
 
 def _attribute(path: Path, text: str, text_b: str | None, loading: dict[str, Any]) -> Attribution:
-    from promptkit.cli.predict import Line, to_fields
+    from promptkit.cli.texts import Line, to_fields
     from promptkit.inspection import attribute
     from promptkit.running.predictor import load
 

@@ -84,7 +84,7 @@ def test_files_go_where_the_home_folder_is(call: Call, monkeypatch: pytest.Monke
 
 
 def test_a_line_whose_text_is_empty_is_left_out_as_a_row_of_a_table_is(capsys: pytest.CaptureFixture[str]) -> None:
-    from promptkit.cli.predict import Line, to_fields
+    from promptkit.cli.texts import Line, to_fields
 
     lines = [Line("a\tb", "x, line 1"), Line("\tb", "x, line 2")]
     assert to_fields(lines, None, ("text", "text_b")) == [{"text": "a", "text_b": "b"}]
