@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from promptkit.analysis.against import MCNEMAR
 from promptkit.analysis.cautions import (
@@ -89,20 +89,30 @@ def pick_text(pick: Pick) -> str:
 
 def notes(summary: Summary) -> tuple[str, ...]:
     """Return what a reader must know besides, a sentence or two each."""
-    found = [
+    warnings = map(warned_text, warned(summary))
+    return (*_of_protocol(summary), *_of_runs(summary), *_of_comparing(summary), *_of_chance(summary), *warnings)
+
+
+def _of_protocol(summary: Summary) -> Iterator[str]:
+    """Yield what is done with dev and folds, and what the experiment says itself."""
+    yield (
         "Dev only picks: the epoch and the variant. What was picked by dev looks too good on dev; test had no say "
         "in it."
-    ]
+    )
     if folds := max((fold_count(row.runs) for row in summary.rows), default=0):
-        found.append(
+        yield (
             f"{folds}-fold cross-validation: every example is tested once, by a prompt that did not learn from it. "
             "Accuracy and tests are over all these answers together; F1, dev, further metrics and costs are means "
             "over folds. Prompts of two folds share most of their training examples, so the interval is a little too "
             "narrow, and p too small (Bengio & Grandvalet 2004)."
         )
     # Why the experiment lacks something, e.g. the zero-shot baseline.
-    own = (str(note) for note in summary.comparison.spec.get("notes", ()))
-    found += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in own]
+    for note in map(str, summary.comparison.spec.get("notes", ())):
+        yield f"{note[:1].upper()}{note[1:].rstrip('.')}."
+
+
+def _of_runs(summary: Summary) -> Iterator[str]:
+    """Yield which runs are missing, and what the others were made with, if that differs."""
     if cells := summary.missing:
         counts = Counter(
             f"{with_shots(row_label(cell.role, cell.strategy, cell.variant), cell.shots)}, seed {cell.seed}"
@@ -110,41 +120,47 @@ def notes(summary: Summary) -> tuple[str, ...]:
         )
         # Those of several folds have one name.
         names = [name if count == 1 else f"{name} ({count} folds)" for name, count in counts.items()]
-        found.append(
+        yield (
             f"{len(cells)} of {len(summary.comparison.entries)} runs {'is' if len(cells) == 1 else 'are'} missing: "
             f"{_listed(names)}. Rows, picks and the strongest baseline are made of those that are finished."
         )
     made_with = {part.record.versions.mindspore for row in summary.rows for part in row.parts}
     if len(made_with) > 1:
-        found.append(
+        yield (
             f"Runs were made with MindSpore {' and '.join(sorted(made_with))}: last digits, times and memory differ "
             "by that."
         )
+
+
+def _of_comparing(summary: Summary) -> Iterator[str]:
+    """Yield which rows are held against no baseline."""
     if summary.without_baseline:
-        found.append(f"No baseline to compare with: {_rows(summary.without_baseline)}.")
+        yield f"No baseline to compare with: {_rows(summary.without_baseline)}."
     if summary.unlike:
-        found.append(f"Not compared, for the test examples are not the same: {_rows(summary.unlike)}.")
+        yield f"Not compared, for the test examples are not the same: {_rows(summary.unlike)}."
+
+
+def _of_chance(summary: Summary) -> Iterator[str]:
+    """Yield what few seeds and small dev splits do to the figures."""
     if single := single_seeds(summary):
         if any(isinstance(row.shots, int) for row in single):
             matter = "the draw and the initialisation matter"
         else:
             matter = "the initialisation matters" if all(map(takes_epochs, single)) else "the seed matters"
-        found.append(
+        yield (
             f"One seed: {_rows(single)}. That gives no standard deviation, and the interval and p do not tell how "
             f"much {matter}."
         )
     if few_seeds(summary):
-        found.append(
+        yield (
             f"With fewer than {FEW_SEEDS} seeds the interval is too narrow, and p too small, where accuracies "
             "differ by several points from seed to seed."
         )
-    found += [
-        f"{at_shots(shots).capitalize()} dev has {n} examples: candidates often tie there, and what it picks is "
-        "rough."
-        for shots, n in small_dev_splits(summary).items()
-    ]
-    found += map(warned_text, warned(summary))
-    return tuple(found)
+    for shots, n in small_dev_splits(summary).items():
+        yield (
+            f"{at_shots(shots).capitalize()} dev has {n} examples: candidates often tie there, and what it picks is "
+            "rough."
+        )
 
 
 def warned_text(found: Warned) -> str:
