@@ -15,6 +15,8 @@ from promptkit.runs.stored import Shots
 
 # Below this many dev examples, candidates tie often.
 SMALL_DEV = 100
+# Below this many test examples, an accuracy is sure to no better than seven points either way.
+SMALL_TEST = 200
 # With fewer seeds the bootstrap sees too little of how much they differ.
 FEW_SEEDS = 5
 _FIGURE = re.compile(r"\d[\d.,]*")
@@ -47,6 +49,11 @@ def _draws(record: RunRecord | BaselineRecord) -> bool:
 def few_seeds(summary: Summary) -> tuple[Row, ...]:
     """Return the compared rows that learn and have several seeds, but fewer than `FEW_SEEDS`."""
     return tuple(row for row in summary.compared if row.shots is not None and 1 < len(row.seeds) < FEW_SEEDS)
+
+
+def tested(summary: Summary) -> int:
+    """Return of how many test examples the smallest test is; 0 without rows."""
+    return min((len(run.truth) for row in summary.rows for run in row.runs), default=0)
 
 
 def small_dev_splits(summary: Summary) -> dict[Shots, int]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from promptkit.analysis.against import MCNEMAR
 from promptkit.analysis.cautions import (
     FEW_SEEDS,
+    SMALL_TEST,
     Warned,
     few_seeds,
     single_seeds,
     small_dev_splits,
     takes_epochs,
+    tested,
     warned,
 )
 from promptkit.analysis.disagreement import Disagreement
@@ -141,7 +144,15 @@ def _of_comparing(summary: Summary) -> Iterator[str]:
 
 
 def _of_chance(summary: Summary) -> Iterator[str]:
-    """Yield what few seeds and small dev splits do to the figures."""
+    """Yield what the size of test, few seeds and small dev splits do to the figures."""
+    if n := tested(summary):
+        folds = max(fold_count(row.runs) for row in summary.rows)
+        # Two standard errors at 50 %, where they are largest.
+        sure = (
+            f"Test has {n:,} examples: from them alone an accuracy is sure to about {100 / math.sqrt(n):.1f} points"
+        )
+        hint = "" if folds else " With --folds every example of the data is tested once."
+        yield f"{sure} either way.{hint if n < SMALL_TEST else ''}"
     if single := single_seeds(summary):
         if any(isinstance(row.shots, int) for row in single):
             matter = "the draw and the initialisation matter"

@@ -190,6 +190,16 @@ def test_a_single_run_beside_rows_of_several_is_tested_as_if_it_stood_alone() ->
     assert "sign flips over test examples, of one run against one by an exact McNemar test" in method_text(beside)
 
 
+@pytest.mark.parametrize(
+    ("examples", "said"), [(400, "5.0 points either way."), (16, "25.0 points either way. With --folds")]
+)
+def test_how_sure_so_many_test_examples_are_is_said(examples: int, said: str) -> None:
+    found = notes(summarise(fake_comparison(test_examples=examples)))
+    (note,) = (each for each in found if each.startswith(f"Test has {examples} examples: "))
+    assert said in note
+    assert ("--folds" in note) == (examples == 16)
+
+
 def test_four_texts_of_ten_are_no_proof_however_many_seeds_agree() -> None:
     truth = np.tile([0, 1], 5)
 
