@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
 from promptkit.prompting import Template
 from promptkit.prompting.demonstrations import Context
+from promptkit.running.streams import POOL, SHOWN, generator
 from promptkit.strategies.contract import Strategy
 
 
@@ -25,7 +24,7 @@ def draw_pool(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[E
     Raises:
         UserError: if the strategy does not declare what its numbers depend on with that.
     """
-    rng = np.random.default_rng([seed, 3, number])
+    rng = generator(seed, POOL, number)
     before = rng.bit_generator.state
     pool = tuple(strategy.context(task.train, rng))
     needs = {"examples"} if pool or strategy.proposes else set()
@@ -49,4 +48,4 @@ def make_context(
     who: str,
 ) -> Context | None:
     """Return a template's demonstrations, None without examples; `seed` is the run's, and the template's number."""
-    return Context(pool, strategy, labels, template.fields, (4, *seed), who) if pool else None
+    return Context(pool, strategy, labels, template.fields, (SHOWN, *seed), who) if pool else None

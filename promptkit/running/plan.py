@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
@@ -29,6 +27,7 @@ from promptkit.running.fields import check_fields
 from promptkit.running.loader import Loader
 from promptkit.running.metrics import metric_marks
 from promptkit.running.settling import settle
+from promptkit.running.streams import START, generator
 from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
 from promptkit.strategies.contract import Strategy, check_declared, parse_options
@@ -331,7 +330,7 @@ def resolve(
             readout=readout,
             slots=config.slots,
             max_length=prompt_length(model.info, config.max_length, max_tokens),
-            rng=np.random.default_rng([config.seed, 1, number]),
+            rng=generator(config.seed, START, number),
             language=task.language,
             kind=model.info.kind,
             context=context,

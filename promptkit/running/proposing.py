@@ -17,6 +17,7 @@ from promptkit.running.guard import check_draws
 from promptkit.running.plan import Plan, make_plan, resolve
 from promptkit.running.session import Session
 from promptkit.running.states import States
+from promptkit.running.streams import ASKED, generator
 from promptkit.strategies.proposing import Proposal
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class _Draft:
         self.labels, self.language, self.train, self.dev = task.labels, task.language, task.train, task.dev
         self.words_known = known_words(plan.config, task) is not None
         self.tokenizer = backbone.tokenizer
-        self.rng = np.random.default_rng([plan.config.seed, 5])
+        self.rng = generator(plan.config.seed, ASKED)
         self._plan, self._backbone = plan, backbone
         self._states = States(backbone, plan.prompts[0], plan.config.mode, plan.warn, session.executors)
 

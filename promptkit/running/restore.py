@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from promptkit.backbones.engines import describe_model, load_backbone
 from promptkit.data import Example
 from promptkit.errors import UserError
@@ -17,6 +15,7 @@ from promptkit.hooks import get_host, no_exit
 from promptkit.hub import Access, at_revision
 from promptkit.interrupts import held_interrupts
 from promptkit.running.contexts import make_context
+from promptkit.running.streams import START, generator
 from promptkit.strategies.contract import Strategy, parse_options
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class OpenedPrompt:
             readout=card["readout"],
             slots=card["slots"],
             max_length=prompt_length(backbone.info, card["max_length"], card.get("max_tokens", 0)),
-            rng=np.random.default_rng([card["seed"], 1, number]),
+            rng=generator(card["seed"], START, number),
             language=card["language"],
             kind=backbone.info.kind,
             max_tokens=card.get("max_tokens", 0),

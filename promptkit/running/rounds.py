@@ -19,6 +19,7 @@ from promptkit.running.guard import check_draws
 from promptkit.running.member import MemberResult, run_member
 from promptkit.running.plan import Plan
 from promptkit.running.session import Session
+from promptkit.running.streams import ASKED, SHUFFLE, START, generator
 from promptkit.running.work import Manner
 from promptkit.runs.checkpoint import Checkpoints
 from promptkit.runs.record import RunOptions
@@ -85,7 +86,7 @@ def run_rounds(
                 run_member(
                     learner.strategy, backbone, learner.prompt, plan.task, learner.encoded,
                     replace(manner, settings=learner.settings, on_epoch=partial(events.epoch_ended, number, place)),
-                    shuffle=np.random.default_rng([plan.config.seed, 2, place, *([number] if number else [])]),
+                    shuffle=generator(plan.config.seed, SHUFFLE, place, number),
                     label=_label(plan, number, place, len(learners)),
                     targets=learner.targets,
                     checkpoint=None if checkpoints is None else checkpoints.member(sum(map(len, rounds)) + place),
@@ -124,7 +125,7 @@ def _member(plan: Plan, encoded: EncodedTask, place: int, number: int, lesson: L
     """Return what the model of a template is made of."""
     chosen, prompt = plan.settings, plan.prompts[place]
     if number:
-        prompt = replace(prompt, rng=np.random.default_rng([chosen.seed, 1, place]))
+        prompt = replace(prompt, rng=generator(chosen.seed, START, place))
     return _Learner(
         plan.strategy,
         prompt,
@@ -210,7 +211,7 @@ def _taught(plan: Plan, members: list[MemberResult], weights: list[float] | None
         texts=plan.unlabelled,
         scores=np.stack([log_softmax(member.unlabelled_scores) for member in members]),
         weights=np.ones(len(members)) if weights is None else np.asarray(weights),
-        rng=np.random.default_rng([plan.config.seed, 5, number]),
+        rng=generator(plan.config.seed, ASKED, number),
         warn=plan.warn,
     )
     before = ended.rng.bit_generator.state
