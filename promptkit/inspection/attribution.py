@@ -109,7 +109,7 @@ def attribute(predictor: Predictor, text: str | Mapping[str, str]) -> Attributio
     if any(task.sets > 1 for task, _ in predictor.members):
         mean = predictor.probabilities([fields])[0]
     else:
-        mean = np.exp(mean_log_softmax([each[:1] for each in scores], predictor.card.get("weights") or None)[0])
+        mean = np.exp(mean_log_softmax([each[:1] for each in scores], predictor.card["weights"] or None)[0])
     winner = int(mean.argmax())
     templates = []
     for (task, _), told, (encoded, places), each in zip(predictor.members, explained, rows, scores, strict=True):

@@ -92,7 +92,7 @@ class Predictor:
             self.scores(number, prompt.encode_fields(rows, prompt.sets), batch_size=batch_size, views=prompt.sets)
             for number, (prompt, _) in enumerate(self.members)
         ]
-        return np.exp(mean_log_softmax(scores, self.card.get("weights") or None))
+        return np.exp(mean_log_softmax(scores, self.card["weights"] or None))
 
     def fields(self, texts: Sequence[str | Mapping[str, str]]) -> list[dict[str, str]]:
         """Return what the template's fields stand for in each text, cleaned if the run cleaned its data.

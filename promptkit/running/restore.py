@@ -57,8 +57,8 @@ class OpenedPrompt:
         card, backbone = self.card, self.backbone
         title = get_host().strategy(card["strategy"]).title
         template = Template.parse(card["templates"][number])
-        shown = card["contexts"][number] if card.get("contexts") else ()
-        pool = [Example(**{**each, "others": tuple(map(tuple, each.get("others", ())))}) for each in shown]
+        shown = card["contexts"][number] if card["contexts"] else ()
+        pool = [Example(**{**each, "others": tuple(map(tuple, each["others"]))}) for each in shown]
         task = resolve_prompt(
             template,
             Verbalizer.parse(card["verbalizer"]) if card["verbalizer"] else None,
@@ -66,11 +66,11 @@ class OpenedPrompt:
             tokenizer=backbone.tokenizer,
             readout=card["readout"],
             slots=card["slots"],
-            max_length=prompt_length(backbone.info, card["max_length"], card.get("max_tokens", 0)),
+            max_length=prompt_length(backbone.info, card["max_length"], card["max_tokens"]),
             rng=generator(card["seed"], START, number),
             language=card["language"],
             kind=backbone.info.kind,
-            max_tokens=card.get("max_tokens", 0),
+            max_tokens=card["max_tokens"],
             context=make_context(self.strategy, pool, card["labels"], template, (card["seed"], number), title),
             # Answers are written behind whole prompts, and nothing else is asked of such a run.
             front=self.strategy.fronts and backbone.info.takes_front and card["readout"] != "answer",
@@ -109,12 +109,12 @@ def open_prompt(
     """
     from promptkit.backbones.catalog import find_model
     from promptkit.backbones.device import set_device
-    from promptkit.runs import load_prompt
+    from promptkit.runs import ARTIFACT_NAME, load_prompt
 
     path = Path(path)
     if not os.path.exists(path):
         raise UserError(f"run '{path}' does not exist.")
-    tensors, checked_card = load_prompt(path / "prompt.safetensors" if path.is_dir() else path)
+    tensors, checked_card = load_prompt(path / ARTIFACT_NAME if path.is_dir() else path)
     card = checked_card.model_dump()
     if card["format"] == 1 and any(_is_of_old_model(name, card["readout"]) for name in tensors):
         raise UserError(

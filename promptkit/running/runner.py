@@ -218,21 +218,23 @@ def _finish(
     earlier_peak_mb: float,
 ) -> RunResult:
     from promptkit.running import record as record_of
-    from promptkit.runs import save_artifact
+    from promptkit.runs import ARTIFACT_NAME, save_artifact
+    from promptkit.runs.predictions import PREDICTIONS_NAME
+    from promptkit.runs.record import RECORD_NAME
 
     members, judged = trained.members, plan.aim.judge(plan, trained)
     size = 0
     if directory is not None:
         tensors = {f"{i}.{path}": value for i, member in enumerate(members) for path, value in member.tensors.items()}
         card = record_of.card(plan, backbone, trained.weights)
-        size = save_artifact(directory.file("prompt.safetensors"), tensors, card)
-        judged.write(directory.file("predictions.tsv"))
+        size = save_artifact(directory.file(ARTIFACT_NAME), tensors, card)
+        judged.write(directory.file(PREDICTIONS_NAME))
     record = record_of.build(
         plan, backbone, trained.rounds, judged, device=device, artifact_bytes=size,
         seconds=time.perf_counter() - started, peak_memory_mb=max(earlier_peak_mb, peak_memory_mb()),
     )  # fmt: skip
     place = None
     if directory is not None:
-        directory.file("run.json").write_text(record.to_json(), encoding="utf-8")
+        directory.file(RECORD_NAME).write_text(record.to_json(), encoding="utf-8")
         place = directory.commit()
     return RunResult(record, place, judged.probabilities, judged.predictions, judged.truth, judged.stored)

@@ -31,7 +31,7 @@ def artifact(backbone: Any, tmp_path: Path) -> Artifact:
     """Save the prompt of `strategy` as it starts; `change` is told every tensor and returns what to keep."""
     from promptkit.hooks import get_host
     from promptkit.running.restore import OpenedPrompt
-    from promptkit.runs import save_artifact
+    from promptkit.runs import Card, save_artifact
     from promptkit.strategies.contract import parse_options
 
     def make(
@@ -48,7 +48,8 @@ def artifact(backbone: Any, tmp_path: Path) -> Artifact:
             **more,
         }  # fmt: skip
         cls = get_host().strategy(strategy).cls
-        opened = OpenedPrompt(tmp_path, card, {}, cls(parse_options(cls, card["options"])), backbone)
+        whole = Card(**card).model_dump()
+        opened = OpenedPrompt(tmp_path, whole, {}, cls(parse_options(cls, card["options"])), backbone)
         tensors = {}
         for number in range(len(templates)):
             _, model = opened.rebuild(number)
