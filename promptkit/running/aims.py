@@ -39,7 +39,6 @@ class Judged:
         probabilities: of the test examples' classes, (N, C); None of texts.
         predictions: their classes, (N,); the answers that were written, of texts, as far as any were.
         truth: their true classes, (N,), or answers.
-        stored: true and predicted classes as the store keeps them; empty for texts.
         write: writes `predictions.tsv` to a path.
     """
 
@@ -48,7 +47,6 @@ class Judged:
     probabilities: Any
     predictions: Any
     truth: Any
-    stored: tuple[Any, Any]
     write: Callable[[Path], None]
 
 
@@ -145,8 +143,7 @@ class Classes:
         def write(path: Path) -> None:
             write_predictions(path, task.labels, truth, predictions.tolist(), probabilities, task.test)
 
-        truths = np.asarray(truth)
-        return Judged(*scores, probabilities, predictions, truths, (truths, predictions), write)
+        return Judged(*scores, probabilities, predictions, np.asarray(truth), write)
 
 
 class Texts:
@@ -217,9 +214,8 @@ class Texts:
         def write(path: Path) -> None:
             write_answers(path, truth, written, member.test_scores, task.test)
 
-        none = np.zeros(0, np.int64)
         found = scores(member.dev_scores, {}), scores(member.test_scores, further)
-        return Judged(*found, None, written or (), truth, (none, none), write)
+        return Judged(*found, None, written or (), truth, write)
 
 
 def aim_of(config: RunConfig) -> Aim:

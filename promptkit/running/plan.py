@@ -53,12 +53,10 @@ class Plan:
         model: the checkpoint's files.
         verbalizer: given, or the default for the labels; None with the head readout.
         prompts: one for each template.
-        contexts: for each template the examples that demonstrations are taken from.
         plugin: how errors name the strategy and where it comes from.
         strategy_version: of the distribution that brings the strategy.
         unlabelled: texts without labels that a strategy of several rounds learns from.
         student: the one model of the last round, where the strategy has one.
-        processes: that train together.
         left_out: templates of the data or the strategy that the model cannot answer.
         warnings: in the order they came up.
         found: what the strategy proposed, in words.
@@ -74,12 +72,10 @@ class Plan:
     model: ModelFiles
     verbalizer: Verbalizer | None
     prompts: list[PromptTask]
-    contexts: list[tuple[Example, ...]]
     plugin: str
     strategy_version: str
     unlabelled: tuple[Example, ...] = ()
     student: PlannedStudent | None = None
-    processes: int = 1
     left_out: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
@@ -266,12 +262,10 @@ def make_plan(
         model=model,
         verbalizer=verbalizer,
         prompts=prompts,
-        contexts=[() if context is None else context.pool for context in contexts],
         plugin=entry.title,
         strategy_version=entry.origin.version,
         unlabelled=unlabelled,
         left_out=left_out,
-        processes=processes,
         student=plan_student(
             strategy,
             templates,

@@ -72,7 +72,7 @@ def propose(plan: Plan, session: Session, backbone: Backbone) -> Plan:
         raise UserError(
             f"{plan.plugin}: propose returned {kind_of(proposal)}, not a promptkit.Proposal with templates."
         )
-    final = make_plan(plan.config, session.inputs, proposal, plan.processes)
+    final = make_plan(plan.config, session.inputs, proposal, session.ranks.size)
     final.found, final.dev_scores = list(proposal.found), proposal.dev_scores
     final.warnings, final.left_out = plan.warnings, plan.left_out
     return final

@@ -55,7 +55,7 @@ def card(plan: Plan, backbone: Backbone, weights: Sequence[float] | None = None)
         "readout": chosen.readout,
         "slots": chosen.slots,
         "labels": list(task.labels),
-        "contexts": [[asdict(each) for each in context] for context in plan.contexts],
+        "contexts": [[asdict(each) for each in it.context.pool] if it.context else [] for it in plan.prompts],
         "language": task.language,
         "max_length": chosen.max_length,
         "seed": chosen.seed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,6 @@ class RunResult:
         predictions: their classes, (N,), as indices into `record.task.labels`; of texts the answers, where a metric
             had them written.
         truth: their true classes, (N,), likewise, or answers.
-        stored: true and predicted classes as the store keeps them; none of texts.
     """
 
     record: RunRecord
@@ -48,7 +47,6 @@ class RunResult:
     probabilities: Any
     predictions: Any
     truth: Any
-    stored: tuple[Any, Any] = field(default=((), ()), repr=False)
 
 
 def run(strategy: str, **settings: Any) -> RunResult:
@@ -143,9 +141,11 @@ def _execute_and_store(
     with RunDirectory.create(config.out, plan.stem, runs=config.store) as directory:
         result = _execute(plan, session, directory, started, announce, events)
     if listed and result.directory is not None:
+        # The store keeps classes; answers are in the run's own files.
+        classes = (result.truth, result.predictions) if result.record.task.labels else ((), ())
         try:
             with Store.open(config.store) as store:
-                store.add(result.record, *result.stored, name=result.directory.name, key=key, single=True)
+                store.add(result.record, *classes, name=result.directory.name, key=key, single=True)
         except UserError as error:
             raise UserError(f"the run is in '{result.directory}', but it is not listed: {error}") from None
     return result
@@ -237,4 +237,4 @@ def _finish(
     if directory is not None:
         directory.file(RECORD_NAME).write_text(record.to_json(), encoding="utf-8")
         place = directory.commit()
-    return RunResult(record, place, judged.probabilities, judged.predictions, judged.truth, judged.stored)
+    return RunResult(record, place, judged.probabilities, judged.predictions, judged.truth)
