@@ -35,7 +35,7 @@ class Loader:
         """
         whole = self._whole(config)
         seed = config.seed if config.shots is not None else 0
-        draw = (*_source(config), config.fold, config.shots, seed, config.limit)
+        draw = (*_source(config).items(), config.fold, config.shots, seed, config.limit)
         if draw not in self._draws:
             if config.fold is not None and config.limit is not None:
                 raise UserError("--fold has every example tested once; it does not go with --limit.")
@@ -69,20 +69,10 @@ class Loader:
 
     def _whole(self, config: RunConfig) -> Task:
         source = _source(config)
-        if source not in self._tasks:
-            self._tasks[source] = load_task(
-                config.data,
-                text_column=config.text_column,
-                text_b_column=config.text_b_column,
-                label_column=config.label_column,
-                fields=config.fields or named_fields(config.templates),
-                encoding=config.encoding,
-                clean=config.clean,
-                registry=get_host().dataset_readers(),
-                answers=config.objective == "text",
-                access=config.access,
-            )
-        return self._tasks[source]
+        key = tuple(source.items())
+        if key not in self._tasks:
+            self._tasks[key] = load_task(**source, registry=get_host().dataset_readers())
+        return self._tasks[key]
 
     def model(self, config: RunConfig) -> ModelFiles:
         """Return the model of a run."""
@@ -96,8 +86,16 @@ class Loader:
         return self._models[source]
 
 
-def _source(config: RunConfig) -> tuple[Any, ...]:
-    """Return the settings that say what data is read, and how."""
-    columns = (config.text_column, config.text_b_column, config.label_column, config.encoding)
-    named = config.fields or named_fields(config.templates)
-    return (config.data, *columns, named, config.clean, config.objective, config.access)
+def _source(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that say what data is read, and how, as `load_task` takes them."""
+    return {
+        "data": config.data,
+        "text_column": config.text_column,
+        "text_b_column": config.text_b_column,
+        "label_column": config.label_column,
+        "fields": config.fields or named_fields(config.templates),
+        "encoding": config.encoding,
+        "clean": config.clean,
+        "answers": config.objective == "text",
+        "access": config.access,
+    }
