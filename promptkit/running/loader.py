@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from promptkit.backbones.catalog import find_model
-from promptkit.backbones.engines import describe_model
+from promptkit.backbones.device import set_device
+from promptkit.backbones.engines import describe_model, load_backbone
 from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task, draw_shots, limit_splits, load_task, take_fold, unlabelled_texts
 from promptkit.errors import UserError
 from promptkit.evaluation.baselines import majority_label
 from promptkit.hooks import get_host
+from promptkit.hub import Access
+from promptkit.interrupts import held_interrupts
 from promptkit.running.config import RunConfig
 from promptkit.running.fields import named_fields
+
+if TYPE_CHECKING:
+    from promptkit.backbones.face import Backbone
 
 _TYPICAL = 512  # examples that rows of a K-shot draw are planned for
 
@@ -78,12 +84,32 @@ class Loader:
         """Return the model of a run."""
         source = (config.model, config.revision, config.engine, config.access, config.precision)
         if source not in self._models:
-            host = get_host()
-            found = find_model(
-                config.model, registry=host.model_finders(), access=config.access, revision=config.revision
-            )
-            self._models[source] = describe_model(found, host.engine_objects(), config.engine, config.precision)
+            self._models[source] = model_files(
+                config.model, revision=config.revision, engine=config.engine,
+                access=config.access, precision=config.precision,
+            )  # fmt: skip
         return self._models[source]
+
+
+def model_files(
+    name: str,
+    *,
+    revision: str | None = None,
+    engine: str | None = None,
+    access: Access | None = None,
+    precision: str = "fp32",
+) -> ModelFiles:
+    """Find a model and describe it; see `find_model` and `describe_model` for arguments and errors."""
+    host = get_host()
+    found = find_model(name, registry=host.model_finders(), access=access, revision=revision)
+    return describe_model(found, host.engine_objects(), engine, precision)
+
+
+def frozen_model(files: ModelFiles, source: str, device: str) -> Backbone:
+    """Set the device and load a described model; see `set_device` and `load_backbone` for arguments and errors."""
+    with held_interrupts():
+        set_device(device)
+    return load_backbone(files, get_host().engine_objects(), source)
 
 
 def _source(config: RunConfig) -> dict[str, Any]:

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptkit.backbones.engines import describe_model, load_backbone
 from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.hooks import get_host, no_exit
 from promptkit.hub import Access, at_revision
-from promptkit.interrupts import held_interrupts
 from promptkit.running.contexts import make_context
+from promptkit.running.loader import frozen_model, model_files
 from promptkit.running.streams import START, generator
 from promptkit.strategies.contract import Strategy, parse_options
 
 if TYPE_CHECKING:
-    from promptkit.backbones.face import Backbone
+    from promptkit.backbones.face import Backbone, ModelFiles
     from promptkit.nn import PromptedModel
     from promptkit.prompting.resolved import PromptTask
 
@@ -107,8 +106,6 @@ def open_prompt(
     Raises:
         UserError: if there is no artifact, its strategy is not installed, or it belongs to another backbone.
     """
-    from promptkit.backbones.catalog import find_model
-    from promptkit.backbones.device import set_device
     from promptkit.runs import ARTIFACT_NAME, load_prompt
 
     path = Path(path)
@@ -121,19 +118,10 @@ def open_prompt(
             f"'{path}' holds weights of the language model as an older promptkit named them, which this one cannot "
             "read; run it again."
         )
-    host = get_host()
-    cls = host.strategy(card["strategy"]).cls
+    cls = get_host().strategy(card["strategy"]).cls
     strategy = cls(parse_options(cls, card["options"]))
-    wanted = model or card["model"]
-    directory = find_model(
-        # What it was made with, wherever the main branch has gone since.
-        wanted if model else at_revision(wanted, card["backbone"]["revision"]),
-        registry=host.model_finders(),
-        access=access,
-    )
-    with held_interrupts():
-        set_device(device)
-    return OpenedPrompt(path, card, tensors, strategy, _backbone(directory, wanted, card, path, precision))
+    files = _files(card, path, model, access, precision)
+    return OpenedPrompt(path, card, tensors, strategy, frozen_model(files, model or card["model"], device))
 
 
 def _is_of_old_model(name: str, readout: str) -> bool:
@@ -142,13 +130,16 @@ def _is_of_old_model(name: str, readout: str) -> bool:
     return path.startswith("backbone.") or (path.startswith("head.") and readout == "cloze")
 
 
-def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path, precision: str) -> Backbone:
-    engines = get_host().engine_objects()
-    engine = card["backbone"]["engine"]
+def _files(card: dict[str, Any], path: Path, model: str | None, access: Access | None, precision: str) -> ModelFiles:
+    """Return the files of the model that an artifact was made with, found as it was unless another is named."""
+    engine, engines = card["backbone"]["engine"], get_host().engine_objects()
     if engine is not None and engine not in engines:
         known = ", ".join(engines) or "none"
         raise UserError(f"'{path}' was made with engine '{engine}', which is not installed. Installed: {known}.")
-    files = describe_model(directory, engines, engine, precision)
+    name = model or card["model"]
+    # What it was made with, wherever the main branch has gone since.
+    found = name if model else at_revision(name, card["backbone"]["revision"])
+    files = model_files(found, engine=engine, access=access, precision=precision)
     wanted = card["backbone"]["fingerprint"]
     if wanted == files.old_fingerprint and card["format"] == 1:
         print(
@@ -161,7 +152,7 @@ def _backbone(directory: Path, name: str, card: dict[str, Any], path: Path, prec
             f"'{path}' was made with another model than '{name}' (fingerprint {wanted}, this one has "
             f"{files.fingerprint}: weights, configuration or tokenizer differ); give the right one with --model."
         )
-    return load_backbone(files, engines, name)
+    return files
 
 
 def _ignore(_: str) -> None:

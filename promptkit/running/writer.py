@@ -14,6 +14,7 @@ from promptkit.generation import Sampling
 from promptkit.hooks import no_exit
 from promptkit.hub import Access
 from promptkit.running.fields import rows_of
+from promptkit.running.loader import frozen_model, model_files
 from promptkit.running.restore import open_prompt
 
 if TYPE_CHECKING:
@@ -192,31 +193,18 @@ def make_writer(
     Raises:
         UserError: for a model that does not write, or a template that does not ask.
     """
-    from promptkit.backbones.catalog import find_model
-    from promptkit.backbones.device import set_device
-    from promptkit.backbones.engines import describe_model, load_backbone
-    from promptkit.hooks import get_host
-    from promptkit.interrupts import held_interrupts
     from promptkit.prompting import Template
     from promptkit.prompting.answers import prompt_length
     from promptkit.prompting.resolved import resolve_prompt
 
-    host = get_host()
-    engines = host.engine_objects()
-    files = describe_model(
-        find_model(model, registry=host.model_finders(), access=Access(download, mirror, offline)),
-        engines,
-        None,
-        precision,
-    )
+    files = model_files(model, access=Access(download, mirror, offline), precision=precision)
     prompt = resolve_prompt(
         Template.parse(template), None, labels=(), tokenizer=files.tokenizer, readout="answer", slots="same",
         max_length=prompt_length(files.info, files.info.max_length if max_length is None else max_length, max_tokens),
         rng=np.random.default_rng(0),
         kind=files.info.kind, max_tokens=max_tokens,
     )  # fmt: skip
-    with held_interrupts():
-        set_device(device)
+    backbone = frozen_model(files, model, device)
     from promptkit.nn import ClozePrompt
 
-    return Writer(prompt, ClozePrompt(load_backbone(files, engines, model), prompt), max_tokens)
+    return Writer(prompt, ClozePrompt(backbone, prompt), max_tokens)
