@@ -14,7 +14,7 @@ import numpy as np
 from promptkit.comparison.experiment import SHARED, Experiment, Fold
 from promptkit.data import Example, Task
 from promptkit.errors import UserError
-from promptkit.running.aims import Classes, class_scores
+from promptkit.running.aims import Classes, check_metrics, class_scores
 from promptkit.running.config import RunConfig
 from promptkit.running.loader import Loader
 from promptkit.running.metrics import metric_marks
@@ -109,7 +109,7 @@ def _baseline(experiment: Experiment, inputs: Loader, name: str, shots: Shots, s
     task = inputs.task(config)
     if not task.train:
         raise UserError(f"data '{task.name}' has nothing to train on.")
-    Classes().check_metrics(config, task)
+    check_metrics(Classes(), config, task)
     parts: list[Any] = [__version__, name, _library_version(), task.fingerprint, list(task.labels), task.language]
     if config.metrics:
         parts.append(metric_marks(config.metrics))

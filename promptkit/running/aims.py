@@ -65,8 +65,8 @@ class Aim(Protocol):
         """Return how the model is read."""
         ...
 
-    def check_metrics(self, config: RunConfig, task: Task) -> None:
-        """Refuse a misspelt metric, or an unfit one, now: after the training it would cost the whole run."""
+    def check_metric(self, name: str, task: Task) -> None:
+        """Refuse a misspelt metric, or one that is not for such answers."""
         ...
 
     def targets(self, task: Task, examples: Sequence[Example]) -> Any:
@@ -100,14 +100,11 @@ class Classes:
         """Return the readout asked for, else the strategy's."""
         return config.readout or strategy.defaults.readout
 
-    def check_metrics(self, config: RunConfig, task: Task) -> None:
-        """See `Aim.check_metrics`."""
-        if config.metrics:
-            from promptkit.evaluation import check_metric
+    def check_metric(self, name: str, task: Task) -> None:
+        """See `Aim.check_metric`."""
+        from promptkit.evaluation import check_metric
 
-            for name in config.metrics:
-                _check_access(name, config)
-                check_metric(name, task.labels, get_host().metric_paths())
+        check_metric(name, task.labels, get_host().metric_paths())
 
     def targets(self, task: Task, examples: Sequence[Example]) -> Any:
         """Class indices, (N,)."""
@@ -173,14 +170,11 @@ class Texts:
         """Read at the tokens of the answer."""
         return "answer"
 
-    def check_metrics(self, config: RunConfig, task: Task) -> None:
-        """See `Aim.check_metrics`."""
-        if config.metrics:
-            from promptkit.evaluation import check_text_metric
+    def check_metric(self, name: str, task: Task) -> None:
+        """See `Aim.check_metric`."""
+        from promptkit.evaluation import check_text_metric
 
-            for name in config.metrics:
-                _check_access(name, config)
-                check_text_metric(name, get_host().metric_paths())
+        check_text_metric(name, get_host().metric_paths())
 
     def targets(self, task: Task, examples: Sequence[Example]) -> Any:
         """Nothing: the tokens to learn stand in the rows."""
@@ -221,6 +215,17 @@ class Texts:
 def aim_of(config: RunConfig) -> Aim:
     """Return what a run is after."""
     return Texts() if config.objective == "text" else Classes()
+
+
+def check_metrics(aim: Aim, config: RunConfig, task: Task) -> None:
+    """Refuse a metric that cannot be had, or is unfit, now: after the training it would cost the whole run."""
+    for name in config.metrics:
+        if name.startswith("hub:") and config.access.forbidden:
+            raise UserError(
+                f"metric '{name}' is fetched from the Hub, and {config.access.forbidden} keeps promptkit off the "
+                "network; save it and give its path."
+            )
+        aim.check_metric(name, task)
 
 
 def class_scores(
@@ -277,12 +282,3 @@ def _warn_if_no_better(plan: Plan, test: Scores, *, learnt: bool) -> None:
         f"accuracy {test.accuracy:.3f} on {n} test examples {verdict} always answering the majority class "
         f"({majority:.3f}).{hint}"
     )
-
-
-def _check_access(metric: str, config: RunConfig) -> None:
-    """Refuse a metric that is fetched, where nothing may be."""
-    if metric.startswith("hub:") and config.access.forbidden:
-        raise UserError(
-            f"metric '{metric}' is fetched from the Hub, and {config.access.forbidden} keeps promptkit off the "
-            "network; save it and give its path."
-        )

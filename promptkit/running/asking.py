@@ -43,9 +43,8 @@ def question_for(config: RunConfig, task: Task, defaults: Defaults, readout: Rea
     """
     if (form := _form(config, task, defaults, readout, kind)) is not None:
         return form
-    words = known_words(config, task) if readout == "cloze" else None
-    if words is not None and kind == "causal" and ends_in_form(config, task):
-        words = default_words(task.labels, task.language, _FORMS[task.language][1])
+    pair = _FORMS[task.language][1] if kind == "causal" and ends_in_form(config, task) else None
+    words = known_words(config, task, pair) if readout == "cloze" else None
     if config.templates:
         return Question(config.templates, words)
     sources = _default_templates(task, defaults, readout, kind)
@@ -54,14 +53,16 @@ def question_for(config: RunConfig, task: Task, defaults: Defaults, readout: Rea
     return Question(templates, words, left_out)
 
 
-def known_words(config: RunConfig, task: Task) -> Verbalizer | None:
+def known_words(config: RunConfig, task: Task, pair: tuple[str, str] | None = None) -> Verbalizer | None:
     """Return the label words that are given, else the data's own, else those for its language, if there are any.
+
+    `pair` takes the place of the language's, see `default_words`.
 
     Raises:
         UserError: if what is given is no verbalizer.
     """
     given = task.verbalizer if config.verbalizer is None else config.verbalizer
-    return default_words(task.labels, task.language) if given is None else Verbalizer.parse(given)
+    return default_words(task.labels, task.language, pair) if given is None else Verbalizer.parse(given)
 
 
 def templates_for(sources: Sequence[str], readout: Readout, kind: Kind) -> tuple[str, ...]:
@@ -79,8 +80,7 @@ def _form(config: RunConfig, task: Task, defaults: Defaults, readout: Readout, k
     if said or kind != "causal" or readout != "cloze" or task.language not in _FORMS:
         return None
     template, pair = _FORMS[task.language]
-    given = task.verbalizer if config.verbalizer is None else config.verbalizer
-    words = default_words(task.labels, task.language, pair) if given is None else Verbalizer.parse(given)
+    words = known_words(config, task, pair)
     if words is None or {each for _, own in words.classes for each in own} != set(pair):
         return None
     return Question((_with_fields(template, task),), words)

@@ -19,7 +19,7 @@ from promptkit.prompting import Encoded, Readout, Template, Verbalizer, stand_in
 from promptkit.prompting.answers import prompt_length
 from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
-from promptkit.running.aims import Aim, aim_of
+from promptkit.running.aims import Aim, aim_of, check_metrics
 from promptkit.running.asking import ends_in_form, question_for
 from promptkit.running.config import RunConfig
 from promptkit.running.contexts import draw_pool, make_context
@@ -217,7 +217,7 @@ def make_plan(
     aim = aim_of(config)
     aim.check(config, strategy)
     task = inputs.task(config)
-    aim.check_metrics(config, task)
+    check_metrics(aim, config, task)
     readout = aim.readout(config, strategy)
     # A causal model is asked with other templates, and in its form with other words; where neither matters, what is
     # wrong with the templates is said sooner.
