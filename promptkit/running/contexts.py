@@ -39,6 +39,13 @@ def draw_pool(strategy: Strategy, task: Task, seed: int, number: int) -> tuple[E
     return pool
 
 
+def draw_context(
+    strategy: Strategy, task: Task, template: Template, seed: tuple[int, int], who: str
+) -> Context | None:
+    """Return a template's demonstrations from the training examples; see `draw_pool` and `make_context`."""
+    return make_context(strategy, draw_pool(strategy, task, *seed), task.labels, template, seed, who)
+
+
 def make_context(
     strategy: Strategy,
     pool: Sequence[Example],

@@ -22,7 +22,7 @@ from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, r
 from promptkit.running.aims import Aim, aim_of, check_metrics
 from promptkit.running.asking import ends_in_form, question_for
 from promptkit.running.config import RunConfig
-from promptkit.running.contexts import draw_pool, make_context
+from promptkit.running.contexts import draw_context
 from promptkit.running.fields import check_fields
 from promptkit.running.loader import Loader
 from promptkit.running.metrics import metric_marks
@@ -226,27 +226,17 @@ def make_plan(
     templates, verbalizer, left_out = _asked(config, strategy, task, readout, model, proposal)
     strategy.check(readout, templates)
     model = model or inputs.model(config)
-    if model.info.kind not in strategy.kinds:
-        raise UserError(
-            f"strategy '{strategy.name}' is for {' and '.join(sorted(strategy.kinds))} language models; "
-            f"'{config.model}' is a {model.info.kind} one."
-        )
+    _check_kind(config, strategy, model)
     if verbalizer is None and readout == "cloze" and "words" in strategy.proposes:
         verbalizer = stand_in_words(task.labels, model.tokenizer)
     contexts = [
-        make_context(
-            strategy,
-            draw_pool(strategy, task, config.seed, number),
-            task.labels,
-            template,
-            (config.seed, number),
-            entry.title,
-        )
+        draw_context(strategy, task, template, (config.seed, number), entry.title)
         for number, template in enumerate(templates)
     ]
     unlabelled = plan_unlabelled(strategy, config.data, partial(inputs.unlabelled, config))
+    prompt_of = partial(resolve, config, task, model)
     prompts = [
-        resolve(config, readout, task, template, number, verbalizer, model, contexts[number], strategy.fronts)
+        prompt_of(template, verbalizer, readout, number, contexts[number], front=strategy.fronts)
         for number, template in enumerate(templates)
     ]
     longest = max(prompt.encoder.longest for prompt in prompts) + (config.max_tokens if readout == "answer" else 0)
@@ -270,9 +260,7 @@ def make_plan(
             strategy,
             templates,
             entry.title,
-            lambda template, how: resolve(
-                config, how, task, template, 0, verbalizer if how == "cloze" else None, model, None
-            ),
+            lambda template, how: prompt_of(template, verbalizer if how == "cloze" else None, how),
         ),
     )
 
@@ -281,6 +269,14 @@ def suits(config: RunConfig, inputs: Loader) -> bool:
     """Return whether a strategy, as it is set, is for models of this kind; see `make_plan`."""
     cls = get_host().strategy(config.strategy).cls
     return inputs.model(config).info.kind in cls(parse_options(cls, config.options)).kinds
+
+
+def _check_kind(config: RunConfig, strategy: Strategy, model: ModelFiles) -> None:
+    if model.info.kind not in strategy.kinds:
+        raise UserError(
+            f"strategy '{strategy.name}' is for {' and '.join(sorted(strategy.kinds))} language models; "
+            f"'{config.model}' is a {model.info.kind} one."
+        )
 
 
 def _asked(
@@ -304,16 +300,19 @@ def _asked(
 
 def resolve(
     config: RunConfig,
-    readout: Readout,
     task: Task,
-    template: Template,
-    number: int,
-    verbalizer: Verbalizer | None,
     model: ModelFiles,
-    context: Context | None,
+    template: Template,
+    verbalizer: Verbalizer | None,
+    readout: Readout,
+    number: int = 0,
+    context: Context | None = None,
     front: bool = False,
 ) -> PromptTask:
-    """Return a template's prompt for the model of a run; see `resolve_prompt`, and `RunConfig` for the settings."""
+    """Return a template's prompt for the model of a run; see `resolve_prompt`, and `RunConfig` for the settings.
+
+    `number` is the template's, from 0: each starts from random numbers of its own.
+    """
     max_tokens = config.max_tokens if readout == "answer" else 0
     try:
         return resolve_prompt(

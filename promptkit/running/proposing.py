@@ -43,7 +43,7 @@ class _Draft:
     def prompt(self, template: Template, verbalizer: Verbalizer) -> PromptTask:
         """See `Draft`."""
         plan = self._plan
-        return resolve(plan.config, "cloze", plan.task, template, 0, verbalizer, plan.model, None)
+        return resolve(plan.config, plan.task, plan.model, template, verbalizer, "cloze")
 
     def states(self, encoded: Sequence[Packable]) -> Any:
         """See `Draft`."""

@@ -99,21 +99,14 @@ def build(
     peak_memory_mb: float,
 ) -> RunRecord:
     """Return the run's record: what was learnt, and what it cost, over the models of all rounds."""
-    task, members = plan.task, [member for each in rounds for member in each]
+    members = [member for each in rounds for member in each]
     trained = [member.training for member in members if member.training is not None]
     last = [member.training for member in rounds[-1] if member.training is not None]
     learnt = {part: sum(m.parameters[part] for m in members) for part in members[0].parameters}
-    step_seconds = sum(t.seconds for t in trained)
-    train_seconds = step_seconds + sum(m.teach_seconds for m in members)
-    predict_seconds = sum(m.predict_seconds for m in members)
-    seen = sum(t.examples for t in trained)
-    predicted = sum(m.predicted for m in members)
-    tokens, positions = sum(m.tokens for m in members), sum(m.positions for m in members)
-    busy = train_seconds + predict_seconds
     return RunRecord(
         command=plan.config.command,
         options=plan.settings.model_copy(update={"device": device, "mode": members[0].mode}),
-        task=task_info(task).model_copy(update={"unlabelled": len(plan.unlabelled)}),
+        task=task_info(plan.task).model_copy(update={"unlabelled": len(plan.unlabelled)}),
         backbone=BackboneInfo(
             name=plan.config.model,
             fingerprint=backbone.fingerprint,
@@ -125,38 +118,56 @@ def build(
         dev=judged.dev,
         test=judged.test,
         parameters=LearntParameters(**learnt),
-        cost=Cost(
-            artifact_bytes=artifact_bytes,
-            seconds=Seconds(
-                total=round(seconds, 3),
-                train=round(train_seconds, 3),
-                compile=round(sum(m.compile_seconds for m in members), 3),
-                predict=round(predict_seconds, 3),
-            ),
-            train_examples_per_second=round(seen / step_seconds, 2) if step_seconds else None,
-            predict_examples_per_second=round(predicted / predict_seconds, 2) if predict_seconds else None,
-            tokens_per_second=round(tokens / busy, 1) if busy else None,
-            padded_share=round(1.0 - tokens / positions, 4) if positions else None,
-            peak_memory_mb=round(peak_memory_mb, 1),
-        ),
+        cost=_cost(members, artifact_bytes, seconds, peak_memory_mb),
         depends_on=tuple(sorted(plan.depends_on)),
         epochs_run=max((t.epochs for t in trained), default=0),
         best_epoch=(last[0].best_epoch or None) if len(last) == 1 else None,
-        history=tuple(
-            Epoch(
-                epoch=int(entry["epoch"]),
-                template=number,
-                round=turn,
-                loss=entry["loss"],
-                dev_accuracy=entry["dev_accuracy"],
-                dev_loss=entry["dev_loss"],
-                lr=entry["lr"],
-            )
-            for turn, each in enumerate(rounds)
-            for number, member in enumerate(each)
-            for entry in (member.training.history if member.training else [])
-        ),
+        history=_history(rounds),
         dev_scores=plan.dev_scores,
         found=(*plan.found, *(member.found for member in members if member.found)),
         warnings=tuple(plan.warnings),
+    )
+
+
+def _cost(members: Sequence[MemberResult], artifact_bytes: int, seconds: float, peak_memory_mb: float) -> Cost:
+    """Return what all models of a run cost together; `seconds` is what the whole run took."""
+    trained = [member.training for member in members if member.training is not None]
+    step_seconds = sum(t.seconds for t in trained)
+    train_seconds = step_seconds + sum(m.teach_seconds for m in members)
+    predict_seconds = sum(m.predict_seconds for m in members)
+    seen = sum(t.examples for t in trained)
+    predicted = sum(m.predicted for m in members)
+    tokens, positions = sum(m.tokens for m in members), sum(m.positions for m in members)
+    busy = train_seconds + predict_seconds
+    return Cost(
+        artifact_bytes=artifact_bytes,
+        seconds=Seconds(
+            total=round(seconds, 3),
+            train=round(train_seconds, 3),
+            compile=round(sum(m.compile_seconds for m in members), 3),
+            predict=round(predict_seconds, 3),
+        ),
+        train_examples_per_second=round(seen / step_seconds, 2) if step_seconds else None,
+        predict_examples_per_second=round(predicted / predict_seconds, 2) if predict_seconds else None,
+        tokens_per_second=round(tokens / busy, 1) if busy else None,
+        padded_share=round(1.0 - tokens / positions, 4) if positions else None,
+        peak_memory_mb=round(peak_memory_mb, 1),
+    )
+
+
+def _history(rounds: Sequence[Sequence[MemberResult]]) -> tuple[Epoch, ...]:
+    """Return the epochs of every model, in the order in which they were trained."""
+    return tuple(
+        Epoch(
+            epoch=int(entry["epoch"]),
+            template=number,
+            round=turn,
+            loss=entry["loss"],
+            dev_accuracy=entry["dev_accuracy"],
+            dev_loss=entry["dev_loss"],
+            lr=entry["lr"],
+        )
+        for turn, each in enumerate(rounds)
+        for number, member in enumerate(each)
+        for entry in (member.training.history if member.training else [])
     )
