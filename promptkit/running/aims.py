@@ -125,8 +125,8 @@ class Classes:
         from promptkit.runs import write_predictions
 
         task, members, weights = plan.task, trained.members, trained.weights
-        dev = mean_log_softmax([member.dev_scores for member in members], weights)
-        test = mean_log_softmax([member.test_scores for member in members], weights)
+        dev = mean_log_softmax([member.scored.dev for member in members], weights)
+        test = mean_log_softmax([member.scored.test for member in members], weights)
         truth = [task.label_index(example.label) for example in task.test]
         predictions, probabilities = test.argmax(-1), np.exp(test)
         scores = (
@@ -134,7 +134,8 @@ class Classes:
             class_scores(plan.config, task, "test", predictions, plan.majority, plan.warn),
         )
         # What was fitted or searched for has a result too, but no passes that settings of the training could change.
-        learnt = any(m.training and m.training.epochs for each in trained.rounds for m in each)
+        trainings = [member.scored.training for each in trained.rounds for member in each]
+        learnt = any(it and it.epochs for it in trainings)
         _warn_if_no_better(plan, scores[1], learnt=learnt)
 
         def write(path: Path) -> None:
@@ -206,9 +207,9 @@ class Texts:
             return Scores(accuracy=None, f1=None, n=len(found), majority=None, **values)  # type: ignore[arg-type]
 
         def write(path: Path) -> None:
-            write_answers(path, truth, written, member.test_scores, task.test)
+            write_answers(path, truth, written, member.scored.test, task.test)
 
-        found = scores(member.dev_scores, {}), scores(member.test_scores, further)
+        found = scores(member.scored.dev, {}), scores(member.scored.test, further)
         return Judged(*found, None, written or (), truth, write)
 
 

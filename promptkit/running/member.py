@@ -17,11 +17,10 @@ from promptkit.backbones.device import Mode
 from promptkit.data import Task
 from promptkit.errors import UserError
 from promptkit.nn import Backbone, PromptedModel, count_parameters
-from promptkit.prompting.resolved import EncodedTask, PromptTask
+from promptkit.prompting.resolved import PromptTask
 from promptkit.running.guard import Guard, build_model, check_features, fold_model
-from promptkit.running.work import Manner, Work
-from promptkit.strategies.contract import Strategy
-from promptkit.training import Checkpoint, Executor, TrainingResult
+from promptkit.running.work import Learner, Manner, Scored, Work
+from promptkit.training import Executor
 
 
 @dataclass
@@ -29,16 +28,10 @@ class MemberResult:
     """What one model gave.
 
     Attributes:
-        dev_scores, test_scores: (N, C) class scores; None in a round that is not the last.
-        unlabelled_scores: (U, C) class scores of the texts without labels; None in the last round.
-        accuracy_before: of the training examples, before anything was learnt; None where nobody asked.
+        scored: what it learnt, its scores and what they cost.
         tensors: the artifact's tensors by attribute path; none in a round that is not the last.
         parameters: learnt parameters by part.
-        training: None if nothing was trained.
-        predict_seconds: for dev and test, without what compiling their scores took.
-        predicted: how many examples that was.
-        teach_seconds: for what only training needs beside its steps: texts without labels, the accuracy before, and
-            dev in a round that is not the last.
+        predicted: how many examples of dev and test were scored.
         compile_seconds: first calls of every shape.
         tokens: of the texts that went through the language model, each as often as it did.
         positions: those tokens and the padding beside them.
@@ -47,16 +40,10 @@ class MemberResult:
         found: what was found, in words; see `PromptedModel.found`.
     """
 
-    dev_scores: Any
-    test_scores: Any
-    unlabelled_scores: Any
-    accuracy_before: float | None
+    scored: Scored
     tensors: dict[str, Any]
     parameters: dict[str, int]
-    training: TrainingResult | None
-    predict_seconds: float
     predicted: int
-    teach_seconds: float
     compile_seconds: float
     tokens: int
     positions: int
@@ -65,71 +52,50 @@ class MemberResult:
     written: tuple[str, ...] | None = None
 
 
-def run_member(
-    strategy: Strategy,
-    backbone: Backbone,
-    prompt: PromptTask,
-    task: Task,
-    encoded: EncodedTask,
-    manner: Manner,
-    *,
-    shuffle: np.random.Generator,
-    label: str,
-    targets: Any = None,
-    checkpoint: Checkpoint | None = None,
-) -> MemberResult:
+def run_member(learner: Learner, backbone: Backbone, task: Task, manner: Manner) -> MemberResult:
     """Train and score one model; see `MemberResult`.
 
     Args:
-        strategy: builds it.
+        learner: what it is made of.
         backbone: the frozen model.
-        prompt: its template.
         task: the data.
-        encoded: the data under the template, and what the model learns from as `train`. The last round has `test`,
-            every other `unlabelled`.
-        manner: see `Manner`.
-        shuffle: shuffles the batches.
-        label: what progress bars call it.
-        targets: of what it learns from, class indices (N,) or soft labels (N, C); those of the task's own by default.
-        checkpoint: keeps the state of the training.
+        manner: how the run goes about it.
 
     Raises:
         UserError: if the strategy breaks its contract: a model that is none, scores of the wrong shape or that are no
             numbers, a frozen backbone that is not as it was, a dependence that is not declared, soft labels for a
             model that takes none.
     """
+    strategy, prompt = learner.strategy, learner.prompt
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
     finds = model.fits or model.searches
-    learns = bool(model.trainable_params()) and (finds or manner.settings.epochs > 0)
+    learns = bool(model.trainable_params()) and (finds or learner.settings.epochs > 0)
     if learns:
         _check_sets(model, prompt, manner.plugin)
         check_features(model, manner.plugin)
     learns_from = "" if not learns else "examples" if finds else "training"
     guard.check_dependence(learns_from)
-    targets = manner.aim.targets(task, task.train) if targets is None else np.asarray(targets)
+    targets = manner.aim.targets(task, task.train) if learner.targets is None else np.asarray(learner.targets)
     objective = manner.aim.objective(task, targets, manner.plugin)
     executor = manner.executors.kept_for(
-        Executor(model, manner.mode, manner.warn, objective, label=label, quiet=manner.quiet)
+        Executor(model, manner.mode, manner.warn, objective, label=learner.label, quiet=manner.quiet)
     )
     model = executor.model
     if finds and targets.ndim == 2:
         raise UserError(f"{manner.plugin}: a model that finds its values without steps takes no soft labels.")
-    work = Work(
-        executor, objective, prompt, task, encoded, targets, manner, shuffle, label, checkpoint, backbone.info
-    )
+    work = Work(executor, objective, learner, targets, task, manner, backbone.info)
     parameters = count_parameters(model)
     # A text that is learnt from with other demonstrations each time has no fixed features.
-    fixed = (
-        prompt.answers is None and model.fixed_features and len(encoded.train) == len(targets) and prompt.sets == 1
-    )
+    once = len(learner.encoded.train) == len(targets) and prompt.sets == 1
+    fixed = prompt.answers is None and model.fixed_features and once
     if learns and model.searches:
         result = work.by_search()
     else:
         result = work.with_features(fits=model.fits) if learns and fixed else work.whole(learns)
     kept = fold_model(strategy, model, manner.plugin)
     guard.check_dependence(learns_from)
-    if not result.scored:
+    if not result.done:
         work.score(kept, result)
     for scores in (result.dev, result.test) if manner.last else (result.unlabelled,):
         objective.check(scores)
@@ -141,20 +107,14 @@ def run_member(
         except UserError as error:
             # It costs what the answers would have been judged by, and not the run.
             manner.warn(f"no answers were written: {error}")
-        result.seconds += time.perf_counter() - started
+        result.predict_seconds += time.perf_counter() - started
     guard.check_backbone()
     own = kept.own_parameters() if manner.last else {}
     return MemberResult(
-        dev_scores=result.dev,
-        test_scores=result.test,
-        unlabelled_scores=result.unlabelled,
-        accuracy_before=result.accuracy_before,
+        scored=result,
         tensors={path: p.asnumpy().copy() for path, p in own.items()},
         parameters=parameters if learns else dict.fromkeys(parameters, 0),
-        training=result.training,
-        predict_seconds=result.seconds,
         predicted=len(task.dev) + len(task.test) if manner.last else 0,
-        teach_seconds=result.taught,
         compile_seconds=work.executor.compile_seconds,
         tokens=work.tokens,
         positions=work.positions,

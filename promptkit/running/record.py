@@ -100,8 +100,8 @@ def build(
 ) -> RunRecord:
     """Return the run's record: what was learnt, and what it cost, over the models of all rounds."""
     members = [member for each in rounds for member in each]
-    trained = [member.training for member in members if member.training is not None]
-    last = [member.training for member in rounds[-1] if member.training is not None]
+    trained = [m.scored.training for m in members if m.scored.training is not None]
+    last = [m.scored.training for m in rounds[-1] if m.scored.training is not None]
     learnt = {part: sum(m.parameters[part] for m in members) for part in members[0].parameters}
     return RunRecord(
         command=plan.config.command,
@@ -131,10 +131,10 @@ def build(
 
 def _cost(members: Sequence[MemberResult], artifact_bytes: int, seconds: float, peak_memory_mb: float) -> Cost:
     """Return what all models of a run cost together; `seconds` is what the whole run took."""
-    trained = [member.training for member in members if member.training is not None]
+    trained = [m.scored.training for m in members if m.scored.training is not None]
     step_seconds = sum(t.seconds for t in trained)
-    train_seconds = step_seconds + sum(m.teach_seconds for m in members)
-    predict_seconds = sum(m.predict_seconds for m in members)
+    train_seconds = step_seconds + sum(m.scored.teach_seconds for m in members)
+    predict_seconds = sum(m.scored.predict_seconds for m in members)
     seen = sum(t.examples for t in trained)
     predicted = sum(m.predicted for m in members)
     tokens, positions = sum(m.tokens for m in members), sum(m.positions for m in members)
@@ -169,5 +169,5 @@ def _history(rounds: Sequence[Sequence[MemberResult]]) -> tuple[Epoch, ...]:
         )
         for turn, each in enumerate(rounds)
         for number, member in enumerate(each)
-        for entry in (member.training.history if member.training else [])
+        for entry in (member.scored.training.history if member.scored.training else [])
     )

@@ -13,17 +13,17 @@ from promptkit.data import Example
 from promptkit.errors import UserError
 from promptkit.evaluation.probabilities import log_softmax
 from promptkit.nn import Backbone
-from promptkit.prompting.resolved import EncodedTask, PromptTask
+from promptkit.prompting.resolved import EncodedTask
 from promptkit.running.events import RunEvents
 from promptkit.running.guard import check_draws
 from promptkit.running.member import MemberResult, run_member
 from promptkit.running.plan import Plan
 from promptkit.running.session import Session
 from promptkit.running.streams import ASKED, SHUFFLE, START, generator
-from promptkit.running.work import Manner
+from promptkit.running.work import Learner, Manner
 from promptkit.runs.checkpoint import Checkpoints
 from promptkit.runs.record import RunOptions
-from promptkit.strategies.contract import Defaults, Strategy
+from promptkit.strategies.contract import Defaults
 from promptkit.strategies.rounds import Lesson, Round
 from promptkit.training import TrainingSettings
 
@@ -46,17 +46,6 @@ class Trained:
     def members(self) -> list[MemberResult]:
         """The models that answer and are kept."""
         return self.rounds[-1]
-
-
-@dataclass(frozen=True)
-class _Learner:
-    """What one model of a round is made of."""
-
-    strategy: Strategy
-    prompt: PromptTask
-    encoded: EncodedTask
-    settings: TrainingSettings
-    targets: Any = None
 
 
 def run_rounds(
@@ -82,16 +71,12 @@ def run_rounds(
         manner = _manner(plan, session, last=last, weigh=weigh)
         members = []
         for place, learner in enumerate(learners):
-            members.append(
-                run_member(
-                    learner.strategy, backbone, learner.prompt, plan.task, learner.encoded,
-                    replace(manner, settings=learner.settings, on_epoch=partial(events.epoch_ended, number, place)),
-                    shuffle=generator(plan.config.seed, SHUFFLE, place, number),
-                    label=_label(plan, number, place, len(learners)),
-                    targets=learner.targets,
-                    checkpoint=None if checkpoints is None else checkpoints.member(sum(map(len, rounds)) + place),
-                )
-            )  # fmt: skip
+            watched = replace(
+                learner,
+                checkpoint=None if checkpoints is None else checkpoints.member(sum(map(len, rounds)) + place),
+                on_epoch=partial(events.epoch_ended, number, place),
+            )
+            members.append(run_member(watched, backbone, plan.task, manner))
         rounds.append(members)
         if weigh:
             weights = _by_accuracy(members)
@@ -100,7 +85,7 @@ def run_rounds(
     return Trained(rounds, None if plan.student else weights)
 
 
-def _learners(plan: Plan, encoded: list[EncodedTask], lessons: Sequence[Lesson], number: int) -> list[_Learner]:
+def _learners(plan: Plan, encoded: list[EncodedTask], lessons: Sequence[Lesson], number: int) -> list[Learner]:
     """Return what the models of a round are made of; in the first they learn from the draw.
 
     Nothing of test is in the hands of models that do not answer.
@@ -121,28 +106,32 @@ def _learners(plan: Plan, encoded: list[EncodedTask], lessons: Sequence[Lesson],
     return learners
 
 
-def _member(plan: Plan, encoded: EncodedTask, place: int, number: int, lesson: Lesson | None) -> _Learner:
+def _member(plan: Plan, encoded: EncodedTask, place: int, number: int, lesson: Lesson | None) -> Learner:
     """Return what the model of a template is made of."""
     chosen, prompt = plan.settings, plan.prompts[place]
     if number:
         prompt = replace(prompt, rng=generator(chosen.seed, START, place))
-    return _Learner(
+    return Learner(
         plan.strategy,
         prompt,
         encoded,
         training_settings(chosen, _epochs(plan, lesson), chosen.accumulate),
+        shuffle=generator(chosen.seed, SHUFFLE, place, number),
+        label=_label(plan, number, place, len(plan.prompts)),
     )
 
 
-def _student(plan: Plan, encoded: EncodedTask, examples: int) -> _Learner:
+def _student(plan: Plan, encoded: EncodedTask, examples: int) -> Learner:
     """Return what the one model is made of that learns from all of them, of so many examples."""
     assert plan.student is not None
-    chosen, own = plan.settings, plan.student.training
-    return _Learner(
+    chosen, own, number = plan.settings, plan.student.training, plan.strategy.rounds - 1
+    return Learner(
         plan.student.strategy,
         plan.student.prompt,
         encoded,
         training_settings(own, own.epochs_for(examples, chosen.batch_size * chosen.accumulate), chosen.accumulate),
+        shuffle=generator(chosen.seed, SHUFFLE, 0, number),
+        label=_label(plan, number, 0, 1),
     )
 
 
@@ -166,7 +155,7 @@ def _epochs(plan: Plan, lesson: Lesson | None) -> int:
     return defaults.epochs_for(len(lesson.examples), chosen.batch_size * chosen.accumulate)
 
 
-def _with_lesson(learner: _Learner, lesson: Lesson) -> _Learner:
+def _with_lesson(learner: Learner, lesson: Lesson) -> Learner:
     train = learner.prompt.encode_examples(lesson.examples, learner.prompt.training_sets)
     return replace(learner, encoded=replace(learner.encoded, train=train), targets=lesson.targets)
 
@@ -174,7 +163,6 @@ def _with_lesson(learner: _Learner, lesson: Lesson) -> _Learner:
 def _manner(plan: Plan, session: Session, *, last: bool, weigh: bool) -> Manner:
     return Manner(
         aim=plan.aim,
-        settings=TrainingSettings(epochs=0, lr=plan.settings.lr),
         batch_size=plan.settings.batch_size,
         mode=plan.config.mode,
         depends_on=plan.depends_on,
@@ -197,7 +185,7 @@ def _label(plan: Plan, number: int, place: int, learners: int) -> str:
 
 def _by_accuracy(members: list[MemberResult]) -> list[float]:
     """Return the members' weights: their accuracies before training, or equal ones where all of these are 0."""
-    found = [member.accuracy_before or 0.0 for member in members]
+    found = [member.scored.accuracy_before or 0.0 for member in members]
     return found if any(found) else [1.0] * len(found)
 
 
@@ -209,7 +197,7 @@ def _taught(plan: Plan, members: list[MemberResult], weights: list[float] | None
         train=task.train,
         labels=np.array([task.label_index(example.label) for example in task.train]),
         texts=plan.unlabelled,
-        scores=np.stack([log_softmax(member.unlabelled_scores) for member in members]),
+        scores=np.stack([log_softmax(member.scored.unlabelled) for member in members]),
         weights=np.ones(len(members)) if weights is None else np.asarray(weights),
         rng=generator(plan.config.seed, ASKED, number),
         warn=plan.warn,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from promptkit.prompting import Encoded
 from promptkit.prompting.resolved import EncodedTask, PromptTask
 from promptkit.ranks import Ranks
 from promptkit.running.aims import Aim
+from promptkit.strategies.contract import Strategy
 from promptkit.training import (
     BatchSource,
     Checkpoint,
@@ -34,12 +35,39 @@ from promptkit.training.selection import history_entry
 
 
 @dataclass(frozen=True)
+class Learner:
+    """What one model of a round is made of, and how it learns.
+
+    Attributes:
+        strategy: builds it.
+        prompt: its template.
+        encoded: the data under the template, and what the model learns from as `train`. The last round has `test`,
+            every other `unlabelled`.
+        settings: of the training.
+        shuffle: shuffles the batches.
+        label: what progress bars call it.
+        targets: of what it learns from, class indices (N,) or soft labels (N, C); None for those of the task's own.
+        checkpoint: keeps the state of the training.
+        on_epoch: is told of every pass over the training set.
+    """
+
+    strategy: Strategy
+    prompt: PromptTask
+    encoded: EncodedTask
+    settings: TrainingSettings
+    shuffle: np.random.Generator
+    label: str
+    targets: Any = None
+    checkpoint: Checkpoint | None = None
+    on_epoch: OnEpoch | None = None
+
+
+@dataclass(frozen=True)
 class Manner:
-    """How a run goes about its members.
+    """How a run goes about the models of a round.
 
     Attributes:
         aim: what the run is after.
-        settings: of the training.
         batch_size: examples a step.
         mode: how the model is run.
         depends_on: what the numbers depend on, see `Strategy.depends_on`.
@@ -47,7 +75,6 @@ class Manner:
         warn: takes a warning.
         quiet: no progress bars.
         executors: those that other members, or other runs, have compiled.
-        on_epoch: is told of every pass over the training set.
         last: whether this is the last round, whose models answer and are kept.
         weigh: whether the accuracy before training is asked for.
         writes: whether answers to the test texts are written.
@@ -55,7 +82,6 @@ class Manner:
     """
 
     aim: Aim
-    settings: TrainingSettings
     batch_size: int
     mode: Mode
     depends_on: frozenset[str]
@@ -63,25 +89,35 @@ class Manner:
     warn: Callable[[str], None]
     quiet: bool
     executors: Executors
-    on_epoch: OnEpoch | None = None
-    last: bool = True
-    weigh: bool = False
-    writes: bool = False
-    ranks: Ranks = field(default_factory=Ranks)
+    last: bool
+    weigh: bool
+    writes: bool
+    ranks: Ranks
 
 
 @dataclass
-class Outcome:
-    """Scores and what they cost, see `MemberResult`; `scored` is False until they are there."""
+class Scored:
+    """What a model learnt and how it scores, and what that cost.
+
+    Attributes:
+        training: None if nothing was trained.
+        dev, test: (N, C) class scores; None in a round that is not the last.
+        unlabelled: (U, C) class scores of the texts without labels; None in the last round.
+        accuracy_before: of the training examples, before anything was learnt; None where nobody asked.
+        predict_seconds: for dev and test, without what compiling their scores took.
+        teach_seconds: for what only training needs beside its steps: texts without labels, the accuracy before, and
+            dev in a round that is not the last.
+        done: whether the scores are there.
+    """
 
     training: TrainingResult | None = None
     dev: Any = None
     test: Any = None
     unlabelled: Any = None
     accuracy_before: float | None = None
-    seconds: float = 0.0
-    taught: float = 0.0
-    scored: bool = False
+    predict_seconds: float = 0.0
+    teach_seconds: float = 0.0
+    done: bool = False
 
 
 class Work:
@@ -91,20 +127,15 @@ class Work:
         self,
         executor: Executor,
         objective: Objective,
-        prompt: PromptTask,
-        task: Task,
-        encoded: EncodedTask,
+        learner: Learner,
         targets: Any,
+        task: Task,
         manner: Manner,
-        shuffle: np.random.Generator,
-        label: str,
-        checkpoint: Checkpoint | None,
         info: BackboneInfo,
     ) -> None:
-        self.executor, self._objective, self._prompt = executor, objective, prompt
-        self._encoded, self._targets, self._manner, self._shuffle = encoded, targets, manner, shuffle
+        self.executor, self._objective, self._learner, self._manner = executor, objective, learner, manner
+        self._prompt, self._encoded, self._targets = learner.prompt, learner.encoded, targets
         self._dev_labels = manner.aim.targets(task, task.dev)
-        self._label, self._checkpoint = label, checkpoint
         self._info = info
         self._rows = self._scoring_rows()
         self._sources: list[PackedSource] = []  # of what is timed: not of dev while a model learns
@@ -119,9 +150,9 @@ class Work:
         """Positions of their rows, padding included."""
         return sum(source.positions for source in self._sources)
 
-    def whole(self, learns: bool) -> Outcome:
+    def whole(self, learns: bool) -> Scored:
         """Train the whole model, if it learns."""
-        outcome = Outcome()
+        result = Scored()
         dev = self._asked(self._encoded.dev, self._dev_labels, timed=False)
         if learns:
             # Before any training: what is wrong with the scores must not be found only after it.
@@ -130,24 +161,25 @@ class Work:
             started = time.perf_counter()
             views = len(self._encoded.train) // len(self._targets)
             scores = self.executor.scores(self._source(self._encoded.train, self._rows, views=views))
-            outcome.accuracy_before = self._accuracy(scores)
-            outcome.taught += time.perf_counter() - started
+            result.accuracy_before = self._accuracy(scores)
+            result.teach_seconds += time.perf_counter() - started
         if learns:
-            outcome.training = self._train(self._training_source(), dev)
-        return outcome
+            result.training = self._train(self._training_source(), dev)
+        return result
 
-    def by_search(self) -> Outcome:
+    def by_search(self) -> Scored:
         """Let the model look for its values."""
         self._objective.check(self.executor.scores(self._first()))
         # Each batch is drawn afresh, so what did not fit into it would never be seen: the shortest texts.
         rows = rows_for_any(_lengths(self._encoded.train), self._manner.batch_size, self._rows)
         source = self._source(self._encoded.train, rows, self._targets)
         dev = self._asked(self._encoded.dev, self._dev_labels)
+        learner = self._learner
         training = search(
-            self.executor, source, dev, self._dev_labels, self._shuffle,
-            label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
+            self.executor, source, dev, self._dev_labels, learner.shuffle,
+            label=learner.label, quiet=self._manner.quiet, checkpoint=learner.checkpoint,
         )  # fmt: skip
-        return Outcome(training)
+        return Scored(training)
 
     def _training_source(self) -> PackedSource:
         """Return the training examples; with several sets of demonstrations an epoch draws one of them."""
@@ -167,9 +199,9 @@ class Work:
         self._sources.append(PackedSource(*packers))
         return self._sources[-1]
 
-    def with_features(self, *, fits: bool) -> Outcome:
+    def with_features(self, *, fits: bool) -> Scored:
         """Train on features computed once, or fit to them, and score from them."""
-        encoded, executor, outcome = self._encoded, self.executor, Outcome(scored=True)
+        encoded, executor, result = self._encoded, self.executor, Scored(done=True)
         batch_size = self._manner.batch_size
         self._objective.check(executor.scores(self._frozen(executor.features(self._first()))))
         started = time.perf_counter()
@@ -177,8 +209,8 @@ class Work:
         spent = time.perf_counter() - started
         if self._manner.weigh:
             started = time.perf_counter()
-            outcome.accuracy_before = self._accuracy(executor.scores(self._frozen(train_features)))
-            outcome.taught = time.perf_counter() - started
+            result.accuracy_before = self._accuracy(executor.scores(self._frozen(train_features)))
+            result.teach_seconds = time.perf_counter() - started
         started = time.perf_counter()
         dev = self._frozen(executor.features(self._source(encoded.dev, self._rows)))
         later = encoded.test if self._manner.last else encoded.unlabelled
@@ -186,41 +218,41 @@ class Work:
         seconds = time.perf_counter() - started
         source = FeatureSource(train_features, self._targets, min(batch_size, len(train_features)))
         if fits:
-            outcome.training = self._fit(train_features, dev.features)
+            result.training = self._fit(train_features, dev.features)
         else:
-            outcome.training = self._train(source, dev)
-        outcome.training.seconds += spent
+            result.training = self._train(source, dev)
+        result.training.seconds += spent
         started = time.perf_counter()
         if self._manner.last:
-            outcome.dev, outcome.test = executor.scores(dev), executor.scores(others)
-            outcome.seconds = seconds + time.perf_counter() - started
+            result.dev, result.test = executor.scores(dev), executor.scores(others)
+            result.predict_seconds = seconds + time.perf_counter() - started
         else:
-            outcome.unlabelled = executor.scores(others)
-            outcome.taught += seconds + time.perf_counter() - started
-        return outcome
+            result.unlabelled = executor.scores(others)
+            result.teach_seconds += seconds + time.perf_counter() - started
+        return result
 
-    def score(self, kept: PromptedModel, outcome: Outcome) -> None:
+    def score(self, kept: PromptedModel, result: Scored) -> None:
         """Score dev and test, or the texts without labels, with the model that is kept."""
         folded = kept is not self.executor.model
         if folded:
             spent, manner = self.executor.compile_seconds, self._manner
             fresh = Executor(
-                kept, self.executor.mode, manner.warn, self._objective, label=self._label, quiet=manner.quiet
+                kept, self.executor.mode, manner.warn, self._objective, label=self._learner.label, quiet=manner.quiet
             )
             fresh.compile_seconds = spent
             self.executor = manner.executors.kept_for(fresh)
-        if folded or not outcome.training:
+        if folded or not result.training:
             # Outside of what is timed, for the first call compiles.
             self.executor.scores(self._first())
         started = time.perf_counter()
         if not self._manner.last:
-            outcome.unlabelled = self.executor.scores(self._asked(self._encoded.unlabelled))
-            outcome.taught += time.perf_counter() - started
+            result.unlabelled = self.executor.scores(self._asked(self._encoded.unlabelled))
+            result.teach_seconds += time.perf_counter() - started
             return
-        outcome.dev = self.executor.scores(self._asked(self._encoded.dev))
-        self._objective.check(outcome.dev)
-        outcome.test = self.executor.scores(self._asked(self._encoded.test))
-        outcome.seconds = time.perf_counter() - started
+        result.dev = self.executor.scores(self._asked(self._encoded.dev))
+        self._objective.check(result.dev)
+        result.test = self.executor.scores(self._asked(self._encoded.test))
+        result.predict_seconds = time.perf_counter() - started
 
     def _scoring_rows(self) -> Rows:
         """Return the rows that everything is scored in; for draws of one size, seldom others."""
@@ -245,10 +277,11 @@ class Work:
         return self._source(self._encoded.dev[: self._manner.batch_size], self._rows, timed=False)
 
     def _train(self, source: BatchSource, dev: BatchSource) -> TrainingResult:
+        learner = self._learner
         return train(
-            self.executor, source, dev, self._dev_labels, self._manner.settings,
-            self._shuffle, label=self._label, quiet=self._manner.quiet, checkpoint=self._checkpoint,
-            on_epoch=self._manner.on_epoch, ranks=self._manner.ranks,
+            self.executor, source, dev, self._dev_labels, learner.settings,
+            learner.shuffle, label=learner.label, quiet=self._manner.quiet, checkpoint=learner.checkpoint,
+            on_epoch=learner.on_epoch, ranks=self._manner.ranks,
         )  # fmt: skip
 
     def _source(
