@@ -81,9 +81,11 @@ def test_generate_prints_answers(learnt: Any, place: Path, capsys: pytest.Captur
     assert main(["generate", run, "the film was good", "it was bad", *store, "--json"]) == 0
     both = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert both[0] == {"instruction": "the film was good", "answer": one.strip()}
-    again = ["generate", run, "the film was good", *store, "--top-p", "0.9", "--seed", "5", "--max-tokens", "6"]
+    hot = ["--temperature", "5", "--top-p", "0.9", "--seed", "5"]
+    again = ["generate", run, "the film was good", *store, *hot, "--max-tokens", "6"]
     assert main(again) == 0
     drawn = capsys.readouterr().out
+    assert drawn != one
     assert main(again) == 0
     assert capsys.readouterr().out == drawn
     plain = ["generate", "--model", str(place / "model"), "--template", "{text} ? {mask}", "it", "--max-tokens", "3"]
