@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from promptkit_pet import Options, Pet
 from promptkit_pet.teaching import next_lessons, soft_labels
 
-from promptkit import Example, Round
+from promptkit import Example, Round, Template
 
 LABELS = np.array([0, 0, 0, 1, 1])
 DRAW = tuple(Example(f"labelled {n}", "xy"[label]) for n, label in enumerate(LABELS))
@@ -123,3 +124,31 @@ def test_where_texts_of_a_class_are_few_the_ratio_holds_all_the_same(of_one: int
         assert max(few.values()) - min(few.values()) <= 1
         assert len(few) == (of_one or 2)
     assert said[0].endswith(ending)
+
+
+@pytest.mark.parametrize(("growth", "share"), [(2, 1.0), (3, 0.25)])
+def test_growth_and_share_are_those_of_the_options(growth: int, share: float) -> None:
+    scores = np.random.default_rng(0).normal(0.0, 2.0, (4, 90, 2))
+    taught = Pet(Options(generations=1, growth=growth, share=share)).teach(ended(scores))
+    for one, other in zip(taught, next_lessons(ended(scores), growth, share), strict=True):
+        assert one.examples == other.examples
+        assert np.array_equal(one.targets, other.targets)
+    assert [each.examples for each in taught] != [
+        each.examples for each in next_lessons(ended(scores), growth, 1.25 - share)
+    ]
+
+
+def test_the_temperature_of_soft_labels_is_that_of_the_options() -> None:
+    scores = np.random.default_rng(0).normal(0.0, 4.0, (3, 7, 2))
+    (lesson,) = Pet(Options(distil="head", temperature=5.0)).teach(ended(scores))
+    assert np.array_equal(lesson.targets, soft_labels(ended(scores), 5.0).targets)
+
+
+def test_a_whole_model_takes_smaller_steps_than_a_head_and_so_does_a_student() -> None:
+    def rates(tune: Any) -> list[float | None]:
+        student = Pet(Options(distil=tune)).student([Template.parse("{text} {mask}")])
+        assert student is not None
+        return [Pet(Options(tune=tune)).defaults.lr, student.training.lr]
+
+    assert rates("head") == [1e-3, 1e-3]
+    assert rates("all") == [5e-5, 5e-5]
