@@ -302,3 +302,9 @@ def test_the_strategy_of_the_guide_proposes_a_word_for_each_class() -> None:
     assert proposal.verbalizer.words == {
         label: (written.word(number),) for label, number in zip(LABELS, _free(likeliest), strict=True)
     }
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_as_many_templates_are_kept_as_the_options_say(keep: int) -> None:
+    options = Options(templates="auto", slots=2, beam=4, keep=keep)
+    assert len(LmBff(options).propose(Bag("{text} {soft:2}{mask} .")).templates) == keep
