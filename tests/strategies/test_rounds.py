@@ -309,3 +309,39 @@ def test_teach_that_returns_too_little_or_a_student_that_is_none(run: Run, insta
     install(type("Odder", (Told,), {"student": lambda self, templates: "me"}))
     with pytest.raises(UserError, match=r"student returned a str, not a promptkit\.Student"):
         run("told", templates=PATTERNS[:1])
+
+
+class Drawing(Told):
+    """Frozen patterns of two rounds, each of which notes what it draws first; a lesson that the test gives."""
+
+    drawn: ClassVar[list[float]] = []
+    lesson: ClassVar[Lesson]
+
+    def build(self, backbone: Any, task: Any) -> Any:
+        self.drawn.append(task.rng.random())
+        return super().build(backbone, task)
+
+    def student(self, templates: Any) -> Any:
+        return None
+
+    def teach(self, ended: Any) -> Any:
+        return [self.lesson]
+
+
+def test_a_round_starts_from_the_values_of_the_one_before(run: Run, install: Any) -> None:
+    install(Drawing)
+    Drawing.drawn.clear()
+    Drawing.lesson = Lesson(ROW, np.zeros(1, int))
+    run("told", templates=PATTERNS[:1], shots=2, limit=4)
+    first, second = Drawing.drawn
+    assert first == second
+
+
+def test_a_run_with_a_lesson_that_is_none_ends_in_one_line(run: Run, install: Any) -> None:
+    install(Drawing)
+    Drawing.lesson = Lesson(ROW, np.array([2]))
+    with pytest.raises(
+        UserError,
+        match=r"^strategy 'told' \(plugin .*\): a lesson of round 1 has targets that are no class indices\.$",
+    ):
+        run("told", templates=PATTERNS[:1], shots=2, limit=4)
