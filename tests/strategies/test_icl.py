@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("mindspore")
 
+from guide import from_guide
 from models import load, prompt_task
 from promptkit_icl import InContext, Options
 
@@ -236,11 +237,7 @@ def test_a_head_shows_no_answers(tiny_run: Callable[..., Any]) -> None:
 
 
 def test_the_strategy_of_the_guide_shows_the_nearest() -> None:
-    guide = (Path(__file__).resolve().parents[2] / "docs" / "more-of-a-strategy.md").read_text(encoding="utf-8")
-    (code,) = [each for each in guide.split("```") if "class NearestNeighbours" in each]
-    found: dict[str, Any] = {"__name__": "guide"}
-    exec(code.removeprefix("python"), found)
-    strategy = found["NearestNeighbours"]()
+    strategy = from_guide("NearestNeighbours")()
     assert check_class(type(strategy)) is None
     asked = context(strategy, strategy.context(POOL, np.random.default_rng(0)))
     asked.measure = lambda texts: np.eye(4, dtype=np.float32)[: len(texts)]

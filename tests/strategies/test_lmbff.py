@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from guide import from_guide
 from models import GOLDENS, prompt_task
 from promptkit_lmbff import LmBff, Options
 from promptkit_lmbff.judging import classes_of, judge, ranked, some_of
@@ -288,12 +289,8 @@ def test_what_it_cannot_do_is_said(tiny_run: Callable[..., Any]) -> None:
 
 
 def test_the_strategy_of_the_guide_proposes_a_word_for_each_class() -> None:
-    guide = (Path(__file__).resolve().parents[2] / "docs" / "more-of-a-strategy.md").read_text(encoding="utf-8")
-    (code,) = [each for each in guide.split("```") if "class OwnWords" in each]
-    found: dict[str, Any] = {"__name__": "guide"}
-    exec(code.removeprefix("python"), found)
     draft = Bag("{text} it was {mask} .")
-    proposal = found["OwnWords"]().propose(draft)
+    proposal = from_guide("OwnWords")().propose(draft)
     written = _Words(draft, draft.templates[0])
     prompt = draft.prompt(draft.templates[0], written.stand_in())
     known = draft.log_probabilities(draft.states(prompt.encode_examples(draft.train)))[:, 0]

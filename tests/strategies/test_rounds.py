@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from guide import from_guide
 from models import GOLDENS
 from promptkit_pet import Options, Pet
 
@@ -23,7 +24,6 @@ from promptkit.running.plan import make_plan
 from promptkit.running.rounds import _epochs
 
 PATTERNS = ("{text} it was {mask} .", "{mask} ! {text}", "{text} {mask}")
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "more-of-a-strategy.md"
 GOOD = {"good", "great"}
 FILLERS = ["the film is", "a movie", "the plot was", "it was", "this story is", "one actor"]
 Run = Callable[..., Any]
@@ -253,12 +253,7 @@ def test_what_the_numbers_depend_on(data: Path, tune: str, weights: str, distil:
 
 
 def test_the_strategy_of_the_guide_teaches_itself(run: Run, install: Any) -> None:
-    (code,) = [
-        code for code in re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.M | re.S) if "Lesson" in code
-    ]
-    space: dict[str, Any] = {}
-    exec(code, space)
-    install(space["SelfTaught"])
+    install(from_guide("SelfTaught"))
     record = run("self-taught", templates=PATTERNS[:1], epochs=1, shots=4).record
     assert {each.round for each in record.history} == {0, 1}
 
