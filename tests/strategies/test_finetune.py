@@ -55,8 +55,8 @@ def test_it_learns_a_separable_task_and_its_artifact_predicts_the_same(
 
 
 def test_a_seed_repeats_dropout_whatever_was_drawn_before_and_in_both_modes(tiny_run: Run) -> None:
-    def run(mode: str) -> tuple[Any, float]:
-        result = tiny_run("finetune", mode=mode, epochs=2, lr=1e-3, shots=6)
+    def run(mode: str, **options: float) -> tuple[Any, float]:
+        result = tiny_run("finetune", mode=mode, epochs=1, lr=1e-3, shots=6, options=options)
         return result.probabilities, result.record.history[-1].loss
 
     once, loss = run("pynative")
@@ -66,6 +66,7 @@ def test_a_seed_repeats_dropout_whatever_was_drawn_before_and_in_both_modes(tiny
     again, same_loss = run("pynative")
     assert np.array_equal(once, again)
     assert loss == same_loss
+    assert loss != run("pynative", dropout=0.0)[1], "nothing was drawn"
     compiled, near = run("graph")
     assert np.abs(compiled - once).max() < 1e-4
     assert near == pytest.approx(loss, abs=1e-4)
@@ -91,3 +92,17 @@ def test_a_template_with_virtual_tokens_and_too_much_dropout_are_refused(tiny_ru
         tiny_run("finetune", templates=("{soft:3}{text}",))
     with pytest.raises(UserError, match="dropout"):
         tiny_run("finetune", options={"dropout": 0.95})
+
+
+def test_a_head_reads_what_dropout_has_left_and_that_is_scaled() -> None:
+    backbone = load("bert-short")
+    task = prompt_task(backbone.tokenizer, "{text}", readout="head")
+    model = FineTuned(backbone, task, 0.5)
+    batch = tensors(task.encode(["the film is good", "bad"]).inputs)
+    noise = model.noise({name: value.asnumpy() for name, value in batch.items()}, np.random.default_rng(0))
+    hidden, attention, read = (ms.Tensor(array) for array in noise)
+    dropout = {"hidden": hidden, "attention": attention, "rate": 0.5}
+    states = model.backbone.run(model.backbone.embed(batch["token_ids"]), batch, None, dropout)
+    assert 0 < noise[2].mean() < 1
+    expected = model.head(states * (read.astype(ms.float32) * 2.0)).asnumpy()
+    assert np.abs(model.learning(batch, hidden, attention, read).asnumpy() - expected).max() < 1e-5
