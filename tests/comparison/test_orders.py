@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from models import GOLDENS
 
-from promptkit.comparison import folders, keeping
+from promptkit.comparison import folders, keeping, pools
 from promptkit.comparison.keeping import Keeper
 from promptkit.comparison.orders import Order, carry_out
 from promptkit.comparison.pools import run_here
@@ -222,3 +222,35 @@ def test_a_cell_whose_data_is_not_what_it_was_planned_with_is_not_run(tmp_path: 
     said = (cell / folders.FAILURE).read_text(encoding="utf-8")
     assert said.endswith("is not what it was when the comparison was planned; run it again.")
     assert not (cell / folders.RESULT).exists()
+
+
+def test_cells_beside_each_other_share_the_cores_and_one_alone_has_them_all(
+    tmp_path: Path, behave: Callable[[str], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(pools, "_cores", lambda: 6)
+    behave(FINISH.replace("'done'", "os.environ.get('OMP_NUM_THREADS', 'all')"))
+    assert processes(list(run_here(several(tmp_path, "x", "y"), 2))) == ["3", "3"]
+    assert processes(list(run_here(several(tmp_path / "alone", "x"), 2))) == ["all"]
+
+
+def test_a_cell_is_locked_and_its_peak_of_memory_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers of a cluster must not write one state; and the seed before may have held more."""
+    import fcntl
+
+    from promptkit.comparison import worker
+    from promptkit.running.session import Session
+
+    (tmp_path / folders.ORDER).write_text(make_config(strategy="hard").model_dump_json(), encoding="utf-8")
+    done: list[str] = []
+
+    def execute(*_: Any, **__: Any) -> None:
+        with (tmp_path / folders.LOCK).open("w") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        done.append("run")
+
+    monkeypatch.setattr("promptkit.running.runner.execute", execute)
+    monkeypatch.setattr("promptkit.running.memory.forget_peak_memory", lambda: done.append("forgotten"))
+    monkeypatch.chdir(tmp_path)
+    assert worker._carry_out(tmp_path, tmp_path, Session(), shows=False) == 0
+    assert done == ["forgotten", "run"]
