@@ -224,3 +224,23 @@ def test_a_place_that_cannot_be_written_to_is_found_before_the_training(
             UserError, match=f"^cannot write to the folder '{tmp_path}'. Make it writable or name another one"
         ):
             _check_places(config)
+
+
+def test_what_is_put_into_place_is_on_the_disk_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a loss of power a directory under its name must not hold empty files."""
+    synced: set[int] = set()
+    sync, rename = os.fsync, os.rename
+
+    def note(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def check(source: Path, target: Path) -> None:
+        assert {each.stat().st_ino for each in (source, *source.rglob("*"))} <= synced
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "rename", check)
+    directory = fill(RunDirectory.create(tmp_path / "mine", "soft"))
+    directory.file("prompt.safetensors").write_bytes(b"1")
+    assert directory.commit().stat().st_ino in synced
