@@ -135,3 +135,15 @@ def test_folds_that_are_missing_are_counted(tiny: Make) -> None:
     comparison = StoredComparison("one", "2026-01-01", (), {}, tuple(Entry(place, None) for place in grid.places))
     (said,) = (note for note in notes(summarise(comparison)) if "missing" in note)
     assert "pet (full), seed 0 (3 folds); pet (full), seed 1 (3 folds)" in said
+
+
+def test_the_majority_of_folds_counts_by_their_examples() -> None:
+    runs = []
+    for fold, size, majority in ((1, 30, 0.9), (2, 10, 0.5)):
+        scores = {"accuracy": 0.5, "f1": 0.5, "n": size, "majority": majority}
+        record = fake_record(0, None, test=scores)
+        record = record.model_copy(update={"options": record.options.model_copy(update={"fold": (fold, 2)})})
+        runs.append(StoredRun(fold, f"soft-{fold}", f"{fold}", record, TRUTH, TRUTH, None))
+    whole = pooled(runs)
+    assert whole is not None
+    assert whole.record.test.majority == pytest.approx(0.8)
