@@ -214,17 +214,13 @@ def test_what_does_not_train_but_draws_is_run_with_every_seed(tiny: Make) -> Non
     assert len({p.key for p in places}) == 3
 
 
-def test_pet_without_anything_to_tune_is_one_row(tiny: Make) -> None:
-    own = {"options": {"tune": "none"}}
-    found = grid(tiny(strategies=["pet", "soft"], strategy={"pet": own}, shots=[2, 4], seeds=3))
-    places = [(p.shots, p.seed) for p in found.places if p.strategy == "pet"]
-    assert places == [(None, 0)]
-
-
-def test_pet_without_anything_to_tune_and_a_random_head_is_run_with_every_seed(tiny: Make) -> None:
-    own = {"options": {"tune": "none"}, "readout": "head"}
+@pytest.mark.parametrize(("readout", "seeds"), [("cloze", [0]), ("head", [0, 1])])
+def test_pet_without_anything_to_tune_is_run_once_or_by_seed_where_its_head_is_random(
+    tiny: Make, readout: str, seeds: list[int]
+) -> None:
+    own = {"options": {"tune": "none"}, "readout": readout}
     found = grid(tiny(strategies=["pet"], strategy={"pet": own}, shots=[2, 4], seeds=2))
-    assert [(p.shots, p.seed) for p in found.places if p.strategy == "pet"] == [(None, 0), (None, 1)]
+    assert [(p.shots, p.seed) for p in found.places if p.strategy == "pet"] == [(None, seed) for seed in seeds]
 
 
 @pytest.fixture
