@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -40,15 +39,6 @@ def write_metric(folder: Path, result: str = "0.5", dtype: str = "int64", key: s
     path.write_text(KAPPA.format(result=result, dtype=dtype))
     (folder / "helper.py").write_text(f"KEY = {key!r}\n")
     return path
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("the network was touched")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 @pytest.mark.parametrize("size", [1, 7, 300])
