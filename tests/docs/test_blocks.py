@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from models import load, prompt_task
+from scripts import DOCS, load_script
 
 pytest.importorskip("mindspore")
 
 from promptkit import nn
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "blocks.md").read_text(encoding="utf-8")
-
-
-def load_module(path: Path, **given: Any) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    vars(module).update(given)
-    spec.loader.exec_module(module)
-    return module
 
 
 def sections() -> dict[str, str]:
@@ -47,7 +36,7 @@ def test_every_public_name_has_its_section_and_an_example_of_it() -> None:
 
 @pytest.mark.parametrize("page", ["blocks.md", "hooks.md"])
 def test_what_is_said_of_the_names_is_what_the_code_says(page: str) -> None:
-    script, text = load_module(DOCS / "make_reference.py"), (DOCS / page).read_text(encoding="utf-8")
+    script, text = load_script("make_reference"), (DOCS / page).read_text(encoding="utf-8")
     assert script.render(text) == text, "run python docs/make_reference.py"
     first = script.names(text)[0]
     stale = re.sub(rf"(<!-- reference: {first} -->\n)", r"\1Something else.\n", text)
@@ -72,7 +61,7 @@ def test_the_examples_give_what_stands_behind_them(tmp_path: Path) -> None:
     path = tmp_path / "blocks.py"
     # In a file, for that is where MindSpore looks for a class's source.
     path.write_text(with_checks(code), encoding="utf-8")
-    load_module(path, backbone=backbone, task=task, plain=plain, checked=checked)
+    load_script(path, backbone=backbone, task=task, plain=plain, checked=checked)
     assert len(done) == len(re.findall(r"^\S.*  # ", code, re.M)) > 25
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 import inspect
 import re
 import shlex
 from pathlib import Path
-from types import ModuleType
 from typing import Any, get_args
 
 import pytest
 import typer
 from pydantic import BaseModel
+from scripts import DOCS, load_script
 
 import promptkit
 from promptkit.cli.app import build_app
@@ -23,7 +22,6 @@ from promptkit.running.config import RunConfig
 from promptkit.runs import RunRecord
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
 SITE = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("strategies/*.md"))]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *SITE]
 BERT = ROOT / "tests" / "goldens" / "bert-odd"
@@ -36,15 +34,6 @@ def read(name: str) -> str:
 def in_code(text: str) -> set[str]:
     """What stands in `...` in a page."""
     return set(re.findall(r"`([^`\n]+)`", text))
-
-
-def load_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class TestStrategies:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import unquote
 
 import pytest
+from scripts import DOCS, load_script
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("strategies/*.md"))]
 NAMES = [page.relative_to(DOCS).with_suffix("").as_posix() for page in PAGES]
 LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href", "object": "data"}
-
-
-def load_extension(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def build(docs: Path, target: Path) -> subprocess.CompletedProcess[str]:
@@ -128,24 +117,24 @@ class TestSite:
 
 class TestMathml:
     def test_a_fraction(self):
-        assert "<mfrac><mi>a</mi><mi>b</mi></mfrac>" in load_extension("mathml").to_mathml(r"\frac a b", block=True)
+        assert "<mfrac><mi>a</mi><mi>b</mi></mfrac>" in load_script("mathml").to_mathml(r"\frac a b", block=True)
 
     def test_a_function_has_space_behind_its_name(self):
-        to_mathml = load_extension("mathml").to_mathml
+        to_mathml = load_script("mathml").to_mathml
         assert "<mi>log</mi><mspace" in to_mathml(r"\log p", block=False)
         assert "<mi>log</mi><mo" in to_mathml(r"\log(p)", block=False)
 
     @pytest.mark.parametrize("latex", [r"\nosuchthing", r"a & b"])
     def test_what_is_not_understood_is_refused(self, latex):
         with pytest.raises(ValueError, match="no MathML"):
-            load_extension("mathml").to_mathml(latex, block=True)
+            load_script("mathml").to_mathml(latex, block=True)
 
 
 class TestOutline:
     def test_the_sidebar_has_the_tables_of_the_index(self):
         table = "| Page | |\n|---|---|\n| [A](a.md) | x |\n| [B](b/c.md) | y |\n"
         index = f"# Top\n\n## One\n\n{table}\n## Two\n\nNo table.\n"
-        assert load_extension("outline").sidebar(index) == "```{toctree}\n:hidden:\n:caption: One\n\na\nb/c\n```\n"
+        assert load_script("outline").sidebar(index) == "```{toctree}\n:hidden:\n:caption: One\n\na\nb/c\n```\n"
 
     def test_links_out_of_the_site_become_names(self, tmp_path):
         docs = (tmp_path / "docs").resolve()
@@ -155,7 +144,7 @@ class TestOutline:
             file.touch()
         text = "[a](../CARD.md) [b](other.md#top) [`example.py`](example.py) [c](https://x.org)\n"
         text += "```\n[d](../CARD.md)\n```\n"
-        got = load_extension("outline").without_outside_links(text, page, docs, {page, other})
+        got = load_script("outline").without_outside_links(text, page, docs, {page, other})
         assert got == (
             "a (`CARD.md`) [b](other.md#top) `docs/example.py` [c](https://x.org)\n```\n[d](../CARD.md)\n```\n"
         )
