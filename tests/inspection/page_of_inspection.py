@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from chromium import open_page
+
 _MEASURE = """<script>
 onload = () => {
   const inside = document.querySelector("iframe").contentDocument, note = document.createElement("pre");
@@ -27,11 +26,7 @@ def widths_on_a_phone(page: str, folder: Path) -> tuple[float, float, str]:
     frame = f'<iframe style="border:0;width:360px;height:900px" srcdoc="{html.escape(page)}"></iframe>'
     file = folder / "frame.html"
     file.write_text(f'<!doctype html><meta charset="utf-8"><body>{frame}{_MEASURE}', encoding="utf-8")
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    assert CHROMIUM is not None
-    run = subprocess.run(
-        [CHROMIUM, *options, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
+    run = open_page(file, "--dump-dom")
     found = re.search(r'<pre id="measured">([\d.]+) ([\d.]+) ([^<]*)</pre>', run.stdout)
     assert found is not None, run.stderr
     return float(found[1]), float(found[2]), found[3]

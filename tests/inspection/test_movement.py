@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("mindspore")
 
-from page_of_inspection import CHROMIUM, widths_on_a_phone
+from chromium import CHROMIUM
+from page_of_inspection import widths_on_a_phone
 
 from promptkit.inspection import attribute, inspect_prompt
 from promptkit.inspection.movement import TOLERANCE, Movement, movement

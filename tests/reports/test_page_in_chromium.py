@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import CHROMIUM, open_page
 from fake_comparisons import fake_comparison
 from page_files import write_texts
 
@@ -20,7 +19,6 @@ from promptkit.analysis import summarise
 from promptkit.reports.page import report_page
 from promptkit.runs.stored import StoredComparison
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH to open the page in"),
@@ -90,12 +88,7 @@ def measure(page: str, folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     frames = "".join(_FRAME.format(width=width, page=html.escape(page)) for width in WIDTHS)
     file = folder / "frames.html"
     file.write_text(f'<!doctype html><meta charset="utf-8"><body>{frames}{_MEASURE}', encoding="utf-8")
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]
-    window = ["--window-size=1400,1000", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    assert CHROMIUM is not None
-    run = subprocess.run(
-        [CHROMIUM, *options, *window, file.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
+    run = open_page(file, "--enable-logging=stderr", "--v=0", "--window-size=1400,1000", "--dump-dom")
     found = re.search(r'<pre id="measured">(.*?)</pre>', run.stdout, re.DOTALL)
     assert found is not None, run.stderr
     return json.loads(html.unescape(found[1])), [line for line in run.stderr.splitlines() if "CONSOLE" in line]
@@ -145,10 +138,6 @@ def test_it_prints(page_of: Callable[[str], str], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(page_of("all plots"), encoding="utf-8")
     paper = tmp_path / "page.pdf"
-    assert CHROMIUM is not None
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    subprocess.run(
-        [CHROMIUM, *options, f"--print-to-pdf={paper}", page.as_uri()], capture_output=True, timeout=120, check=True
-    )
+    open_page(page, f"--print-to-pdf={paper}")
     assert paper.read_bytes().startswith(b"%PDF")
     assert paper.stat().st_size > 20_000
