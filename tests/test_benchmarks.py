@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models import GOLDENS
 
 from promptkit.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-GOLDENS = Path(__file__).resolve().parent / "goldens"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
 
 

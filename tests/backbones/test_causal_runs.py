@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gguf_files import write_llama
+from models import GOLDENS
 from safetensors.numpy import load_file, save_file
 
 pytest.importorskip("mindspore")
@@ -83,7 +84,7 @@ BEFORE = f'{{soft:"Is it good?"}}\n\n{FORM}'
 def test_a_causal_model_is_asked_with_a_form_where_nobody_says_how(
     model: str, strategy: str, settings: dict[str, Any], template: str, words: str
 ) -> None:
-    folder = Path(__file__).parents[1] / "goldens" / model
+    folder = GOLDENS / model
     config = make_config(
         strategy=strategy, data="reviews-en", model=str(folder) if folder.exists() else model, quiet=True,
         **{"max_length": 100, **settings},
@@ -172,14 +173,14 @@ def test_of_several_templates_all_have_to_end_in_the_form() -> None:
 def test_a_causal_model_is_trained_as_its_defaults_say(
     strategy: str, settings: dict[str, Any], expected: tuple[int, float]
 ) -> None:
-    folder = Path(__file__).parents[1] / "goldens" / "llama-odd"
+    folder = GOLDENS / "llama-odd"
     asked = {"strategy": strategy, "model": str(folder), "data": "reviews-en", "shots": 16, "quiet": True}
     plan = make_plan(make_config(**{**asked, "max_length": 100, **settings}))
     assert (plan.settings.epochs, plan.settings.lr) == expected
 
 
 def test_empty_label_words_are_refused_and_not_taken_for_none() -> None:
-    folder = Path(__file__).parents[1] / "goldens" / "llama-odd"
+    folder = GOLDENS / "llama-odd"
     with pytest.raises(UserError, match="verbalizer"):
         make_plan(make_config(strategy="hard", data="reviews-en", model=str(folder), verbalizer="", quiet=True))
 

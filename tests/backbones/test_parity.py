@@ -5,7 +5,6 @@ The goldens and the script that wrote them are in tests/goldens.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,11 @@ import pytest
 ms = pytest.importorskip("mindspore")
 
 from mindspore import Tensor, ops
-from models import load
+from models import GOLDENS, load
 
 from promptkit.backbones.face import Backbone, Inputs
 from promptkit.nn import packed
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 CHECKPOINTS = [
     "bert-odd", "bert-onehead", "bert-onelayer", "bert-unusual", "roberta-odd", "roberta-untied", "roberta-unusual",
 ]  # fmt: skip

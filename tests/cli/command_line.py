@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
-
 # Words that the vocabulary of bert-odd has.
 POSITIVE = ("good", "great", "not bad", "very good", "like no more")
 NEGATIVE = ("bad", "terrible", "not good", "boring", "very boring")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import GOLDENS, Answer, Call, write_reviews
+from command_line import Answer, Call, write_reviews
+from models import GOLDENS
 
 from promptkit.cli import main
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import GOLDENS, Answer, Call, write_reviews
+from command_line import Answer, Call, write_reviews
+from models import GOLDENS
 from safetensors.numpy import load_file, save_file
 
 from promptkit.runs import save_artifact

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import GOLDENS
+from models import GOLDENS
 
 from promptkit import run
 from promptkit.cli import main

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import GOLDENS, write_reviews
+from command_line import write_reviews
+from models import GOLDENS
 
 from promptkit.cli import main
 from promptkit.runs import Store

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from command_line import GOLDENS, write_reviews
+from command_line import write_reviews
+from models import GOLDENS
 
 import promptkit
 from promptkit.cli import main

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from invented import Pool
+from models import GOLDENS
 
 from promptkit.comparison import Experiment, make_experiment
-
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from invented import Pool
+from models import GOLDENS
 
 from promptkit import UserError
 from promptkit.cli import main
@@ -19,7 +20,6 @@ from promptkit.comparison.orders import Order
 from promptkit.comparison.pools import _short
 from promptkit.runs import Store
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 Call = Callable[..., tuple[int, str, str]]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from invented import Pool
+from models import GOLDENS
 from processes import start, wait_for, workers
 
 from promptkit import UserError
@@ -26,7 +27,6 @@ from promptkit.comparison.pools import _Running
 from promptkit.running.config import make_config
 from promptkit.running.session import Session
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 WARNING = "plugin 'deaf' of deaf-dist 1: promptkit_run_started failed: ValueError: no"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models import GOLDENS
 from processes import kill, start, wait_for, workers
 
 from promptkit.runs import STORE_NAME, Store
@@ -17,7 +18,6 @@ from promptkit.runs import STORE_NAME, Store
 pytest.importorskip("mindspore")
 pytestmark = pytest.mark.slow
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 KILLS = 5  # what a kill at each single moment does is in test_compare_resume.py
 ENDED = 120  # seconds: a run that compiles hears of nothing, and on a busy core that takes a while
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from models import GOLDENS
 
 from promptkit import UserError
 from promptkit.comparison import Experiment, make_experiment
@@ -195,7 +196,7 @@ def test_a_baseline_is_asked_as_its_strategy_is_by_default(
 
 
 def test_of_the_usual_strategies_those_for_other_models_are_left_out(tiny: Make) -> None:
-    model = str(Path(__file__).resolve().parents[1] / "goldens" / "llama-odd")
+    model = str(GOLDENS / "llama-odd")
     experiment = tiny(seeds=1, model=model, settings={"max_length": 60})
     grid = make_grid(experiment, Loader())
     # The hard prompt is the zero-shot baseline, and stands there once.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models import GOLDENS
 
 import promptkit
 from promptkit.analysis import summarise
@@ -13,7 +14,7 @@ from promptkit.comparison import compare, make_experiment
 from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
 
-MODEL = Path(__file__).resolve().parents[1] / "goldens" / "bert-short"
+MODEL = GOLDENS / "bert-short"
 VERBALIZER = "negative=terrible; positive=great"
 
 

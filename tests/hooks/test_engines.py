@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import promptkit_bag
 import pytest
+from models import GOLDENS
 
 import promptkit
 from promptkit import UserError
@@ -18,7 +19,6 @@ from promptkit.cli import main
 from promptkit.hooks import PluginHost, get_host, hookimpl
 from promptkit.testing import write_tiny_model
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 WORDS = ["good", "great", "bad", "terrible", "film", "movie", "plot", "it", "was", "the", "a", "not", "."]
 TEXTS = ["the film was good", "a terrible plot"]
 HARD, SOFT = "{text} it was {mask} .", "{soft:3}{text} it was {mask} ."

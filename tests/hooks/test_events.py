@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models import GOLDENS
 
 pytest.importorskip("mindspore")
 
@@ -18,7 +19,7 @@ from promptkit import EpochInfo, RunInfo, RunOutcome, UserError
 from promptkit.hooks import get_host
 from promptkit.runs import RunRecord, Store
 
-BERT = Path(__file__).resolve().parents[1] / "goldens" / "bert-onelayer"
+BERT = GOLDENS / "bert-onelayer"
 LISTENER = """
     from promptkit import hookimpl
 

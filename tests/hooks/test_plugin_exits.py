@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from models import GOLDENS
 
 import promptkit
 from promptkit.cli import main
@@ -13,7 +13,6 @@ from promptkit.comparison.folders import BAD_INPUT, FAILURE, ORDER
 from promptkit.hooks import get_host
 from promptkit.running.config import make_config
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 LEAVING = """
     import sys
     from promptkit import Strategy, hookimpl

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from models import load
+from models import GOLDENS, load
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 LABELS = ["negative", "positive"]
 WORDS = "negative=bad; positive=great"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models import GOLDENS
 
 pytest.importorskip("mindspore")
 
@@ -18,7 +19,6 @@ from promptkit.inspection.learnt import virtual_vectors
 from promptkit.inspection.page import report_page
 from promptkit.inspection.picture import draw, save_picture
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 SOFT = "{soft:4}{text} it was {mask} ."
 Artifact = Callable[..., Path]
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import promptkit_mindnlp.process as processes
 import pytest
+from models import GOLDENS
 from promptkit_mindnlp.engine import MindNLPEngine
 from promptkit_mindnlp.rows import attention, take_apart, window_of
 
@@ -22,7 +23,6 @@ from promptkit.backbones.engines import choose_engine, describe_model
 from promptkit.cli import main
 from promptkit.hooks import get_host
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 # Folder -> kind, width of embeddings, of states, longest text; ids of what opens and ends a text, padding, mask.
 FOREIGN: dict[str, tuple[Any, ...]] = {
     "albert-odd": ("masked", 10, 18, 80, 2, 3, 0, 4),

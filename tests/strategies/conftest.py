@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models import GOLDENS
 
 from promptkit import Strategy
 from promptkit.hooks import get_host
 from promptkit.hooks.entries import Origin, StrategyEntry
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 GOOD = ["good", "great"]
 BAD = ["bad", "terrible"]
 

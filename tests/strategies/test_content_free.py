@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from models import load, prompt_task
+from models import GOLDENS, load, prompt_task
 
 from promptkit.nn import packed
 
@@ -17,8 +16,6 @@ from mindspore import Tensor
 
 from promptkit.backbones.device import set_device
 from promptkit.prompting.resolved import PromptTask
-
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 
 set_device("CPU")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models import GOLDENS
 
 pytest.importorskip("mindspore")
 
@@ -21,7 +22,6 @@ from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
 from promptkit.runs import load_artifact, save_artifact
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 Run = Callable[..., Any]
 
 

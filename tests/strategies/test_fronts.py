@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models import GOLDENS
 
 ms = pytest.importorskip("mindspore")
 
@@ -96,7 +97,7 @@ def test_little_in_front_is_left_where_it_is_and_a_masked_model_has_no_front(cau
 def takes_front(name: str) -> bool:
     from promptkit.backbones.native.engine import NativeEngine
 
-    return NativeEngine().describe(Path(__file__).parents[1] / "goldens" / f"{name}-odd").info.takes_front
+    return NativeEngine().describe(GOLDENS / f"{name}-odd").info.takes_front
 
 
 class Always:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,13 @@ pytest.importorskip("mindspore")
 
 import mindspore as ms
 from mindspore import Tensor
-from models import load, prompt_task
+from models import GOLDENS, load, prompt_task
 
 from promptkit import UserError
 from promptkit.backbones.device import set_device
 from promptkit.nn import ClozePrompt, LinearReadout, SoftPrompt, VirtualTokens, initial_vectors, tensors
 from promptkit.prompting.resolved import PromptTask
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 LABELS = ("negative", "positive")
 TEXTS = ["the film is good", "a boring plot and a bad actor", "like it"]
 MLP = {"up": "mlp.0", "down": "mlp.2"}  # of the prompt encoder, and PyTorch's names

@@ -69,7 +69,7 @@ def test_a_loaded_prompt_predicts_what_the_run_predicted(
 def test_p_tuning_folds_without_a_change_and_keeps_only_vectors(tiny_run: Run, tmp_path: Path) -> None:
     from promptkit.nn import count_parameters, tensors
 
-    backbone = load(REPO / "tests" / "goldens" / "bert-odd")
+    backbone = load("bert-odd")
     task = prompt_task(backbone.tokenizer, SOFT)
     strategy = get_host().strategy("ptuning").cls()
     model = strategy.build(backbone, task)
@@ -84,7 +84,7 @@ def test_tuning_the_whole_model_leaves_the_shared_backbone_alone() -> None:
     from promptkit.nn import count_parameters
     from promptkit.strategies.contract import parse_options
 
-    backbone = load(REPO / "tests" / "goldens" / "bert-odd")
+    backbone = load("bert-odd")
     task = prompt_task(backbone.tokenizer, HARD)
     pet = get_host().strategy("pet").cls
     model = pet(parse_options(pet, {"tune": "all"})).build(backbone, task)

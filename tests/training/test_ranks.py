@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models import GOLDENS
 
 pytest.importorskip("mindspore")
 
@@ -25,7 +26,7 @@ from promptkit.ranks import Ranks, here
 from promptkit.runs import RunRecord
 from promptkit.training.gathering import Gathered
 
-BERT = Path(__file__).resolve().parents[1] / "goldens" / "bert-onelayer"
+BERT = GOLDENS / "bert-onelayer"
 SETTINGS: dict[str, Any] = {
     "data": "reviews.tsv", "model": str(BERT), "shots": 4, "mode": "pynative", "max_length": 32, "lr": 0.01,
     "epochs": 4, "patience": 100, "device": "CPU",
