@@ -7,7 +7,7 @@ from pathlib import Path
 from promptkit.comparison import make_experiment
 from promptkit.comparison.baselines import plan_baselines
 from promptkit.running.loader import Loader
-from promptkit.runs import BaselineRecord
+from promptkit.runs.baseline import BaselineRecord
 
 
 def measured(folder: Path, *columns: str, **splits: list[tuple[str, ...]]) -> BaselineRecord:

@@ -30,7 +30,8 @@ def artifact(backbone: Any, tmp_path: Path) -> Artifact:
     """Save the prompt of `strategy` as it starts; `change` is told every tensor and returns what to keep."""
     from promptkit.hooks import get_host
     from promptkit.running.restore import OpenedPrompt
-    from promptkit.runs import Card, save_artifact
+    from promptkit.runs import save_artifact
+    from promptkit.runs.card import Card
     from promptkit.strategies.contract import parse_options
 
     def make(
