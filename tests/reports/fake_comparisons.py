@@ -14,11 +14,14 @@ from typing import Any, Literal
 import numpy as np
 import sklearn.metrics
 
+from promptkit.analysis import Summary
+from promptkit.analysis.rows import Row
 from promptkit.runs import Cost, LearntParameters, RunRecord, Scores, Seconds, TaskInfo, Versions
 from promptkit.runs.baseline import BaselineRecord
 from promptkit.runs.record import BackboneInfo, Epoch, RunOptions
 from promptkit.runs.stored import Entry, PlannedCell, Shots, StoredComparison, StoredRun
 
+VARIANTS = {"soft": ("tokens=1", "tokens=5", "tokens=20")}
 Part = tuple[str, str, Shots]  # strategy, variant, shots
 
 LABELS = ("negative", "positive")
@@ -222,3 +225,26 @@ def _options(cell: PlannedCell, epochs: int) -> RunOptions:
         device="CPU",
         mode="graph",
     )
+
+
+def row_of(summary: Summary, strategy: str, shots: Shots, variant: str = "", role: str = "strategy") -> Row:
+    (found,) = [
+        row
+        for row in summary.rows
+        if (row.strategy, row.shots, row.variant, row.role) == (strategy, shots, variant, role)
+    ]
+    return found
+
+
+def changed(comparison: StoredComparison, change: Any) -> StoredComparison:
+    """Return the comparison with `change(cell, run)` for every finished run."""
+    entries = [
+        replace(entry, run=None if entry.run is None else change(entry.cell, entry.run))
+        for entry in comparison.entries
+    ]
+    return replace(comparison, entries=tuple(entries))
+
+
+def with_dev(run: StoredRun, accuracy: float | None) -> StoredRun:
+    dev = run.record.dev.model_copy(update={"accuracy": accuracy})
+    return replace(run, record=run.record.model_copy(update={"dev": dev}))
