@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptkit.checking import cut, field_name, parse_json_object, read_text
+from promptkit.data.hints import SHOWN, name_one, other_separator
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError, did_you_mean, unknown
 
@@ -19,7 +20,6 @@ TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "sentence1",
 TEXT_B_COLUMNS = ("text_b", "sentence2", "hypothesis", "question2", "#2 string")
 _ASKED_OF = ("question", "sentence")  # both texts of QNLI, each of whose names may stand for something else alone
 _LISTED = 5  # usual names that an error lists
-_SHOWN = 30  # characters of a column's name in an error: a file without header has whole texts there
 # Columns of pairs: what is asked, each a field of its own name, and the answer.
 ASKED_COLUMNS = ("instruction", "question", "prompt", "query", "document", "article", "dialogue")
 ANSWER_COLUMNS = ("answer", "response", "output", "completion", "target", "summary", "abstract", "reply")
@@ -63,7 +63,7 @@ def read_rows(path: Path, columns: Columns) -> tuple[tuple[Example, ...], int]:
     for name, place in places.items():
         if place == column_label:
             raise UserError(
-                f"{path}: the column '{cut(table.header[place], _SHOWN)}' is the {kind}; a prompt that shows it "
+                f"{path}: the column '{cut(table.header[place], SHOWN)}' is the {kind}; a prompt that shows it "
                 f"as {{{name}}} gives the answer away."
             )
     examples, dropped = [], 0
@@ -111,7 +111,7 @@ def open_table(path: Path, encoding: str | None = None) -> Table:
     for name in header:
         # Columns without a name, as spreadsheets leave them behind the last one, cannot be asked for.
         if name and header.count(name) > 1:
-            raise UserError(f"{path}: the column '{cut(name, _SHOWN)}' is there {_times(header.count(name))}.")
+            raise UserError(f"{path}: the column '{cut(name, SHOWN)}' is there {_times(header.count(name))}.")
     return Table(path, header, rows)
 
 
@@ -125,7 +125,7 @@ def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, in
         names = [field_name(entry) for entry in columns.fields]
         for field, named in (("text", columns.text), ("text_b", columns.text_b)):
             if named is not None and field not in names:
-                shown = cut(named, _SHOWN)
+                shown = cut(named, SHOWN)
                 raise UserError(
                     f"the column '{shown}' is named for {{{field}}}, but the fields are {', '.join(names)}: "
                     f"add {field} to them, or write NAME={shown}."
@@ -166,32 +166,24 @@ def _field(path: Path, entry: str, header: Sequence[str], columns: Columns) -> i
 
 def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usual: Sequence[str]) -> int:
     """Return the place of a column, by its name or by a usual one in any case."""
-    there = ", ".join(f"'{cut(column, _SHOWN)}'" for column in header)
+    there = ", ".join(f"'{cut(column, SHOWN)}'" for column in header)
     if name is not None:
         if name in header:
             return header.index(name)
-        hint = _other_separator(path, header)
+        hint = other_separator(path, header)
         near = "" if hint else did_you_mean(name, header)
         raise UserError(f"{path}: no {kind} column '{name}'.{near} Columns there are: {there}. {hint}")
     for candidate in usual:
         places = [place for place, column in enumerate(header) if column.lower() == candidate]
         if len(places) > 1:
             both = " and ".join(f"'{header[place]}'" for place in places)
-            raise UserError(f"{path}: the {kind} column could be {both}. Name the one to use.")
+            hint = name_one(kind, [header[place] for place in places], ())
+            raise UserError(f"{path}: the {kind} column could be {both}. {hint}")
         if places:
             return places[0]
-    hint = _other_separator(path, header) or "Name the one to use."
+    others = LABEL_COLUMNS if kind in ("text", "second text") else (*TEXT_COLUMNS, *TEXT_B_COLUMNS, *ASKED_COLUMNS)
+    hint = other_separator(path, header) or name_one(kind, header, others)
     raise UserError(f"{path}: no {kind} column ({', '.join(usual[:_LISTED])}). Columns there are: {there}. {hint}")
-
-
-def _other_separator(path: Path, header: Sequence[str]) -> str:
-    """Return a hint for a table whose only column is a whole header, written with another sign; or nothing."""
-    own = {".csv": ",", ".tsv": "\t", ".txt": "\t"}.get(path.suffix.lower())
-    signs = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
-    for sign, called in signs.items():
-        if own and len(header) == 1 and sign in header[0]:
-            return f"They look separated by {called}; '{path.suffix}' takes {signs[own]}: save the table that way."
-    return ""
 
 
 def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:

@@ -299,7 +299,8 @@ def test_wrong_predictions(refused, finished, arguments, message):
         (
             "one,two\na,b\n",
             [],
-            "no text column (text, sentence, content, review, comment). Columns there are: 'one', ",
+            "no text column (text, sentence, content, review, comment). Columns there are: 'one', 'two'. "
+            "Name the one to use, e.g. --text-column one.",
         ),
         ("one,two\na,b\n", ["--text-column", "tow"], "no text column 'tow'. Did you mean 'two'?"),
         (

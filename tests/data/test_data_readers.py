@@ -212,19 +212,25 @@ BAD_TABLES = {
         "a.tsv",
         "label\twords\n1\tfine\n",
         "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'label', "
-        "'words'. Name the one to use.",
+        "'words'. Name the one to use, e.g. --text-column words.",
     ),
     "no header": (
         "a.csv",
         "1,a long text that stands where a header should stand\n",
         "{path}: no text column (text, sentence, content, review, comment). Columns there are: '1', "
-        "'a long text that stands whe...'. Name the one to use.",
+        "'a long text that stands whe...'. Name the one to use, e.g. --text-column 1.",
     ),
     "no label column": (
         "a.jsonl",
-        '{"text": "fine", "stars": 5}\n',
+        '{"text": "fine", "star rating": 5}\n',
         "{path}: no label column (label, sentiment, class, category, polarity). Columns there are: 'text', "
-        "'stars'. Name the one to use.",
+        "'star rating'. Name the one to use, e.g. --label-column 'star rating'.",
+    ),
+    "no column but one": (
+        "a.csv",
+        "label\n1\n",
+        "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'label'. "
+        "Name the one to use with --text-column.",
     ),
     "empty": ("a.csv", "", "'{path}' is empty."),
     "blank": ("a.csv", " \n\n", "'{path}' is empty."),
@@ -257,7 +263,7 @@ BAD_TABLES = {
     "two columns that could be meant": (
         "a.csv",
         "Text,label,text\na,1,b\n",
-        "{path}: the text column could be 'Text' and 'text'. Name the one to use.",
+        "{path}: the text column could be 'Text' and 'text'. Name the one to use, e.g. --text-column Text.",
     ),
     "semicolons": (
         "a.csv",

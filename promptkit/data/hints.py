@@ -1,0 +1,36 @@
+"""What to do about a table in which a column was not found."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+SHOWN = 30  # characters of a column's name in an error: a file without header has whole texts there
+SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+_FLAGS = {"text": "--text-column", "second text": "--text-b-column"}
+
+
+def name_one(kind: str, header: Sequence[str], others: Sequence[str]) -> str:
+    """Return which option names a column, with an example where there is a likely one.
+
+    Args:
+        kind: of the column: `text`, `second text`, `label` or `answer`.
+        header: the columns there are.
+        others: usual names of other kinds, in lower case, which are none to take for an example.
+    """
+    flag = _FLAGS.get(kind, "--label-column")
+    likely = [name for name in header if 0 < len(name) <= SHOWN and name.lower() not in ("id", "index", *others)]
+    if not likely:
+        return f"Name the one to use with {flag}."
+    # Texts stand in front of their labels, mostly.
+    return f"Name the one to use, e.g. {flag} {shlex.quote(likely[0 if kind == 'text' else -1])}."
+
+
+def other_separator(path: Path, header: Sequence[str]) -> str:
+    """Return a hint for a table whose only column is a whole header, written with another sign; or nothing."""
+    own = {".csv": ",", ".tsv": "\t", ".txt": "\t"}.get(path.suffix.lower())
+    for sign, called in SIGNS.items():
+        if own and len(header) == 1 and sign in header[0]:
+            return f"They look separated by {called}; '{path.suffix}' takes {SIGNS[own]}: save the table that way."
+    return ""
