@@ -33,7 +33,7 @@ from promptkit.checking.files import (
     read_text,
     user_path,
 )
-from promptkit.checking.names import OWN_SLOTS, field_name, is_field_name, is_mark, parse_fields
+from promptkit.checking.names import OWN_SLOTS, field_name, guess_slot, is_field_name, is_mark, parse_fields
 
 __all__ = [
     "LARGEST",
@@ -50,6 +50,7 @@ __all__ = [
     "decode",
     "field_fault",
     "field_name",
+    "guess_slot",
     "is_field_name",
     "is_mark",
     "missing",

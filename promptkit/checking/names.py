@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from promptkit.errors import did_you_mean
 
 OWN_SLOTS = ("mask", "soft", "sep", "chat")
 """Slots that are no fields."""
@@ -46,3 +48,9 @@ def parse_fields(value: str | Sequence[str]) -> tuple[str, ...]:
         if names.count(name) > 1:
             raise ValueError(f"the field '{name}' is there twice")
     return tuple(entries)
+
+
+def guess_slot(name: str, known: Iterable[str] = ()) -> str:
+    """Return ` Did you mean '{x}'?` for the nearest of the known fields and of the slots, or an empty string."""
+    near = did_you_mean(name.casefold(), (*known, *OWN_SLOTS))
+    return near.replace("'", "'{", 1).replace("'?", "}'?") if near else ""

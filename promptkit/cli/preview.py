@@ -105,7 +105,8 @@ def _prepared(sources: Sequence[str], readout: Readout, strategy: Strategy | Non
 
 def _fields(templates: list[Template], text: str, text_b: str | None, pairs: list[str]) -> dict[str, str]:
     """Return what stands for each field."""
-    from promptkit.prompting.template import fields_of, guess_slot
+    from promptkit.checking import guess_slot
+    from promptkit.prompting.template import fields_of
 
     used = fields_of(str(template) for template in templates)
     if text_b is not None and "text_b" not in used:
@@ -120,7 +121,7 @@ def _fields(templates: list[Template], text: str, text_b: str | None, pairs: lis
     for name in used:
         if name not in fields:
             flag = "--text-b TEXT" if name == "text_b" else f"--field {name}=TEXT"
-            near = guess_slot(name) if name != "text_b" else ""
+            near = guess_slot(name, ("text", "text_b")) if name != "text_b" else ""
             raise UserError(f"the template uses {{{name}}}: say what stands there with {flag}.{near}")
     return fields
 

@@ -128,9 +128,11 @@ def rows_of_table(table: Table, columns: Columns, names: Sequence[str]) -> list[
     from promptkit.checking import field_name
 
     given = {field_name(entry): entry for entry in columns.fields}
-    named = {"--text-column": columns.text and "text", "--text-b-column": columns.text_b and "text_b"}
+    flags = {"--text-column": ("text", columns.text), "--text-b-column": ("text_b", columns.text_b)}
+    # A column that is named may be that of a field of its own name.
+    named = {flag: name for flag, (name, column) in flags.items() if column and column not in names}
     for flag, name in (*named.items(), *(("--fields", name) for name in given)):
-        if name and name not in names:
+        if name not in names:
             raise UserError(f"{flag}: the run's template has no {{{name}}}, but {_braced(names)}.")
     rows = table.texts(replace(columns, fields=tuple(given.get(name, name) for name in names)))
     return _filled(rows, f"'{table.path}'")

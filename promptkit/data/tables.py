@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptkit.checking import cut, field_name, parse_json_object, read_text
+from promptkit.checking import cut, field_name, guess_slot, parse_json_object, read_text
 from promptkit.data.hints import SHOWN, name_one, other_separator
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError, did_you_mean, unknown
@@ -122,14 +123,7 @@ def _times(count: int) -> str:
 def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
     """Return the place of each field's column."""
     if columns.fields:
-        names = [field_name(entry) for entry in columns.fields]
-        for field, named in (("text", columns.text), ("text_b", columns.text_b)):
-            if named is not None and field not in names:
-                shown = cut(named, SHOWN)
-                raise UserError(
-                    f"the column '{shown}' is named for {{{field}}}, but the fields are {', '.join(names)}: "
-                    f"add {field} to them, or write NAME={shown}."
-                )
+        _check_named(columns)
         return {field_name(entry): _field(path, entry, header, columns) for entry in columns.fields}
     asked = [name for name in ASKED_COLUMNS if name in map(str.lower, header)]
     if columns.answers and columns.text is None and asked:
@@ -143,6 +137,21 @@ def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, in
         return {"text": text}
     usual = [name for name in second if name != header[text].lower()]
     return {"text": text, "text_b": _column(path, "second text", header, columns.text_b, usual)}
+
+
+def _check_named(columns: Columns) -> None:
+    """Refuse a column that is named for the text, or the second one, where no field reads it."""
+    names = [field_name(entry) for entry in columns.fields]
+    read = {part.strip().casefold() for entry in columns.fields for part in entry.split("=")}
+    for field, named in (("text", columns.text), ("text_b", columns.text_b)):
+        if named is not None and field not in names and named.casefold() not in read:
+            flag = f"--{field.replace('_', '-')}-column"
+            near = f" Did you mean '{{{field}}}'?" if any(did_you_mean(name, [field]) for name in names) else ""
+            raise UserError(
+                f"{flag} {shlex.quote(cut(named, SHOWN))} says what {{{field}}} is, but the run reads "
+                f"{', '.join(f'{{{name}}}' for name in names)} and no {{{field}}}: leave out {flag}, or write "
+                f"{{{field}}} in the template.{near}"
+            )
 
 
 def _usual_pair(header: Sequence[str], columns: Columns) -> tuple[Sequence[str], Sequence[str]]:
@@ -171,7 +180,8 @@ def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usua
         if name in header:
             return header.index(name)
         hint = other_separator(path, header)
-        near = "" if hint else did_you_mean(name, header)
+        slot = guess_slot(name, ("text", "text_b")) if kind == f"{{{name}}}" else ""
+        near = "" if hint else did_you_mean(name, header) or slot
         raise UserError(f"{path}: no {kind} column '{name}'.{near} Columns there are: {there}. {hint}")
     for candidate in usual:
         places = [place for place, column in enumerate(header) if column.lower() == candidate]

@@ -21,7 +21,7 @@ import re
 import typing
 from dataclasses import dataclass, field
 
-from promptkit.checking import OWN_SLOTS, is_field_name
+from promptkit.checking import OWN_SLOTS, guess_slot, is_field_name
 from promptkit.errors import UserError, did_you_mean
 from promptkit.prompting.spacing import Spacing
 
@@ -385,9 +385,3 @@ class _Scanner:
     @staticmethod
     def _error(at: int, message: str) -> UserError:
         return UserError(f"template, column {at + 1}: {message}")
-
-
-def guess_slot(name: str, known: typing.Iterable[str] = ()) -> str:
-    """Return ` Did you mean '{x}'?` for the nearest of the known fields and of the slots, or an empty string."""
-    near = did_you_mean(name.casefold(), (*known, *OWN_SLOTS))
-    return near.replace("'", "'{", 1).replace("'?", "}'?") if near else ""

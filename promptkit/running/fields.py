@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from promptkit.checking import guess_slot
 from promptkit.data import Task
 from promptkit.errors import UserError, kind_of
 from promptkit.prompting import Template
-from promptkit.prompting.template import fields_of, guess_slot
+from promptkit.prompting.template import fields_of
 
 
 def named_fields(templates: Sequence[str]) -> tuple[str, ...]:

@@ -332,6 +332,10 @@ def test_wrong_files_of_texts(refused, finished, tmp_path, content, message):
             ["--template", "{text} {maks}"],
             "the template uses {maks}: say what stands there with --field maks=TEXT. Did you mean '{mask}'?",
         ),
+        (
+            ["--template", "{Text} {mask}"],
+            "the template uses {Text}: say what stands there with --field Text=TEXT. Did you mean '{text}'?",
+        ),
         (["--template", "{text}"], "has no {mask}"),
         (["--template", "{mask}"], "has no field"),
         (["--model", "nothing"], "unknown model 'nothing'"),

@@ -10,6 +10,9 @@ from models import GOLDENS
 
 from promptkit import run
 from promptkit.cli import main
+from promptkit.cli.texts import rows_of_table
+from promptkit.data.tables import Columns, open_table
+from promptkit.errors import UserError
 
 CHOICE = "{q} a . {a} b . {b} . the story is {mask} ."
 WORDS = "A=a; B=b"
@@ -122,3 +125,11 @@ def test_a_comparison_reads_the_fields_of_all_its_templates(call, quiz, place) -
         for path in place.glob("store/*/predictions.tsv")
     }
     assert fields == {("q", "a", "b")}
+
+
+def test_a_table_may_name_the_column_of_a_field_as_the_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("review,title\nfine,Oh\n", encoding="utf-8")
+    table = open_table(tmp_path / "a.csv")
+    assert rows_of_table(table, Columns(text="review"), ("review",)) == [{"review": "fine"}]
+    with pytest.raises(UserError, match=r"--text-column: the run's template has no \{text\}, but \{review\}\."):
+        rows_of_table(table, Columns(text="title"), ("review",))

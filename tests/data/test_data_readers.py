@@ -162,13 +162,30 @@ def test_a_question_beside_a_sentence_is_a_pair(write):
 
 def test_a_column_that_no_field_has_a_use_for_is_refused(write):
     path = write("all.csv", "title,body,label\none,two,x\n")
-    with pytest.raises(UserError, match=r"^the column 'body' is named for \{text\}, but the fields are title: add"):
+    said = r"^--text-column body says what \{text\} is, but the run reads \{title\} and no \{text\}: leave out --text-c"
+    with pytest.raises(UserError, match=said):
         read_table(path, Columns(text="body", fields=("title",)))
     # A card speaks for runs of other fields as well.
     write("dataset.json", '{"text": "body"}')
     assert read_folder(path.parent, Columns(fields=("title",))).splits["all"][0].fields() == {"title": "one"}
     with pytest.raises(UserError, match="no second text column 'more'"):
         read_folder(path.parent, Columns(text_b="more", fields=("text", "text_b")))
+
+
+def test_a_column_named_for_the_text_may_be_that_of_a_field_of_its_own_name(write):
+    path = write("a.csv", "Body,label\none,x\n")
+    for fields in (("Body",), ("body",), ("q=Body",)):
+        (example,) = read_table(path, Columns(text="Body", fields=fields)).splits["all"]
+        assert list(example.fields().values()) == ["one"]
+
+
+def test_a_field_that_is_nearly_text_is_asked_about(write):
+    path = write("a.csv", "review,verdict\none,x\n")
+    for field in ("Text", "txt"):
+        with pytest.raises(UserError, match=r"Did you mean '\{text\}'\?$"):
+            read_table(path, Columns(text="review", label="verdict", fields=(field,)))
+        with pytest.raises(UserError, match=rf"no \{{{field}\}} column '{field}'\. Did you mean '\{{text\}}'\? Columns"):
+            read_table(path, Columns(label="verdict", fields=(field,)))
 
 
 def test_the_label_is_shown_in_no_prompt(write):
