@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
 
+from promptkit.data.splits import lost
 from promptkit.data.task import SPLITS, Example, Task, holds_text
 from promptkit.errors import UserError
 
@@ -35,7 +36,7 @@ def clean_text(text: str) -> str:
 
 
 def clean_task(task: Task) -> Task:
-    """Return the task with every text cleaned; examples of which nothing is left are dropped and noted.
+    """Return the task with every text cleaned; examples of which nothing is left are dropped and counted.
 
     Cleaning comes after splitting, so that a run with it and a run without it use the same splits.
 
@@ -60,7 +61,6 @@ def clean_task(task: Task) -> Task:
         if task.split(split) and not kept:
             raise UserError(f"data '{task.name}': cleaning leaves no text in {split}; leave out --clean.")
     unlabelled = cleaned(task.unlabelled)
-    notes = [*task.notes, f"texts cleaned: lower case, letters only, at most {MAX_TOKENS} tokens"]
-    if dropped:
-        notes.append(f"{dropped} {'text' if dropped == 1 else 'texts'} dropped: nothing left after cleaning")
-    return replace(task, train=train, dev=dev, test=test, notes=tuple(notes), unlabelled=unlabelled)
+    notes = (*task.notes, f"texts cleaned: lower case, letters only, at most {MAX_TOKENS} tokens")
+    cautions = (*task.cautions, *lost(dropped, "text", "nothing left after cleaning"))
+    return replace(task, train=train, dev=dev, test=test, notes=notes, cautions=cautions, unlabelled=unlabelled)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from promptkit.data.readers import RawData
-from promptkit.data.splits import arrange
+from promptkit.data.splits import arrange, lost
 from promptkit.data.task import SPLITS, Example, Task
 from promptkit.errors import UserError
 
@@ -39,8 +39,6 @@ def make_pairs(raw: RawData, language: str = "en") -> PairTask:
     """
     train, dev, test, note = arrange(raw.splits, (), raw.name)
     notes = list(raw.notes)
-    if raw.dropped:
-        notes.append(f"{raw.dropped} pair{'s' * (raw.dropped > 1)} dropped: the text is empty")
     notes += [note] if note else []
     return PairTask(
         name=raw.name,
@@ -50,5 +48,6 @@ def make_pairs(raw: RawData, language: str = "en") -> PairTask:
         test=test,
         language=language,
         notes=tuple(notes),
+        cautions=lost(raw.dropped, "pair"),
         templates=raw.info.templates,
     )

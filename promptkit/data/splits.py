@@ -41,9 +41,6 @@ def make_task(raw: RawData, language: str = "en") -> Task:
         raise UserError(f"data '{raw.name}' has only one class to learn ('{learnable.pop()}'); two are needed.")
     train, dev, test, note = arrange(raw.splits, labels, raw.name)
     notes = list(raw.notes)
-    if raw.dropped:
-        what = "example" if raw.dropped == 1 else "examples"
-        notes.append(f"{raw.dropped} {what} dropped: the text is empty")
     notes += [note] if note else []
     unseen = [label for label in labels if label not in learnable]
     if unseen:
@@ -56,10 +53,16 @@ def make_task(raw: RawData, language: str = "en") -> Task:
         test=test,
         language=language,
         notes=tuple(notes),
+        cautions=lost(raw.dropped, "example"),
         unlabelled=raw.unlabelled,
         templates=raw.info.templates,
         verbalizer=raw.info.verbalizer,
     )
+
+
+def lost(count: int, what: str, why: str = "the text is empty") -> tuple[str, ...]:
+    """Return the caution that so many examples were left out, or none."""
+    return (f"{count:,} {what}{'s' * (count != 1)} dropped: {why}",) if count else ()
 
 
 def _labels(raw: RawData) -> tuple[str, ...]:

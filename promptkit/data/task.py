@@ -69,7 +69,8 @@ class Task:
         language: ISO 639 code of the texts, which default templates and label words go by; of a longer tag, such as
             `zh-Hans` or `en_US`, its beginning is kept.
         notes: what was done to the data on the way in and the user should know, a sentence each.
-        cautions: what is a reason to doubt figures on this data, a sentence each; a run warns of them.
+        cautions: what is a reason to doubt figures on this data, rows that were dropped for one, a sentence each; a
+            run warns of them.
         templates: to ask with when the user names none; without any, the strategy's.
         verbalizer: the label words when the user names none, as `--verbalizer` takes them.
 

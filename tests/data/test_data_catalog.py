@@ -96,7 +96,7 @@ def test_sst2_is_judged_by_its_dev_set(shared):
 def test_a_chinese_file_is_known_by_its_letters(shared):
     task = load_task(shared("chnsenticorp-htl"))
     assert task.language == "zh"
-    assert task.notes[0] == "1 example dropped: the text is empty"
+    assert task.cautions[0] == "1 example dropped: the text is empty"
     assert share_of("1", task.test) == 0.7
 
 

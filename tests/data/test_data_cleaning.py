@@ -53,10 +53,8 @@ def test_a_cleaned_task_keeps_its_splits_and_counts_what_vanished(toy):
     cleaned = clean_task(task)
     assert cleaned.train == (Example("fine", "a", "b"), Example("no", "b"))
     assert cleaned.test == (Example("test a", "a"), Example("test b", "b"))
-    assert cleaned.notes == (
-        "texts cleaned: lower case, letters only, at most 51 tokens",
-        "1 text dropped: nothing left after cleaning",
-    )
+    assert cleaned.notes == ("texts cleaned: lower case, letters only, at most 51 tokens",)
+    assert cleaned.cautions == ("1 text dropped: nothing left after cleaning",)
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])

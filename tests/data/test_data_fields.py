@@ -64,7 +64,7 @@ def test_a_row_without_any_text_is_dropped(tmp_path: Path) -> None:
     rows = "\t\t\tA\n\tx\t\tA\n"
     task = load_task(table(tmp_path, rows), fields=("question", "a", "b"))
     assert sum(map(len, (task.train, task.dev, task.test))) == 21
-    assert "1 example dropped: the text is empty" in task.notes
+    assert "1 example dropped: the text is empty" in task.cautions
 
 
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:

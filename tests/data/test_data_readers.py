@@ -162,7 +162,9 @@ def test_a_question_beside_a_sentence_is_a_pair(write):
 
 def test_a_column_that_no_field_has_a_use_for_is_refused(write):
     path = write("all.csv", "title,body,label\none,two,x\n")
-    said = r"^--text-column body says what \{text\} is, but the run reads \{title\} and no \{text\}: leave out --text-c"
+    said = (
+        r"^--text-column body says what \{text\} is, but the run reads \{title\} and no \{text\}: leave out --text-c"
+    )
     with pytest.raises(UserError, match=said):
         read_table(path, Columns(text="body", fields=("title",)))
     # A card speaks for runs of other fields as well.
@@ -184,7 +186,9 @@ def test_a_field_that_is_nearly_text_is_asked_about(write):
     for field in ("Text", "txt"):
         with pytest.raises(UserError, match=r"Did you mean '\{text\}'\?$"):
             read_table(path, Columns(text="review", label="verdict", fields=(field,)))
-        with pytest.raises(UserError, match=rf"no \{{{field}\}} column '{field}'\. Did you mean '\{{text\}}'\? Columns"):
+        with pytest.raises(
+            UserError, match=rf"no \{{{field}\}} column '{field}'\. Did you mean '\{{text\}}'\? Columns"
+        ):
             read_table(path, Columns(label="verdict", fields=(field,)))
 
 
