@@ -17,6 +17,9 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _LONGEST_NAME = 255
+_ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # what .xlsx and .xls begin with, whatever they are called
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ALWAYS_UTF8 = (".json", ".toml")  # which no option names another encoding for
 _COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "gb18030", "big5", "shift_jis", "euc-kr")
 
 
@@ -99,11 +102,13 @@ def decode(content: bytes, path: Path, encoding: str | None) -> str:
     """Return the text of a file in UTF-8, with or without byte-order mark, or in the encoding that is named.
 
     Raises:
-        UserError: for bytes the encoding does not allow (with line and byte), an encoding nobody knows, or one
-            that gives half characters (`unicode_escape` can).
+        UserError: for an archive, bytes the encoding does not allow (with line and byte), an encoding nobody knows,
+            or one that gives half characters (`unicode_escape` can).
     """
     name = check_encoding(encoding) if encoding else "utf-8-sig"
     shown = path_shown(path)
+    if content.startswith(_ARCHIVES):
+        raise UserError(f"'{shown}' is an Excel file or another archive: save it as CSV UTF-8.")
     try:
         text = content.decode(name)
         if encoding:
@@ -120,11 +125,19 @@ def decode(content: bytes, path: Path, encoding: str | None) -> str:
         byte = start - content.rfind(b"\n", 0, start)
         raise UserError(
             f"{shown}, line {line}, byte {byte}: not {encoding or 'UTF-8'} (0x{content[start : start + 1].hex()}). "
-            f"Save it as UTF-8 or name its encoding."
+            f"{_advice(content, path, encoding)}"
         ) from None
     except (UnicodeError, ValueError) as error:
         raise UserError(f"{shown}: not {encoding}: {error}.") from None
     return text
+
+
+def _advice(content: bytes, path: Path, encoding: str | None) -> str:
+    if path.suffix.lower() in _ALWAYS_UTF8:
+        return "Save it as UTF-8."
+    if content.startswith(_WIDE) and encoding is None:
+        return "It looks like UTF-16: --encoding utf-16."
+    return "Save it as UTF-8 or name its encoding, e.g. --encoding cp1252."
 
 
 def check_encoding(encoding: str) -> str:

@@ -107,6 +107,8 @@ def open_table(path: Path, encoding: str | None = None) -> Table:
         UserError: if it is no table, or has no header or the same column twice.
     """
     if path.suffix.lower() not in FORMATS:
+        if advice := _OTHER_FORMATS.get(path.suffix.lower()):
+            raise UserError(f"unknown data format '{path.suffix}': {advice}.")
         raise unknown("data format", path.suffix or path.name, FORMATS)
     header, rows = FORMATS[path.suffix.lower()](read_text(path, encoding), path)
     for name in header:
@@ -251,6 +253,8 @@ def _headed(rows: Iterable[Row], path: Path) -> tuple[list[str], Iterator[Row]]:
 
 def _jsonl(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
     """Read one JSON object a line; the first one's keys are the columns."""
+    if text.lstrip().startswith("["):
+        raise UserError(f"{path}: a JSON array; write one JSON object a line.")
     lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
     objects = (
         # NaN is how Python's own json writes a gap.
@@ -280,4 +284,8 @@ def _cell(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+_OTHER_FORMATS = {
+    ".json": "write one JSON object a line, into a .jsonl file",
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the table as CSV UTF-8"),
+}
 FORMATS = {".csv": _csv, ".tsv": _tsv, ".txt": _tsv, ".jsonl": _jsonl}

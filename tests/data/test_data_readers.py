@@ -301,23 +301,24 @@ BAD_TABLES = {
     "broken UTF-8": (
         "a.csv",
         b"label,text\n1,fine\n0,caf\xe9 noir\n",
-        "{path}, line 3, byte 6: not UTF-8 (0xe9). Save it as UTF-8 or name its encoding.",
+        "{path}, line 3, byte 6: not UTF-8 (0xe9). Save it as UTF-8 or name its encoding, e.g. --encoding cp1252.",
     ),
     "broken UTF-8 behind a byte-order mark": (
         "a.csv",
         b"\xef\xbb\xbflab\xe9l,text\n",
-        "{path}, line 1, byte 7: not UTF-8 (0xe9). Save it as UTF-8 or name its encoding.",
+        "{path}, line 1, byte 7: not UTF-8 (0xe9). Save it as UTF-8 or name its encoding, e.g. --encoding cp1252.",
     ),
     "broken JSON": (
         "a.jsonl",
         '{"text": "a", "label": 1}\n\n{"text": "a" "label": 1}\n',
         "{path}, line 3, column 14: not valid JSON: Expecting ',' delimiter.",
     ),
-    "deep JSON": ("a.jsonl", "[" * 100_000, "{path}, line 1: not valid JSON: nested too deep."),
-    "JSON that is no object": (
+    "deep JSON": ("a.jsonl", '{"a":' * 100_000, "{path}, line 1: not valid JSON: nested too deep."),
+    "JSON that is no object": ("a.jsonl", '"text"\n', "{path}, line 1: a JSON object is expected, not a str."),
+    "a JSON array": (
         "a.jsonl",
-        '["text"]\n',
-        "{path}, line 1: a JSON object is expected, not a list.",
+        '[\n{"text": "a", "label": 1}]',
+        "{path}: a JSON array; write one JSON object a line.",
     ),
     "a missing key": (
         "a.jsonl",
@@ -332,7 +333,23 @@ BAD_TABLES = {
     "unknown format": (
         "a.json",
         "[]",
-        "unknown data format '.json'. Did you mean '.jsonl'? Known: .csv, .jsonl, .tsv, .txt.",
+        "unknown data format '.json': write one JSON object a line, into a .jsonl file.",
+    ),
+    "another unknown format": (
+        "a.parquet",
+        "",
+        "unknown data format '.parquet'. Known: .csv, .jsonl, .tsv, .txt.",
+    ),
+    "a sheet": ("a.xlsx", "", "unknown data format '.xlsx': save the table as CSV UTF-8."),
+    "a sheet of another name": (
+        "a.csv",
+        b"PK\x03\x04\x14\x00",
+        "'{path}' is an Excel file or another archive: save it as CSV UTF-8.",
+    ),
+    "UTF-16": (
+        "a.csv",
+        GOOD.encode("utf-16"),
+        "{path}, line 1, byte 1: not UTF-8 (0xff). It looks like UTF-16: --encoding utf-16.",
     ),
 }
 
@@ -412,7 +429,11 @@ def test_a_missing_file_is_refused_with_the_near_one(write, tmp_path):
     ("encoding", "message"),
     [
         ("utf8x", "unknown encoding 'utf8x'. Did you mean 'utf-8'?"),
-        ("ascii", "{path}, line 2, byte 3: not ascii (0xc3). Save it as UTF-8 or name its encoding."),
+        (
+            "ascii",
+            "{path}, line 2, byte 3: not ascii (0xc3). "
+            "Save it as UTF-8 or name its encoding, e.g. --encoding cp1252.",
+        ),
         ("hex", "unknown encoding 'hex'."),
     ],
 )
