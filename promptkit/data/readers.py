@@ -180,14 +180,16 @@ def read_table(path: Path, columns: Columns | None = None) -> RawData:
 def _read_groups(name: str, grouped: Mapping[str, Sequence[Path]], columns: Columns, info: DatasetInfo) -> RawData:
     splits: dict[str, tuple[Example, ...]] = {}
     dropped = 0
+    notes: list[str] = []
     for split, files in grouped.items():
         parts = [
             _read_polar(file, columns.encoding) if file.suffix.lower() in POLARITIES else read_rows(file, columns)
             for file in files
         ]
-        splits[split] = tuple(example for examples, _ in parts for example in examples)
-        dropped += sum(empty for _, empty in parts)
-    return RawData(name=name, splits=splits, info=info, dropped=dropped)
+        splits[split] = tuple(example for examples, *_ in parts for example in examples)
+        dropped += sum(empty for _, empty, _ in parts)
+        notes += [note for *_, note in parts if note]
+    return RawData(name=name, splits=splits, info=info, dropped=dropped, notes=tuple(notes))
 
 
 def _read_unlabelled(files: Sequence[Path], columns: Columns) -> tuple[Example, ...]:
@@ -196,7 +198,7 @@ def _read_unlabelled(files: Sequence[Path], columns: Columns) -> tuple[Example, 
     return tuple(Example.of(row, "") for row in rows if holds_text(row))
 
 
-def _read_polar(path: Path, encoding: str | None) -> tuple[tuple[Example, ...], int]:
+def _read_polar(path: Path, encoding: str | None) -> tuple[tuple[Example, ...], int, str]:
     """Read one text a line, all of the class that the file is named after; return as `read_rows` does."""
     content = read_bytes(path)
     if encoding is None:
@@ -209,7 +211,7 @@ def _read_polar(path: Path, encoding: str | None) -> tuple[tuple[Example, ...], 
     label = POLARITIES[path.suffix.lower()]
     texts = [line.strip().removeprefix("\ufeff") for line in lines]
     examples = tuple(Example(text=text, label=label) for text in texts if text)
-    return examples, len(texts) - len(examples)
+    return examples, len(texts) - len(examples), ""
 
 
 def _decode_line(line: bytes) -> str:

@@ -48,11 +48,11 @@ class Columns:
     encoding: str | None = None
 
 
-def read_rows(path: Path, columns: Columns) -> tuple[tuple[Example, ...], int]:
+def read_rows(path: Path, columns: Columns) -> tuple[tuple[Example, ...], int, str]:
     """Read one table. `.csv` is comma separated with quotes, `.tsv` and `.txt` tab separated without.
 
     Returns:
-        Its labelled texts, and how many rows were left out because their text is empty.
+        Its labelled texts; how many rows were left out because their text is empty; and the table's note.
 
     Raises:
         UserError: naming the file and, where there is one, the line.
@@ -79,16 +79,17 @@ def read_rows(path: Path, columns: Columns) -> tuple[tuple[Example, ...], int]:
             dropped += 1
     if not examples:
         raise UserError(f"'{path}' holds no examples.")
-    return tuple(examples), dropped
+    return tuple(examples), dropped, table.note
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was opened: its header, and its rows as they are read."""
+    """A table that was opened: its header, its rows as they are read, and a note on how it is written, if any."""
 
     path: Path
     header: list[str]
     rows: Iterator[Row]
+    note: str = ""
 
     def texts(self, columns: Columns) -> list[dict[str, str]]:
         """Return the fields of every row, empty ones too; no column of labels is looked for.
@@ -110,12 +111,14 @@ def open_table(path: Path, encoding: str | None = None) -> Table:
         if advice := _OTHER_FORMATS.get(path.suffix.lower()):
             raise UserError(f"unknown data format '{path.suffix}': {advice}.")
         raise unknown("data format", path.suffix or path.name, FORMATS)
-    header, rows = FORMATS[path.suffix.lower()](read_text(path, encoding), path)
+    text = read_text(path, encoding)
+    sign = ";" if path.suffix.lower() == ".csv" and _has_semicolons(text) else ","
+    header, rows = FORMATS[path.suffix.lower()](text, path, sign)
     for name in header:
         # Columns without a name, as spreadsheets leave them behind the last one, cannot be asked for.
         if name and header.count(name) > 1:
             raise UserError(f"{path}: the column '{cut(name, SHOWN)}' is there {_times(header.count(name))}.")
-    return Table(path, header, rows)
+    return Table(path, header, rows, f"{path.name} is separated by semicolons" if sign == ";" else "")
 
 
 def _times(count: int) -> str:
@@ -198,10 +201,19 @@ def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usua
     raise UserError(f"{path}: no {kind} column ({', '.join(usual[:_LISTED])}). Columns there are: {there}. {hint}")
 
 
-def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
-    """Read comma-separated text; a quoted field may span lines."""
+def _has_semicolons(text: str) -> bool:
+    """Return whether a header has semicolons and no comma, as Excel writes it where the comma is a decimal point."""
+    try:
+        header = next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=";")), [])
+    except csv.Error:
+        return False
+    return len(header) > 1 and not any("," in name for name in header)
+
+
+def _csv(text: str, path: Path, sign: str) -> tuple[list[str], Iterator[Row]]:
+    """Read text separated by commas, or another sign; a quoted field may span lines."""
     # newline="" leaves line ends within quotes as they are; strict finds the quote that never closes.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
 
     def numbered() -> Iterator[Row]:
         while True:
@@ -221,7 +233,7 @@ def _csv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
     return _headed(numbered(), path)
 
 
-def _tsv(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
+def _tsv(text: str, path: Path, _: str) -> tuple[list[str], Iterator[Row]]:
     """Read tab-separated text, in which quotes mean nothing and only a line feed ends a line."""
     lines = enumerate(text.split("\n"), 1)
     return _headed(((number, _cells(line)) for number, line in lines), path)
@@ -251,7 +263,7 @@ def _headed(rows: Iterable[Row], path: Path) -> tuple[list[str], Iterator[Row]]:
     return header, checked()
 
 
-def _jsonl(text: str, path: Path) -> tuple[list[str], Iterator[Row]]:
+def _jsonl(text: str, path: Path, _: str) -> tuple[list[str], Iterator[Row]]:
     """Read one JSON object a line; the first one's keys are the columns."""
     if text.lstrip().startswith("["):
         raise UserError(f"{path}: a JSON array; write one JSON object a line.")

@@ -286,11 +286,11 @@ BAD_TABLES = {
         "Text,label,text\na,1,b\n",
         "{path}: the text column could be 'Text' and 'text'. Name the one to use, e.g. --text-column Text.",
     ),
-    "semicolons": (
-        "a.csv",
+    "semicolons in a table of tabs": (
+        "a.tsv",
         "text;label\nfine, really;1\n",
         "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'text;label'. "
-        "They look separated by a semicolon; '.csv' takes a comma: save the table that way.",
+        "They look separated by a semicolon; '.tsv' takes a tab: save the table that way.",
     ),
     "commas in a table of tabs": (
         "a.tsv",
@@ -363,7 +363,24 @@ def test_a_bad_table_is_refused_in_one_line(write, case):
     assert str(refusal.value) == message.format(path=path)
 
 
-@pytest.mark.parametrize(("name", "sign"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_a_csv_file_with_semicolons_in_its_header_is_separated_by_them(write):
+    """As Excel saves it in half of Europe."""
+    path = write("train.csv", '\ntext;label\n"fine; really, ""so""\nand on";1\nplain, too;0\n')
+    read = read_table(path)
+    assert pairs(read.splits["all"]) == [("1", 'fine; really, "so"\nand on'), ("0", "plain, too")]
+    assert read.notes == ("train.csv is separated by semicolons",)
+    assert open_table(path).texts(Columns())[1] == {"text": "plain, too"}
+    folder = read_folder(path.parent)
+    assert (folder.splits["train"], folder.notes) == (read.splits["all"], read.notes)
+
+
+@pytest.mark.parametrize("header", ["label,text", "label,text;x", '"label","te;xt"', "label"])
+def test_a_comma_in_the_header_says_that_commas_separate(write, header):
+    table = open_table(write("a.csv", header + "\n"))
+    assert (len(table.header), table.note) == (header.count(",") + 1, "")
+
+
+@pytest.mark.parametrize(("name", "sign"), [("a.csv", ","), ("a.csv", ";"), ("a.tsv", "\t")])
 def test_a_long_text_is_a_text_in_every_table(write, name, sign):
     long = "x" * 200_000
     path = write(name, f"label{sign}text\n1{sign}{long}\n0{sign}short\n")
@@ -393,7 +410,7 @@ def test_texts_are_read_without_labels(write):
 
 
 def test_a_named_column_of_another_separator_gets_the_hint_and_not_a_near_name(write):
-    path = write("a.csv", "text;label\n")
+    path = write("a.tsv", "text;label\n")
     with pytest.raises(UserError, match=r"no text column 'text'\. Columns there are: 'text;label'\. They look sep"):
         read_table(path, Columns(text="text"))
 
