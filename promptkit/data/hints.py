@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SHOWN = 30  # characters of a column's name in an error: a file without header has whole texts there
+_LONGEST_NAME = 40  # characters of what may well be a column's name, and its words below
+_MOST_WORDS = 4
 SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 _FLAGS = {"text": "--text-column", "second text": "--text-b-column"}
 
@@ -34,3 +36,10 @@ def other_separator(path: Path, header: Sequence[str]) -> str:
         if own and len(header) == 1 and sign in header[0]:
             return f"They look separated by {called}; '{path.suffix}' takes {SIGNS[own]}: save the table that way."
     return ""
+
+
+def missing_header(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a hint for a table whose first line is a row: a cell is a text, or stands below in its column too."""
+    texts = any(len(name) > _LONGEST_NAME or len(name.split()) > _MOST_WORDS for name in header)
+    again = any(name and any(row[place].strip() == name for row in rows) for place, name in enumerate(header))
+    return " The first line looks like data: is the header missing?" if texts or again else ""

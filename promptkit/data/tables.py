@@ -9,10 +9,11 @@ import math
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from promptkit.checking import cut, field_name, guess_slot, parse_json_object, read_text
-from promptkit.data.hints import SHOWN, name_one, other_separator
+from promptkit.data.hints import SHOWN, missing_header, name_one, other_separator
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError, did_you_mean, unknown
 
@@ -21,6 +22,7 @@ TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "sentence1",
 TEXT_B_COLUMNS = ("text_b", "sentence2", "hypothesis", "question2", "#2 string")
 _ASKED_OF = ("question", "sentence")  # both texts of QNLI, each of whose names may stand for something else alone
 _LISTED = 5  # usual names that an error lists
+_LOOKED_AT = 1000  # rows, for whether the first line is one of them
 # Columns of pairs: what is asked, each a field of its own name, and the answer.
 ASKED_COLUMNS = ("instruction", "question", "prompt", "query", "document", "article", "dialogue")
 ANSWER_COLUMNS = ("answer", "response", "output", "completion", "target", "summary", "abstract", "reply")
@@ -58,9 +60,9 @@ def read_rows(path: Path, columns: Columns) -> tuple[tuple[Example, ...], int, s
         UserError: naming the file and, where there is one, the line.
     """
     table = open_table(path, columns.encoding)
-    places = _places(path, table.header, columns)
+    places = _places(table, columns)
     kind, usual = ("answer", ANSWER_COLUMNS) if columns.answers else ("label", LABEL_COLUMNS)
-    column_label = _column(path, kind, table.header, columns.label, usual)
+    column_label = _column(table, kind, columns.label, usual)
     for name, place in places.items():
         if place == column_label:
             raise UserError(
@@ -97,7 +99,7 @@ class Table:
         Raises:
             UserError: naming the file and, where there is one, the line.
         """
-        places = _places(self.path, self.header, columns)
+        places = _places(self, columns)
         return [{name: cells[place].strip() for name, place in places.items()} for _, cells in self.rows]
 
 
@@ -125,23 +127,24 @@ def _times(count: int) -> str:
     return "twice" if count == 2 else f"{count} times"
 
 
-def _places(path: Path, header: Sequence[str], columns: Columns) -> dict[str, int]:
+def _places(table: Table, columns: Columns) -> dict[str, int]:
     """Return the place of each field's column."""
+    header = table.header
     if columns.fields:
         _check_named(columns)
-        return {field_name(entry): _field(path, entry, header, columns) for entry in columns.fields}
+        return {field_name(entry): _field(table, entry, columns) for entry in columns.fields}
     asked = [name for name in ASKED_COLUMNS if name in map(str.lower, header)]
     if columns.answers and columns.text is None and asked:
-        return {asked[0]: _column(path, "text", header, None, asked)}
+        return {asked[0]: _column(table, "text", None, asked)}
     first, second = _usual_pair(header, columns)
-    text = _column(path, "text", header, columns.text, first)
+    text = _column(table, "text", columns.text, first)
     # The column that is named as the text may have a name that is usual for the second one.
     if columns.text_b is None and not any(
         name.lower() in second for place, name in enumerate(header) if place != text
     ):
         return {"text": text}
     usual = [name for name in second if name != header[text].lower()]
-    return {"text": text, "text_b": _column(path, "second text", header, columns.text_b, usual)}
+    return {"text": text, "text_b": _column(table, "second text", columns.text_b, usual)}
 
 
 def _check_named(columns: Columns) -> None:
@@ -166,20 +169,21 @@ def _usual_pair(header: Sequence[str], columns: Columns) -> tuple[Sequence[str],
     return TEXT_COLUMNS, TEXT_B_COLUMNS
 
 
-def _field(path: Path, entry: str, header: Sequence[str], columns: Columns) -> int:
+def _field(table: Table, entry: str, columns: Columns) -> int:
     """Return the place of a field's column: the one it names, else the one of its own name, in any case."""
     name, _, column = (part.strip() for part in entry.partition("="))
-    first, second = _usual_pair(header, columns)
+    first, second = _usual_pair(table.header, columns)
     if not column and name == "text":
-        return _column(path, "text", header, columns.text, first)
+        return _column(table, "text", columns.text, first)
     if not column and name == "text_b":
-        return _column(path, "second text", header, columns.text_b, second)
-    alike = [there for there in header if there.lower() == (column or name).lower()]
-    return _column(path, f"{{{name}}}", header, alike[0] if len(alike) == 1 else column or name, ())
+        return _column(table, "second text", columns.text_b, second)
+    alike = [there for there in table.header if there.lower() == (column or name).lower()]
+    return _column(table, f"{{{name}}}", alike[0] if len(alike) == 1 else column or name, ())
 
 
-def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usual: Sequence[str]) -> int:
+def _column(table: Table, kind: str, name: str | None, usual: Sequence[str]) -> int:
     """Return the place of a column, by its name or by a usual one in any case."""
+    path, header = table.path, table.header
     there = ", ".join(f"'{cut(column, SHOWN)}'" for column in header)
     if name is not None:
         if name in header:
@@ -187,7 +191,9 @@ def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usua
         hint = other_separator(path, header)
         slot = guess_slot(name, ("text", "text_b")) if kind == f"{{{name}}}" else ""
         near = "" if hint else did_you_mean(name, header) or slot
-        raise UserError(f"{path}: no {kind} column '{name}'.{near} Columns there are: {there}. {hint}")
+        raise UserError(
+            f"{path}: no {kind} column '{name}'.{near} Columns there are: {there}. {hint}{_headless(table)}"
+        )
     for candidate in usual:
         places = [place for place, column in enumerate(header) if column.lower() == candidate]
         if len(places) > 1:
@@ -197,8 +203,20 @@ def _column(path: Path, kind: str, header: Sequence[str], name: str | None, usua
         if places:
             return places[0]
     others = LABEL_COLUMNS if kind in ("text", "second text") else (*TEXT_COLUMNS, *TEXT_B_COLUMNS, *ASKED_COLUMNS)
-    hint = other_separator(path, header) or name_one(kind, header, others)
-    raise UserError(f"{path}: no {kind} column ({', '.join(usual[:_LISTED])}). Columns there are: {there}. {hint}")
+    headless = _headless(table)
+    hint = other_separator(path, header) or name_one(kind, () if headless else header, others)
+    listed = ", ".join(usual[:_LISTED])
+    raise UserError(f"{path}: no {kind} column ({listed}). Columns there are: {there}. {hint}{headless}")
+
+
+def _headless(table: Table) -> str:
+    """Return a hint for a table whose first line is one of its rows, or nothing; takes rows from the table."""
+    if table.path.suffix.lower() == ".jsonl":
+        return ""
+    try:
+        return missing_header(table.header, [cells for _, cells in islice(table.rows, _LOOKED_AT)])
+    except UserError:  # for a row; what is said of the columns comes first
+        return missing_header(table.header, [])
 
 
 def _has_semicolons(text: str) -> bool:

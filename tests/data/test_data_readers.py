@@ -239,7 +239,28 @@ BAD_TABLES = {
         "a.csv",
         "1,a long text that stands where a header should stand\n",
         "{path}: no text column (text, sentence, content, review, comment). Columns there are: '1', "
-        "'a long text that stands whe...'. Name the one to use, e.g. --text-column 1.",
+        "'a long text that stands whe...'. Name the one to use with --text-column. "
+        "The first line looks like data: is the header missing?",
+    ),
+    "no header, and a label that comes again": (
+        "a.csv",
+        "fine film,good\ndull,bad\ndull,good\n",
+        "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'fine film', 'good'. "
+        "Name the one to use with --text-column. "
+        "The first line looks like data: is the header missing?",
+    ),
+    "a header without usual names": (
+        "a.csv",
+        "Review Title,Star Rating\nStar Rating,bad\n",
+        "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'Review Title', "
+        "'Star Rating'. Name the one to use, e.g. --text-column 'Review Title'.",
+    ),
+    "no header, and a row that does not fit": (
+        "a.csv",
+        "so this is a whole text,good\ndull,bad,1\n",
+        "{path}: no text column (text, sentence, content, review, comment). Columns there are: 'so this is a whole "
+        "text', 'good'. Name the one to use with --text-column. "
+        "The first line looks like data: is the header missing?",
     ),
     "no label column": (
         "a.jsonl",
