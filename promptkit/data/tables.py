@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from promptkit.checking import cut, field_name, guess_slot, parse_json_object, read_text
-from promptkit.data.hints import SHOWN, missing_header, name_one, other_separator
+from promptkit.data.hints import SHOWN, SIGNS, missing_header, name_one, other_separator
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError, did_you_mean, unknown
 
@@ -248,7 +248,7 @@ def _csv(text: str, path: Path, sign: str) -> tuple[list[str], Iterator[Row]]:
                 csv.field_size_limit(limit)
             yield line, cells
 
-    return _headed(numbered(), path)
+    return _headed(numbered(), path, f": {SIGNS[sign]} within a field needs double quotes around the field")
 
 
 def _tsv(text: str, path: Path, _: str) -> tuple[list[str], Iterator[Row]]:
@@ -262,8 +262,8 @@ def _cells(line: str) -> list[str]:
     return line.split("\t") if line else []
 
 
-def _headed(rows: Iterable[Row], path: Path) -> tuple[list[str], Iterator[Row]]:
-    """Take the header off, and refuse rows that do not fit it."""
+def _headed(rows: Iterable[Row], path: Path, advice: str = "") -> tuple[list[str], Iterator[Row]]:
+    """Take the header off, and refuse rows that do not fit it, with `advice` those that are too long."""
     filled = ((line, cells) for line, cells in rows if cells)
     _, first = next(filled, (0, None))
     if first is None:
@@ -273,9 +273,9 @@ def _headed(rows: Iterable[Row], path: Path) -> tuple[list[str], Iterator[Row]]:
     def checked() -> Iterator[Row]:
         for line, cells in filled:
             if len(cells) != len(header):
-                few = "few" if len(cells) < len(header) else "many"
+                few, why = ("few", "") if len(cells) < len(header) else ("many", advice)
                 counts = f"{len(cells)} where the header has {len(header)}"
-                raise UserError(f"{path}, line {line}: too {few} columns, {counts}.")
+                raise UserError(f"{path}, line {line}: too {few} columns, {counts}{why}.")
             yield line, cells
 
     return header, checked()

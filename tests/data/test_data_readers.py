@@ -287,7 +287,19 @@ BAD_TABLES = {
     "too many columns": (
         "a.csv",
         'label,text\n1,"a\nb"\n1,a comma, unquoted\n',
-        "{path}, line 4: too many columns, 3 where the header has 2.",
+        "{path}, line 4: too many columns, 3 where the header has 2: a comma within a field needs double quotes "
+        "around the field.",
+    ),
+    "too many columns between semicolons": (
+        "a.csv",
+        "label;text\n1;one; two\n",
+        "{path}, line 2: too many columns, 3 where the header has 2: a semicolon within a field needs double quotes "
+        "around the field.",
+    ),
+    "too many columns between tabs": (
+        "a.tsv",
+        "label\ttext\n1\tone\ttwo\n",
+        "{path}, line 2: too many columns, 3 where the header has 2.",
     ),
     "empty label": ("a.csv", "label,text\n1,a\n ,b\n", "{path}, line 3: the label is empty."),
     "open quote": (
