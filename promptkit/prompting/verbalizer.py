@@ -49,8 +49,10 @@ class Verbalizer:
                 owner[word] = label
 
     @classmethod
-    def parse(cls, source: str) -> Verbalizer:
+    def parse(cls, source: str, labels: Sequence[str] = ()) -> Verbalizer:
         """Read `positive=great,wonderful; negative=terrible,bad`; an end of line does for a semicolon.
+
+        If it names a single one of the data's `labels`, the error says which of them lack words.
 
         A label or word that holds a separator (`=`, `,`, `;`, end of line) stands in double quotes, in which a double
         quote is doubled: `"so, so"=okay; good=fine`.
@@ -58,7 +60,11 @@ class Verbalizer:
         Raises:
             UserError: for what is not a verbalizer; see the class.
         """
-        return cls(parse_classes(source))
+        classes = parse_classes(source)
+        own = [label for label, _ in classes]
+        if len(own) == 1 and own[0] in labels:
+            _check_labels(source, own, labels)
+        return cls(classes)
 
     @classmethod
     def from_mapping(cls, words: Mapping[str, str | Sequence[str]]) -> Verbalizer:
@@ -116,7 +122,7 @@ class Verbalizer:
             UserError: if the labels are not those of the data, a word is not in the vocabulary, words take
                 different numbers of pieces under `same`, or two classes come to the same pieces.
         """
-        self._check_labels(labels)
+        _check_labels(self.source, self.labels, labels)
         words = tuple(self.words[label] for label in labels)
         whole = pieces = tuple(tuple(_known_pieces(tokenizer, word, spacing) for word in group) for group in words)
         lengths = {len(ids) for group in pieces for ids in group}
@@ -130,20 +136,6 @@ class Verbalizer:
             return ResolvedVerbalizer(tuple(labels), words, pieces, whole, slots, rule)
         behind = Continuations.of(ids for group in pieces for ids in group)
         return ResolvedVerbalizer(tuple(labels), words, pieces, whole, len(behind.beginnings), rule, behind)
-
-    def _check_labels(self, labels: Sequence[str]) -> None:
-        missing = [label for label in labels if label not in self.words]
-        left_over = [label for label in self.labels if label not in labels]
-        if not missing and not left_over:
-            return
-        faults = []
-        if missing:
-            faults.append(f"no words for {_quoted(missing)}")
-        if left_over:
-            faults.append(f"words for {_quoted(left_over)}, which the data does not have")
-        guess = did_you_mean(left_over[0], missing) if left_over and missing else ""
-        fault = " and ".join(faults)
-        raise UserError(f"verbalizer '{self}' has {fault}.{guess} Labels of the data: {', '.join(labels)}.")
 
 
 @dataclass(frozen=True)
@@ -289,6 +281,22 @@ def _check_class(label: str, words: Sequence[str], seen: Iterable[str]) -> None:
         raise UserError(f"verbalizer: the label '{label}' stands there twice.")
     if not words or not all(words):
         raise UserError(f"verbalizer: the label '{label}' has no words, or an empty one: {HOW}.")
+
+
+def _check_labels(source: str, own: Sequence[str], labels: Sequence[str]) -> None:
+    """Refuse a verbalizer whose labels are not those of the data."""
+    missing = [label for label in labels if label not in own]
+    left_over = [label for label in own if label not in labels]
+    if not missing and not left_over:
+        return
+    faults = []
+    if missing:
+        faults.append(f"no words for {_quoted(missing)}")
+    if left_over:
+        faults.append(f"words for {_quoted(left_over)}, which the data does not have")
+    guess = did_you_mean(left_over[0], missing) if left_over and missing else ""
+    fault = " and ".join(faults)
+    raise UserError(f"verbalizer '{source}' has {fault}.{guess} Labels of the data: {', '.join(labels)}.")
 
 
 def _pieces(tokenizer: Tokenizer, word: str, spacing: Spacing) -> tuple[int, ...]:

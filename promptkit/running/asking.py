@@ -62,7 +62,9 @@ def known_words(config: RunConfig, task: Task, pair: tuple[str, str] | None = No
         UserError: if what is given is no verbalizer.
     """
     given = task.verbalizer if config.verbalizer is None else config.verbalizer
-    return default_words(task.labels, task.language, pair) if given is None else Verbalizer.parse(given)
+    if given is None:
+        return default_words(task.labels, task.language, pair)
+    return Verbalizer.parse(given, task.labels)
 
 
 def templates_for(sources: Sequence[str], readout: Readout, kind: Kind) -> tuple[str, ...]:

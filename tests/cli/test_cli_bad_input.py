@@ -67,7 +67,10 @@ def refused(call: Call, place: Path) -> Callable[..., str]:
         (["--template", "{text} {mask"], "template, column 13: "),
         (["--template", "It was {mask}."], "has no field"),
         (["--template", "{text} It was good."], "has no {mask}"),
-        (["--verbalizer", "positive=great"], "at least two classes"),
+        (
+            ["--verbalizer", "positive=great"],
+            "verbalizer 'positive=great' has no words for 'negative'. Labels of the data: negative, positive.",
+        ),
         (["--verbalizer", "positive=great; negative=☃"], "label word '☃' is not in the model's vocabulary."),
         (["--verbalizer", "positive=great; negativ=bad"], "Did you mean 'negative'?"),
         (["--verbalizer", "positive=good; negative=badx"], "--slots first or --slots mean"),

@@ -77,6 +77,15 @@ def test_what_is_no_verbalizer_is_refused(source: str, said: str) -> None:
         Verbalizer.parse(source)
 
 
+def test_a_single_class_is_told_which_labels_of_the_data_lack_words():
+    said = "verbalizer 'avoid=bad' has no words for 'good', 'so-so'. Labels of the data: avoid, good, so-so."
+    with pytest.raises(UserError) as refusal:
+        Verbalizer.parse("avoid=bad", ("avoid", "good", "so-so"))
+    assert str(refusal.value) == said
+    with pytest.raises(UserError, match="at least two classes, got 1"):
+        Verbalizer.parse("other=bad", ("avoid", "good"))
+
+
 def test_double_quotes_hold_separators_line_ends_and_doubled_quotes() -> None:
     verbalizer = Verbalizer.parse('"so, so"＝ "okay; fine" ,"=" ;"a ""b""\nc"=5" disk\n neg="，"')
     assert verbalizer.classes == (
