@@ -9,12 +9,14 @@ import numpy as np
 
 from promptkit.data.doubles import Key, drawn_doubles, text_key
 from promptkit.data.readers import RawData
-from promptkit.data.task import Example, Task
+from promptkit.data.task import SPLITS, Example, Task
 from promptkit.errors import UserError, unknown
 
 # The splits of a set must be the same whatever the seed of a run, or its runs could not be compared.
 SPLIT_SEED = 0
 CARVED = 0.1
+_FOLDS = 5  # that are advised where there is too little data
+_LEAST_TO_FOLD = 3
 
 Examples = tuple[Example, ...]
 
@@ -197,12 +199,25 @@ def draw_shots(task: Task, shots: int | None, seed: int) -> Task:
     train, short = _draw(task.train, task.labels, shots, np.random.default_rng([seed, 0]))
     for label, there in short.items():
         what = f"{there} pairs" if label is None else f"class '{label}' has {there}"
-        raise UserError(f"{shots} shots are more than data '{task.name}' has: {what} in train.")
+        raise UserError(
+            f"{shots} shots are more than data '{task.name}' has: {what} in train.{_fewer(task, min(short.values()))}"
+        )
     dev, short = _draw(task.dev, task.labels, shots, np.random.default_rng([seed, 1]))
     cautions = [*task.cautions, *drawn_doubles(train, task.test)]
     if lacking := [label for label in short if label is not None]:
         cautions.append(f"dev has fewer than {shots} examples of {', '.join(lacking)}: all of them are used")
     return replace(task, train=train, dev=dev, cautions=tuple(cautions))
+
+
+def _fewer(task: Task, most: int) -> str:
+    """Return what there are enough examples for: so many shots, and folds of all of them, as far as there are."""
+    advice = [f"--shots {most}"] if most else []
+    examples = [example for split in SPLITS for example in task.split(split)]
+    # A fold's test has a text of every class, and what is left of the class makes train and dev.
+    smallest = min((len({text_key(it) for it in examples if it.label == label}) for label in task.labels), default=0)
+    if smallest >= _LEAST_TO_FOLD:
+        advice.append(f"all of them in 'promptkit compare --folds {min(_FOLDS, smallest)}'")
+    return f" Take at most {', or '.join(advice)}." if advice else ""
 
 
 def _draw(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptkit.data import Example, draw_shots
+from promptkit.data import Example, draw_shots, take_fold
 from promptkit.data.doubles import text_key
 from promptkit.data.readers import DatasetInfo, RawData
 from promptkit.data.splits import make_task
@@ -246,10 +246,27 @@ def test_a_small_dev_gives_what_it_has_and_says_so(toy):
     assert drawn.cautions == ("dev has fewer than 4 examples of a: all of them are used",)
 
 
+def test_fewer_shots_and_folds_are_advised_as_far_as_there_are_examples(toy):
+    few = toy(train={"a": 5, "b": 1})
+    with pytest.raises(
+        UserError, match=r"Take at most --shots 1, or all of them in 'promptkit compare --folds 3'\.$"
+    ):
+        draw_shots(few, 4, 0)
+    assert sum(len(take_fold(few, number, 3).test) for number in (1, 2, 3)) == 10
+    fewer = toy(train={"a": 5})
+    with pytest.raises(UserError, match=r"class 'b' has 0 in train\.$"):
+        draw_shots(fewer, 4, 0)
+
+
 @pytest.mark.parametrize(
     ("shots", "seed", "message"),
     [
-        (4, 0, "4 shots are more than data 'toy' has: class 'b' has 3 in train."),
+        (
+            4,
+            0,
+            "4 shots are more than data 'toy' has: class 'b' has 3 in train. "
+            "Take at most --shots 3, or all of them in 'promptkit compare --folds 5'.",
+        ),
         (0, 0, "0 shots: at least one example a class is needed."),
         (1, -1, "seed -1: a seed is 0 or more."),
     ],
