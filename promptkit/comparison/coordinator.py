@@ -19,6 +19,7 @@ from promptkit.comparison.orders import Order, Outcome, clear
 from promptkit.comparison.pools import run_here, run_on_cluster
 from promptkit.errors import UserError
 from promptkit.running.loader import Loader
+from promptkit.runs.faults import check_makeable
 from promptkit.runs.files import sync_folder
 from promptkit.runs.store import FINGERPRINTS, STORE_NAME, Store
 from promptkit.runs.stored import PlannedCell, StoredComparison, StoredRun
@@ -235,6 +236,7 @@ def _not_stored(
 ) -> tuple[str, list[Cell]]:
     """Return the name in a store and the cells it lacks, without making one; refuse a name that another one has."""
     if not os.path.exists(folder / STORE_NAME):
+        check_makeable(folder)
         return experiment.title, list(grid.cells)
     with Store.open(folder, create=False) as store:
         name = _name_in(store, experiment, grid, places, spec)

@@ -105,6 +105,16 @@ def make_folder(folder: Path) -> None:
     check_writable(folder)
 
 
+def check_makeable(folder: Path) -> None:
+    """Refuse a folder that `make_folder` would refuse, as far as that can be known without making it."""
+    there = folder.absolute()
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not os.path.isdir(there):
+        raise UserError(f"cannot make the folder '{shown(folder)}': '{shown(there)}' is no folder.")
+    check_writable(there)
+
+
 def check_writable(folder: Path) -> None:
     """Refuse a folder that cannot be written to."""
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):

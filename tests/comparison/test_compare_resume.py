@@ -197,6 +197,13 @@ def test_a_dry_run_writes_nothing(tiny: Make, tmp_path: Path, pool: Callable[...
     assert not (tmp_path / "s").exists()
 
 
+def test_a_dry_run_refuses_a_store_that_cannot_be_made(tiny: Make, tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("a file", encoding="utf-8")
+    for store in (tmp_path / "s", tmp_path / "s" / "below"):
+        with pytest.raises(UserError, match=f"cannot make the folder '{store}': '{tmp_path / 's'}' is no folder"):
+            compare(tiny(strategies=["soft"]), store=store, dry=True)
+
+
 def test_baselines_alone_need_no_model(tiny: Make, tmp_path: Path, pool: Callable[..., Pool]) -> None:
     pool()
     result = compare(tiny(strategies=[], model="no-such-model"), store=tmp_path / "s")
