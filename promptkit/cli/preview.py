@@ -63,6 +63,8 @@ def preview(
     templates = _prepared(question.templates, how, chosen)
     fields = _fields(templates, text if text is not None else _SAMPLES[language], text_b, field or [])
     for number, each in enumerate(templates):
+        if each.foreign:
+            typer.echo(f"warning: template '{each}': {each.foreign}", err=True)
         typer.echo("\n" if number else "", nl=False)
         _show(each, question.words, fields, files, config)
 

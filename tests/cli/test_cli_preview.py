@@ -161,3 +161,9 @@ def test_the_language_is_that_of_what_is_written_and_not_of_slots_and_labels(cal
     assert f"positive  {word} = " in shown.out
     if "--text" not in asked:
         assert ("worth" in shown.out) == (word == "great")
+
+
+def test_slots_as_other_tools_write_them_are_warned_of_as_a_run_does(call, model):
+    shown = call("preview", "--model", model, "--template", "{text} [mask] {mask}", "--text", "good")
+    warning = "template '{text} [mask] {mask}': Slots are written in braces: {mask} for [mask]."
+    assert (shown.code, shown.err) == (0, f"warning: {warning}\n")
