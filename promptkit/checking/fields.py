@@ -55,6 +55,13 @@ def shortened(value: object) -> str:
     return cut(" ".join(_Short().repr(value).split()), 80)
 
 
+def _as_given(value: object) -> str:
+    """Return a value for an error; a tuple as the command line has it, separated by commas."""
+    if isinstance(value, tuple):
+        return cut(" ".join(",".join(map(str, value)).split()), 80)
+    return shortened(value)
+
+
 @dataclass(frozen=True)
 class FieldFault:
     """The first thing wrong with an object.
@@ -95,7 +102,7 @@ def field_fault(error: ValidationError) -> FieldFault:
     return FieldFault(
         place=cut(".".join(parts), 120),
         reason=cut(reason, 300),
-        value=None if first["type"] == "missing" else shortened(first["input"]),
+        value=None if first["type"] == "missing" else _as_given(first["input"]),
         field=parts[0] if parts else "",
         given=first["input"],
     )

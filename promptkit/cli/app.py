@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from typing import Annotated, Any
 
@@ -143,4 +144,6 @@ def _usage_error(fault: Any) -> UserError:
         return UserError(f"no such option '{fault.option_name}'.{near}{hint}")
     message = fault.format_message().strip().rstrip(".")
     stop = "" if message.endswith("?") else "."
+    if decimal := re.search(r"'([+-]?\d*),(\d+)' is not a valid float", message):
+        stop += f" Write {decimal[1] or 0}.{decimal[2]}."
     return UserError(f"{message[:1].lower()}{message[1:]}{stop}{hint}")

@@ -152,6 +152,7 @@ class _Builder:
         seed: int,
     ) -> Plan:
         config = experiment.run_config(strategy, variant, shots, seed, fold)
+        get_host().strategy(strategy)  # whose error names it already
         try:
             return make_plan(config, self._inputs)
         except UserError as error:

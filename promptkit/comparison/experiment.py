@@ -63,7 +63,7 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str | None = Field(default=None, pattern=r"^[\w][\w.+ -]*$")
+    name: str | None = None
     strategies: tuple[str, ...] = ("hard", "pet", "soft", "ptuning")
     baselines: tuple[str, ...] = ("hard", "probe")
     shots: tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...] = Field(default=(16, "full"), min_length=1)
@@ -74,6 +74,13 @@ class Experiment(BaseModel):
     settings: Settings = Field(default_factory=dict)
     strategy: dict[str, Settings] = Field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\w[\w.+ -]*", value):
+            raise ValueError("a name has letters, digits, spaces and . + - _ only, and begins with a letter or digit")
+        return value
 
     @field_validator("seeds", mode="before")
     @classmethod

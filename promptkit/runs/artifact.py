@@ -59,6 +59,8 @@ def load_artifact(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in sorted(stored.keys())}
     except SafetensorError as error:
+        if path.suffix != ".safetensors":
+            raise UserError(f"'{shown}' is no prompt: give the run's folder, or its prompt.safetensors.") from None
         raise UserError(f"'{shown}' is not a whole safetensors file: {cut(str(error))}") from None
     except OSError as error:
         raise UserError(f"'{shown}' cannot be read: {error.strerror or error}") from None

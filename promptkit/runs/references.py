@@ -25,7 +25,8 @@ def resolve_run(reference: str | Path, store: str | Path) -> Path:
         return path
     if not os.path.isfile(folder / STORE_NAME):
         raise UserError(
-            f"run '{reference}' does not exist: there is no such path, and no store in '{shown(folder)}' to look in."
+            f"run '{reference}' does not exist: there is no such path, and no store in '{shown(folder)}' to look in; "
+            "give the right one with --store DIR."
         )
     # A directory of the store that was deleted is known there by its name.
     name = path.name if path.absolute().parent == folder.absolute() else str(reference)

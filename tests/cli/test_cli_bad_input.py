@@ -60,6 +60,7 @@ def refused(call: Call, place: Path) -> Callable[..., str]:
         (["--seed", "-1"], "--seed: "),
         (["--lr", "nan"], "--lr: "),
         (["--lr", "-1"], "--lr: "),
+        (["--lr", "0,001"], "'0,001' is not a valid float. Write 0.001. See 'promptkit run --help'."),
         (["--epochs", "-1"], "--epochs: "),
         (["--batch-size", "0"], "--batch-size: "),
         (["--template", "{txt} {mask}"], "reviews.tsv: no {txt} column 'txt'. Did you mean 'text'? Columns there"),

@@ -203,7 +203,7 @@ def test_predict_takes_a_run_of_the_store(
     with pytest.raises(FoundError) as caught:
         call("predict", "1", "good", "--store", "elsewhere")
     assert caught.value.args == (filled.parent / "elsewhere" / "soft-001",)
-    assert "no store in 'runs'" in refused("predict", "1", "good")
+    assert "no store in 'runs' to look in; give the right one with --store DIR." in refused("predict", "1", "good")
     message = refused("predict", "soft-01", "good", "--store", "elsewhere")
     assert message.startswith("no path 'soft-01' exists, and there is no run 'soft-01' in the store 'elsewhere'.")
 

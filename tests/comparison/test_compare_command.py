@@ -123,6 +123,7 @@ def test_a_toml_file_says_the_same_as_options(call: Call, pool: Callable[..., Po
     ("arguments", "message"),
     [
         (["--strategies", "sofd"], "unknown strategy 'sofd'. Did you mean 'soft'?"),
+        (["--strategies", "hard,hard"], "'hard' is there twice (got hard,hard)."),
         (["--strategies", ","], "--strategies takes names separated by commas"),
         (["--shots", "16,0"], "--shots takes a whole number above 0, or 'full', not '0'."),
         (["--shots", "16,16"], "'16' is there twice"),

@@ -103,7 +103,7 @@ BAD: list[tuple[str, str]] = [
     ("seeds = 0", "a number of seeds lies between 1 and 1000"),
     ("seeds = []", "seeds"),
     ("strategies = ['hard', 'hard']", "'hard' is there twice"),
-    ("name = '../x'", "name"),
+    ("name = 'my name/x'", "name: a name has letters, digits, spaces and . + - _ only, and begins with a letter"),
     ("= 3", "not valid TOML"),
     ("variants = 3", "variants: Input should be a valid tuple (got 3)"),
     ("[[variants]]\nname = 'x'\nsettings = 1", "variants.0.settings: Input should be a valid dictionary (got 1)"),

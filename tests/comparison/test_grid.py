@@ -165,6 +165,7 @@ def test_what_is_wrong_with_any_cell_is_said_before_one_is_run(
     with pytest.raises(UserError) as caught:
         grid(tiny(**changes))
     assert message in str(caught.value)
+    assert not str(caught.value).startswith("sofd: ")
 
 
 def test_the_linear_probe_is_a_baseline_at_every_draw_and_once_on_all_examples(tiny: Make) -> None:

@@ -117,6 +117,12 @@ def test_a_header_that_is_none_is_not_repeated_at_length(tmp_path: Path) -> None
     assert len(str(refused.value)) < 250 + len(str(path))
 
 
+def test_another_file_of_a_run_is_told_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"is no prompt: give the run's folder, or its prompt\.safetensors\.$"):
+        load_artifact(tmp_path / "run.json")
+
+
 def test_a_file_that_is_missing_or_has_no_card_is_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
