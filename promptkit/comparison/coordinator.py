@@ -278,7 +278,7 @@ def _say_plan(announce: Announce, experiment: Experiment, name: str, grid: Grid,
     stored = f", {there} in the store already" if there else ""
     announce(
         f"{name}: {strategies} on {experiment.data} with {experiment.model}; "
-        f"shots {shots}; {seeds}{variants}: {len(grid.cells)} runs{stored}"
+        f"shots {shots}; {seeds}{variants}: {len(grid.cells)} run{'s' * (len(grid.cells) != 1)}{stored}"
     )
     if name != experiment.title:
         announce(

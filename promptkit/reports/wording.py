@@ -76,8 +76,9 @@ def _families(rows: Sequence[Row]) -> str:
 def time_text(rows: Iterable[Row]) -> str:
     """Return how long the runs of a table took together; a run in several rows counts once."""
     runs = {part.id: part.record for row in rows for part in row.parts}
-    minutes = sum(record.cost.seconds.total for record in runs.values()) / 60
-    return f"These {len(runs)} runs, baselines included, took {minutes:.1f} minutes in all, one after the other."
+    seconds = sum(record.cost.seconds.total for record in runs.values())
+    took = f"{seconds:.1f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
+    return f"These {len(runs)} runs, baselines included, took {took} in all, one after the other."
 
 
 def pick_text(pick: Pick) -> str:

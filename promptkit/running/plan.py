@@ -21,7 +21,7 @@ from promptkit.prompting.demonstrations import Context
 from promptkit.prompting.resolved import EncodedTask, PromptTask, encode_task, resolve_prompt
 from promptkit.running.aims import Aim, aim_of, check_metrics
 from promptkit.running.asking import ends_in_form, question_for
-from promptkit.running.config import RunConfig
+from promptkit.running.config import MAX_LENGTH, RunConfig
 from promptkit.running.contexts import draw_context
 from promptkit.running.fields import check_fields
 from promptkit.running.loader import Loader
@@ -346,6 +346,9 @@ def _warn_of_prompts(plan: Plan) -> None:
         )
     for caution in plan.task.cautions:
         plan.warn(caution)
+    most = plan.model.info.max_length
+    if plan.config.max_length > max(most, MAX_LENGTH):
+        plan.warn(f"model '{plan.config.model}' reads {most:,} tokens at most: --max-length {most} is used")
     for prompt in plan.prompts:
         if prompt.template.foreign:
             plan.warn(f"template '{prompt.template}': {prompt.template.foreign}")
@@ -378,7 +381,8 @@ def _warn_of_text(plan: Plan, encoded: Sequence[EncodedTask]) -> None:
         counts = Counter(name for row in rows for name in row.cut)
         which = ", ".join(f"{{{name}}} {count / len(rows):.0%}" for name, count in counts.most_common())
         several = f" ({which})" if len({name for it in plan.prompts for name in it.template.fields}) > 1 else ""
-        plan.warn(f"{cut / len(rows):.0%} of the texts were cut to --max-length {plan.config.max_length}{several}")
+        length = min(plan.config.max_length, plan.model.info.max_length)
+        plan.warn(f"{cut / len(rows):.0%} of the texts were cut to --max-length {length}{several}")
 
 
 def _unknown_share(rows: Sequence[Encoded]) -> float:

@@ -197,6 +197,12 @@ def test_a_dry_run_writes_nothing(tiny: Make, tmp_path: Path, pool: Callable[...
     assert not (tmp_path / "s").exists()
 
 
+def test_a_single_run_is_one_run(tiny: Make, tmp_path: Path) -> None:
+    said: list[str] = []
+    compare(tiny(strategies=["hard"], baselines=[]), store=tmp_path / "s", dry=True, announce=said.append)
+    assert said[0].endswith(": 1 run")
+
+
 def test_a_dry_run_refuses_a_store_that_cannot_be_made(tiny: Make, tmp_path: Path) -> None:
     (tmp_path / "s").write_text("a file", encoding="utf-8")
     for store in (tmp_path / "s", tmp_path / "s" / "below"):

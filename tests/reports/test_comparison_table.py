@@ -17,7 +17,7 @@ from promptkit.reports import comparison_table
 from promptkit.reports.comparison import FORMATS
 from promptkit.reports.figures import difference_text, p_text, score_text, short_number
 from promptkit.reports.markdown import markdown_text
-from promptkit.reports.wording import method_text, notes
+from promptkit.reports.wording import method_text, notes, time_text
 
 NASTY = r"50% of_it & {x} \y #1"
 
@@ -295,3 +295,9 @@ def test_scores_differences_and_p_values_to_read() -> None:
 )
 def test_times_and_speeds_to_read(value: float | None, text: str) -> None:
     assert short_number(value) == text
+
+
+def test_less_than_a_minute_is_said_in_seconds() -> None:
+    short = time_text(summarise(fake_comparison(strategies=(), shots=(16,), seeds=(0,))).rows)
+    assert short == "These 2 runs, baselines included, took 0.8 seconds in all, one after the other."
+    assert re.search(r"took \d+\.\d minutes in all", time_text(summarise(fake_comparison()).rows))

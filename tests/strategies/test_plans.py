@@ -38,3 +38,11 @@ def test_words_of_the_template_that_the_model_does_not_know_are_warned_of(tiny_d
     plan.encode()
     (said,) = (each for each in plan.warnings if "unknown" in each)
     assert said.startswith("template '{text} 好 {mask} 坏': 2 of its pieces are unknown to model ")
+
+
+def test_a_length_that_the_model_does_not_reach_is_warned_of(tiny_data: Path) -> None:
+    for length, warns in ((128, False), (129, True)):
+        plan = plan_of(tiny_data, max_length=length)
+        plan.encode()
+        said = [each for each in plan.warnings if each.endswith("reads 50 tokens at most: --max-length 50 is used")]
+        assert bool(said) == warns
