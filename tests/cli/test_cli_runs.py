@@ -20,15 +20,7 @@ from fake_runs import add_baseline, add_run, cell, fake_record, write_directory
 
 from promptkit.cli import app as cli_app
 from promptkit.cli import main
-from promptkit.cli import runs as cli_runs
 from promptkit.runs import STORE_NAME, Store
-
-
-@pytest.fixture(autouse=True)
-def wired(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line with `runs`."""
-    if cli_runs not in cli_app._COMMANDS:
-        monkeypatch.setattr(cli_app, "_COMMANDS", (*cli_app._COMMANDS, cli_runs))
 
 
 @pytest.fixture

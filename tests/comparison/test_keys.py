@@ -84,7 +84,8 @@ def test_a_folder_counts_as_the_module_in_it(tmp_path: Path) -> None:
 
 
 def test_what_a_plugin_registers_counts_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    known: dict[str, Any] = {"kappa": SimpleNamespace(version="1.0"), "f1": SimpleNamespace(version="1.0")}
+    entry = SimpleNamespace(origin=SimpleNamespace(version="1.0"))
+    known: dict[str, Any] = {"kappa": entry, "f1": entry}
     monkeypatch.setattr(metrics, "get_host", lambda: SimpleNamespace(metrics=known))
     assert metric_marks(["kappa", "f1", "f1:good", "hub:mcc"]) == [["kappa", "1.0"], "f1", "f1:good", "hub:mcc"]
 
