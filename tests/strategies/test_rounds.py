@@ -309,6 +309,7 @@ def test_teach_that_returns_too_little_or_a_student_that_is_none(run: Run, insta
 class Drawing(Told):
     """Frozen patterns of two rounds, each of which notes what it draws first; a lesson that the test gives."""
 
+    unlabelled = 2
     drawn: ClassVar[list[float]] = []
     lesson: ClassVar[Lesson]
 
