@@ -9,12 +9,11 @@ import pytest
 
 pytest.importorskip("mindspore")
 
-from promptkit.running.work import Manner
 from promptkit.training import TrainingSettings
 
 
 class ReachedError(Exception):
-    """Ends a run where its first model would begin to train."""
+    """Ends a run where its model would begin to train."""
 
 
 def test_a_model_trains_by_the_settings_of_its_run(
@@ -23,11 +22,11 @@ def test_a_model_trains_by_the_settings_of_its_run(
     found: list[TrainingSettings] = []
 
     def begin(*given: Any, **_: Any) -> NoReturn:
-        found.extend(each.settings for each in given if isinstance(each, Manner))
+        found.extend(each for each in given if isinstance(each, TrainingSettings))
         raise ReachedError
 
-    monkeypatch.setattr("promptkit.running.rounds.run_member", begin)
+    monkeypatch.setattr("promptkit.running.work.train", begin)
     asked: dict[str, Any] = {"epochs": 3, "lr": 0.25, "weight_decay": 0.9, "patience": 7, "accumulate": 2}
     with pytest.raises(ReachedError):
-        tiny_run("pet", mode="pynative", **asked)
+        tiny_run("pet", mode="pynative", shots=2, limit=4, **asked)
     assert found == [TrainingSettings(**asked)]
