@@ -299,5 +299,5 @@ def test_times_and_speeds_to_read(value: float | None, text: str) -> None:
 
 def test_less_than_a_minute_is_said_in_seconds() -> None:
     short = time_text(summarise(fake_comparison(strategies=(), shots=(16,), seeds=(0,))).rows)
-    assert short == "These 2 runs, baselines included, took 0.8 seconds in all, one after the other."
+    assert re.search(r"took \d+\.\d seconds in all", short)
     assert re.search(r"took \d+\.\d minutes in all", time_text(summarise(fake_comparison()).rows))
