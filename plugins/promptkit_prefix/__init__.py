@@ -22,13 +22,13 @@ class Options(StrategyOptions):
     layers: int = Field(default=0, ge=0, le=200, description="how many of the last layers have a prefix; 0 for all")
     init: Literal["auto", "random", "activations"] = Field(
         default="auto",
-        description="where keys and values start: random, or what the model computes for the task's words, as do "
-        "those of causal models unless told otherwise",
+        description="where keys and values start: random, or what the model computes for the task's words; auto "
+        "takes the second for classes on a causal model, else the first",
     )
     words: str = Field(
         default="",
         max_length=2000,
-        description="words that it starts from, as long as they are, in the place of `init` and `tokens`",
+        description="words that it starts from, in place of `init` and `tokens`: it is as long as they are",
     )
     reparametrise: bool = Field(default=False, description="a network computes keys and values while they learn")
     width: int = Field(
