@@ -122,7 +122,7 @@ def execute(arguments: list[str]) -> int:
     except typer.Abort:
         raise UserError("aborted.") from None
     except _UsageFault as fault:
-        raise _usage_error(fault) from None
+        raise _usage_error(fault, arguments) from None
     return code if isinstance(code, int) else 0
 
 
@@ -134,7 +134,17 @@ def _check_text(arguments: list[str]) -> None:
             raise UserError(f"argument {number} of the command line is not valid UTF-8.") from None
 
 
-def _usage_error(fault: Any) -> UserError:
+def _given(fault: Any, arguments: list[str]) -> str:
+    """Return what was given to the option of which a value is wrong, or nothing."""
+    names = getattr(getattr(fault, "param", None), "opts", ())
+    for number, argument in enumerate(arguments):
+        name, sign, value = argument.partition("=")
+        if name in names:
+            return value if sign else "".join(arguments[number + 1 : number + 2])
+    return ""
+
+
+def _usage_error(fault: Any, arguments: list[str]) -> UserError:
     """Return typer's complaint as one line, with the nearest option for a misspelt one."""
     context = getattr(fault, "ctx", None)
     hint = f" See '{context.command_path} --help'." if context else ""
@@ -144,6 +154,7 @@ def _usage_error(fault: Any) -> UserError:
         return UserError(f"no such option '{fault.option_name}'.{near}{hint}")
     message = fault.format_message().strip().rstrip(".")
     stop = "" if message.endswith("?") else "."
-    if decimal := re.search(r"'([+-]?\d*),(\d+)' is not a valid float", message):
+    decimal = re.fullmatch(r"([+-]?\d*),(\d+)", _given(fault, arguments))
+    if decimal and "integer" not in message:
         stop += f" Write {decimal[1] or 0}.{decimal[2]}."
     return UserError(f"{message[:1].lower()}{message[1:]}{stop}{hint}")
