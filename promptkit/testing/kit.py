@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
 
@@ -42,6 +42,8 @@ class StrategyKit:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run what needs a language model on one of each kind."""
+        if unheard := [kind for kind in self.kinds if kind not in get_args(Kind)]:
+            pytest.fail(f"kinds names {unheard[0]!r}; known: {', '.join(get_args(Kind))}.", pytrace=False)
         if "kind" in metafunc.fixturenames:
             metafunc.parametrize("kind", self.kinds, scope="class")
 

@@ -325,3 +325,10 @@ def test_pytest_shows_a_fault_once_in_one_line_and_skips_what_needs_a_run(pytest
     assert shown.count("build returned nothing") == 1
     assert "Traceback" not in result.stdout.str()
     assert "During handling" not in shown
+
+
+def test_a_kind_of_model_that_there_is_not_is_no_masked_one(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(FILE.replace("    settings", '    kinds = ("casual",)\n    settings'))
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--tb=short")
+    result.assert_outcomes(errors=1)
+    assert "kinds names 'casual'; known: masked, causal." in result.stdout.str()
