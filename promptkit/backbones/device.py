@@ -11,21 +11,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from promptkit.backbones.fusion import fuse
-from promptkit.errors import UserError
+from promptkit.errors import UserError, unknown
 
 Device = Literal["auto", "CPU", "Ascend", "GPU"]
 Mode = Literal["graph", "fused", "pynative"]
 """Compiled, compiled with fused kernels, or run eagerly."""
-
-
-def check_device(device: str) -> None:
-    """Refuse what is no device's name.
-
-    Raises:
-        UserError: with the names that there are.
-    """
-    if device not in get_args(Device):
-        raise UserError(f"unknown device '{device}'. Known: {', '.join(get_args(Device))}.")
 
 
 def set_device(device: str) -> str:
@@ -37,7 +27,8 @@ def set_device(device: str) -> str:
     Raises:
         UserError: for an unknown device, or one this MindSpore cannot use.
     """
-    check_device(device)
+    if device not in get_args(Device):
+        raise unknown("device", device, get_args(Device))
     # MindSpore's warnings about its own deprecations drown what promptkit has to say.
     os.environ.setdefault("GLOG_v", "3")
     # A graph that does not compile is dumped, by default into the working directory.

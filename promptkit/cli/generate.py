@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptkit.cli.options import LOADING, OtherModelOption, SecondTextOption, StoreOption, with_settings
+from promptkit.cli.options import (
+    LOADING,
+    FileEncodingOption,
+    OtherModelOption,
+    SecondTextOption,
+    StoreOption,
+    with_settings,
+)
 from promptkit.cli.texts import read_lines, to_fields
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
@@ -37,7 +44,7 @@ def generate(
             help="One text a line; of several fields, separated by tabs. '-' is standard input.",
         ),
     ] = None,
-    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")] = None,
+    encoding: FileEncodingOption = None,
     template: Annotated[
         str | None,
         typer.Option(metavar="T", help="Ask with this template in place of a run's prompt; takes --model."),
@@ -72,13 +79,13 @@ def generate(
     run, texts = _split(words or [], template, model, max_length)
     lines = read_lines(texts, text_b, file, encoding)
     with keyboard_interrupts():
-        from promptkit.running.writer import load_writer, make_sampling, make_writer
+        from promptkit.running.writer import TOKENS, load_writer, make_sampling, make_writer
         from promptkit.runs import resolve_run
 
         usual = 0.0 if top_p is None else 1.0
         how = make_sampling(usual if temperature is None else temperature, 1.0 if top_p is None else top_p, seed)
         if run is None:
-            tokens = 64 if max_tokens is None else max_tokens
+            tokens = TOKENS if max_tokens is None else max_tokens
             writer = make_writer(model or "", template or "", max_tokens=tokens, max_length=max_length, **given)
         else:
             writer = load_writer(resolve_run(run, store), model=model, **given)

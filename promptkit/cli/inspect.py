@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptkit.checking import path_shown, user_path
-from promptkit.cli.options import LOADING, JsonOption, OtherModelOption, SecondTextOption, StoreOption, with_settings
+from promptkit.cli.options import (
+    LOADING,
+    JsonOption,
+    OtherModelOption,
+    RunArgument,
+    SecondTextOption,
+    StoreOption,
+    with_settings,
+)
 from promptkit.errors import UserError
 from promptkit.interrupts import keyboard_interrupts
 from promptkit.running.config import DEFAULT_STORE
@@ -25,9 +33,7 @@ _NEAREST = 5
 @with_settings(name for name in LOADING if name != "precision")
 def inspect(
     *,
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Run directory, prompt.safetensors, or a run of the store.")
-    ],
+    run: RunArgument,
     text: Annotated[
         str | None,
         typer.Argument(metavar="TEXT", help="Show which pieces of it the prediction hangs on."),

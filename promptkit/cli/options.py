@@ -36,6 +36,12 @@ OtherModelOption = Annotated[
     str | None,
     typer.Option("--model", metavar="NAME|DIR|ID", help="The model, if it is not where the run found it."),
 ]
+FileEncodingOption = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the file, if not UTF-8.")
+]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Run directory, a prompt.safetensors, or a run in the store.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Command = Callable[..., None]

@@ -11,7 +11,9 @@ import typer
 from promptkit.cli.options import (
     LOADING,
     FieldsOption,
+    FileEncodingOption,
     OtherModelOption,
+    RunArgument,
     SecondTextOption,
     StoreOption,
     TextBColumnOption,
@@ -34,9 +36,7 @@ _TABLES = (".csv", ".tsv", ".jsonl")
 @with_settings(LOADING)
 def predict(
     *,
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Run directory, a prompt.safetensors, or a run in the store.")
-    ],
+    run: RunArgument,
     text: Annotated[
         list[str] | None,
         typer.Argument(metavar="[TEXT]...", help="Texts; else lines of --file or standard input."),
@@ -54,7 +54,7 @@ def predict(
     text_column: TextColumnOption = None,
     text_b_column: TextBColumnOption = None,
     fields: FieldsOption = None,
-    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the file, if not UTF-8.")] = None,
+    encoding: FileEncodingOption = None,
     model: OtherModelOption = None,
     given: dict[str, Any],
     store: StoreOption = Path(DEFAULT_STORE),

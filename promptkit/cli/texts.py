@@ -56,8 +56,10 @@ def read_lines(texts: Sequence[str], text_b: str | None, file: str | None, encod
 
 def _is_run(text: str) -> bool:
     """Return whether a text is the directory of a run, as one is that a shell made of `runs/soft-*`."""
+    from promptkit.runs import ARTIFACT_NAME
+
     try:
-        return (Path(text) / "prompt.safetensors").is_file()
+        return (Path(text) / ARTIFACT_NAME).is_file()
     except (OSError, ValueError):  # too long for a path, or with a zero byte
         return False
 
