@@ -25,6 +25,8 @@ Index = Annotated[int, Field(strict=True, ge=0, le=2**24)]
 """A row or an id, from 0."""
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e12, allow_inf_nan=False)]
 """A finite number above 0, such as an epsilon."""
+NotNegative = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
+"""A finite number from 0, such as a decay."""
 Name = Annotated[str, Field(strict=True, min_length=1, max_length=10_000)]
 """A text that is not empty."""
 

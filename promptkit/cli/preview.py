@@ -97,10 +97,11 @@ def _strategy(config: Any) -> Any:
 def _prepared(sources: Sequence[str], readout: Readout, strategy: Strategy | None) -> list[Template]:
     """Return templates as a strategy prepares them."""
     from promptkit.prompting import Template
+    from promptkit.strategies.contract import prepared
 
     templates = [Template.parse(source) for source in sources]
     if strategy is not None:
-        templates = [strategy.prepare(template) for template in templates]
+        templates = [prepared(strategy, template) for template in templates]
         strategy.check(readout, templates)
     return templates
 

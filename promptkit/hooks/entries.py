@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from promptkit.backbones.face import Engine
 from promptkit.errors import UserError, kind_of, with_article
-from promptkit.strategies.contract import Strategy, check_class
+from promptkit.strategies.contract import Strategy
+from promptkit.strategies.declared import check_class
 
 if TYPE_CHECKING:
     from promptkit.data import Task

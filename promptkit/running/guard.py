@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -76,8 +77,9 @@ def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plug
     """Return the model that a strategy builds.
 
     Raises:
-        UserError: if it is no prompted model, the backbone that others share is to learn, a layer would drop what is
-            never dropped, or the front of the prompts goes nowhere.
+        UserError: if it is no prompted model, the backbone that others share is to learn, what learns is in another
+            precision than gradients are, a layer would drop what is never dropped, or the front of the prompts goes
+            nowhere.
     """
     model = strategy.build(backbone, prompt)
     if not isinstance(model, PromptedModel):
@@ -86,6 +88,12 @@ def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plug
         raise UserError(
             f"{plugin}: build lets the frozen backbone learn; backbone.trainable('all') returns a copy that may."
         )
+    for path, parameter in model.parameters_and_names():
+        if parameter.requires_grad and parameter.dtype != ms.float32:
+            kind = str(parameter.dtype).lower()
+            raise UserError(
+                f"{plugin}: '{path}' is {kind}; what learns is float32, so make it from an array .astype(np.float32)."
+            )
     cells = [cell for _, cell in model.cells_and_names()]
     if any(isinstance(cell, nn.Dropout) and (1 - cell.keep_prob if cell.p is None else cell.p) for cell in cells):
         raise UserError(
@@ -97,6 +105,20 @@ def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plug
             "only a ClozePrompt or a SoftPrompt takes it."
         )
     return model
+
+
+def check_learning(model: PromptedModel, strategy: Strategy, plugin: str) -> None:
+    """Refuse a model of which nothing learns though its strategy trains it.
+
+    Raises:
+        UserError: in one line.
+    """
+    trains = strategy.defaults.epochs > 0 and not model.fits and not model.searches
+    if trains and not model.trainable_params():
+        raise UserError(
+            f"{plugin}: nothing in its model learns. MindSpore finds a Parameter that is an attribute of a cell, and "
+            "none in a list or tuple; where nothing is meant to learn, defaults has epochs=0."
+        )
 
 
 def check_features(model: PromptedModel, plugin: str) -> None:

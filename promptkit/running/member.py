@@ -18,7 +18,7 @@ from promptkit.data import Task
 from promptkit.errors import UserError
 from promptkit.nn import Backbone, PromptedModel, count_parameters
 from promptkit.prompting.resolved import PromptTask
-from promptkit.running.guard import Guard, build_model, check_features, fold_model
+from promptkit.running.guard import Guard, build_model, check_features, check_learning, fold_model
 from promptkit.running.work import Learner, Manner, Scored, Work
 from promptkit.training import Executor
 
@@ -69,6 +69,7 @@ def run_member(learner: Learner, backbone: Backbone, task: Task, manner: Manner)
     strategy, prompt = learner.strategy, learner.prompt
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
+    check_learning(model, strategy, manner.plugin)
     finds = model.fits or model.searches
     learns = bool(model.trainable_params()) and (finds or learner.settings.epochs > 0)
     if learns:

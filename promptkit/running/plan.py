@@ -30,7 +30,8 @@ from promptkit.running.settling import settle
 from promptkit.running.streams import START, generator
 from promptkit.running.teaching import PlannedStudent, plan_student, plan_unlabelled
 from promptkit.runs.record import RunOptions
-from promptkit.strategies.contract import Strategy, check_declared, parse_options
+from promptkit.strategies.contract import Strategy, parse_options, prepared
+from promptkit.strategies.declared import check_declared
 from promptkit.strategies.proposing import Proposal
 from promptkit.version import __version__
 
@@ -292,7 +293,7 @@ def _asked(
         return proposal.templates, proposal.verbalizer, ()
     kind = "masked" if model is None else model.info.kind
     question = question_for(config, task, strategy.defaults, readout, kind)
-    templates = tuple(strategy.prepare(Template.parse(source)) for source in question.templates)
+    templates = tuple(prepared(strategy, Template.parse(source)) for source in question.templates)
     for template in templates:
         check_fields(template, task)
     return templates, question.words, question.left_out

@@ -9,7 +9,6 @@ This module imports no MindSpore, so that strategies can be listed without waiti
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promptkit.backbones.face import Kind
-from promptkit.checking import field_fault
+from promptkit.checking import Index, NotNegative, Positive, Size, field_fault
 from promptkit.errors import UserError, did_you_mean, kind_of
 from promptkit.prompting import Query, Readout, Showing, Template
 
@@ -73,17 +72,17 @@ class Defaults:
         causal: where training for the classes of a causal model differs: names of `TRAINED_WITH` and values.
     """
 
-    epochs: int = 0
-    min_steps: int = 0
-    lr: float = 1e-3
-    batch_size: int = 32
-    weight_decay: float = 0.0
-    patience: int = 0
+    epochs: Index = 0
+    min_steps: Index = 0
+    lr: Positive = 1e-3
+    batch_size: Size = 32
+    weight_decay: NotNegative = 0.0
+    patience: Index = 0
     templates: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("en", ("{text} It was {mask}.",)),
         ("zh", ("{text} 总之很{mask}。",)),
     )
-    readout: Readout = "cloze"
+    readout: Literal["cloze", "head"] = "cloze"
     causal: tuple[tuple[str, int | float], ...] = ()
 
     def for_kind(self, kind: Kind) -> Defaults:
@@ -269,81 +268,21 @@ def usual_defaults(strategy: type[Strategy]) -> Defaults:
     """Return the defaults of a strategy whose options are all left alone, for listings."""
     if isinstance(strategy.defaults, Defaults):
         return strategy.defaults
-    return strategy().defaults if _has_all_defaults(strategy) else Defaults()
+    return strategy().defaults if has_all_defaults(strategy) else Defaults()
 
 
-def check_declared(strategy: Strategy) -> str | None:
-    """Return what is wrong with what a strategy declares under its options, or None.
-
-    `defaults` and `depends_on` may be properties, of which the class alone does not say what they give.
-    """
-    name = type(strategy).__name__
-    if not isinstance(strategy.defaults, Defaults):
-        return f"{name}.defaults is {kind_of(strategy.defaults)}, not a promptkit.Defaults"
-    templates: Any = strategy.defaults.templates
-    try:
-        by_language = dict(templates)
-        sound = all(isinstance(each, str) for own in by_language.values() for each in own)
-    except (TypeError, ValueError):
-        sound = False
-    if not sound or not by_language.get("en") or any(isinstance(own, str) for own in by_language.values()):
-        return (
-            f"{name}.defaults.templates is {templates!r}, not pairs of a language and its templates, 'en' among them"
-        )
-    causal: Any = strategy.defaults.causal
-    if not isinstance(causal, tuple) or any(len(each) != 2 or each[0] not in TRAINED_WITH for each in causal):
-        return (
-            f"{name}.defaults.causal is {causal!r}, not pairs of one of {', '.join(sorted(TRAINED_WITH))} and a value"
-        )
-    showing: Any = strategy.showing
-    if not isinstance(showing, Showing) or showing.sets < 1:
-        return f"{name}.showing is {showing!r}, not a promptkit.Showing with at least one set"
-    for attribute, known, may_be_empty in (
-        ("proposes", PROPOSES, True),
-        ("depends_on", DEPENDS_ON, True),
-        ("kinds", KINDS, False),
-        ("objectives", OBJECTIVES, False),
-    ):
-        declared: Any = getattr(strategy, attribute)
-        if not isinstance(declared, frozenset | set) or not declared <= known or not (declared or may_be_empty):
-            return f"{name}.{attribute} is {declared!r}, not a set of {', '.join(sorted(known))}"
-    if strategy.weights not in ("uniform", "accuracy"):
-        return f"{name}.weights is {strategy.weights!r}, not 'uniform' or 'accuracy'"
-    if not isinstance(strategy.rounds, int) or strategy.rounds < 1:
-        return f"{name}.rounds is {strategy.rounds!r}, not a number of rounds"
-    if strategy.rounds > 1 and (not isinstance(strategy.unlabelled, int) or strategy.unlabelled < 1):
-        return f"{name}.unlabelled is {strategy.unlabelled!r}, and {strategy.rounds} rounds need texts without labels"
-    if strategy.rounds > 1 and type(strategy).teach is Strategy.teach:
-        return f"{name} has {strategy.rounds} rounds and no teach"
-    return None
-
-
-def _has_all_defaults(strategy: type[Strategy]) -> bool:
+def has_all_defaults(strategy: type[Strategy]) -> bool:
+    """Return whether a strategy can be made without options."""
     return not any(field.is_required() for field in strategy.Options.model_fields.values())
 
 
-def check_class(candidate: object) -> str | None:
-    """Return what is wrong with a class offered as a strategy, or None.
+def prepared(strategy: Strategy, template: Template) -> Template:
+    """Return the template that a strategy uses in place of another.
 
-    MindSpore's `nn.Cell` does not enforce abstract methods and Python does so only on instantiation; a plugin
-    is checked here, when it registers.
+    Raises:
+        UserError: if it gives none, or refuses this one.
     """
-    if not (inspect.isclass(candidate) and issubclass(candidate, Strategy)):
-        return f"{candidate!r} is not a subclass of promptkit.Strategy"
-    if inspect.isabstract(candidate):
-        missing = ", ".join(sorted(candidate.__abstractmethods__))
-        return f"{candidate.__name__} is abstract: {missing} not defined"
-    wanted = getattr(candidate, "contract", None)
-    if wanted != CONTRACT:
-        return f"{candidate.__name__} is written for version {wanted} of the contract, this promptkit has {CONTRACT}"
-    for attribute in ("name", "summary"):
-        if not isinstance(getattr(candidate, attribute, None), str) or not getattr(candidate, attribute):
-            return f"{candidate.__name__} has no {attribute}"
-    if not candidate.name.replace("-", "").replace("_", "").isalnum():
-        return f"{candidate.__name__}: '{candidate.name}' is no name; use letters, digits, '-' and '_'"
-    options = getattr(candidate, "Options", None)
-    if not (inspect.isclass(options) and issubclass(options, StrategyOptions)):
-        return f"{candidate.__name__}.Options is not a subclass of promptkit.StrategyOptions"
-    if len(inspect.signature(candidate.build).parameters) != 3:
-        return f"{candidate.__name__}.build must take (self, backbone, task)"
-    return check_declared(candidate()) if _has_all_defaults(candidate) else None
+    found = strategy.prepare(template)
+    if not isinstance(found, Template):
+        raise UserError(f"strategy '{strategy.name}': prepare returned {kind_of(found)}, not a promptkit.Template.")
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +11,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from promptkit.checking import field_fault
-from promptkit.errors import UserError, kind_of
+from promptkit.errors import UserError
 from promptkit.hooks.describe import takes_data
 from promptkit.prompting import Template
-from promptkit.strategies.contract import DEPENDS_ON, Defaults, Strategy, check_class, check_declared
+from promptkit.strategies.contract import DEPENDS_ON, Strategy, prepared
+from promptkit.strategies.declared import check_class, check_declared
 from promptkit.testing.runs import Learnt, RunSet
 from promptkit.testing.scores import moved_scores
 
@@ -72,34 +72,16 @@ def defaults(runs: RunSet) -> None:
     strategy = runs.instance
     if wrong := check_declared(strategy):
         raise CheckFailed(f"{wrong}; promptkit refuses the class.")
-    for training in (strategy.defaults, strategy.defaults.for_kind("causal")):
-        if impossible := _fault_of(training):
-            raise CheckFailed(f"{runs.strategy.__name__}.defaults: {impossible}.")
     for source in strategy.defaults.templates_for("en"):
         _check_template(runs, source, strategy.defaults.readout)
-
-
-def _fault_of(chosen: Defaults) -> str | None:
-    for name in ("epochs", "min_steps", "weight_decay", "patience"):
-        if getattr(chosen, name) < 0:
-            return f"{name} is {getattr(chosen, name)}; it cannot be below 0"
-    if not (chosen.lr > 0 and math.isfinite(chosen.lr)):
-        return f"lr is {chosen.lr}; it has to be a number above 0"
-    if chosen.batch_size < 1:
-        return f"batch_size is {chosen.batch_size}; a step takes at least one example"
-    if chosen.min_steps and not chosen.epochs:
-        return f"min_steps is {chosen.min_steps}, but epochs is 0 and so nothing trains; set both, or neither"
-    return None
 
 
 def _check_template(runs: RunSet, source: str, readout: str) -> None:
     name = runs.strategy.__name__
     try:
-        template = runs.instance.prepare(Template.parse(source))
+        template = prepared(runs.instance, Template.parse(source))
     except UserError as error:
         raise CheckFailed(f"{name}'s own template '{source}' does not work: {error}") from None
-    if not isinstance(template, Template):
-        raise CheckFailed(f"{name}.prepare returned {kind_of(template)}, not a promptkit.Template.")
     if readout == "cloze" and not template.has_mask:
         raise CheckFailed(
             f"{name}'s own template '{template}' has no {{mask}} to read a label word at; write one, or set "

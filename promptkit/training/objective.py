@@ -59,7 +59,7 @@ class Classification:
         """Refuse scores that are not (N, C) or not finite."""
         if scores.ndim != 2 or scores.shape[1] != self._classes:
             raise UserError(
-                f"{self._who} gives scores of shape {scores.shape}, not one for each of {self._classes} classes."
+                f"{self._who} gives scores of shape {scores.shape}, not (N, {self._classes}), one for each class."
             )
         if not np.isfinite(scores).all():
             bad = int((~np.isfinite(scores)).any(-1).sum())

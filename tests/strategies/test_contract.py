@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 import promptkit
 from promptkit import Defaults, Strategy, StrategyOptions, UserError
-from promptkit.hooks import PluginHost, get_host, hookimpl
+from promptkit.hooks import get_host
 from promptkit.hooks.entries import Origin, StrategyEntry
-from promptkit.strategies.contract import CONTRACT, check_class
 
 TITLE = r"strategy 'broken' \(plugin 'broke' of broke 0\)"
 Build = Callable[[Any, Any], Any]
@@ -129,9 +127,15 @@ def test_features_are_one_tensor(run: Any, steps: list[int]) -> None:
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
-        (lambda model, hidden: model.head(hidden)[:, :1], r"scores of shape \(\d+, 1\), not one for each of 2"),
+        (
+            lambda model, hidden: model.head(hidden)[:, :1],
+            r"scores of shape \(\d+, 1\), not \(N, 2\)",
+        ),
         (lambda model, hidden: model.bias * 1.0, r"gives scores of shape \(2,\) for \d+ places"),
-        (lambda model, hidden: model.head(hidden).sum(-1), r"scores of shape \(\d+,\), not one for each of 2"),
+        (
+            lambda model, hidden: model.head(hidden).sum(-1),
+            r"scores of shape \(\d+,\), not \(N, 2\)",
+        ),
         (lambda model, hidden: model.head(hidden) + (model.bias - 1.0).log(), "no finite numbers, for 16 of 16"),
         (lambda model, hidden: None, "gives nothing, not a tensor"),
         (lambda model, hidden: (model.head(hidden), model.bias), "gives a tuple, not a tensor"),
@@ -197,6 +201,15 @@ def noisy(backbone: Any, task: Any) -> Any:
     return model
 
 
+def doubled(backbone: Any, task: Any) -> Any:
+    import numpy as np
+    from mindspore import Parameter, Tensor
+
+    model = biased()(backbone, task)
+    model.bias = Parameter(Tensor(np.zeros(2)), name="bias")
+    return model
+
+
 def dropping(backbone: Any, task: Any) -> Any:
     from mindspore import nn
 
@@ -212,6 +225,8 @@ def dropping(backbone: Any, task: Any) -> Any:
         (fitting, "a model that finds its values by fit has fixed_features as well"),
         (noisy, "its features are computed once, so that noise is never drawn"),
         (dropping, "an nn.Dropout drops nothing here"),
+        (doubled, r"'bias' is float64; what learns is float32, so make it from an array \.astype\(np\.float32\)"),
+        (biased(learns=False), "nothing in its model learns"),
     ],
 )
 def test_what_would_silently_not_happen_is_refused(run: Any, steps: list[int], build: Build, said: str) -> None:
@@ -294,62 +309,9 @@ def test_scores_that_become_no_numbers_after_loading_are_an_error(
     assert main(["predict", str(out), "the film"]) == 2
 
 
-class Plain(Strategy):
-    """Fit to be taken."""
-
-    name = "plain"
-    summary = "Nothing wrong."
-
-    def build(self, backbone: Any, task: Any) -> Any:
-        raise NotImplementedError
-
-
-@pytest.mark.parametrize(
-    ("attributes", "said"),
-    [
-        ({}, None),
-        ({"defaults": property(lambda self: Defaults(epochs=3))}, None),
-        ({"depends_on": property(lambda self: frozenset({"seed"}))}, None),
-        ({"contract": 1}, f"Plain is written for version 1 of the contract, this promptkit has {CONTRACT}"),
-        ({"contract": "2"}, "is written for version 2 of the contract"),
-        (
-            {"defaults": Defaults(causal=(("rate", 1.0),))},
-            "Plain.defaults.causal is (('rate', 1.0),), not pairs of one of batch",
-        ),
-        (
-            {"defaults": Defaults(templates=("{text} It was {mask}.",))},
-            "Plain.defaults.templates is ('{text} It was {mask}.',), not pairs of a language and its templates",
-        ),
-        ({"defaults": Defaults(templates=(("zh", ("{text}{mask}",)),))}, "and its templates, 'en' among them"),
-        ({"defaults": Defaults(templates=(("en", "{text} {mask}"),))}, "not pairs of a language and its templates"),
-        ({"defaults": {"epochs": 3}}, "Plain.defaults is a dict, not a promptkit.Defaults"),
-        ({"defaults": property(lambda self: None)}, "Plain.defaults is nothing, not a promptkit.Defaults"),
-        ({"depends_on": None}, "Plain.depends_on is None, not a set of examples, seed, training"),
-        ({"depends_on": "seed"}, "Plain.depends_on is 'seed', not a set of"),
-        ({"depends_on": frozenset({"sead"})}, "Plain.depends_on is frozenset({'sead'}), not a set of"),
-        ({"depends_on": property(lambda self: {"moon"})}, "Plain.depends_on is {'moon'}, not a set of"),
-        ({"depends_on": frozenset()}, None),
-        ({"proposes": {"verbs"}}, "Plain.proposes is {'verbs'}, not a set of templates, words"),
-        ({"kinds": frozenset()}, "Plain.kinds is frozenset(), not a set of causal, masked"),
-        ({"objectives": frozenset()}, "Plain.objectives is frozenset(), not a set of classes, text"),
-    ],
-)
-def test_what_a_class_declares_is_checked_at_registration(attributes: dict[str, Any], said: str | None) -> None:
-    fault = check_class(type("Plain", (Plain,), attributes))
-    assert fault is None if said is None else fault is not None and said in fault
-
-
-def test_a_contract_of_another_version_is_refused_in_one_line() -> None:
-    plugin = ModuleType("old")
-
-    def promptkit_register_strategies(register: Any) -> None:
-        register(type("Old", (Plain,), {"contract": 1}))
-
-    plugin.promptkit_register_strategies = hookimpl(promptkit_register_strategies)  # type: ignore[attr-defined]
-    (refusal,) = PluginHost.from_plugins({"old": plugin}).refusals
-    assert str(refusal) == (
-        "plugin 'old' of old 0 is refused: Old is written for version 1 of the contract, this promptkit has 2"
-    )
+def test_a_template_that_is_none_is_refused_in_one_line(run: Any) -> None:
+    with pytest.raises(UserError, match=r"strategy 'broken': prepare returned nothing, not a promptkit\.Template"):
+        run(broken(prepare=lambda self, template: None))
 
 
 class Optional(StrategyOptions):

@@ -20,7 +20,7 @@ from promptkit import Example, Query, Showing, Strategy, UserError
 from promptkit.nn import calibrated, tensors
 from promptkit.prompting.demonstrations import Context
 from promptkit.strategies.calibration import content_free
-from promptkit.strategies.contract import check_class
+from promptkit.strategies.declared import check_class
 
 HARD = "{text} it was {mask} ."
 LABELS = ("negative", "positive")

@@ -289,7 +289,7 @@ def test_lessons_that_are_none(examples: Any, targets: Any, said: str) -> None:
     ],
 )
 def test_a_class_that_cannot_teach_is_refused(attributes: Any, said: str) -> None:
-    from promptkit.strategies.contract import check_class
+    from promptkit.strategies.declared import check_class
 
     assert str(check_class(type("Odd", (Told,), attributes))).endswith(said)
 

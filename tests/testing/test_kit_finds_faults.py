@@ -106,10 +106,10 @@ def test_what_is_not_said(strategy: type[Strategy], said: str) -> None:
     ("strategy", "said"),
     [
         (broken(Options=Impossible), "option 'tokens' has a default that it would refuse itself.*give it one"),
-        (broken(defaults=Defaults(lr=0.0)), "lr is 0.0; it has to be a number above 0"),
-        (broken(defaults=Defaults(epochs=-1)), "epochs is -1; it cannot be below 0"),
-        (broken(defaults=Defaults(batch_size=0)), "batch_size is 0"),
-        (broken(defaults=Defaults(epochs=3, causal=(("lr", 0.0),))), "lr is 0.0; it has to be a number above 0"),
+        (broken(defaults=Defaults(lr=0.0)), "lr: Input should be greater than 0"),
+        (broken(defaults=Defaults(epochs=-1)), "epochs: Input should be greater than or equal to 0"),
+        (broken(defaults=Defaults(batch_size=0)), "batch_size: Input should be greater than or equal to 1"),
+        (broken(defaults=Defaults(epochs=3, causal=(("lr", 0.0),))), "lr: Input should be greater than 0"),
         (broken(defaults=Defaults(min_steps=60)), "min_steps is 60, but epochs is 0.*set both, or neither"),
         (broken(defaults=property(lambda self: None)), "Broken.defaults is nothing, not a promptkit.Defaults"),
         (
