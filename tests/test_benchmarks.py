@@ -214,6 +214,17 @@ def test_kernels_of_one_name_are_told_apart_by_their_order(script: Callable[[str
     ]
 
 
+def test_the_peak_is_not_of_a_single_kernel_that_the_profiler_gave_too_little_time(
+    script: Callable[[str], Any],
+) -> None:
+    profile = script("profile_step")
+    often, seldom = ((100, 100), (100, 100)), ((200, 100), (100, 100))
+    products = [profile.Kernel("MatMul", often, took) for took in (0.02, 0.02, 0.04, 0.0001)]
+    others = [profile.Kernel("MatMul", seldom, 0.0001), profile.Kernel("Mul", often, 0.0001)]
+    assert profile.quickest([*products, *others]) == pytest.approx(100.0)
+    assert profile.quickest(others) == 0.0
+
+
 @pytest.mark.parametrize("times", ["", "Default/Mul-op0;Host;10,1.0,0\n", "another form\n"])
 def test_a_profile_of_another_form_is_refused(script: Callable[[str], Any], tmp_path: Path, times: str) -> None:
     write_profile(tmp_path, "MatMul;MatMul-op0;1;input_1:[8, 4];input_2:[4, 2];\n", times)
