@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from promptkit import Strategy, StrategyOptions, Template, UserError, hookimpl
 
 if TYPE_CHECKING:
     from promptkit import PromptTask
     from promptkit.nn import Backbone, PromptedModel
-
-_SWITCHES = {"true": "content-free", "false": "none"}  # the option was a switch before there were several ways
 
 
 class Options(StrategyOptions):
@@ -25,11 +23,6 @@ class Options(StrategyOptions):
         "2021); what the template without a text scores (PMI, Holtzman et al. 2021); the median of the training "
         "texts, whose labels are not looked at",
     )
-
-    @field_validator("calibrate", mode="before")
-    @classmethod
-    def _switched(cls, value: Any) -> Any:
-        return _SWITCHES.get(str(value).lower(), value)
 
 
 class Hard(Strategy):

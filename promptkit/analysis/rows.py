@@ -54,8 +54,8 @@ class Row:
         f1: macro F1 on test over seeds, as a share of 1.
         candidates: how many dev scores the figure was picked from: the epochs scored on dev, the most there were
             in one of the runs; 1 where nothing was picked.
-        majority: test accuracy of always answering the most frequent class of train before shots are drawn: that of
-            the baseline where it stands beside, else the mean over runs.
+        majority: test accuracy of always answering the most frequent class of train before shots are drawn, mean
+            over runs.
         no_better_than_majority: whether the mean test accuracy could well be that of the majority class; False
             for the majority baseline itself.
         against: None for a baseline, and where there is no baseline to compare with.
@@ -157,19 +157,16 @@ def rows_of(comparison: StoredComparison) -> tuple[Row, ...]:
         group: {seed: run for seed, runs in by_seed.items() if (run := pooled(runs))}
         for group, by_seed in groups.items()
     }
-    always = next(iter(whole.get(("baseline", "majority", "", None), {}).values()), None)
-    return tuple(_row(*group, runs, always) for group, runs in whole.items() if runs)
+    return tuple(_row(*group, runs) for group, runs in whole.items() if runs)
 
 
-def _row(
-    role: Role, strategy: str, variant: str, shots: Shots, by_seed: dict[int, StoredRun], always: StoredRun | None
-) -> Row:
+def _row(role: Role, strategy: str, variant: str, shots: Shots, by_seed: dict[int, StoredRun]) -> Row:
     seeds = tuple(sorted(by_seed))
     runs = tuple(by_seed[seed] for seed in seeds)
     records, costs = [run.record for run in runs], [run.record.cost for run in runs]
     # From the predictions, so that a difference is exactly that of the two rows' means.
     test = spread([float(np.mean(run.truth == run.predicted)) for run in runs])
-    majority = spread([_majority(run, always) for run in runs]).mean
+    majority = spread([_known(run, "majority", run.record.test.majority) for run in runs]).mean
     examples = len(runs[0].truth)
     return Row(
         strategy=strategy,
@@ -194,17 +191,6 @@ def _row(
         runs=runs,
         metrics=_further_metrics(records),
     )
-
-
-def _majority(run: StoredRun, always: StoredRun | None) -> float:
-    """Return what the majority class gets on a run's test examples.
-
-    The baseline on all the data goes first, where it was judged on the same examples: earlier versions took the class
-    from the draw, which has as many examples of each.
-    """
-    if always is not None and np.array_equal(always.truth, run.truth):
-        return float(np.mean(always.truth == always.predicted))
-    return _known(run, "majority", run.record.test.majority)
 
 
 def _further_metrics(records: Sequence[RunRecord | BaselineRecord]) -> dict[str, Spread]:

@@ -314,7 +314,6 @@ class ModelFiles:
         info: its shape.
         tokenizer: its tokenizer.
         fingerprint: see `Backbone`.
-        old_fingerprint: the same without the tokenizer, by which artifacts of format 1 know their model; or None.
         software: what else computes the numbers, with its version, where it is not promptkit and MindSpore alone. It
             is in a run's key; an artifact is loaded by other versions as well.
         precision: in which matrix products shall be computed; all else is fp32.
@@ -325,7 +324,6 @@ class ModelFiles:
     info: BackboneInfo
     tokenizer: Tokenizer
     fingerprint: str
-    old_fingerprint: str | None = None
     software: str = ""
     precision: Precision = "fp32"
 

@@ -107,7 +107,7 @@ def compare(
         _say_plan(announce, experiment, name, grid, missing)
         return ComparisonResult(StoredComparison(name, "", command, spec, ()), 0, 0, {}, (), grid.notes)
     with Store.open(store) as database, _only_one(store):
-        name = _name_in(database, experiment, grid, places, spec)
+        name = _name_in(database, experiment, spec)
         database.save_comparison(name, places, spec=spec, command=command)
         work = _Work(database, grid, announce)
         missing = work.missing()
@@ -239,14 +239,12 @@ def _not_stored(
         check_makeable(folder)
         return experiment.title, list(grid.cells)
     with Store.open(folder, create=False) as store:
-        name = _name_in(store, experiment, grid, places, spec)
+        name = _name_in(store, experiment, spec)
         store.refuse_other(name, places, spec)
         return name, [cell for cell in grid.cells if store.by_key(cell.key) is None]
 
 
-def _name_in(
-    store: Store, experiment: Experiment, grid: Grid, places: tuple[PlannedCell, ...], spec: dict[str, Any]
-) -> str:
+def _name_in(store: Store, experiment: Experiment, spec: dict[str, Any]) -> str:
     """Return the experiment's title, with a fingerprint where one of other data or another model has the title.
 
     The same command on the same data and model finds its comparison again, however far that one came. A name that was
@@ -256,15 +254,7 @@ def _name_in(
     if experiment.name is not None or title not in {known.name for known in store.comparisons()}:
         return title
     there = store.comparison(title)
-    # Earlier versions kept no fingerprints. What shares a place with this one is of the same data, and of the same
-    # model where that place is a run's: the other baselines have none.
-    keys = {entry.cell.key for entry in there.entries}
-    sharing = {"data": keys & {place.key for place in places}, "model": keys & {cell.key for cell in grid.cells}}
-    unlike = [
-        spec[key][:6]
-        for what, key in FINGERPRINTS.items()
-        if key in spec and spec[key] != there.spec.get(key, spec[key] if sharing[what] else None)
-    ]
+    unlike = [spec[key][:6] for key in FINGERPRINTS.values() if key in spec and spec[key] != there.spec.get(key)]
     return "-".join((title, *unlike))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,27 +112,16 @@ def open_prompt(
         raise UserError(f"run '{path}' does not exist.")
     tensors, checked_card = load_prompt(path / ARTIFACT_NAME if path.is_dir() else path)
     card = checked_card.model_dump()
-    if card["format"] == 1 and any(_is_of_old_model(name, card["readout"]) for name in tensors):
-        raise UserError(
-            f"'{path}' holds weights of the language model as an older promptkit named them, which this one cannot "
-            "read; run it again."
-        )
     cls = get_host().strategy(card["strategy"]).cls
     strategy = cls(parse_options(cls, card["options"]))
     files = _files(card, path, model, access, precision)
     return OpenedPrompt(path, card, tensors, strategy, frozen_model(files, model or card["model"], device))
 
 
-def _is_of_old_model(name: str, readout: str) -> bool:
-    """Return whether a tensor of a format-1 artifact is a part of the language model, or its copied head."""
-    path = name.partition(".")[2]
-    return path.startswith("backbone.") or (path.startswith("head.") and readout == "cloze")
-
-
 def _files(card: dict[str, Any], path: Path, model: str | None, access: Access | None, precision: str) -> ModelFiles:
     """Return the files of the model that an artifact was made with, found as it was unless another is named."""
     engine, engines = card["backbone"]["engine"], get_host().engine_objects()
-    if engine is not None and engine not in engines:
+    if engine not in engines:
         known = ", ".join(engines) or "none"
         raise UserError(f"'{path}' was made with engine '{engine}', which is not installed. Installed: {known}.")
     name = model or card["model"]
@@ -141,13 +129,7 @@ def _files(card: dict[str, Any], path: Path, model: str | None, access: Access |
     found = name if model else at_revision(name, card["backbone"]["revision"])
     files = model_files(found, engine=engine, access=access, precision=precision)
     wanted = card["backbone"]["fingerprint"]
-    if wanted == files.old_fingerprint and card["format"] == 1:
-        print(
-            f"warning: '{path}' was made before the tokenizer counted in a model's fingerprint: whether it is the "
-            "same one cannot be told.",
-            file=sys.stderr,
-        )
-    elif wanted != files.fingerprint:
+    if wanted != files.fingerprint:
         raise UserError(
             f"'{path}' was made with another model than '{name}' (fingerprint {wanted}, this one has "
             f"{files.fingerprint}: weights, configuration or tokenizer differ); give the right one with --model."

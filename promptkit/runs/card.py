@@ -13,7 +13,6 @@ from promptkit.errors import UserError
 from promptkit.runs.artifact import load_artifact
 
 CARD_FORMAT = 2
-_READ = (1, CARD_FORMAT)
 # A whole number or a truth value would be cast without a word, and a double would lose digits.
 _TENSOR_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 
@@ -29,7 +28,7 @@ class BackboneCard(_Part):
     """The language model that a prompt belongs to, and at which revision of its id it was found, if it has one."""
 
     fingerprint: Name
-    engine: Name | None = None
+    engine: Name
     architecture: Name
     hidden_size: Size
     revision: Name | None = None
@@ -48,7 +47,7 @@ class Card(_Part):
     """All that prediction needs besides the tensors. A change of meaning raises `CARD_FORMAT`.
 
     Attributes:
-        format: `CARD_FORMAT`, or 1: before the tokenizer was part of a model's fingerprint, and no engine named.
+        format: `CARD_FORMAT`.
         promptkit: the version that wrote it.
         strategy: its name.
         options: the strategy's own options, as JSON values.
@@ -62,7 +61,7 @@ class Card(_Part):
         max_tokens: of an answer, where it writes; 0 where it does not.
     """
 
-    format: Literal[1, 2]
+    format: Literal[2]
     promptkit: Name
     strategy: Name
     options: dict[str, Any]
@@ -95,12 +94,11 @@ def load_prompt(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Card]:
     """
     tensors, values = load_artifact(path)
     written = values.get("format")
-    if written not in _READ or isinstance(written, bool):
+    if written != CARD_FORMAT or isinstance(written, bool):
         newer = isinstance(written, int) and written > CARD_FORMAT
         hint = " A newer promptkit wrote it; update this one." if newer else ""
         raise UserError(
-            f"'{path}' is a prompt artifact of format {shortened(written)}; this promptkit reads "
-            f"{' and '.join(map(str, _READ))}.{hint}"
+            f"'{path}' is a prompt artifact of format {shortened(written)}; this promptkit reads {CARD_FORMAT}.{hint}"
         )
     card = checked(Card, values, f"'{path}', card")
     if fault := _unfit(card):

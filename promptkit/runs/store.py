@@ -242,8 +242,8 @@ class Store:
         columns = "SELECT id, name, created, command, spec FROM comparison WHERE name = ?"
         for row in self._database.rows(columns, name):
             number, *_, there = tables.to_head(row, self.folder)
-            # Notes are what was found out about the experiment, and no part of it. Older ones lack fingerprints.
-            keys = (spec.keys() | there.keys()) - {"notes", *(set(FINGERPRINTS.values()) - there.keys())}
+            # Notes are what was found out about the experiment, and no part of it.
+            keys = (spec.keys() | there.keys()) - {"notes"}
             unlike = sorted(key for key in keys if spec.get(key) != there.get(key))
             places = {key for (key,) in self._database.rows("SELECT key FROM cell WHERE comparison = ?", number)}
             if unlike and not places <= {cell.key for cell in cells}:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,7 @@ from promptkit.cli.compare import report_failures
 from promptkit.comparison import Experiment, compare
 from promptkit.comparison.coordinator import Failure, _Work
 from promptkit.comparison.orders import Order, Outcome
-from promptkit.runs import STORE_NAME, Store
-from promptkit.runs.store import FINGERPRINTS
+from promptkit.runs import Store
 
 Make = Callable[..., Experiment]
 
@@ -275,12 +272,6 @@ def cells_of(folder: Path) -> dict[str, list[str]]:
         }
 
 
-def forget_fingerprints(folder: Path) -> None:
-    with contextlib.closing(sqlite3.connect(folder / STORE_NAME)) as raw, raw:
-        for key in FINGERPRINTS.values():
-            raw.execute("UPDATE comparison SET spec = json_remove(spec, ?)", (f'$."{key}"',))
-
-
 def test_another_thing_under_the_same_path_is_a_comparison_of_its_own(
     there_and_here: Callable[..., Experiment], tmp_path: Path, pool: Callable[..., Pool]
 ) -> None:
@@ -316,20 +307,3 @@ def test_a_name_is_not_of_another_thing(
         with pytest.raises(UserError, match=r"another comparison 'mine', which differs in (data|model) fingerprint"):
             compare(there_and_here("here", name="mine"), store=tmp_path / "s", dry=dry)
     assert cells_of(tmp_path / "s") == before
-
-
-@pytest.mark.parametrize("given", [{}, {"name": "mine"}])
-def test_a_comparison_of_before_there_were_fingerprints_goes_on(
-    there_and_here: Callable[..., Experiment], tmp_path: Path, pool: Callable[..., Pool], given: dict[str, str]
-) -> None:
-    pool(die_after=1)
-    with pytest.raises(DiedError):
-        compare(there_and_here("there", **given), store=tmp_path / "s")
-    forget_fingerprints(tmp_path / "s")
-    (name,) = cells_of(tmp_path / "s")
-    pool()
-    result = compare(there_and_here("there", **given), store=tmp_path / "s")
-    assert (result.comparison.name, result.found, result.ran) == (name, 1, 1)
-    if not given:
-        forget_fingerprints(tmp_path / "s")
-        assert compare(there_and_here("here"), store=tmp_path / "s").comparison.name != name

@@ -68,7 +68,7 @@ def test_what_learns_nothing_is_run_once_and_is_the_zero_shot_baseline(tiny: Mak
 
 
 def test_a_hard_prompt_with_other_options_stands_beside_the_baseline(tiny: Make) -> None:
-    found = grid(tiny(strategies=["hard"], strategy={"hard": {"options": {"calibrate": True}}}))
+    found = grid(tiny(strategies=["hard"], strategy={"hard": {"options": {"calibrate": "content-free"}}}))
     assert [(p.role, p.shots) for p in found.places] == [("baseline", None), ("strategy", None)]
     assert len(found.cells) == 2
 

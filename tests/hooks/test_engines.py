@@ -71,7 +71,7 @@ def bag(install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("strategy", "settings", "learns"),
     [
-        ("hard", {"templates": (HARD,), "options": {"calibrate": True}}, None),
+        ("hard", {"templates": (HARD,), "options": {"calibrate": "content-free"}}, None),
         ("hard", {"templates": (HARD,), "verbalizer": "positive=not bad; negative=bad", "slots": "mean"}, None),
         ("pet", {"templates": (HARD,), "lr": 0.1, "epochs": 6}, "head"),
         ("pet", {"templates": (HARD,), "lr": 0.05, "epochs": 6, "options": {"tune": "all"}}, "backbone"),

@@ -170,27 +170,6 @@ def test_three_seeds_are_not_three_times_as_many_answers() -> None:
     assert not no_better_than_majority(3 * 202, 3 * 400, row.majority)
 
 
-def test_records_that_took_the_majority_from_a_balanced_draw_are_held_against_the_baseline() -> None:
-    comparison = fake_comparison(strategies=("soft",), shots=(16,), accuracies={("soft", 16): 0.6})
-    truth = np.arange(400) % 10 > 0
-
-    def turn(cell: Any, run: StoredRun) -> StoredRun:
-        test = run.record.test.model_copy(update={"majority": 0.1})
-        predicted = np.ones(400, int) if cell.strategy == "majority" else run.predicted
-        return replace(
-            run, truth=truth.astype(int), predicted=predicted, record=run.record.model_copy(update={"test": test})
-        )
-
-    on_all = [
-        replace(entry, cell=replace(entry.cell, shots=None)) if entry.cell.strategy == "majority" else entry
-        for entry in comparison.entries
-    ]
-    row = row_of(summarise(changed(replace(comparison, entries=tuple(on_all)), turn)), "soft", 16)
-    assert (row.majority, row.no_better_than_majority) == (0.9, True)
-    alone = replace(comparison, entries=tuple(it for it in comparison.entries if it.cell.strategy != "majority"))
-    assert row_of(summarise(changed(alone, turn)), "soft", 16).majority == 0.1
-
-
 def test_small_dev_splits_and_few_seeds_are_warned_of() -> None:
     few = " ".join(notes(summarise(fake_comparison())))
     assert "At 16 shots dev has 32 examples" in few

@@ -50,15 +50,9 @@ def test_nothing_that_a_run_may_have_is_too_long_to_be_loaded(tmp_path: Path) ->
     assert load_prompt(tmp_path / "p")[1].templates == card["templates"]
 
 
-def test_one_of_before_engines_had_names_has_none(tmp_path: Path) -> None:
-    backbone = {"fingerprint": "fe", "architecture": "bert", "hidden_size": 24}
-    save_artifact(tmp_path / "p", TENSORS, {**CARD, "format": 1, "backbone": backbone})
-    assert load_prompt(tmp_path / "p")[1].backbone.engine is None
-
-
 ALLOWED = [
-    ("verbalizer", None), ("clean", True), ("language", ""), ("options", {"a": [1]}), ("engine", None),
-    ("engine", KeyError), ("contexts", KeyError), ("revision", None), ("revision", KeyError),
+    ("verbalizer", None), ("clean", True), ("language", ""), ("options", {"a": [1]}),
+    ("contexts", KeyError), ("revision", None), ("revision", KeyError),
 ]  # fmt: skip
 
 
@@ -104,11 +98,9 @@ def test_a_field_that_is_missing_or_of_another_type_is_named(
         ({"seed": 2**32}, ", card: seed: "),
         ({"backbone": "bert"}, ", card: backbone: "),
         ({"engine": "other"}, ", card: unknown key 'engine'"),
-        (
-            {"format": 3, "engine": "other"},
-            " is a prompt artifact of format 3; this promptkit reads 1 and 2. A newer",
-        ),
-        ({"format": None}, " is a prompt artifact of format None; this promptkit reads 1 and 2."),
+        ({"format": 3, "engine": "other"}, " is a prompt artifact of format 3; this promptkit reads 2. A newer"),
+        ({"format": 1}, " is a prompt artifact of format 1; this promptkit reads 2."),
+        ({"format": None}, " is a prompt artifact of format None; this promptkit reads 2."),
         ({"format": True}, " is a prompt artifact of format True"),
         ({"format": "1"}, " is a prompt artifact of format '1'"),
     ],

@@ -95,13 +95,6 @@ def test_only_a_median_depends_on_examples() -> None:
     assert Hard(Options(calibrate="median")).depends_on == {"examples"}
 
 
-@pytest.mark.parametrize(
-    ("given", "meant"), [(True, "content-free"), ("true", "content-free"), (False, "none"), ("pmi", "pmi")]
-)
-def test_the_switch_of_before_still_says_what_it_said(given: Any, meant: str) -> None:
-    assert parse_options(Hard, {"calibrate": given}).calibrate == meant  # type: ignore[attr-defined]
-
-
 def test_another_way_is_refused_in_one_line() -> None:
     with pytest.raises(promptkit.UserError, match="option 'calibrate'"):
         parse_options(Hard, {"calibrate": "mean"})

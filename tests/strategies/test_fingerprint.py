@@ -8,19 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from models import GOLDENS
 
 pytest.importorskip("mindspore")
 
-import promptkit
-from promptkit import UserError
 from promptkit.backbones.native.engine import NativeEngine
 from promptkit.cli import main
 from promptkit.running.config import make_config
 from promptkit.running.plan import make_plan
-from promptkit.runs import load_artifact, save_artifact
 
 Run = Callable[..., Any]
 
@@ -69,8 +65,6 @@ def test_whatever_changes_numbers_changes_the_fingerprint(golden: str, change: A
     change(model)
     after = NativeEngine().describe(model)
     assert after.fingerprint != before.fingerprint
-    # What a checkpoint was known by before leaves the tokenizer out.
-    assert (after.old_fingerprint != before.old_fingerprint) == (change is change_config)
 
 
 @pytest.fixture
@@ -102,43 +96,3 @@ def test_another_tokenizer_is_refused_at_prediction_and_is_another_run(
     assert error.count("\n") == 1
     # What compare looks for in the store.
     assert key() != before
-
-
-def as_format_1(run: Path, model: Path) -> None:
-    """Make an artifact what it was before the tokenizer counted and engines had names."""
-    tensors, card = load_artifact(run / "prompt.safetensors")
-    backbone = {**card["backbone"], "fingerprint": NativeEngine().describe(model).old_fingerprint}
-    del backbone["engine"]
-    save_artifact(run / "prompt.safetensors", tensors, {**card, "format": 1, "backbone": backbone})
-
-
-@pytest.mark.parametrize(
-    "settings", [{"strategy": "soft"}, {"strategy": "pet", "readout": "head", "templates": ("{text}",)}]
-)
-def test_an_artifact_of_format_1_answers_as_it_did_and_warns(
-    learnt: Any, tiny_data: Path, tmp_path: Path, capsys: Any, settings: dict[str, Any]
-) -> None:
-    result = learnt(**settings)
-    as_format_1(tmp_path / "run", tmp_path / "model")
-    texts = [line.split("\t")[1] for line in (tiny_data / "test.tsv").read_text().splitlines()[1:]]
-    found = promptkit.load(tmp_path / "run").probabilities(texts)
-    assert np.abs(found - result.probabilities).max() < 1e-6
-    error = capsys.readouterr().err
-    assert error.startswith(f"warning: '{tmp_path / 'run'}' was made before the tokenizer counted")
-    assert error.count("\n") == 1
-    change_config(tmp_path / "model")
-    with pytest.raises(UserError, match="was made with another model"):
-        promptkit.load(tmp_path / "run")
-
-
-@pytest.mark.parametrize("tune", ["head", "all"])
-def test_weights_under_the_names_of_format_1_are_refused_in_one_line(
-    learnt: Any, tmp_path: Path, capsys: Any, tune: str
-) -> None:
-    """Then the head held the label words' biases, `0.head.bias`, and the model's layers other names."""
-    learnt("pet", options={"tune": tune}, templates=("{text} it was {mask} .",))
-    as_format_1(tmp_path / "run", tmp_path / "model")
-    assert main(["predict", str(tmp_path / "run"), "the film is good"]) == 2
-    error = capsys.readouterr().err
-    assert "weights of the language model as an older promptkit named them" in error
-    assert error.count("\n") == 1

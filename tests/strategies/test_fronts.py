@@ -132,7 +132,7 @@ def test_runs_give_the_numbers_of_whole_prompts(
 ) -> None:
     data, found = str(write_tiny_task(tmp_path / "data")), {}
     for strategy, template, options in (
-        ("hard", WORDS, {"calibrate": True}),
+        ("hard", WORDS, {"calibrate": "content-free"}),
         ("icl", "{text} {mask}", {"demonstrations": 6}),
         ("soft", VIRTUAL, {}),
     ):

@@ -95,7 +95,8 @@ def test_tuning_the_whole_model_leaves_the_shared_backbone_alone() -> None:
 def test_calibration_divides_by_what_content_free_texts_score(tiny_run: Run) -> None:
     """Zhao et al. 2021: p / p_cf, normalised. Calibrated content-free text is undecided on average."""
     plain = tiny_run("hard", templates=(HARD,), mode="pynative").probabilities
-    calibrated = tiny_run("hard", templates=(HARD,), mode="pynative", options={"calibrate": True}).probabilities
+    options = {"calibrate": "content-free"}
+    calibrated = tiny_run("hard", templates=(HARD,), mode="pynative", options=options).probabilities
     ratio = calibrated / plain
     odds = ratio[:, 0] / ratio[:, 1]
     assert np.allclose(odds, odds[0], rtol=1e-4)

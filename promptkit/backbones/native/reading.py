@@ -109,12 +109,11 @@ def describe(directory: Path, engine: str) -> ModelFiles:
             ends=found.ends,
         )  # fmt: skip
         tokenizer = fitting(tokenizer, shape.vocab_size, where)
-        return ModelFiles(directory, engine, shape.info(), tokenizer, _fingerprints([header.path], [])[1])
+        return ModelFiles(directory, engine, shape.info(), tokenizer, _fingerprint([header.path], []))
     tokenizer = architecture.load_tokenizer(directory, shape.vocab_size)
-    old, whole = _fingerprints(
-        [directory / CONFIG, *weights_files(directory)], architecture.tokenizer_files(directory)
-    )
-    return ModelFiles(directory, engine, shape.info(), tokenizer, whole, old)
+    model = [directory / CONFIG, *weights_files(directory)]
+    fingerprint = _fingerprint(model, architecture.tokenizer_files(directory))
+    return ModelFiles(directory, engine, shape.info(), tokenizer, fingerprint)
 
 
 def load(files: ModelFiles, source: str) -> Backbone:
@@ -177,13 +176,12 @@ def _read_shape(directory: Path, header: gguf.Header | None) -> tuple[Architectu
     return architecture, architecture.read_shape(raw, where)
 
 
-def _fingerprints(model: Iterable[Path], tokenizer: Iterable[Path]) -> tuple[str, str]:
-    """Return 16 hexadecimal digits of the SHA-256 over the model's files, and over them and the tokenizer's."""
+def _fingerprint(model: Iterable[Path], tokenizer: Iterable[Path]) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 over the model's files, and the tokenizer's with their names."""
     digest = hashlib.sha256()
     for path in model:
         hash_file(digest, path)
-    old = digest.hexdigest()[:16]
     for path in tokenizer:
         digest.update(path.name.encode())
         hash_file(digest, path)
-    return old, digest.hexdigest()[:16]
+    return digest.hexdigest()[:16]
