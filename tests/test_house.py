@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "backbones": {"checking", "errors", "hub"},
     "strategies": {"checking", "errors", "backbones", "data", "prompting"},
     "nn": {"backbones", "strategies"},
-    "hooks": {"errors", "version", "backbones", "strategies", "data", "runs"},
+    "hooks": {"errors", "version", "backbones", "strategies", "data", "prompting", "runs"},
     "training": {"errors", "interrupts", "ranks", "backbones", "data", "evaluation", "nn"},
     "evaluation": {"checking", "errors", "data"},
     # Writes texts with a prompted model; knows nothing of how it learnt.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from promptkit.data.readers import RawData
 from promptkit.data.splits import arrange, lost
-from promptkit.data.task import SPLITS, Example, Task
+from promptkit.data.task import SPLITS, Task
 from promptkit.errors import UserError
 
 
@@ -15,19 +15,18 @@ class PairTask(Task):
     """Texts with their answers in three splits: no labels, and each example's `label` is its answer.
 
     Raises:
-        UserError: for an example without a text or without an answer, or a language that is no code.
+        UserError: for a part of another type, a split without pairs, an example without an answer, or a language that
+            is no code.
     """
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be learnt from, and read the language."""
-        self._read_language()
+        """Refuse what is of the wrong type, and what nothing can be learnt from."""
+        self._take_parts("pair")
         for split in SPLITS:
             if not self.split(split):
                 raise UserError(f"data '{self.name}' has no pairs in {split}.")
             for row, example in enumerate(self.split(split), 1):
-                if not isinstance(example, Example) or not isinstance(example.text, str):
-                    raise UserError(f"data '{self.name}', {split} pair {row} is no promptkit.Example with a text.")
-                if not isinstance(example.label, str) or not example.label.strip():
+                if not example.label.strip():
                     raise UserError(f"data '{self.name}', {split} pair {row} has no answer.")
 
 

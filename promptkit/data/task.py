@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from promptkit.errors import UserError, unknown
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from promptkit.checking import CheckedModel, checked, field_fault
+from promptkit.errors import UserError, kind_of, unknown
 
 SPLITS = ("train", "dev", "test")
 _LANGUAGE = re.compile(r"([a-z]{2,3})([-_][a-z0-9]+)*", re.IGNORECASE | re.ASCII)
@@ -55,9 +59,60 @@ def holds_text(fields: Mapping[str, str]) -> bool:
     return bool(fields["text"]) if "text" in fields else any(fields.values())
 
 
+# Of all examples at once: checked one by one, they take ten times as long.
+_COLUMNS: dict[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(kind, config=ConfigDict(strict=True))
+    for name, kind in (
+        ("text", list[str]),
+        ("label", list[str]),
+        ("text_b", list[str | None]),
+        ("others", list[tuple[tuple[str, str], ...]]),
+    )
+}
+
+
+def _check_examples(examples: tuple[Any, ...], what: str) -> None:
+    """Refuse what is no example, and fields that are not text.
+
+    Args:
+        examples: as somebody's code made them.
+        what: what to call each in an error, with its number, from 1, behind it.
+
+    Raises:
+        UserError: for the first that is wrong.
+    """
+    for row, example in enumerate(examples, 1):
+        if not isinstance(example, Example):
+            raise UserError(f"{what} {row} is {kind_of(example)}, not a promptkit.Example.")
+    for name, column in _COLUMNS.items():
+        try:
+            column.validate_python([getattr(example, name) for example in examples])
+        except ValidationError as error:
+            fault = field_fault(error)
+            raise UserError(f"{what} {int(fault.field) + 1}, {name}: {fault.reason}{fault.got}.") from None
+
+
+class _Parts(CheckedModel):
+    """What a task is made of; its examples are looked at by `_check_examples`."""
+
+    name: str
+    labels: tuple[str, ...]
+    train: tuple[Any, ...]
+    dev: tuple[Any, ...]
+    test: tuple[Any, ...]
+    language: str
+    notes: tuple[str, ...]
+    cautions: tuple[str, ...]
+    unlabelled: tuple[Any, ...]
+    templates: tuple[str, ...]
+    verbalizer: str | None
+
+
 @dataclass(frozen=True)
 class Task:
     """Labelled texts to learn from (train), to choose by (dev) and to judge by (test).
+
+    A list or a generator in place of a tuple is made one.
 
     Attributes:
         name: what tables and records call it.
@@ -75,8 +130,8 @@ class Task:
         verbalizer: the label words when the user names none, as `--verbalizer` takes them.
 
     Raises:
-        UserError: fewer than two labels, a label twice, an example whose label is not among them, or a language that
-            is no code.
+        UserError: a part of another type, fewer than two labels, a label twice, an example whose label is not among
+            them, or a language that is no code.
     """
 
     name: str
@@ -92,8 +147,8 @@ class Task:
     verbalizer: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse labels that no classifier could use, and read the language."""
-        self._read_language()
+        """Refuse what is of the wrong type, and labels that no classifier could use."""
+        self._take_parts("example")
         if len(self.labels) < 2:
             there = f"only one label ('{self.labels[0]}')" if self.labels else "no label"
             raise UserError(f"data '{self.name}' has {there}; at least two are needed.")
@@ -102,18 +157,24 @@ class Task:
         known = set(self.labels)
         for split in SPLITS:
             for row, example in enumerate(self.split(split), 1):
-                if not isinstance(example, Example) or not isinstance(example.text, str):
-                    raise UserError(f"data '{self.name}', {split} example {row} is no promptkit.Example with a text.")
                 if example.label not in known:
                     raise UserError(
                         f"data '{self.name}', {split} example {row}: {unknown('label', example.label, known)}"
                     )
-        for row, example in enumerate(self.unlabelled, 1):
-            if not isinstance(example, Example) or not isinstance(example.text, str):
-                raise UserError(f"data '{self.name}', unlabelled text {row} is no promptkit.Example with a text.")
 
-    def _read_language(self) -> None:
-        """Keep the language of a tag (RFC 5646), which may name a script and a region behind it."""
+    def _take_parts(self, noun: str) -> None:
+        """Refuse parts of the wrong type, make tuples of lists, and read the language.
+
+        Args:
+            noun: what an example is called in an error.
+        """
+        given = {name: tuple(it) if isinstance(it, list | Iterator) else it for name, it in vars(self).items()}
+        for name, value in checked(_Parts, given, f"data '{self.name}'"):
+            object.__setattr__(self, name, value)
+        for split in SPLITS:
+            _check_examples(self.split(split), f"data '{self.name}', {split} {noun}")
+        _check_examples(self.unlabelled, f"data '{self.name}', unlabelled text")
+        # Of a tag (RFC 5646), which may name a script and a region behind the language.
         match = _LANGUAGE.fullmatch(self.language.strip())
         if match is None:
             raise UserError(f"data '{self.name}': '{self.language}' is no code of a language, as en and zh are.")

@@ -76,17 +76,34 @@ class DatasetEntry(Entry):
         """Return the data set.
 
         Raises:
-            UserError: if the function gives something else.
+            UserError: if the function gives something else or raises one, or if the templates or the label words of
+                the data set are none; it names the plugin.
         """
         from promptkit.data.task import SPLITS, Task
 
-        task = self.load()
+        who = f"data set '{self.name}' ({self.origin})"
+        try:
+            task = self.load()
+            if isinstance(task, Task):
+                _check_question(task)
+        except UserError as error:
+            raise UserError(f"{who}: {error}") from None
         if not isinstance(task, Task):
-            raise UserError(f"data set '{self.name}' ({self.origin}) gives {kind_of(task)}, not a promptkit.Task.")
+            raise UserError(f"{who} gives {kind_of(task)}, not a promptkit.Task.")
         for split in SPLITS:
             if not task.split(split):
-                raise UserError(f"data set '{self.name}' ({self.origin}) has no {split} examples.")
+                raise UserError(f"{who} has no {split} examples.")
         return task
+
+
+def _check_question(task: Task) -> None:
+    """Raise `UserError` unless the data's own templates and label words can be read."""
+    from promptkit.prompting import Template, Verbalizer
+
+    for template in task.templates:
+        Template.parse(template)
+    if task.verbalizer is not None:
+        Verbalizer.parse(task.verbalizer, task.labels)
 
 
 @dataclass(frozen=True)

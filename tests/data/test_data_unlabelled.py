@@ -90,5 +90,5 @@ def test_two_such_tables_are_refused_and_so_is_what_is_no_example(write):
     path = write("set/unlabeled.csv", "text\nx\n").parent
     with pytest.raises(UserError, match=r"two files for unlabelled: unlabeled\.csv and unlabelled\.tsv"):
         load_task(path)
-    with pytest.raises(UserError, match="unlabelled text 1 is no"):
+    with pytest.raises(UserError, match="unlabelled text 1 is a str, not a"):
         task(unlabelled=("a",))
