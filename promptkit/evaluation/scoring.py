@@ -20,9 +20,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promptkit.checking import path_shown
+from promptkit.checking import path_shown, shortened
 from promptkit.errors import UserError, unknown
-from promptkit.evaluation.sources import BUILT_IN_METRICS, metric_digest, metric_file
+from promptkit.evaluation.sources import BUILT_IN_METRICS, Registry, metric_digest, metric_file, metric_title
 
 _HUB = "hub:"
 _OF_CLASS = "f1:"
@@ -36,7 +36,7 @@ def compute(
     predictions: Sequence[int],
     references: Sequence[int],
     labels: Sequence[str],
-    registry: Mapping[str, Path] | None = None,
+    registry: Registry | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> dict[str, float | None]:
     """Compute metrics of predicted classes.
@@ -47,7 +47,7 @@ def compute(
         predictions: predicted class indices, (N,).
         references: true class indices, (N,).
         labels: class names, (C,). A metric that is defined on strings gets these instead of the indices.
-        registry: further metrics, name -> path of a metric module (those that plugins register).
+        registry: further metrics, those that plugins registered, by name.
         warn: is told, in one line, of a metric that fails or gives no finite number; its value is then None. Without
             it that is an error.
 
@@ -72,17 +72,18 @@ def compute(
         if metric is None:
             return {name: _class_f1(predicted, true, labels.index(name.removeprefix(_OF_CLASS)))}
         if not _takes_strings(metric):
-            return _numbers(name, metric, predicted, true)
-        return _numbers(name, metric, [labels[index] for index in predicted], [labels[index] for index in true])
+            return _numbers(name, registry, metric, predicted, true)
+        in_words = [labels[index] for index in predicted], [labels[index] for index in true]
+        return _numbers(name, registry, metric, *in_words)
 
-    return _values(names, numbers, _NO_METRICS, warn)
+    return _values(names, numbers, _NO_METRICS, registry, warn)
 
 
 def compute_texts(
     names: Sequence[str],
     predictions: Sequence[str],
     references: Sequence[str],
-    registry: Mapping[str, Path] | None = None,
+    registry: Registry | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> dict[str, float | None]:
     """Compute metrics of written texts; what comes out is as of `compute`, and `accuracy` and `f1` are no
@@ -92,7 +93,7 @@ def compute_texts(
         names: metrics on strings, as `load_metric` takes them.
         predictions: what was written, (N,).
         references: what should have been, (N,).
-        registry: further metrics, name -> path of a metric module.
+        registry: further metrics, by name.
         warn: is told of a metric that fails or gives no finite number.
 
     Raises:
@@ -100,15 +101,16 @@ def compute_texts(
     """
 
     def numbers(name: str) -> dict[str, float]:
-        return _numbers(name, check_text_metric(name, registry), list(predictions), list(references))
+        return _numbers(name, registry, check_text_metric(name, registry), list(predictions), list(references))
 
-    return _values(names, numbers, _NO_METRICS | _OF_CLASSES, warn)
+    return _values(names, numbers, _NO_METRICS | _OF_CLASSES, registry, warn)
 
 
 def _values(
     names: Sequence[str],
     numbers: Callable[[str], dict[str, float]],
     reserved: Collection[str],
+    registry: Registry | None,
     warn: Callable[[str], None] | None,
 ) -> dict[str, float | None]:
     """Return the values of metrics, None for what a metric could not give; `numbers` computes one of that name."""
@@ -121,7 +123,7 @@ def _values(
             found, fault = {_short(name): math.nan}, error
         else:
             odd = next(((key, value) for key, value in found.items() if not math.isfinite(value)), None)
-            fault = UserError(f"metric '{name}' gave {odd[1]} for '{odd[0]}'") if odd else None
+            fault = UserError(f"{metric_title(name, registry)} gave {odd[1]} for '{odd[0]}'") if odd else None
         if fault is not None:
             if warn is None:
                 raise fault
@@ -131,7 +133,7 @@ def _values(
     return values
 
 
-def check_text_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
+def check_text_metric(name: str, registry: Registry | None = None) -> Any:
     """Return a metric as `load_metric` does, if it is for texts.
 
     Raises:
@@ -139,11 +141,12 @@ def check_text_metric(name: str, registry: Mapping[str, Path] | None = None) -> 
     """
     metric = None if name.startswith(_OF_CLASS) else load_metric(name, registry)
     if metric is None or not _takes_strings(metric):
-        raise UserError(f"metric '{name}' is for classes; of answers there are texts, which 'rouge' compares.")
+        title = metric_title(name, registry)
+        raise UserError(f"{title} is for classes; of answers there are texts, which 'rouge' compares.")
     return metric
 
 
-def check_metric(name: str, labels: Sequence[str], registry: Mapping[str, Path] | None = None) -> Any:
+def check_metric(name: str, labels: Sequence[str], registry: Registry | None = None) -> Any:
     """Return a metric as `load_metric` does, if it can be computed for these classes; None for `f1:LABEL`.
 
     Raises:
@@ -156,14 +159,14 @@ def check_metric(name: str, labels: Sequence[str], registry: Mapping[str, Path] 
     return load_metric(name, registry)
 
 
-def load_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
+def load_metric(name: str, registry: Registry | None = None) -> Any:
     """Return a metric as an `evaluate.EvaluationModule`, ready to `compute`.
 
     Args:
         name: `accuracy`, `f1` (macro), `rouge`, a name in `registry`, a path to an `evaluate` metric module (a `.py`
             file, or a folder that holds one of its own name), or `hub:NAME` for one from the Hugging Face Hub. Only
             the last touches the network.
-        registry: further metrics, name -> path of a metric module.
+        registry: further metrics, by name.
 
     Raises:
         UserError: if there is no such metric, or it cannot be imported or fetched.
@@ -174,7 +177,7 @@ def load_metric(name: str, registry: Mapping[str, Path] | None = None) -> Any:
     if path is None:
         known = {**(registry or {}), **BUILT_IN_METRICS}
         raise unknown("metric", name, [*known, "f1:LABEL", "PATH.py", "hub:NAME"])
-    return _from_file(name, path)
+    return _from_file(metric_title(name, registry), path)
 
 
 def _class_f1(predicted: Sequence[int], true: Sequence[int], index: int) -> float:
@@ -184,15 +187,15 @@ def _class_f1(predicted: Sequence[int], true: Sequence[int], index: int) -> floa
     return 2 * both / either if either else 0.0
 
 
-def _from_file(name: str, path: Path) -> Any:
+def _from_file(title: str, path: Path) -> Any:
     if not os.path.isfile(path):
-        raise UserError(f"metric '{path_shown(name)}': there is no file '{path_shown(path)}'")
+        raise UserError(f"{title}: there is no file '{path_shown(path)}'")
     import evaluate
 
     try:
         module = _import_file(path.resolve())
     except (Exception, SystemExit) as error:
-        raise UserError(f"metric '{name}' cannot be imported: {_said(error)}") from error
+        raise UserError(f"{title} cannot be imported: {_said(error)}") from error
     for value in vars(module).values():
         own = isinstance(value, type) and value.__module__ == module.__name__
         if own and issubclass(value, evaluate.EvaluationModule):
@@ -200,9 +203,9 @@ def _from_file(name: str, path: Path) -> Any:
                 metric = value(keep_in_memory=True, cache_dir=_scratch().name)
                 metric.download_and_prepare()
             except (Exception, SystemExit) as error:
-                raise UserError(f"metric '{name}' cannot be used: {_said(error)}") from error
+                raise UserError(f"{title} cannot be used: {_said(error)}") from error
             return metric
-    raise UserError(f"metric '{name}': '{path}' defines no subclass of evaluate.Metric")
+    raise UserError(f"{title}: '{path}' defines no subclass of evaluate.Metric")
 
 
 def _from_hub(name: str) -> Any:
@@ -237,12 +240,26 @@ def _takes_strings(metric: Any) -> bool:
     return any(getattr(features.get("references"), "dtype", "") == "string" for features in several)
 
 
-def _numbers(name: str, metric: Any, predictions: list[Any], references: list[Any]) -> dict[str, float]:
+def _numbers(
+    name: str, registry: Registry | None, metric: Any, predictions: list[Any], references: list[Any]
+) -> dict[str, float]:
+    """Return what a metric gives; a number without a name goes by the metric's."""
+    title = metric_title(name, registry)
     try:
         result = metric.compute(predictions=predictions, references=references)
-        return {str(key): float(value) for key, value in result.items()}
     except (Exception, SystemExit) as error:
-        raise UserError(f"metric '{name}' failed: {_said(error)}") from error
+        raise UserError(f"{title} failed: {_said(error)}") from error
+    given = result if isinstance(result, Mapping) else {_short(name): result}
+    if not given:
+        raise UserError(f"{title} gave no value")
+    return {str(key): _number(value, f"{title} gave {shortened(value)} for '{key}'") for key, value in given.items()}
+
+
+def _number(value: Any, said: str) -> float:
+    try:
+        return float(value)
+    except Exception:
+        raise UserError(f"{said}, which is no number") from None
 
 
 def _free(key: str, metric: str, taken: Collection[str]) -> str:

@@ -9,8 +9,9 @@ import os
 import types
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
-from promptkit.checking import user_path
+from promptkit.checking import path_shown, user_path
 
 _METRICS = Path(__file__).parent / "metrics"
 
@@ -23,17 +24,36 @@ BUILT_IN_METRICS: Mapping[str, Path] = types.MappingProxyType(
 )
 
 
-def metric_file(name: str, registry: Mapping[str, Path]) -> Path | None:
+class Registered(Protocol):
+    """A metric that a plugin registered: its module, and how errors name it."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def title(self) -> str: ...
+
+
+Registry = Mapping[str, Registered]
+
+
+def metric_title(name: str, registry: Registry | None = None) -> str:
+    """Return how errors name a metric, with its plugin if it is one of the registry's."""
+    return registry[name].title if registry and name in registry else f"metric '{path_shown(name)}'"
+
+
+def metric_file(name: str, registry: Registry) -> Path | None:
     """Return the metric module that a name stands for, or None if it is neither known nor the path of one.
 
     Args:
         name: of a metric that promptkit brings, or of one in the registry; or a path to an `evaluate` metric module:
             a `.py` file, or a folder that holds one of its own name. Whether there is such a file is not looked at.
-        registry: name -> path of a metric module.
+        registry: metrics that plugins registered, by name.
     """
-    known = {**registry, **BUILT_IN_METRICS}
-    if name in known:
-        return known[name]
+    if name in BUILT_IN_METRICS:
+        return BUILT_IN_METRICS[name]
+    if name in registry:
+        return registry[name].path
     path = user_path(name)
     if os.path.isdir(path):
         return path / f"{path.resolve().name}.py"

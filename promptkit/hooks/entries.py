@@ -140,6 +140,11 @@ class MetricEntry(Entry):
 
     path: Path
 
+    @property
+    def title(self) -> str:
+        """How errors name it and where it comes from."""
+        return f"metric '{self.name}' ({self.origin})"
+
 
 @dataclass
 class Registrations:

@@ -147,10 +147,6 @@ class PluginHost:
         """Return the functions that find the models' directories, by name; what they give is checked."""
         return {name: entry.find for name, entry in self.models.items()}
 
-    def metric_paths(self) -> dict[str, Path]:
-        """Return the metric modules, by name."""
-        return {name: entry.path for name, entry in self.metrics.items()}
-
     def engine_objects(self) -> dict[str, Engine]:
         """Return the engines themselves, in the same order."""
         return {name: entry.engine for name, entry in self.engines.items()}

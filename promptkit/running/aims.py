@@ -104,7 +104,7 @@ class Classes:
         """See `Aim.check_metric`."""
         from promptkit.evaluation import check_metric
 
-        check_metric(name, task.labels, get_host().metric_paths())
+        check_metric(name, task.labels, get_host().metrics)
 
     def targets(self, task: Task, examples: Sequence[Example]) -> Any:
         """Class indices, (N,)."""
@@ -175,7 +175,7 @@ class Texts:
         """See `Aim.check_metric`."""
         from promptkit.evaluation import check_text_metric
 
-        check_text_metric(name, get_host().metric_paths())
+        check_text_metric(name, get_host().metrics)
 
     def targets(self, task: Task, examples: Sequence[Example]) -> Any:
         """Nothing: the tokens to learn stand in the rows."""
@@ -200,7 +200,7 @@ class Texts:
         truth, written = tuple(example.label for example in task.test), member.written
         further: dict[str, float | None] = {}
         if written is not None:
-            further = compute_texts(plan.config.metrics, written, truth, get_host().metric_paths(), plan.warn)
+            further = compute_texts(plan.config.metrics, written, truth, get_host().metrics, plan.warn)
 
         def scores(found: Any, more: dict[str, float | None]) -> Scores:
             values = {"perplexity": perplexity(found), **more}
@@ -249,8 +249,8 @@ def class_scores(
 
     judged = task.split(split)
     truth = [task.label_index(example.label) for example in judged]
-    names, paths = ["accuracy", "f1", *config.metrics], get_host().metric_paths()
-    values = compute(names, predictions.tolist(), truth, task.labels, paths, warn)
+    names = ["accuracy", "f1", *config.metrics]
+    values = compute(names, predictions.tolist(), truth, task.labels, get_host().metrics, warn)
     return Scores(**values, n=len(truth), majority=share_of(majority, judged))  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ import sklearn.metrics
 
 from promptkit.errors import UserError
 from promptkit.evaluation import BUILT_IN_METRICS, check_metric, compute, compute_texts, load_metric
+from promptkit.hooks.entries import MetricEntry, Origin
 
 LABELS = ("bad", "good", "mixed")
 
@@ -30,15 +31,21 @@ class Kappa(evaluate.Metric):
         return evaluate.MetricInfo(description="", citation="", features=features)
 
     def _compute(self, predictions, references):
-        return {{KEY: {result}}}
+        return {returned}
 """
 
 
-def write_metric(folder: Path, result: str = "0.5", dtype: str = "int64", key: str = "kappa") -> Path:
+def write_metric(
+    folder: Path, result: str = "0.5", dtype: str = "int64", key: str = "kappa", returned: str | None = None
+) -> Path:
     path = folder / "kappa.py"
-    path.write_text(KAPPA.format(result=result, dtype=dtype))
+    path.write_text(KAPPA.format(returned=returned or f"{{KEY: {result}}}", dtype=dtype))
     (folder / "helper.py").write_text(f"KEY = {key!r}\n")
     return path
+
+
+def registered(path: Path) -> dict[str, MetricEntry]:
+    return {"mine": MetricEntry("mine", Origin("own", "own-dist", "1.2"), path)}
 
 
 @pytest.mark.parametrize("size", [1, 7, 300])
@@ -137,7 +144,7 @@ def test_a_metric_by_path_by_folder_and_by_registered_name(tmp_path: Path) -> No
     path = write_metric(folder)
     assert compute([str(path)], [0], [0], LABELS) == {"kappa": 0.5}
     assert compute([str(folder)], [0], [0], LABELS) == {"kappa": 0.5}
-    assert compute(["mine"], [0], [0], LABELS, registry={"mine": path}) == {"kappa": 0.5}
+    assert compute(["mine"], [0], [0], LABELS, registry=registered(path)) == {"kappa": 0.5}
 
 
 def test_an_edited_metric_file_is_read_again(tmp_path: Path) -> None:
@@ -177,11 +184,49 @@ def test_a_value_is_not_called_what_a_record_says_of_a_split(tmp_path: Path, key
 
 @pytest.mark.parametrize(
     ("result", "said"),
-    [("float('nan')", "gave nan"), ("[1, 2]", "failed: TypeError"), ("1 / 0", "failed: ZeroDivisionError")],
+    [
+        ("float('nan')", "gave nan for 'kappa'"),
+        ("[1, 2]", r"gave \[1, 2\] for 'kappa', which is no number"),
+        ("1 / 0", "failed: ZeroDivisionError"),
+    ],
 )
 def test_a_metric_that_gives_no_numbers_is_refused(tmp_path: Path, result: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         compute([str(write_metric(tmp_path, result=result))], [0], [0], LABELS)
+
+
+@pytest.mark.parametrize("returned", ["0.5", "__import__('numpy').float32(0.5)", "__import__('numpy').array(0.5)"])
+def test_a_number_without_a_name_goes_by_the_metrics(tmp_path: Path, returned: str) -> None:
+    path = write_metric(tmp_path, returned=returned)
+    assert compute([str(path)], [0], [0], LABELS) == {"kappa": 0.5}
+    assert compute(["mine"], [0], [0], LABELS, registered(path)) == {"mine": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("None", "gave None for 'mine', which is no number"),
+        ("(0.5, 0.7)", "gave (0.5, 0.7) for 'mine', which is no number"),
+        ("{KEY: {'macro': 0.5}}", "gave {'macro': 0.5} for 'kappa', which is no number"),
+        ("{KEY: float('inf')}", "gave inf for 'kappa'"),
+        ("{}", "gave no value"),
+        ("1 / 0", "failed: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_of_a_metric_that_a_plugin_registered_the_plugin_is_named(tmp_path: Path, returned: str, said: str) -> None:
+    path = write_metric(tmp_path, returned=returned)
+    with pytest.raises(UserError) as caught:
+        compute(["mine"], [0], [0], LABELS, registered(path))
+    assert str(caught.value) == f"metric 'mine' (plugin 'own' of own-dist 1.2) {said}"
+
+
+def test_a_registered_metric_that_cannot_be_used_names_its_plugin(tmp_path: Path) -> None:
+    path = write_metric(tmp_path)
+    with pytest.raises(UserError, match=r"^metric 'mine' \(plugin 'own' of own-dist 1\.2\) is for classes; "):
+        compute_texts(["mine"], ["a"], ["b"], registered(path))
+    path.write_text("import no_such_module\n")
+    with pytest.raises(UserError, match=r"^metric 'mine' \(plugin 'own' of own-dist 1\.2\) cannot be imported: "):
+        check_metric("mine", LABELS, registered(path))
 
 
 @pytest.mark.usefixtures("no_network")
@@ -231,7 +276,7 @@ def test_a_metric_that_ends_the_process_is_one_line(tmp_path: Path) -> None:
         ("1 / 0", {"kappa": None}, "failed: ZeroDivisionError: division by zero; its value is missing"),
         ("exec('raise SystemExit')", {"kappa": None}, "failed: SystemExit; its value is missing"),
         ("float('nan')", {"agreement": None}, "gave nan for 'agreement'; its value is missing"),
-        ("'much'", {"kappa": None}, "could not convert string to float: 'much'; its value is missing"),
+        ("'much'", {"kappa": None}, "gave 'much' for 'agreement', which is no number; its value is missing"),
     ],
 )
 def test_a_metric_that_fails_costs_its_own_value_where_somebody_is_told(
@@ -254,7 +299,7 @@ def test_a_metric_that_is_gone_by_the_end_of_the_training_costs_no_more() -> Non
 
 def test_a_metric_that_takes_one_reference_or_several_is_one_on_strings(tmp_path: Path) -> None:
     """As BLEU, METEOR and chrF say what they take: a list of both."""
-    source = KAPPA.format(result="float(predictions == references)", dtype="string").replace(
+    source = KAPPA.format(returned="{KEY: float(predictions == references)}", dtype="string").replace(
         "features = datasets.Features(",
         'many = datasets.Features({"predictions": value, "references": datasets.Sequence(value)})\n'
         "        features = many, datasets.Features(",
