@@ -222,12 +222,12 @@ class Offer:
         entry = EngineEntry(engine.name, self.origin, engine)
         self._add("engine", self.offered.engines, self._taken.engines, entry)
 
-    def metric(self, name: str, path: Path) -> None:
+    def metric(self, name: str, path: Path | str) -> None:
         """Register an `evaluate` metric module under a name."""
         self._check_name("metric", name)
-        if not isinstance(path, Path) or not path.exists():
+        if not isinstance(path, Path | str) or not os.path.exists(path):
             raise self._refuse(f"metric '{name}' needs the path of a metric module that exists, not {path!r}")
-        entry = MetricEntry(name, self.origin, path)
+        entry = MetricEntry(name, self.origin, Path(path))
         self._add("metric", self.offered.metrics, self._taken.metrics, entry)
 
     def _check_name(self, kind: str, name: object) -> None:

@@ -23,7 +23,7 @@ import pluggy
 
 from promptkit.errors import unknown
 from promptkit.hooks import spec
-from promptkit.hooks.commands import add_commands
+from promptkit.hooks.commands import add_commands, command_names
 from promptkit.hooks.entries import (
     DatasetEntry,
     EngineEntry,
@@ -193,10 +193,12 @@ class PluginHost:
 
     def register_commands(self, app: typer.Typer) -> None:
         """Let every plugin add its commands to `app`; one that fails is refused with all it registered."""
+        taken: dict[str, object] = dict.fromkeys(command_names(app), "promptkit itself")
         for origin, manager in list(self._managers.items()):
             if manager.hook.promptkit_register_commands.get_hookimpls():
                 with self._refusing(origin):
-                    add_commands(app, functools.partial(_call, manager, "promptkit_register_commands"))
+                    call = functools.partial(_call, manager, "promptkit_register_commands")
+                    taken |= dict.fromkeys(add_commands(app, call, taken), origin)
 
     def listens(self, hook: str) -> bool:
         """Return whether any plugin implements a hook."""

@@ -82,12 +82,16 @@ def check_class(candidate: object) -> str | None:
     MindSpore's `nn.Cell` does not enforce abstract methods and Python does so only on instantiation; a plugin
     is checked here, when it registers.
     """
+    if isinstance(candidate, Strategy):
+        return f"an instance of {type(candidate).__name__} is no strategy; register the class, not an instance"
     if not (inspect.isclass(candidate) and issubclass(candidate, Strategy)):
         return f"{candidate!r} is not a subclass of promptkit.Strategy"
     if inspect.isabstract(candidate):
         missing = ", ".join(sorted(candidate.__abstractmethods__))
         return f"{candidate.__name__} is abstract: {missing} not defined"
     wanted = getattr(candidate, "contract", None)
+    if type(wanted) is not int:
+        return f"{candidate.__name__}.contract is {wanted!r}; it must be the number {CONTRACT}"
     if wanted != CONTRACT:
         return f"{candidate.__name__} is written for version {wanted} of the contract, this promptkit has {CONTRACT}"
     for attribute in ("name", "summary"):

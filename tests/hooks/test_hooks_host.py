@@ -146,7 +146,11 @@ class TestOtherRegistries:
     def test_a_loader_that_cannot_be_called_is_refused(self, hook):
         assert "needs a function without arguments" in fault_of(plugin(**{hook: registering("x", "path")}))
 
-    @pytest.mark.parametrize("path", ["as-text", Path("no/such/place"), None])
+    def test_the_path_of_a_metric_may_be_a_string(self, tmp_path):
+        host = PluginHost.from_plugins({"it": plugin(metrics=registering("mine", str(tmp_path)))})
+        assert host.metrics["mine"].path == tmp_path
+
+    @pytest.mark.parametrize("path", ["as-text", b"/tmp", Path("no/such/place"), None])
     def test_a_metric_without_a_module_is_refused(self, path):
         assert "needs the path of a metric module that exists" in fault_of(plugin(metrics=registering("x", path)))
 
@@ -196,9 +200,9 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("add", "fault"),
         [
-            (lambda app: app.command("run")(shout_loudly), "the command name 'run' is taken"),
-            (lambda app: app.command("tools")(shout_loudly), "the command name 'tools' is taken"),
-            (lambda app: app.command()(shout_loudly), "the command name 'shout-loudly' is taken"),
+            (lambda app: app.command("run")(shout_loudly), "the command name 'run' is taken by promptkit itself"),
+            (lambda app: app.command("tools")(shout_loudly), "the command name 'tools' is taken by promptkit itself"),
+            (lambda app: app.command()(shout_loudly), "it adds the command name 'shout-loudly' twice"),
             (lambda app: app.callback()(shout_loudly), "it sets a callback on the command line"),
             (lambda app: app.add_typer(typer.Typer()), "it adds a group of commands without a name"),
             (lambda app: app.command()(of_unknown_types), "typer cannot make a command of it (NameError: name 'Pth'"),
@@ -216,6 +220,16 @@ class TestCommands:
         assert len(app.registered_groups) == 1
         assert app.registered_callback is None
         assert not host.datasets
+
+    def test_a_command_that_another_plugin_adds_is_taken_by_that(self, app):
+        def hook(app):
+            app.command()(shout_loudly)
+
+        host = PluginHost.from_plugins({"one": plugin(commands=hook), "two": plugin(commands=hook)})
+        host.register_commands(app)
+        (refusal,) = host.refusals
+        assert refusal.origin.plugin == "two"
+        assert refusal.fault == "the command name 'shout-loudly' is taken by plugin 'one' of one 0"
 
 
 def of_unknown_types(where: "Pth") -> None:  # noqa: F821, UP037

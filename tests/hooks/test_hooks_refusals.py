@@ -77,7 +77,7 @@ FAULTS = {
     ),
     "instance in place of the class": (
         STRATEGY + "@hookimpl\ndef promptkit_register_strategies(register):\n    register(Bad())\n",
-        "is not a subclass of promptkit.Strategy",
+        "an instance of Bad is no strategy; register the class, not an instance",
     ),
     "duplicate name": (
         STRATEGY

@@ -30,7 +30,7 @@ class Plain(Strategy):
         ({"defaults": property(lambda self: Defaults(epochs=3))}, None),
         ({"depends_on": property(lambda self: frozenset({"seed"}))}, None),
         ({"contract": 1}, f"Plain is written for version 1 of the contract, this promptkit has {CONTRACT}"),
-        ({"contract": "2"}, "is written for version 2 of the contract"),
+        ({"contract": "2"}, "Plain.contract is '2'; it must be the number 2"),
         (
             {"defaults": Defaults(causal=(("rate", 1.0),))},
             "Plain.defaults.causal is (('rate', 1.0),), not pairs of one of batch",
