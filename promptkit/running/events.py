@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class RunEvents:
     """The events of one run, as a context: a run that has begun ends with one event, however the body is left.
 
-    A plugin that raises costs one line of warning, and hears no more of this run but its end, so that it can close
-    what it has opened.
+    A hook that raises costs one line of warning. Its plugin hears no more of this run but its end, so that it can
+    close what it has opened.
 
     Args:
         plan: what is run.
@@ -110,7 +110,7 @@ class RunEvents:
             faults = get_host().tell(hook, but=but, **arguments)
         self.seconds += time.perf_counter() - started
         for origin, fault in faults.items():
-            if origin not in self._faulty and fault not in self._warned:
+            if fault not in self._warned:
                 self._warned.append(fault)
                 print(f"warning: {fault}", file=sys.stderr)
             self._faulty.add(origin)

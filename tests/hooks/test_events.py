@@ -197,7 +197,7 @@ def test_the_record_is_stored_when_the_end_is_told(install: Install, capsys: pyt
     assert capsys.readouterr().err == "stored True\n"
 
 
-def test_a_listener_that_raises_costs_one_line_and_changes_no_number(
+def test_a_hook_that_raises_costs_one_line_and_changes_no_number(
     install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(drawing=DRAWING)
@@ -205,14 +205,18 @@ def test_a_listener_that_raises_costs_one_line_and_changes_no_number(
     templates = ("{text} it was {mask} .", "{mask} : {text}")
     alone = run(templates=templates).record
     assert capsys.readouterr().err == ""
-    faulty = install(faulty=FAULTY, listener=LISTENER)
+    faulty = install(faulty=FAULTY, listener=LISTENER, other=FAULTY)
     result = run(templates=templates)
     captured = capsys.readouterr()
     assert measured(result.record) == measured(alone)
     assert faulty.calls == ["started", 1, "ended"]
     assert [line for line in captured.err.splitlines() if line != "hello"] == [
-        "warning: plugin 'faulty' of faulty-dist 1.2: promptkit_epoch_ended failed: SystemExit: 3 "
-        "(made_up_plugin_faulty.py, line 20)"
+        f"warning: plugin '{name}' of {name}-dist 1.2: {hook} failed: {fault} (made_up_plugin_{name}.py, line {line})"
+        for hook, fault, line in (
+            ("promptkit_epoch_ended", "SystemExit: 3", 20),
+            ("promptkit_run_ended", "ValueError: two lines", 25),
+        )
+        for name in ("faulty", "other")
     ]
     assert captured.out == ""
     heard = sys.modules["made_up_plugin_listener"].heard
