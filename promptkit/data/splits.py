@@ -17,6 +17,12 @@ SPLIT_SEED = 0
 CARVED = 0.1
 _FOLDS = 5  # that are advised where there is too little data
 _LEAST_TO_FOLD = 3
+_IN_TENTHS = "split 80/10/10 into train, dev and test: the data came in one piece"
+_BY_LABEL = "split 80/10/10 by label into train, dev and test: the data came in one piece"
+_NO_DEV = "dev is a tenth of train: the data has no dev set"
+_NO_TEST = "the data's dev set is used as test, and dev is a tenth of train: the data has no test set"
+SPLIT_NOTES = frozenset({_IN_TENTHS, _BY_LABEL, _NO_DEV, _NO_TEST})
+"""What is said of splits that were not there; of other splits of the same examples it is not true."""
 
 Examples = tuple[Example, ...]
 
@@ -88,17 +94,15 @@ def arrange(
     whole = splits.get("all") or (splits["train"] if set(splits) == {"train"} else None)
     if whole:
         train, dev, test = carve(whole, labels, title, parts=2)
-        how = "80/10/10 by label" if labels else "80/10/10"
-        return train, dev, test, f"split {how} into train, dev and test: the data came in one piece"
+        return train, dev, test, _BY_LABEL if labels else _IN_TENTHS
     if "train" not in splits:
         raise UserError(f"data '{title}' has {' and '.join(splits)} but no train.")
     if len(splits) == 3:
         return splits["train"], splits["dev"], splits["test"], ""
     train, dev = carve(splits["train"], labels, title, parts=1)
     if "test" in splits:
-        return train, dev, splits["test"], "dev is a tenth of train: the data has no dev set"
-    note = "the data's dev set is used as test, and dev is a tenth of train: the data has no test set"
-    return train, dev, splits["dev"], note
+        return train, dev, splits["test"], _NO_DEV
+    return train, dev, splits["dev"], _NO_TEST
 
 
 def carve(examples: Examples, labels: Sequence[str], title: str, *, parts: int) -> tuple[Examples, ...]:

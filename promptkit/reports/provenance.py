@@ -119,8 +119,13 @@ def _drawn(shots: str) -> str:
 def _sizes(summary: Summary) -> list[str]:
     found = []
     for row in summary.rows:
-        task = row.runs[0].record.task
-        found.append(f"{_drawn(shots_text(row.shots))}: {task.train:,} train, {task.dev:,} dev, {task.test:,} test")
+        run = row.runs[0]
+        task = run.record.task
+        sizes = f"{task.train:,} train, {task.dev:,} dev, {task.test:,} test"
+        if run.folds:
+            first = f"of the first fold {task.train:,} are train and {task.dev:,} dev"
+            sizes = f"{task.test:,}, each tested once; {first}"
+        found.append(f"{_drawn(shots_text(row.shots))}: {sizes}")
     return found
 
 

@@ -75,7 +75,13 @@ def test_the_folds_of_a_seed_are_one_run_in_the_table(tiny: Make, pool: Callable
     right = sum(int((fold.truth == fold.predicted).sum()) for fold in tfidf.runs[0].folds)
     assert tfidf.test.mean == pytest.approx(right / 88)
     assert tfidf.f1.mean == pytest.approx(np.mean([fold.record.test.f1 for fold in tfidf.runs[0].folds]))
-    drawn = dict(facts(summary))["data fingerprints"]
+    said = dict(facts(summary))
+    # The models' runs are invented, the baselines' are not.
+    assert said["examples"][0] == "full: 88, each tested once; of the first fold 52 are train and 6 dev"
+    assert said["about the data"] == (
+        "cross-validation: 3 folds of all examples, each tested once; dev is a tenth of the rest",
+    )
+    drawn = said["data fingerprints"]
     assert [each.split(":")[0] for each in drawn] == [f"full, fold {number} of 3" for number in (1, 2, 3)]
     assert len({each.split(": ")[1] for each in drawn}) == 3
     table = comparison_table(summary)

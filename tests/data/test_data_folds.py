@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from promptkit.data import Example, Task, take_fold
 from promptkit.data.doubles import note_doubles, text_key
+from promptkit.data.readers import RawData
+from promptkit.data.splits import make_task
 from promptkit.errors import UserError
 from promptkit.running.settings import parse_fold
 
@@ -48,6 +50,14 @@ def test_what_was_said_of_the_old_splits_is_not_repeated() -> None:
     whole = task({"a": 9, "b": 8}, repeats=2)
     assert "in the data's train as well" in whole.cautions[0]
     assert take_fold(whole, 1, 3).cautions == ()
+
+
+@pytest.mark.parametrize("splits", [("all",), ("train", "test"), ("train", "dev")])
+def test_how_the_old_splits_were_made_is_not_repeated(splits: tuple[str, ...]) -> None:
+    rows = [tuple(Example(f"{split} {label} {n}", label) for label in "ab" for n in range(9)) for split in splits]
+    whole = make_task(RawData("t", dict(zip(splits, rows, strict=True)), notes=("two columns read",)))
+    assert len(whole.notes) == 2
+    assert [note.split(":")[0] for note in take_fold(whole, 1, 3).notes] == ["two columns read", "cross-validation"]
 
 
 @pytest.mark.parametrize(
