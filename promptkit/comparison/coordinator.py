@@ -95,8 +95,11 @@ def compare(
     inputs = Loader()
     baselines = list(plan_baselines(experiment, inputs))
     grid = make_grid(experiment, inputs, shows=shows)
-    # The first baseline is the majority class, on all the data.
-    grid = replace(grid, notes=(*grid.notes, *baselines[0].task.cautions))
+    # The first baseline is the majority class, on all the data. What holds for no draw, that dev was cut for one, is
+    # warned of by the runs without.
+    whole, *draws = (baseline.task.cautions for baseline in baselines)
+    said = (caution for caution in whole if any(caution in draw for draw in draws))
+    grid = replace(grid, notes=(*grid.notes, *said))
     # A path may stand for another thing tomorrow, or in another folder.
     spec = {**experiment.spec, "notes": list(grid.notes), FINGERPRINTS["data"]: baselines[0].task.fingerprint}
     if grid.cells:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from models import GOLDENS
 
 from promptkit import UserError
-from promptkit.comparison import Experiment, make_experiment
+from promptkit.comparison import Experiment, compare, make_experiment
 from promptkit.comparison.baselines import plan_baselines
 from promptkit.comparison.cells import Grid, make_grid
 from promptkit.data import draw_shots, load_task
@@ -59,6 +60,16 @@ def test_a_limit_holds_for_every_run_and_baseline_and_the_table_says_so(tiny: Ma
     assert len({task.test for task in tasks}) == 1
     assert not {cell.key for cell in found.cells} & {cell.key for cell in whole.cells}
     assert "test is limited to 10 of its 24 examples" in tasks[-1].cautions
+
+
+@pytest.mark.parametrize(("shots", "cut"), [([4], False), ([4, "full"], True)])
+def test_that_dev_is_limited_is_said_only_where_a_draw_reaches_the_limit(
+    tiny: Make, tmp_path: Path, shots: list[Any], cut: bool
+) -> None:
+    experiment = tiny(strategies=["soft"], shots=shots, settings={"limit": 10})
+    notes = compare(experiment, store=tmp_path / "store", dry=True).notes
+    assert ("dev is limited to 10 of its 16 examples" in notes) is cut
+    assert "test is limited to 10 of its 24 examples" in notes
 
 
 def test_what_learns_nothing_is_run_once_and_is_the_zero_shot_baseline(tiny: Make) -> None:
