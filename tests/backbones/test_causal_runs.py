@@ -111,6 +111,14 @@ def test_the_form_is_in_the_language_of_the_texts(
     assert str(question.words) == words
 
 
+@pytest.mark.parametrize(("language", "usual"), [("en", FORM), ("zh", "评论：{text}\n这条评论的情感是：{mask}")])
+def test_a_strategy_that_names_the_default_template_is_asked_with_it_alone(language: str, usual: str) -> None:
+    task, config = Task("reviews", ("neg", "pos"), (), (), (), language), make_config(strategy="hard")
+    named = Defaults(templates=(("en", ("{text} It was {mask}.",)),))
+    for defaults, template in ((Defaults(), usual), (named, "{text} It was {mask}")):
+        assert question_for(config, task, defaults, "cloze", "causal").templates == (template,)
+
+
 def test_labels_of_ones_own_get_the_form_with_its_words() -> None:
     task = Task("shops", ("avoid", "recommended"), (), (), (), "en")
     config = make_config(strategy="hard", verbalizer="recommended=positive; avoid=negative")
