@@ -17,7 +17,8 @@ from promptkit.prompting import Template
 from promptkit.strategies.contract import DEPENDS_ON, Strategy, prepared
 from promptkit.strategies.declared import check_class, check_declared
 from promptkit.testing.runs import Learnt, RunSet
-from promptkit.testing.scores import moved_scores
+from promptkit.testing.scores import long_word_scores, moved_scores
+from promptkit.testing.tiny import LONG_WORDS
 
 _LONGEST_SUMMARY = 100
 _FALL = 0.97  # of the first loss, which the best one has to reach
@@ -212,6 +213,28 @@ def folds_without_a_change(runs: RunSet) -> None:
         raise CheckFailed(
             f"the model that fold returns gives other scores than the one it was given (by up to {worst:.2g}); it "
             "has to compute the same."
+        )
+
+
+def whole_words_count(runs: RunSet) -> None:
+    """Of label words of several pieces every piece has a part in the scores."""
+    name = runs.strategy.__name__
+    if runs.plan.settings.readout != "cloze":
+        raise DoesNotApply(f"{name} reads no label words here.")
+    if "words" in runs.instance.proposes:
+        raise DoesNotApply(f"{name} finds its label words itself.")
+    try:
+        scores = runs.once(long_word_scores)
+    except UserError as error:
+        raise DoesNotApply(f"{name} refuses label words of several pieces: {error}") from None
+    if not np.isfinite(scores).all():
+        raise CheckFailed(f"with label words of two pieces ({LONG_WORDS}) scores are no finite numbers.")
+    apart = scores[:, 0] - scores[:, 1]
+    if np.ptp(apart) <= _CLOSE * max(1.0, float(np.abs(scores).max())):
+        raise CheckFailed(
+            f"with label words of two pieces ({LONG_WORDS}) the classes are equally far apart for every text: only "
+            "first pieces are read, which are the same; read every piece where task.verbalizer.slot(word, number) "
+            "says, or take task.verbalizer.selection()."
         )
 
 

@@ -90,6 +90,10 @@ class StrategyKit:
         """See `checks.examples_keep_apart`."""
         _look_at_run(checks.examples_keep_apart, runs)
 
+    def test_whole_words_count(self, runs: RunSet) -> None:
+        """See `checks.whole_words_count`."""
+        _look_at_run(checks.whole_words_count, runs)
+
     def test_it_folds_without_a_change(self, runs: RunSet) -> None:
         """See `checks.folds_without_a_change`."""
         _look_at_run(checks.folds_without_a_change, runs)

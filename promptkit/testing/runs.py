@@ -134,12 +134,12 @@ class RunSet:
             usual["templates"] = templates_for(defaults.templates_for("en"), defaults.readout, self.kind)[:1]
         return make_config(**usual | self.settings | settings)
 
-    def fresh_plan(self) -> Plan:
-        """Return the run as it is planned, its sources of random numbers still unused."""
+    def fresh_plan(self, **settings: Any) -> Plan:
+        """Return a run as it is planned, its sources of random numbers still unused; see `config`."""
         from promptkit.running.plan import make_plan
 
         with self.lent():
-            return make_plan(self.config(), self.session.inputs)
+            return make_plan(self.config(**settings), self.session.inputs)
 
     def run(self, **settings: Any) -> RunResult:
         """Carry out a run; see `config`."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TEMPLATE = "{text} it was {mask} ."
 WORDS = "positive=great; negative=terrible"
+LONG_WORDS = "positive=very good,so great; negative=very bad,so terrible"
+"""Words of two pieces on both models; those of the two classes begin alike, so the second piece of each decides."""
 LABELS = ("negative", "positive")
 SIZES = {"train": 48, "dev": 16, "test": 24}
 _CAUSAL_SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
@@ -61,6 +63,10 @@ _SCALE = 0.2  # of the weights: large enough that every word shows at the mask
 
 def write_tiny_model(folder: Path, kind: Kind = "masked") -> Path:
     """Write a language model with random weights, always the same ones, as a checkpoint; return its folder.
+
+    Both kinds know these words: great, good, bad, terrible, very, so, not, it, was, is, the, film, movie, plot. Label
+    words of several pieces are several of them with a space between, such as `very good`. The masked model spells
+    other words letter by letter, a piece each; the causal one does not know them.
 
     Args:
         folder: is made.
@@ -163,7 +169,7 @@ def prompt_task(
     Args:
         backbone: the model, or its tokenizer.
         template: as `--template` takes it.
-        words: as `--verbalizer` takes them.
+        words: as `--verbalizer` takes them; of several pieces on the tiny models: `very good`.
         labels: class names.
         seed: of `task.rng`.
         **settings: `readout` ("cloze"), `slots` ("same"), `max_length` (40) and others of `resolve_prompt`.

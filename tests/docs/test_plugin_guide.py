@@ -18,7 +18,7 @@ pytest.importorskip("mindspore")
 from promptkit import nn
 from promptkit.data import plan_rows
 from promptkit.prompting.resolved import PromptTask
-from promptkit.testing import StrategyKit
+from promptkit.testing import StrategyKit, load_model, write_tiny_model
 from promptkit.training import Classification, Executor, PackedSource
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "write-a-strategy.md"
@@ -114,6 +114,16 @@ def test_the_mixture_folds_without_a_change(named: Callable[[str], Any], backbon
 def test_the_tiny_model_of_the_page_scores(named: Callable[[str], Any]) -> None:
     found = named("write_tiny_model")
     assert found.scores.shape == (2, 2)
+    assert [[len(pieces) for pieces in words] for words in found.two_pieces.verbalizer.pieces] == [[2], [2, 2]]
+
+
+@pytest.mark.parametrize("kind", ["masked", "causal"])
+def test_a_tiny_model_knows_the_words_that_the_page_names(kind: Any, tmp_path: Path) -> None:
+    (said,) = re.findall(r"Both models know (.+?)\.", BLOCKS, re.S)
+    words = re.findall(r"\w+", said.replace(" and plot", " plot"))
+    tokenizer = load_model(write_tiny_model(tmp_path / kind, kind)).tokenizer
+    assert [tokenizer.token(*tokenizer.encode(word)) for word in words] == words
+    assert len(words) == 14
 
 
 def test_every_test_and_attribute_of_the_kit_is_on_the_page() -> None:

@@ -145,6 +145,13 @@ def across(model: Any, hidden: Any) -> Any:
     return scores - scores.mean(0)
 
 
+def first_pieces(model: Any, hidden: Any) -> Any:
+    """Reads each label word at its first piece alone."""
+    readout = model.head
+    logits = readout.backbone.logits(hidden[:, :1], readout.rows)[:, 0]
+    return logits @ readout.selection[: len(readout.rows)] + model.bias
+
+
 def divided(model: Any, hidden: Any) -> Any:
     """No number where nothing stands, which is read at position 0: there the state is the same every time."""
     scores = model.head(hidden) + model.bias
@@ -255,6 +262,9 @@ CASES: dict[str, tuple[Fault, type[Strategy], str]] = {
     "divides by nothing": (
         checks.examples_keep_apart, building(divided), "no finite numbers for a place without an example",
     ),
+    "reads half a word": (
+        checks.whole_words_count, building(first_pieces), "equally far apart for every text.*read every piece where",
+    ),
     "folds into another": (
         checks.folds_without_a_change, broken(fold=shifted), r"fold returns gives other scores.*by up to 1\)",
     ),
@@ -299,6 +309,26 @@ def test_a_fault_is_found_and_said_in_one_sentence(case: str, tmp_path: Path) ->
     assert "\n" not in str(found.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "settings", "said"),
+    [
+        ({}, {"readout": "head"}, "reads no label words here"),
+        ({"proposes": frozenset({"words"})}, {}, "finds its label words itself"),
+        ({}, {"slots": "first"}, "refuses label words of several pieces: .* the same piece 'very'"),
+    ],
+)
+def test_who_reads_no_long_words_is_not_asked_to(
+    changes: dict[str, Any], settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DoesNotApply, match=said):
+        checks.whole_words_count(RunSet(broken(**changes), tmp_path, settings=settings))
+
+
+@pytest.mark.parametrize("kind", ["masked", "causal"])
+def test_a_sound_strategy_reads_long_words_whole(kind: Any, tmp_path: Path) -> None:
+    checks.whole_words_count(RunSet(Sound, tmp_path, kind=kind))
+
+
 FILE = """
 from test_kit_finds_faults import Sound, broken
 
@@ -314,8 +344,8 @@ class TestNothing(StrategyKit):
 def test_pytest_shows_a_fault_once_in_one_line_and_skips_what_needs_a_run(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FILE)
     result = pytester.runpytest_inprocess("-rsf", "-p", "no:cacheprovider", "--tb=short")
-    # Two tests need no model, and the defaults no run; ten wait for a run.
-    result.assert_outcomes(passed=3, failed=1, skipped=10)
+    # Two tests need no model, and the defaults no run; eleven wait for a run.
+    result.assert_outcomes(passed=3, failed=1, skipped=11)
     result.stdout.fnmatch_lines([
         "_* TestNothing.test_it_runs?masked? _*",
         "strategy 'sound' (plugin 'sound' of promptkit 0): build returned nothing, not a promptkit.nn.*",
