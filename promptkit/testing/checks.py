@@ -16,7 +16,7 @@ from promptkit.hooks.describe import takes_data
 from promptkit.prompting import Template
 from promptkit.strategies.contract import DEPENDS_ON, Strategy, prepared
 from promptkit.strategies.declared import check_class, check_declared
-from promptkit.testing.runs import Learnt, RunSet
+from promptkit.testing.runs import Learnt, RunSet, WritingRuns
 from promptkit.testing.scores import long_word_scores, moved_scores
 from promptkit.testing.tiny import LONG_WORDS
 
@@ -275,6 +275,23 @@ def loads_the_same(runs: RunSet) -> None:
             f"what is loaded gives other probabilities than the run that saved it (by up to {worst:.2g}); whatever "
             "learns or is drawn has to be a Parameter of the model that fold returns, for these are saved."
         )
+
+
+def writes(runs: WritingRuns) -> None:
+    """What says that it learns to write does: the loss of answers falls, and what is loaded writes the same ones."""
+    name = runs.strategy.__name__
+    if "text" not in runs.instance.objectives:
+        raise DoesNotApply(f"{name} is for classes alone.")
+    result = runs.first.result
+    compiles(runs)
+    if result.record.history:
+        loss_falls(runs)
+    for saved, loaded in zip(result.predictions, runs.written_again(), strict=True):
+        if saved != loaded:
+            raise CheckFailed(
+                f"what is loaded writes '{loaded}' where the run that saved it wrote '{saved}'; whatever learns or "
+                "is drawn has to be a Parameter of the model that fold returns, for these are saved."
+            )
 
 
 def same_seed_same_numbers(runs: RunSet) -> None:

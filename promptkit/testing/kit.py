@@ -12,7 +12,7 @@ from promptkit.backbones.face import Kind
 from promptkit.errors import UserError
 from promptkit.strategies.contract import Strategy
 from promptkit.testing import checks
-from promptkit.testing.runs import RunSet
+from promptkit.testing.runs import RunSet, WritingRuns
 
 # Of the class whose tests are running: compiled graphs take memory.
 _KEPT: dict[tuple[type, Kind], RunSet] = {}
@@ -57,6 +57,11 @@ class StrategyKit:
             _KEPT[cls, kind] = RunSet(self.strategy, folder, options=self.options, settings=self.settings, kind=kind)
         return _KEPT[cls, kind]
 
+    @pytest.fixture
+    def writing_runs(self, tmp_path: Path) -> WritingRuns:
+        """The run of the one test of answers."""
+        return WritingRuns(self.strategy, tmp_path, options=self.options, settings=self.settings)
+
     def test_options_and_docs(self) -> None:
         """See `checks.options_and_docs`."""
         _look(checks.options_and_docs, self.strategy)
@@ -71,7 +76,7 @@ class StrategyKit:
 
     def test_it_runs(self, runs: RunSet) -> None:
         """A run trains, scores and is written, and the strategy keeps what it promises on the way."""
-        _look(lambda: runs.first)
+        _look(_first, runs)
 
     def test_it_compiles(self, runs: RunSet) -> None:
         """See `checks.compiles`."""
@@ -118,6 +123,10 @@ class StrategyKit:
         """See `checks.depends_on_is_needed`."""
         _look_at_run(checks.depends_on_is_needed, runs)
 
+    def test_it_writes(self, writing_runs: WritingRuns) -> None:
+        """See `checks.writes`."""
+        _look(checks.writes, writing_runs)
+
 
 def _look(check: Callable[..., object], *given: Any) -> None:
     """Make of a check what pytest shows: a sentence for what is wrong, a traceback only for a bug."""
@@ -130,10 +139,17 @@ def _look(check: Callable[..., object], *given: Any) -> None:
         raise pytest.skip.Exception(str(reason)) from None
 
 
+def _first(runs: RunSet) -> object:
+    """Return the run that most tests look at; skip where a strategy scores no classes."""
+    if "classes" not in runs.instance.objectives:
+        pytest.skip(f"{runs.strategy.__name__} scores no classes; test_it_writes looks at its answers")
+    return runs.first
+
+
 def _look_at_run(check: Callable[..., object], runs: RunSet, *more: Any) -> None:
     """The same for a check that needs a run; where there is none, one test says so and not ten."""
     try:
-        runs.first  # noqa: B018
+        _first(runs)
     except Exception:
         if check is not checks.backbone_is_untouched:
             pytest.skip("there is no run to look at; test_it_runs says why")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from promptkit.hooks import get_host
 from promptkit.running.asking import templates_for
 from promptkit.strategies.contract import DEPENDS_ON, Strategy, parse_options
-from promptkit.testing.tiny import SIZES, write_tiny_model, write_tiny_task
+from promptkit.testing.tiny import PAIRS, SIZES, write_tiny_model, write_tiny_pairs, write_tiny_task
 
 if TYPE_CHECKING:
     from promptkit.backbones.face import Backbone, Kind
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from promptkit.running.runner import Predictor, RunResult
     from promptkit.running.session import Session
 
+_OF_ANY_OBJECTIVE = frozenset({
+    "epochs", "lr", "batch_size", "accumulate", "weight_decay", "patience", "mode", "precision", "device", "seed",
+})  # fmt: skip
 Values = dict[str, Any]
 Found = TypeVar("Found")
 
@@ -124,15 +127,20 @@ class RunSet:
         """Return the settings of a run; `draw` says which training examples."""
         from promptkit.running.config import make_config
 
-        usual: dict[str, Any] = {
-            "strategy": self.strategy.name, "data": self._tasks[draw], "model": self.model, "options": self.options,
-            "batch_size": SIZES["train"] // 3, "quiet": True, "save": "out" in settings,
+        usual = {
+            "strategy": self.strategy.name, "model": self.model, "options": self.options, "quiet": True,
+            "save": "out" in settings, **self._asked(draw),
         }  # fmt: skip
+        return make_config(**usual | self.settings | settings)
+
+    def _asked(self, draw: int) -> dict[str, Any]:
+        """Return what is learnt, from how many examples at a time, and how they are asked about."""
+        asked: dict[str, Any] = {"data": self._tasks[draw], "batch_size": SIZES["train"] // 3}
         if "templates" not in self.settings:
             # One of them does, for each is trained by itself.
             defaults = self.instance.defaults
-            usual["templates"] = templates_for(defaults.templates_for("en"), defaults.readout, self.kind)[:1]
-        return make_config(**usual | self.settings | settings)
+            asked["templates"] = templates_for(defaults.templates_for("en"), defaults.readout, self.kind)[:1]
+        return asked
 
     def fresh_plan(self, **settings: Any) -> Plan:
         """Return a run as it is planned, its sources of random numbers still unused; see `config`."""
@@ -203,6 +211,43 @@ class RunSet:
             chosen = self.plan.settings
             settings = {"epochs": 2 if chosen.epochs == 1 else 1, "lr": 3 * chosen.lr, "weight_decay": 0.5}
         return self.run(seed=self.plan.config.seed + ("seed" in words), draw=int("examples" in words), **settings)
+
+
+class WritingRuns(RunSet):
+    """Runs of a strategy that learns to write: answers of a causal model to a few pairs.
+
+    Args:
+        strategy: its class.
+        folder: an empty one.
+        options: of the strategy; its defaults by default.
+        settings: of the runs; those that are for classes, how they are asked about say, are left out.
+    """
+
+    def __init__(
+        self,
+        strategy: type[Strategy],
+        folder: Path,
+        *,
+        options: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        kept = {name: value for name, value in (settings or {}).items() if name in _OF_ANY_OBJECTIVE}
+        super().__init__(strategy, folder, options=options, settings=kept, kind="causal")
+        self._pairs = write_tiny_pairs(folder / "pairs")
+
+    def _asked(self, draw: int) -> dict[str, Any]:
+        return {
+            "objective": "text", "data": self._pairs, "batch_size": PAIRS["train"] // 2,
+            "templates": ("{text} ? {mask}",), "max_tokens": 4, "metrics": ("rouge",),
+        }  # fmt: skip
+
+    def written_again(self) -> list[str]:
+        """Return what the first run's prompt, loaded again, writes to the test texts."""
+        from promptkit.running.writer import load_writer
+
+        with self.lent():
+            writer = load_writer(self.first.directory)
+            return writer.write([example.text for example in self.plan.task.test])
 
 
 def _watched(

@@ -7,7 +7,7 @@ task is to tell good and great texts from bad and terrible ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ LONG_WORDS = "positive=very good,so great; negative=very bad,so terrible"
 """Words of two pieces on both models; those of the two classes begin alike, so the second piece of each decides."""
 LABELS = ("negative", "positive")
 SIZES = {"train": 48, "dev": 16, "test": 24}
+PAIRS = {"train": 16, "dev": 4, "test": 4}
 _CAUSAL_SPECIAL = ("<pad>", "<unk>", "<start>", "<end>")
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -57,6 +58,7 @@ _CAUSAL_CONFIG = {
     "tie_word_embeddings": True,
 }
 _GOOD, _BAD = ("good", "great"), ("bad", "terrible")
+_ANSWERS = {"positive": "yes very good", "negative": "no"}
 _SUBJECTS = ("the film is", "this movie is", "the plot was", "the story was", "one actor is", "all this was")
 _SCALE = 0.2  # of the weights: large enough that every word shows at the mask
 
@@ -130,14 +132,40 @@ def write_tiny_task(folder: Path, *, draw: int = 0) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for split, count in SIZES.items():
-        rng = np.random.default_rng([len(split), draw if split == "train" else 0])
-        lines = ["label\ttext"]
-        for number in range(count):
-            label = LABELS[number % 2]
-            word = rng.choice(_GOOD if label == "positive" else _BAD)
-            lines.append(f"{label}\t{rng.choice(_SUBJECTS)} {word} {rng.choice(_VOCABULARY[-12:-2])}")
-        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        rows = [f"{label}\t{text}" for label, text in _texts(split, count, draw)]
+        _write_table(folder, split, ["label\ttext", *rows])
     return folder
+
+
+def write_tiny_pairs(folder: Path) -> Path:
+    """Write texts with an answer each, for `--objective text`, as `train.tsv`, `dev.tsv` and `test.tsv`.
+
+    The texts are like those of `write_tiny_task`; `yes very good` answers the good ones, `no` the bad ones.
+
+    Args:
+        folder: is made.
+
+    Returns:
+        The folder, which `--data` takes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, count in PAIRS.items():
+        rows = [f"{text}\t{_ANSWERS[label]}" for label, text in _texts(split, count, 0)]
+        _write_table(folder, split, ["text\tanswer", *rows])
+    return folder
+
+
+def _texts(split: str, count: int, draw: int) -> Iterator[tuple[str, str]]:
+    """Yield texts behind their labels, the classes in turn."""
+    rng = np.random.default_rng([len(split), draw if split == "train" else 0])
+    for number in range(count):
+        label = LABELS[number % 2]
+        word = rng.choice(_GOOD if label == "positive" else _BAD)
+        yield label, f"{rng.choice(_SUBJECTS)} {word} {rng.choice(_VOCABULARY[-12:-2])}"
+
+
+def _write_table(folder: Path, split: str, lines: Sequence[str]) -> None:
+    (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def load_model(folder: Path, source: str | None = None) -> Backbone:

@@ -112,7 +112,9 @@ def test_every_public_name_is_in_api_md(module):
     assert rows == set(importlib.import_module(module).__all__)
 
 
-@pytest.mark.parametrize("name", ["load_model", "prompt_task", "write_tiny_model", "write_tiny_task"])
+@pytest.mark.parametrize(
+    "name", ["load_model", "prompt_task", "write_tiny_model", "write_tiny_pairs", "write_tiny_task"]
+)
 def test_a_helper_of_tests_is_in_api_md_with_all_its_arguments(name):
     (call,) = re.findall(rf"`{name}\(([^`]*)\)`", read("api.md"))
     takes = inspect.signature(getattr(importlib.import_module("promptkit.testing"), name)).parameters

@@ -22,8 +22,10 @@ def kit(name: str, **attributes: Any) -> type[StrategyKit]:
 
 
 TestHard = kit("hard", learns=())
-TestHardCalibrated = kit("hard", learns=(), options={"calibrate": "content-free"}, kinds=("masked",))
-TestHardMedian = kit("hard", learns=("head",), options={"calibrate": "median"}, kinds=("masked",))
+# What is calibrated are classes.
+CALIBRATED: dict[str, Any] = {"kinds": ("masked",), "test_it_writes": None}
+TestHardCalibrated = kit("hard", learns=(), options={"calibrate": "content-free"}, **CALIBRATED)
+TestHardMedian = kit("hard", learns=("head",), options={"calibrate": "median"}, **CALIBRATED)
 TestProbe = kit("probe", learns=("head",))
 # A causal model has no head that could learn.
 TestPet = kit("pet", learns=("head",), kinds=("masked",))
