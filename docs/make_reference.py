@@ -38,12 +38,16 @@ def render(page: str) -> str:
 def reference(name: str) -> str:
     """Return what is to be said of a name: how it is called, and what its docstring says."""
     module, _, attribute = name.rpartition(".")
-    thing = getattr(importlib.import_module(module), attribute)
+    home = importlib.import_module(module)
+    thing = getattr(home, attribute)
     if not callable(thing):
         return f"`{thing!r}`\n"
-    parts = [] if _is_a_form(thing) else [f"```python\n{attribute}{_signature(thing)}\n```\n"]
+    # What no room hands out is made by promptkit alone.
+    called = attribute in getattr(home, "__all__", ()) and not _is_a_form(thing)
+    parts = [f"```python\n{attribute}{_signature(thing)}\n```\n"] if called else []
     parts += _paragraphs(thing)
     if inspect.isclass(thing):
+        parts += [_property(*each) for each in _properties(thing)]
         parts += [_method(each) for each in _methods(thing)]
     return "\n".join(parts)
 
@@ -51,6 +55,15 @@ def reference(name: str) -> str:
 def _is_a_form(thing: Any) -> bool:
     """Return whether nobody calls it: a dictionary's keys, or a protocol that others fulfil."""
     return bool(is_typeddict(thing) or getattr(thing, "_is_protocol", False))
+
+
+def _properties(cls: type) -> list[tuple[str, property]]:
+    return [(name, it) for name, it in vars(cls).items() if isinstance(it, property) and not name.startswith("_")]
+
+
+def _property(name: str, thing: property) -> str:
+    first, *rest = _paragraphs(thing)
+    return "\n".join([f"`{name}`: {first}", *rest])
 
 
 def _initialiser(cls: type) -> Any:

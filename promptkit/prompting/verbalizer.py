@@ -140,7 +140,7 @@ class Verbalizer:
 
 @dataclass(frozen=True)
 class ResolvedVerbalizer:
-    """Label words as pieces of one vocabulary. C classes, M positions read, R different pieces.
+    """Label words as pieces of one vocabulary. C classes, M positions read, W different pieces.
 
     Attributes:
         labels: the C labels; the index is the class.
@@ -148,8 +148,9 @@ class ResolvedVerbalizer:
         pieces: class -> word -> ids of the pieces that are read.
         whole: the same with all pieces of the words, as where an answer is shown.
         slots: M: mask slots; of a causal model one position for each beginning of words.
-        rule: how words of different lengths are treated; see `Verbalizer.resolve`.
-        behind: what stands behind the prompt of a causal model; None for mask slots.
+        rule: how words of different lengths are treated: `same`, `first` or `mean`, as `--slots` takes them.
+        behind: what stands behind the prompt of a causal model; None for mask slots. Its `beginnings` are the M
+            beginnings of words, ids of pieces, of which the first is empty; its `rows` are those that stand there.
     """
 
     labels: tuple[str, ...]
@@ -167,7 +168,7 @@ class ResolvedVerbalizer:
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """The R rows of the vocabulary that are read: the ids of all pieces, each once, ascending."""
+        """The W rows of the vocabulary that are read: the ids of all pieces, each once, ascending."""
         return tuple(sorted({piece for group in self.pieces for ids in group for piece in ids}))
 
     @property
@@ -182,14 +183,19 @@ class ResolvedVerbalizer:
         return self.rule == "mean" or (self.behind is not None and self.slots > 1)
 
     def slot(self, word: tuple[int, ...], number: int) -> int:
-        """Return at which of the M positions a piece of a word is read."""
+        """Return at which of the M positions a piece of a word is read.
+
+        Args:
+            word: the ids of the pieces that are read, as in `pieces`.
+            number: of the piece in the word, from 0.
+        """
         return number if self.behind is None else self.behind.slot(word[:number])
 
     def selection(self) -> list[list[float]]:
-        """Return the matrix, shape (M*R, C), that turns piece scores into class scores.
+        """Return the matrix, shape (M * W, C), that turns piece scores into class scores.
 
-        Scores of shape (B, M, R), the last axis in the order of `rows`, flattened to (B, M*R), times this
-        matrix are the class scores (B, C): for each word the sum over its slots, that is the log of
+        Scores of shape (N, M, W), the last axis in the order of `rows`, flattened to (N, M * W), times this
+        matrix are the class scores (N, C): for each word the sum over its slots, that is the log of
         the product of p([mask]_j = V(y)_j) over j (Schick & Schütze 2021), under `mean` the mean; then the
         mean over the words of a class.
         """
