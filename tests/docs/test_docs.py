@@ -116,9 +116,22 @@ def test_every_public_name_is_in_api_md(module):
     "name", ["load_model", "prompt_task", "write_tiny_model", "write_tiny_pairs", "write_tiny_task"]
 )
 def test_a_helper_of_tests_is_in_api_md_with_all_its_arguments(name):
+    assert _written_arguments(name) == _arguments(getattr(importlib.import_module("promptkit.testing"), name))
+
+
+@pytest.mark.parametrize("name", ["Task", "load_task"])
+def test_what_a_data_set_is_made_with_is_in_api_md_with_all_its_arguments(name):
+    assert _written_arguments(name) == _arguments(getattr(promptkit, name))
+
+
+def _arguments(called: Any) -> list[str]:
+    return list(inspect.signature(called).parameters)
+
+
+def _written_arguments(name: str) -> list[str]:
+    """The arguments of the one call of a name in api.md."""
     (call,) = re.findall(rf"`{name}\(([^`]*)\)`", read("api.md"))
-    takes = inspect.signature(getattr(importlib.import_module("promptkit.testing"), name)).parameters
-    assert re.findall(r"(?:^|, )\**(\w+)", call) == list(takes)
+    return re.findall(r"(?:^|, )\**(\w+)", call)
 
 
 def test_every_setting_of_a_run_is_in_api_md():
