@@ -96,12 +96,14 @@ def _strategy(config: Any) -> Any:
 
 def _prepared(sources: Sequence[str], readout: Readout, strategy: Strategy | None) -> list[Template]:
     """Return templates as a strategy prepares them."""
+    from promptkit.hooks import get_host
     from promptkit.prompting import Template
     from promptkit.strategies.contract import prepared
 
     templates = [Template.parse(source) for source in sources]
     if strategy is not None:
-        templates = [prepared(strategy, template) for template in templates]
+        who = get_host().strategy(strategy.name).title
+        templates = [prepared(strategy, template, who) for template in templates]
         strategy.check(readout, templates)
     return templates
 

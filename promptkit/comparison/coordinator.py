@@ -95,8 +95,8 @@ def compare(
     inputs = Loader()
     baselines = list(plan_baselines(experiment, inputs))
     grid = make_grid(experiment, inputs, shows=shows)
-    # The first baseline is the majority class, on all the data. What holds for no draw, that dev was cut for one, is
-    # warned of by the runs without.
+    # The first baseline is the majority class, on all the data. What is true of none of the draws (that dev was cut,
+    # where none has so many dev examples) is left to the warnings of the runs on all the data.
     whole, *draws = (baseline.task.cautions for baseline in baselines)
     said = (caution for caution in whole if any(caution in draw for draw in draws))
     grid = replace(grid, notes=(*grid.notes, *said))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from promptkit.data.doubles import Key, note_doubles, text_key
-from promptkit.data.splits import SPLIT_NOTES, SPLIT_SEED, carve
+from promptkit.data.splits import NO_EXAMPLE, SPLIT_NOTES, SPLIT_SEED, carve
 from promptkit.data.task import Example, Task
 from promptkit.errors import UserError
 
@@ -32,10 +32,11 @@ def take_fold(task: Task, number: int, folds: int) -> Task:
     test = tuple(example for example in examples if fold_of[text_key(example)] == number - 1)
     rest = tuple(example for example in examples if fold_of[text_key(example)] != number - 1)
     train, dev = carve(rest, task.labels, f"{task.name}, fold {number} of {folds}", parts=1)
-    # What was said of test texts in train, and of how test was made, was about the splits that are no more.
+    # What was said of test texts in train, of classes that train lacks and of how test was made was about splits that
+    # are no more.
     stale = note_doubles(replace(task, cautions=())).cautions
     own = tuple(caution for caution in task.cautions if caution not in stale)
-    notes = [note for note in task.notes if note not in SPLIT_NOTES]
+    notes = [note for note in task.notes if note not in SPLIT_NOTES and not note.startswith(NO_EXAMPLE)]
     notes.append(f"cross-validation: {folds} folds of all examples, each tested once; dev is a tenth of the rest")
     return note_doubles(replace(task, train=train, dev=dev, test=test, notes=tuple(notes), cautions=own))
 

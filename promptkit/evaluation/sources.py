@@ -52,9 +52,7 @@ def metric_file(name: str, registry: Registry) -> Path | None:
     """
     if name in BUILT_IN_METRICS:
         return BUILT_IN_METRICS[name]
-    if name in registry:
-        return registry[name].path
-    path = user_path(name)
+    path = registry[name].path if name in registry else user_path(name)
     if os.path.isdir(path):
         return path / f"{path.resolve().name}.py"
     return path if path.suffix == ".py" else None

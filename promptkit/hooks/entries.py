@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from promptkit.backbones.face import Engine
 from promptkit.errors import UserError, kind_of, with_article
@@ -48,28 +48,35 @@ class Origin:
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered name and where it comes from."""
+    """A registered name and where it comes from.
 
+    Class attributes:
+        kind: what such a thing is called.
+    """
+
+    kind: ClassVar[str]
     name: str
     origin: Origin
+
+    @property
+    def title(self) -> str:
+        """How errors name it and where it comes from."""
+        return f"{self.kind} '{self.name}' ({self.origin})"
 
 
 @dataclass(frozen=True)
 class StrategyEntry(Entry):
     """A strategy class."""
 
+    kind = "strategy"
     cls: type[Strategy]
-
-    @property
-    def title(self) -> str:
-        """How errors name it and where it comes from."""
-        return f"strategy '{self.name}' ({self.origin})"
 
 
 @dataclass(frozen=True)
 class DatasetEntry(Entry):
     """A data set; `load` is the plugin's function, `read` what it gives once that is checked."""
 
+    kind = "data set"
     load: Callable[[], Task]
 
     def read(self) -> Task:
@@ -81,18 +88,17 @@ class DatasetEntry(Entry):
         """
         from promptkit.data.task import SPLITS, Task
 
-        who = f"data set '{self.name}' ({self.origin})"
         try:
             task = self.load()
             if isinstance(task, Task):
                 _check_question(task)
         except UserError as error:
-            raise UserError(f"{who}: {error}") from None
+            raise UserError(f"{self.title}: {error}") from None
         if not isinstance(task, Task):
-            raise UserError(f"{who} gives {kind_of(task)}, not a promptkit.Task.")
+            raise UserError(f"{self.title} gives {kind_of(task)}, not a promptkit.Task.")
         for split in SPLITS:
             if not task.split(split):
-                raise UserError(f"{who} has no {split} examples.")
+                raise UserError(f"{self.title} has no {split} examples.")
         return task
 
 
@@ -110,6 +116,7 @@ def _check_question(task: Task) -> None:
 class ModelEntry(Entry):
     """A language model; `locate` is the plugin's function, `find` the directory it gives once that is checked."""
 
+    kind = "model"
     locate: Callable[[], Path]
 
     def find(self) -> Path:
@@ -119,11 +126,10 @@ class ModelEntry(Entry):
             UserError: if the function gives something else, or there is no such directory.
         """
         place = self.locate()
-        who = f"model '{self.name}' ({self.origin})"
         if not isinstance(place, str | os.PathLike):
-            raise UserError(f"{who} gives {kind_of(place)}, not the path of a directory.")
+            raise UserError(f"{self.title} gives {kind_of(place)}, not the path of a directory.")
         if not os.path.isdir(place):
-            raise UserError(f"{who} lies in '{os.fsdecode(place)}', which is no directory.")
+            raise UserError(f"{self.title} lies in '{os.fsdecode(place)}', which is no directory.")
         return Path(os.fsdecode(place))
 
 
@@ -131,6 +137,7 @@ class ModelEntry(Entry):
 class EngineEntry(Entry):
     """An engine, which loads language models."""
 
+    kind = "engine"
     engine: Engine
 
 
@@ -138,12 +145,8 @@ class EngineEntry(Entry):
 class MetricEntry(Entry):
     """A metric; `path` is its `evaluate` metric module."""
 
+    kind = "metric"
     path: Path
-
-    @property
-    def title(self) -> str:
-        """How errors name it and where it comes from."""
-        return f"metric '{self.name}' ({self.origin})"
 
 
 @dataclass

@@ -70,7 +70,7 @@ def promptkit_register_engines(register: Callable[[Engine], None]) -> None:
 
 
 @hookspec
-def promptkit_register_metrics(register: Callable[[str, Path], None]) -> None:
+def promptkit_register_metrics(register: Callable[[str, Path | str], None]) -> None:
     """Add metrics.
 
     Args:

@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 from promptkit.errors import UserError, kind_of
 from promptkit.nn import Backbone, PromptedModel
 from promptkit.prompting.resolved import PromptTask
-from promptkit.strategies.contract import Strategy
+from promptkit.strategies.contract import Defaults, Strategy
 from promptkit.strategies.fronts import FrontStates
 from promptkit.strategies.models import part_of
 from promptkit.training.likeness import array_of
@@ -107,17 +107,22 @@ def build_model(strategy: Strategy, backbone: Backbone, prompt: PromptTask, plug
     return model
 
 
-def check_learning(model: PromptedModel, strategy: Strategy, plugin: str) -> None:
+def check_learning(model: PromptedModel, defaults: Defaults, plugin: str) -> None:
     """Refuse a model of which nothing learns though its strategy trains it.
+
+    Args:
+        model: that was built.
+        defaults: of the strategy for this kind of model.
+        plugin: how errors name the strategy.
 
     Raises:
         UserError: in one line.
     """
-    trains = strategy.defaults.epochs > 0 and not model.fits and not model.searches
+    trains = defaults.epochs > 0 and not model.fits and not model.searches
     if trains and not model.trainable_params():
         raise UserError(
             f"{plugin}: nothing in its model learns. MindSpore finds a Parameter that is an attribute of a cell, and "
-            "none in a list or tuple; where nothing is meant to learn, defaults has epochs=0."
+            "none in a list or tuple; where nothing is meant to learn, its defaults have epochs=0."
         )
 
 

@@ -69,7 +69,9 @@ def run_member(learner: Learner, backbone: Backbone, task: Task, manner: Manner)
     strategy, prompt = learner.strategy, learner.prompt
     guard = Guard(backbone, prompt, manner.depends_on, manner.plugin)
     model = build_model(strategy, backbone, prompt, manner.plugin)
-    check_learning(model, strategy, manner.plugin)
+    if learner.settings.epochs > 0:
+        usual = strategy.defaults
+        check_learning(model, usual.for_kind(backbone.info.kind) if prompt.answers is None else usual, manner.plugin)
     finds = model.fits or model.searches
     learns = bool(model.trainable_params()) and (finds or learner.settings.epochs > 0)
     if learns:

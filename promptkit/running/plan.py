@@ -293,7 +293,8 @@ def _asked(
         return proposal.templates, proposal.verbalizer, ()
     kind = "masked" if model is None else model.info.kind
     question = question_for(config, task, strategy.defaults, readout, kind)
-    templates = tuple(prepared(strategy, Template.parse(source)) for source in question.templates)
+    who = get_host().strategy(config.strategy).title
+    templates = tuple(prepared(strategy, Template.parse(source), who) for source in question.templates)
     for template in templates:
         check_fields(template, task)
     return templates, question.words, question.left_out

@@ -46,6 +46,9 @@ TRAINED_WITH = frozenset({"epochs", "min_steps", "lr", "batch_size", "weight_dec
 OBJECTIVES = frozenset({"classes", "text"})
 """What a model may be asked for: classes of texts, or texts."""
 
+WEIGHTS = ("uniform", "accuracy")
+"""How the scores of several templates may be combined."""
+
 PROPOSES = frozenset({"templates", "words"})
 """What a strategy may look for by itself."""
 
@@ -276,13 +279,18 @@ def has_all_defaults(strategy: type[Strategy]) -> bool:
     return not any(field.is_required() for field in strategy.Options.model_fields.values())
 
 
-def prepared(strategy: Strategy, template: Template) -> Template:
+def prepared(strategy: Strategy, template: Template, who: str) -> Template:
     """Return the template that a strategy uses in place of another.
+
+    Args:
+        strategy: prepares it.
+        template: the user's or the strategy's own.
+        who: how errors name the strategy.
 
     Raises:
         UserError: if it gives none, or refuses this one.
     """
     found = strategy.prepare(template)
     if not isinstance(found, Template):
-        raise UserError(f"strategy '{strategy.name}': prepare returned {kind_of(found)}, not a promptkit.Template.")
+        raise UserError(f"{who}: prepare returned {kind_of(found)}, not a promptkit.Template.")
     return found

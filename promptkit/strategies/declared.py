@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from promptkit.checking import field_fault
-from promptkit.errors import did_you_mean, kind_of
+from promptkit.errors import kind_of
 from promptkit.prompting import Showing
 from promptkit.strategies.contract import (
     CONTRACT,
@@ -18,6 +19,7 @@ from promptkit.strategies.contract import (
     OBJECTIVES,
     PROPOSES,
     TRAINED_WITH,
+    WEIGHTS,
     Defaults,
     Strategy,
     StrategyOptions,
@@ -39,7 +41,8 @@ def check_declared(strategy: Strategy) -> str | None:
     templates: Any = strategy.defaults.templates
     try:
         by_language = dict(templates)
-        sound = all(isinstance(each, str) for own in by_language.values() for each in own)
+        sound = isinstance(templates, tuple | list)
+        sound = sound and all(isinstance(each, str) for own in by_language.values() for each in own)
     except (TypeError, ValueError):
         sound = False
     if not sound or not by_language.get("en") or any(isinstance(own, str) for own in by_language.values()):
@@ -47,7 +50,7 @@ def check_declared(strategy: Strategy) -> str | None:
             f"{name}.defaults.templates is {templates!r}, not pairs of a language and its templates, 'en' among them"
         )
     causal: Any = strategy.defaults.causal
-    if not isinstance(causal, tuple) or any(len(each) != 2 or each[0] not in TRAINED_WITH for each in causal):
+    if not isinstance(causal, tuple) or not all(map(_is_setting, causal)):
         return (
             f"{name}.defaults.causal is {causal!r}, not pairs of one of {', '.join(sorted(TRAINED_WITH))} and a value"
         )
@@ -65,7 +68,7 @@ def check_declared(strategy: Strategy) -> str | None:
         declared: Any = getattr(strategy, attribute)
         if not isinstance(declared, frozenset | set) or not declared <= known or not (declared or may_be_empty):
             return f"{name}.{attribute} is {declared!r}, not a set of {', '.join(sorted(known))}"
-    if strategy.weights not in ("uniform", "accuracy"):
+    if not isinstance(strategy.weights, str) or strategy.weights not in WEIGHTS:
         return f"{name}.weights is {strategy.weights!r}, not 'uniform' or 'accuracy'"
     if not isinstance(strategy.rounds, int) or strategy.rounds < 1:
         return f"{name}.rounds is {strategy.rounds!r}, not a number of rounds"
@@ -107,52 +110,70 @@ def check_class(candidate: object) -> str | None:
     return check_declared(candidate()) if has_all_defaults(candidate) else None
 
 
+def _is_setting(pair: object) -> bool:
+    """Return whether something is a name of `TRAINED_WITH` with a value."""
+    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and pair[0] in TRAINED_WITH
+
+
 def _impossible(defaults: Defaults) -> str | None:
     """Return what cannot be trained with, or None."""
-    try:
-        for kind in KINDS:
+    for kind in sorted(KINDS):
+        try:
             _DEFAULTS.validate_python(vars(defaults.for_kind(kind)))
-    except ValidationError as error:
-        return str(field_fault(error))
-    if defaults.min_steps and not defaults.epochs:
-        return f"min_steps is {defaults.min_steps}, but epochs is 0 and so nothing trains; set both, or neither"
+        except ValidationError as error:
+            return str(field_fault(error))
     return None
 
 
 def _wrong_method(cls: type[Strategy]) -> str | None:
     """Return which method cannot be called as the contract calls it, or None."""
     for name in _METHODS:
+        if isinstance(inspect.getattr_static(cls, name), property):
+            continue  # what it gives may hang on the options
         expected = inspect.signature(getattr(Strategy, name)).parameters
         # Bound to an object, for a static method has no self.
         own = getattr(object.__new__(cls), name)
         if not callable(own):
             return f"{cls.__name__}.{name} is {kind_of(own)}, not a method"
         try:
-            inspect.signature(own).bind(*list(expected)[1:])
+            inspect.signature(own, follow_wrapped=False).bind(*list(expected)[1:])
         except TypeError:
             return f"{cls.__name__}.{name} must take ({', '.join(expected)})"
+        except ValueError:  # Python cannot say what it takes
+            continue
     return None
 
 
 def _misspelt(cls: type[Strategy]) -> str | None:
-    """Return which attribute is like one of the contract's but for its name, or None.
+    """Return which attribute is one of the contract's but for a letter, or None.
 
-    A strategy may have attributes of its own, so one is only refused that has nearly the name of one of the
-    contract's and holds what that one would.
+    A strategy may have attributes of its own, so one is only refused that also holds what that of the contract would.
     """
-    declared = {name: value for name, value in vars(Strategy).items() if not name.startswith("_")}
     for base in cls.__mro__[: cls.__mro__.index(Strategy)]:
         for name, value in vars(base).items():
-            if name.startswith("_") or name in declared or name in Strategy.__annotations__:
-                continue
-            alike = [known for known, usual in declared.items() if _like(value, usual)]
-            if difflib.get_close_matches(name.lower(), map(str.lower, alike), cutoff=0.8):
-                return f"{cls.__name__} has {name}, which promptkit does not know.{did_you_mean(name, alike)}"
+            for known, would_do in _HOLDS.items():
+                if name != known and would_do(value) and _but_for_a_letter(name, known):
+                    return f"{cls.__name__} has {name}, which promptkit does not know. Did you mean '{known}'?"
     return None
 
 
-def _like(value: object, usual: object) -> bool:
-    """Return whether a value is of the kind of another."""
-    if isinstance(usual, frozenset):
-        return isinstance(value, frozenset | set)
-    return (type(value) is type(usual) and not callable(value)) or (inspect.isclass(value) and inspect.isclass(usual))
+def _but_for_a_letter(name: str, known: str) -> bool:
+    # `kind` is nearly `kinds`, and `bounds` is not `rounds`.
+    return abs(len(name) - len(known)) <= 1 and difflib.SequenceMatcher(None, name, known).ratio() > 0.88
+
+
+def _is_set(value: object) -> bool:
+    return isinstance(value, frozenset | set)
+
+
+# What an attribute of each name holds. Numbers are left out: a strategy's own may be called anything.
+_HOLDS: dict[str, Callable[[object], bool]] = {
+    "defaults": lambda value: isinstance(value, Defaults | property),
+    "depends_on": lambda value: isinstance(value, frozenset | set | property),
+    "kinds": _is_set,
+    "objectives": _is_set,
+    "proposes": _is_set,
+    "showing": lambda value: isinstance(value, Showing),
+    "weights": lambda value: isinstance(value, str) and value in WEIGHTS,
+    "Options": lambda value: inspect.isclass(value) and issubclass(value, StrategyOptions),
+}

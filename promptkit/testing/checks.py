@@ -73,6 +73,12 @@ def defaults(runs: RunSet) -> None:
     strategy = runs.instance
     if wrong := check_declared(strategy):
         raise CheckFailed(f"{wrong}; promptkit refuses the class.")
+    for training in (strategy.defaults, strategy.defaults.for_kind("causal")):
+        if training.min_steps and not training.epochs:
+            raise CheckFailed(
+                f"{runs.strategy.__name__}.defaults: min_steps is {training.min_steps}, but epochs is 0 and so "
+                "nothing trains; set both, or neither."
+            )
     for source in strategy.defaults.templates_for("en"):
         _check_template(runs, source, strategy.defaults.readout)
 
@@ -80,7 +86,7 @@ def defaults(runs: RunSet) -> None:
 def _check_template(runs: RunSet, source: str, readout: str) -> None:
     name = runs.strategy.__name__
     try:
-        template = prepared(runs.instance, Template.parse(source))
+        template = prepared(runs.instance, Template.parse(source), name)
     except UserError as error:
         raise CheckFailed(f"{name}'s own template '{source}' does not work: {error}") from None
     if readout == "cloze" and not template.has_mask:
@@ -217,7 +223,7 @@ def folds_without_a_change(runs: RunSet) -> None:
 
 
 def whole_words_count(runs: RunSet) -> None:
-    """Of label words of several pieces every piece has a part in the scores."""
+    """Of label words of several pieces more than the first piece has a part in the scores."""
     name = runs.strategy.__name__
     if runs.plan.settings.readout != "cloze":
         raise DoesNotApply(f"{name} reads no label words here.")
@@ -282,6 +288,10 @@ def writes(runs: WritingRuns) -> None:
     name = runs.strategy.__name__
     if "text" not in runs.instance.objectives:
         raise DoesNotApply(f"{name} is for classes alone.")
+    try:
+        runs.plan  # noqa: B018
+    except UserError as error:
+        raise DoesNotApply(f"{name} refuses to learn to write here: {error}") from None
     result = runs.first.result
     compiles(runs)
     if result.record.history:

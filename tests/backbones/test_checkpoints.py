@@ -17,7 +17,7 @@ from promptkit.backbones.native.bert.tokenizer import load_tokenizer
 from promptkit.backbones.native.bert.weights import weight_plan
 from promptkit.backbones.native.checkpoint import StoredWeights, Weights, read_weights
 from promptkit.backbones.native.engine import NativeEngine
-from promptkit.backbones.native.reading import ARCHITECTURES, _fingerprints
+from promptkit.backbones.native.reading import ARCHITECTURES, _fingerprint
 from promptkit.errors import UserError
 
 WORDPIECES = json.loads((GOLDENS / "wordpiece.json").read_text(encoding="utf-8"))
@@ -237,7 +237,7 @@ def test_a_configuration_with_what_is_no_number_is_claimed_and_read(checkpoint: 
 
 def test_files_that_may_not_be_read_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^cannot read '.*': Is a directory\.$"):
-        _fingerprints([tmp_path], [])
+        _fingerprint([tmp_path], [])
 
 
 def test_a_tokenizer_that_spaces_every_part_is_refused_of_masked_models_too(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_an_artifact_that_is_none(refused, finished, tmp_path):
     (tmp_path / "prompt.safetensors").write_bytes(pickle.dumps(Bomb()))
     assert "is not a whole safetensors file" in refused("predict", tmp_path, "good")
     save_artifact(tmp_path / "prompt.safetensors", {}, {})
-    assert "format None; this promptkit reads 1 and 2" in refused("predict", tmp_path, "good")
+    assert "format None; this promptkit reads 2." in refused("predict", tmp_path, "good")
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,16 @@ def test_how_the_old_splits_were_made_is_not_repeated(splits: tuple[str, ...]) -
     assert [note.split(":")[0] for note in take_fold(whole, 1, 3).notes] == ["two columns read", "cross-validation"]
 
 
+def test_what_train_lacked_is_not_said_of_a_fold() -> None:
+    rows = {
+        split: tuple(Example(f"{split} {label} {n}", label) for label in labels for n in range(9))
+        for split, labels in (("train", "ab"), ("dev", "ab"), ("test", "abc"))
+    }
+    whole = make_task(RawData("t", rows))
+    assert whole.notes == ("train has no example of c",)
+    assert [note.split(":")[0] for note in take_fold(whole, 1, 3).notes] == ["cross-validation"]
+
+
 @pytest.mark.parametrize(
     ("counts", "folds", "said"),
     [

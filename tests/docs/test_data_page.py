@@ -20,7 +20,7 @@ def test_the_plugin_finds_its_file_and_relabels_it(tmp_path: Path, monkeypatch: 
     elsewhere.mkdir()
     (package / "__init__.py").write_text(code, encoding="utf-8")
     rows = [f"{stars},review {number} with {stars} stars" for stars in range(1, 6) for number in range(20)]
-    (package / "stars.csv").write_text("\n".join(["stars,review", *rows]), encoding="utf-8")
+    (package / "stars.csv").write_text("\n".join(["stars,review", "5,", *rows]), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(elsewhere)
     try:
@@ -33,3 +33,4 @@ def test_the_plugin_finds_its_file_and_relabels_it(tmp_path: Path, monkeypatch: 
     for example in (*task.train, *task.dev, *task.test):
         assert example.label == ("negative" if example.text.split()[3] in "12" else "positive")
     assert "Reviews with three stars are left out." in task.notes
+    assert task.cautions == ("1 example dropped: the text is empty",)

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from promptkit.errors import UserError
+from promptkit.evaluation.sources import metric_file
 from promptkit.hooks import Origin, PluginHost, hookimpl
 from promptkit.hooks.entries import RESERVED
 
@@ -146,9 +147,14 @@ class TestOtherRegistries:
     def test_a_loader_that_cannot_be_called_is_refused(self, hook):
         assert "needs a function without arguments" in fault_of(plugin(**{hook: registering("x", "path")}))
 
-    def test_the_path_of_a_metric_may_be_a_string(self, tmp_path):
-        host = PluginHost.from_plugins({"it": plugin(metrics=registering("mine", str(tmp_path)))})
-        assert host.metrics["mine"].path == tmp_path
+    @pytest.mark.parametrize("as_given", [str, Path])
+    def test_the_path_of_a_metric_may_be_a_string_and_that_of_a_folder(self, as_given, tmp_path):
+        folder = tmp_path / "kappa"
+        folder.mkdir()
+        (folder / "kappa.py").touch()
+        host = PluginHost.from_plugins({"it": plugin(metrics=registering("mine", as_given(folder)))})
+        assert host.metrics["mine"].path == folder
+        assert metric_file("mine", host.metrics) == folder / "kappa.py"
 
     @pytest.mark.parametrize("path", ["as-text", b"/tmp", Path("no/such/place"), None])
     def test_a_metric_without_a_module_is_refused(self, path):

@@ -44,7 +44,9 @@ def artifact(backbone: Any, tmp_path: Path) -> Artifact:
             "format": 2, "strategy": strategy, "options": {}, "templates": list(templates), "verbalizer": WORDS,
             "readout": "cloze", "slots": "same", "labels": LABELS, "language": "en", "max_length": 40, "seed": 3,
             "clean": False, "model": str(GOLDENS / "bert-odd"), "promptkit": "0.1",
-            "backbone": {"fingerprint": backbone.fingerprint, "architecture": "bert", "hidden_size": 24},
+            "backbone": {
+                "fingerprint": backbone.fingerprint, "engine": "native", "architecture": "bert", "hidden_size": 24,
+            },
             **more,
         }  # fmt: skip
         cls = get_host().strategy(strategy).cls

@@ -235,6 +235,18 @@ def test_what_would_silently_not_happen_is_refused(run: Any, steps: list[int], b
     assert not steps
 
 
+@pytest.mark.parametrize(
+    ("defaults", "epochs"),
+    [(Defaults(epochs=9), 0), (Defaults(), 2), (Defaults(causal=(("epochs", 9),)), 2)],
+)
+def test_a_model_of_which_nothing_learns_is_scored_where_it_is_not_trained(
+    tiny_run: Any, install: Any, steps: list[int], defaults: Defaults, epochs: int
+) -> None:
+    install(broken(biased(learns=False), defaults=defaults))
+    tiny_run("broken", templates=("{text} it was {mask} .",), mode="pynative", save=False, epochs=epochs)
+    assert not steps
+
+
 def test_a_cloze_prompt_over_a_copy_that_learns_has_no_fixed_features(tiny_run: Any, install: Any) -> None:
     install(broken(lambda backbone, task: biased()(backbone.trainable("all"), task)))
     result = tiny_run(
@@ -310,7 +322,7 @@ def test_scores_that_become_no_numbers_after_loading_are_an_error(
 
 
 def test_a_template_that_is_none_is_refused_in_one_line(run: Any) -> None:
-    with pytest.raises(UserError, match=r"strategy 'broken': prepare returned nothing, not a promptkit\.Template"):
+    with pytest.raises(UserError, match=f"{TITLE}: prepare returned nothing, not a promptkit.Template"):
         run(broken(prepare=lambda self, template: None))
 
 

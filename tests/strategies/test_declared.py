@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +23,12 @@ class Plain(Strategy):
 
     def build(self, backbone: Any, task: Any) -> Any:
         raise NotImplementedError
+
+
+@functools.wraps(lambda self, template, extra: template)
+def wrapped(self: Any, template: Any) -> Any:
+    """A method that takes the right arguments, made of one that took more."""
+    return template
 
 
 @pytest.mark.parametrize(
@@ -53,22 +61,29 @@ class Plain(Strategy):
         ({"objectives": frozenset()}, "Plain.objectives is frozenset(), not a set of classes, text"),
         ({"defaults": Defaults(epochs=2.5)}, "Plain.defaults: epochs: Input should be a valid integer (got 2.5)"),
         ({"defaults": Defaults(lr=-1.0)}, "Plain.defaults: lr: Input should be greater than 0 (got -1.0)"),
-        (
-            {"defaults": Defaults(readout="linear")},
-            "Plain.defaults: readout: Input should be 'cloze' or 'head'",
-        ),
+        ({"defaults": Defaults(readout="linear")}, "Plain.defaults: readout: Input should be 'cloze' or 'head'"),
         ({"defaults": Defaults(causal=(("lr", 0.0),))}, "Plain.defaults: lr: Input should be greater than 0"),
-        ({"defaults": Defaults(min_steps=9)}, "Plain.defaults: min_steps is 9, but epochs is 0"),
+        ({"defaults": Defaults(min_steps=9, causal=(("epochs", 3),))}, None),
+        ({"defaults": Defaults(causal=(5,))}, "Plain.defaults.causal is (5,), not pairs of one of batch"),
+        ({"defaults": Defaults(causal=((["lr"], 1.0),))}, "Plain.defaults.causal is ((['lr'], 1.0),), not pairs"),
+        ({"defaults": Defaults(templates={"en": ("{text}{mask}",)})}, "not pairs of a language and its templates"),
+        ({"weights": ["uniform"]}, "Plain.weights is ['uniform'], not 'uniform' or 'accuracy'"),
         ({"check": lambda self, readout: None}, "Plain.check must take (self, readout, templates)"),
         ({"prepare": lambda self: None}, "Plain.prepare must take (self, template)"),
         ({"build": lambda self, backbone: None}, "Plain.build must take (self, backbone, task)"),
         ({"fold": None}, "Plain.fold is nothing, not a method"),
         ({"prepare": staticmethod(lambda template: template)}, None),
         ({"check": lambda self, *given: None}, None),
+        ({"prepare": wrapped}, None),
+        ({"choose": operator.attrgetter("others")}, None),
+        ({"fold": property(lambda self: self.options.fold)}, None),
         ({"default": Defaults()}, "Plain has default, which promptkit does not know. Did you mean 'defaults'?"),
         ({"kind": {"masked"}}, "Plain has kind, which promptkit does not know. Did you mean 'kinds'?"),
-        ({"option": StrategyOptions}, "Plain has option, which promptkit does not know. Did you mean 'Options'?"),
-        ({"sound": 3, "kind": "warm", "weight": 0.5, "Front": StrategyOptions}, None),
+        ({"Option": StrategyOptions}, "Plain has Option, which promptkit does not know. Did you mean 'Options'?"),
+        ({"weight": "accuracy"}, "Plain has weight, which promptkit does not know. Did you mean 'weights'?"),
+        ({"depend_on": property(lambda self: set())}, "Plain has depend_on, which promptkit does not know."),
+        ({"bounds": 3, "round": 3, "labelled": 16, "front": False, "kind": "warm", "weight": "l2"}, None),
+        ({"Optional": type("Optional", (StrategyOptions,), {}), "options": object, "fault": Defaults()}, None),
     ],
 )
 def test_what_a_class_declares_is_checked_at_registration(attributes: dict[str, Any], said: str | None) -> None:

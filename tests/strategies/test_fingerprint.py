@@ -67,28 +67,18 @@ def test_whatever_changes_numbers_changes_the_fingerprint(golden: str, change: A
     assert after.fingerprint != before.fingerprint
 
 
-@pytest.fixture
-def learnt(tiny_run: Run, tmp_path: Path) -> Callable[..., Any]:
-    """Run a strategy on a copy of the tiny model; returns the result."""
-
-    def run(strategy: str, **settings: Any) -> Any:
-        shutil.copytree(GOLDENS / "bert-odd", tmp_path / "model", dirs_exist_ok=True)
-        own = {"epochs": 0, "mode": "pynative", "model": str(tmp_path / "model"), "out": tmp_path / "run"}
-        return tiny_run(strategy, **{**own, **settings})
-
-    return run
-
-
 def test_another_tokenizer_is_refused_at_prediction_and_is_another_run(
-    learnt: Any, tiny_data: Path, tmp_path: Path, capsys: Any
+    tiny_run: Run, tiny_data: Path, tmp_path: Path, capsys: Any
 ) -> None:
+    model = Path(shutil.copytree(GOLDENS / "bert-odd", tmp_path / "model"))
+
     def key() -> str:
-        own = {"strategy": "soft", "data": str(tiny_data), "model": str(tmp_path / "model")}
+        own = {"strategy": "soft", "data": str(tiny_data), "model": str(model)}
         return make_plan(make_config(verbalizer="positive=great; negative=terrible", **own)).key
 
-    learnt("soft")
+    tiny_run("soft", epochs=0, mode="pynative", model=str(model), out=tmp_path / "run")
     before = key()
-    swap_in_vocab(tmp_path / "model")
+    swap_in_vocab(model)
     assert main(["predict", str(tmp_path / "run"), "the film is good"]) == 2
     error = capsys.readouterr().err
     assert "was made with another model than" in error
