@@ -55,7 +55,7 @@ def metric_file(name: str, registry: Registry) -> Path | None:
     path = registry[name].path if name in registry else user_path(name)
     if os.path.isdir(path):
         return path / f"{path.resolve().name}.py"
-    return path if path.suffix == ".py" else None
+    return path if name in registry or path.suffix == ".py" else None
 
 
 def metric_digest(path: Path) -> str:

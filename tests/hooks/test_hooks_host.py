@@ -156,6 +156,12 @@ class TestOtherRegistries:
         assert host.metrics["mine"].path == folder
         assert metric_file("mine", host.metrics) == folder / "kappa.py"
 
+    def test_the_file_of_a_metric_may_have_any_name(self, tmp_path):
+        module = tmp_path / "kappa"
+        module.touch()
+        host = PluginHost.from_plugins({"it": plugin(metrics=registering("mine", module))})
+        assert metric_file("mine", host.metrics) == module
+
     @pytest.mark.parametrize("path", ["as-text", b"/tmp", Path("no/such/place"), None])
     def test_a_metric_without_a_module_is_refused(self, path):
         assert "needs the path of a metric module that exists" in fault_of(plugin(metrics=registering("x", path)))
