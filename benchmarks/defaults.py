@@ -6,9 +6,9 @@
 A trial trains on the first 2,000 of the shuffled training examples and is judged on 1,066 of the shuffled dev split,
 or, with 16 shots, draws from 3,000 training examples and is judged on 1,000 others. The data folder that a run gets
 holds no example of the real test split: its `test` is a part of dev, or of train. What stands in `--out` is not tried
-again: give another file with another `--dev`. `--model NAME` tries what a causal model is in want of, by the data's
-language: templates for `hard`; rates and passes for what learns, with 16 shots alone. `--dev` limits what
-either is judged on.
+again: give another file with another `--dev` or with `--all`. `--model NAME` tries what a causal model is in want of,
+by the data's language: templates for `hard`; rates and passes for what learns, with 16 shots alone. `--all` learns
+from all training examples, and has settings of its own. `--dev` limits what either is judged on.
 """
 
 from __future__ import annotations
@@ -117,6 +117,17 @@ ASKED = {
 }
 """By language, an instruction to start from."""
 LEARNING = tuple(name for name in WHOLE if name != "hard")
+ALL: Settings = {
+    "ptuning-v2": (
+        *({"lr": lr} for lr in (1e-2, 2e-2, 3e-2)),
+        {"lr": 1e-2, "options": {"tokens": 64}},
+        {"lr": 1e-2, "epochs": 10},
+    ),
+    "prefix": (*({"lr": lr} for lr in (1e-2, 3e-2)), {"lr": 1e-2, "epochs": 10}),
+    "bitfit": (*({"lr": lr} for lr in (1e-3, 3e-3, 1e-2)), {"lr": 3e-3, "epochs": 10}),
+    "finetune": tuple({"lr": lr} for lr in (2e-5, 5e-5, 1e-4)),
+}
+"""Settings to try on all training examples."""
 
 
 def few_causal(language: str) -> Settings:
@@ -148,12 +159,15 @@ def tables(model: str | None, language: str = "en") -> tuple[Settings, Settings]
 
 
 def trials(
-    languages: Mapping[str, str], strategies: Collection[str] = LEARNING, model: str | None = None
+    languages: Mapping[str, str],
+    strategies: Collection[str] = LEARNING,
+    model: str | None = None,
+    of_all: bool = False,
 ) -> Iterator[Trial]:
     """Yield every trial of some strategies on data sets, given with their languages, and on a model."""
     asked = {} if model is None else {"model": model}
     for name, language in languages.items():
-        whole, few = tables(model, language)
+        whole, few = (ALL, {}) if of_all else tables(model, language)
         for strategy in strategies:
             for settings in whole.get(strategy, ()):
                 ends = {} if strategy == "hard" else {"patience": 0}
@@ -175,13 +189,13 @@ def write(folder: Path, parts: dict[str, list[Example]]) -> Path:
     return folder
 
 
-def data_of(task: Task, folder: Path, most: int) -> dict[bool, Path]:
-    """Write what trials see of a data set, judging on `most` examples at most: by whether they draw shots."""
+def data_of(task: Task, folder: Path, most: int, learnt: int | None) -> dict[bool, Path]:
+    """Write what trials see of a data set, by whether they draw: `learnt` examples for train, `most` to judge on."""
     train, dev = list(task.train), list(task.dev)
     random.Random(5).shuffle(train)
     few = {"train": train[FEW_TEST : FEW_TEST + FEW_TRAIN], "dev": dev[:DEV], "test": train[:FEW_TEST][:most]}
     random.Random(6).shuffle(dev)
-    plain = {"train": train[:TRAIN], "dev": dev[:most], "test": dev[:64]}
+    plain = {"train": train[:learnt], "dev": dev[:most], "test": dev[:64]}
     return {False: write(folder / "plain", plain), True: write(folder / "few", few)}
 
 
@@ -201,15 +215,15 @@ def judge(trial: Trial, data: dict[bool, Path], mode: str) -> dict[str, Any]:
     return {**asdict(trial), "accuracy": accuracy, "loss": None if few or picked is None else picked.dev_loss}
 
 
-def table(found: list[dict[str, Any]], names: list[str]) -> str:
-    """Return the trials' outcomes as Markdown, seeds averaged."""
+def table(found: list[dict[str, Any]], names: list[str], whole: str = f"{TRAIN:,} examples") -> str:
+    """Return the trials' outcomes as Markdown, seeds averaged; `whole` says what they learnt from without shots."""
     cells: dict[tuple[str, ...], dict[str, list[dict[str, Any]]]] = {}
     for each in found:
         settings = dict(each["settings"])
         options = settings.pop("options", {})
         settings.pop("patience", None)
         said = ", ".join(f"{key} {spelt(value)}" for key, value in {**options, **settings}.items())
-        learnt = f"{TRAIN:,} examples" if each["shots"] is None else f"{each['shots']} shots"
+        learnt = whole if each["shots"] is None else f"{each['shots']} shots"
         learnt = "nothing" if each["strategy"] == "hard" or settings.get("epochs") == 0 else learnt
         cells.setdefault((each["strategy"], learnt, said), {}).setdefault(each["data"], []).append(each)
     rows = [
@@ -244,35 +258,40 @@ def main() -> int:
         "--strategy", choices=tuple(WHOLE), action="append", help="only these; all that learn by default"
     )
     parser.add_argument("--model", help="a causal model, in place of the default one")
+    parser.add_argument("--all", action="store_true", help="learn from all training examples")
     parser.add_argument("--dev", type=int, default=DEV, help="examples to judge on, at most")
     parser.add_argument("--mode", default="graph", help="how compiled models run; scores are the same in all")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one for each trial")
     parser.add_argument("--markdown", type=Path, help="where the table goes; printed by default")
     arguments = parser.parse_args()
-    possible = set().union(*tables(arguments.model))
+    if arguments.all and arguments.model is not None:
+        parser.error("--all is for the default model: give it without --model.")
+    possible = set(ALL) if arguments.all else set().union(*tables(arguments.model))
     strategies = arguments.strategy or [name for name in LEARNING if name in possible]
     if other := set(strategies) - possible:
         tried, refused = ", ".join(sorted(possible)), ", ".join(sorted(other))
-        parser.error(f"on a causal model {tried} are tried, and not {refused}.")
+        parser.error(f"here {tried} are tried, and not {refused}.")
     lines = arguments.out.read_text(encoding="utf-8").splitlines() if arguments.out.exists() else []
     found = [json.loads(line) for line in lines]
     names = [path.name for path in arguments.data]
     with tempfile.TemporaryDirectory() as place:
         try:
             tasks = {path.name: load_task(str(path)) for path in arguments.data}
-            folders = {name: data_of(task, Path(place) / name, arguments.dev) for name, task in tasks.items()}
+            learnt = None if arguments.all else TRAIN
+            folders = {name: data_of(task, Path(place) / name, arguments.dev, learnt) for name, task in tasks.items()}
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         wanted = []
-        for trial in trials({name: it.language for name, it in tasks.items()}, strategies, arguments.model):
+        languages = {name: it.language for name, it in tasks.items()}
+        for trial in trials(languages, strategies, arguments.model, arguments.all):
             known = next((each for each in found if asdict(trial).items() <= each.items()), None)
             if known is None:
                 known = judge(trial, folders[trial.data], arguments.mode)
                 with arguments.out.open("a", encoding="utf-8") as file:
                     print(json.dumps(known), file=file)
             wanted.append(known)
-    text = table(wanted, names)
+    text = table(wanted, names, "all of train") if arguments.all else table(wanted, names)
     if arguments.markdown:
         arguments.markdown.write_text(text, encoding="utf-8")
     else:

@@ -285,13 +285,16 @@ def test_trials_of_defaults_see_no_example_of_test(
     defaults = script("defaults")
     monkeypatch.setattr(defaults, "FEW_TEST", 10)
     task = load_task(tiny["data"])
-    seen = defaults.data_of(task, tmp_path / "seen", 6)
+    seen = defaults.data_of(task, tmp_path / "seen", 6, 8)
     texts = {each.text for each in task.test}
     for folder in seen.values():
         parts = load_task(str(folder))
         assert not texts & {each.text for part in (parts.train, parts.dev, parts.test) for each in part}
     assert len(load_task(str(seen[True])).test) == 6
     assert len(load_task(str(seen[False])).dev) == 6
+    assert len(load_task(str(seen[False])).train) == 8
+    whole = defaults.data_of(task, tmp_path / "whole", 6, None)[False]
+    assert {each.text for each in load_task(str(whole)).train} == {each.text for each in task.train}
 
 
 def test_on_a_causal_model_what_learns_is_tried_with_few_examples_alone(script: Callable[[str], Any]) -> None:
@@ -306,10 +309,28 @@ def test_on_a_causal_model_what_learns_is_tried_with_few_examples_alone(script: 
     assert not asked["b"].isascii()
 
 
-def test_a_strategy_without_trials_on_a_causal_model_is_refused(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "benchmarks" / "defaults.py"), "--data", "nowhere", "--strategy", "bitfit"]
-    command += ["--model", "some-model", "--out", str(tmp_path / "out.jsonl")]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+def test_with_all_examples_no_shots_are_tried(script: Callable[[str], Any]) -> None:
+    trials = list(script("defaults").trials({"a": "en"}, ["prefix", "finetune"], of_all=True))
+    assert {each.strategy for each in trials} == {"prefix", "finetune"}
+    assert all(each.shots is None and each.settings["patience"] == 0 for each in trials)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            ["--strategy", "bitfit", "--model", "some-model"],
+            "finetune, hard, prefix, ptuning, ptuning-v2, soft are tried",
+        ),
+        (["--strategy", "soft", "--all"], "bitfit, finetune, prefix, ptuning-v2 are tried, and not soft"),
+        (["--all", "--model", "some-model"], "give it without --model"),
+    ],
+)
+def test_trials_that_there_are_not_are_refused(tmp_path: Path, asked: list[str], said: str) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "defaults.py"), "--data", "nowhere", *asked]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out.jsonl")], capture_output=True, text=True, env=ENVIRONMENT
+    )
     assert done.returncode == 2
-    assert "finetune, hard, prefix, ptuning, ptuning-v2, soft are tried, and not bitfit" in done.stderr
+    assert said in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
