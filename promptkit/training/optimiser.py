@@ -37,7 +37,7 @@ class TrainingSettings:
     accumulate: int = 1
 
 
-def learning_rate(seen: float, batch: float, total: float, peak: float, warmup: float) -> float:
+def learning_rate(seen: float, batch: float, total: float, peak: float, warmup: float, first: float) -> float:
     """Return the rate of a step: linear warm-up to `peak`, then linear decay that ends above 0.
 
     Counted in examples, not in steps: how many steps an epoch takes depends on how its batches pack.
@@ -48,8 +48,9 @@ def learning_rate(seen: float, batch: float, total: float, peak: float, warmup: 
         total: of the whole training.
         peak: the highest rate.
         warmup: share of `total` in which the rate rises.
+        first: examples of the first step, at the end of which the rate has risen where the share is smaller.
     """
-    rising = max(batch, total * warmup)
+    rising = max(first, total * warmup)
     if seen + batch <= rising:
         return peak * (seen + batch) / rising
     # A step that begins while the rate rises and ends after it takes the peak, not more.
@@ -72,7 +73,7 @@ class ScheduledAdamW:
         self._moments = {name: [_zeros(weight, name) for weight in self._weights] for name in ("moment", "variance")}
         self._adam = ops.Adam()
         self._settings, self._total = settings, total
-        self._step, self._seen = 0, 0.0
+        self._step, self._seen, self._first = 0, 0.0, 0.0
         self.rate = 0.0
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -82,14 +83,15 @@ class ScheduledAdamW:
             for name, group in self._moments.items()
             for index, moment in enumerate(group)
         }
-        return moments, {"step": self._step, "seen": self._seen, "rate": self.rate}
+        return moments, {"step": self._step, "seen": self._seen, "first": self._first, "rate": self.rate}
 
     def restore(self, moments: dict[str, Any], numbers: dict[str, Any]) -> None:
         """Go on where `state` was taken, to the last bit."""
         for name, group in self._moments.items():
             for index, moment in enumerate(group):
                 ops.assign(moment, Tensor(moments[f"{name}.{index}"]))
-        self._step, self._seen, self.rate = int(numbers["step"]), float(numbers["seen"]), float(numbers["rate"])
+        self._step, self.rate = int(numbers["step"]), float(numbers["rate"])
+        self._seen, self._first = float(numbers["seen"]), float(numbers["first"])
 
     def step(self, gradients: tuple[Any, ...], examples: float) -> bool:
         """Clip the gradients of a batch of so many examples and move the parameters.
@@ -102,7 +104,8 @@ class ScheduledAdamW:
         if not math.isfinite(scale):
             return False
         settings = self._settings
-        self.rate = learning_rate(self._seen, examples, self._total, settings.lr, settings.warmup)
+        self._first = self._first or examples
+        self.rate = learning_rate(self._seen, examples, self._total, settings.lr, settings.warmup, self._first)
         self._step, self._seen = self._step + 1, self._seen + examples
         self._move(gradients, scale)
         return True

@@ -38,7 +38,8 @@ class Selection:
 
     Attributes:
         candidates: those in question, none of which is both less accurate and of higher loss than another.
-        stale: dev scorings since the accuracy or the loss was last better than ever before, the loss by a thousandth.
+        stale: dev scorings since the accuracy was last higher than ever before, or the loss a thousandth lower than
+            the last that was.
     """
 
     def __init__(self, weights: list[Parameter], examples: int) -> None:

@@ -52,14 +52,17 @@ def run(settings: TrainingSettings, seed: int = 0, batch_size: int = 16) -> tupl
 
 
 def test_the_rate_rises_linearly_and_falls_linearly() -> None:
-    rates = [learning_rate(8 * step, 8, 80, 1.0, 0.2) for step in range(10)]
+    rates = [learning_rate(8 * step, 8, 80, 1.0, 0.2, 8) for step in range(10)]
     assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
 
 
 def test_the_rate_depends_on_the_examples_seen_and_not_on_how_they_were_packed() -> None:
-    assert learning_rate(40, 10, 80, 1.0, 0.2) == learning_rate(40, 1, 80, 1.0, 0.2) == 0.625
-    assert learning_rate(79, 1, 80, 1.0, 0.2) > 0
-    assert learning_rate(0, 80, 80, 1.0, 0.06) == 1.0
+    assert learning_rate(40, 10, 80, 1.0, 0.2, 10) == learning_rate(40, 1, 80, 1.0, 0.2, 10) == 0.625
+    assert learning_rate(79, 1, 80, 1.0, 0.2, 8) > 0
+    assert learning_rate(0, 80, 80, 1.0, 0.06, 80) == 1.0
+    # Of 37 examples 6 % are less than a step: the rate has risen with the first, and the last are on the way down.
+    assert learning_rate(32, 5, 37, 1.0, 0.06, 32) == 1.0
+    assert learning_rate(64, 20, 160, 1.0, 0.06, 32) == 0.75
 
 
 @pytest.mark.parametrize(("epochs", "batch_size", "accumulate"), [(8, 16, 1), (5, 4, 4)])
@@ -71,7 +74,7 @@ def test_the_schedule_ends_with_the_last_epoch(epochs: int, batch_size: int, acc
 
 def test_no_step_takes_more_than_the_peak_rate() -> None:
     """Also not the one that begins while the rate rises and ends after it."""
-    assert max(learning_rate(seen, 30, 1000, 1.0, 0.07) for seen in range(0, 1000, 30)) == 1.0
+    assert max(learning_rate(seen, 30, 1000, 1.0, 0.07, 30) for seen in range(0, 1000, 30)) == 1.0
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.1, 1.0), (10.0, 1.0 / 50.0)])

@@ -33,7 +33,7 @@ def reference(weights: list[Any]) -> list[Any]:
     for step in range(1, STEPS + 1):
         found = [gradient.astype(np.float64) for gradient in gradients(step)]
         clip = min(1.0, SETTINGS.clip / np.sqrt(sum((gradient**2).sum() for gradient in found)))
-        rate = learning_rate((step - 1) * BATCH, BATCH, STEPS * BATCH, SETTINGS.lr, SETTINGS.warmup)
+        rate = learning_rate((step - 1) * BATCH, BATCH, STEPS * BATCH, SETTINGS.lr, SETTINGS.warmup, BATCH)
         for weight, gradient, (mean, square) in zip(weights, found, moments, strict=True):
             gradient = gradient * clip
             mean += 0.1 * (gradient - mean)
