@@ -149,6 +149,8 @@ class Plan:
         }
         if chosen.accumulate > 1 and "training" in self.depends_on:
             parts["accumulate"] = chosen.accumulate
+        if chosen.round_epochs is not None and "training" in self.depends_on:
+            parts["round epochs"] = chosen.round_epochs
         if chosen.objective != "classes":
             parts["objective"] = [chosen.objective, chosen.max_tokens]
         if self.drawn_from:

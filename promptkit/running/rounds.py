@@ -149,8 +149,10 @@ def training_settings(chosen: RunOptions | Defaults, epochs: int, accumulate: in
 def _epochs(plan: Plan, lesson: Lesson | None) -> int:
     """Return how often a model goes through what it learns from: a lesson has more examples than a draw of few."""
     chosen = plan.settings
-    if lesson is None or plan.config.epochs is not None:
+    if lesson is None:
         return chosen.epochs
+    if chosen.round_epochs is not None:
+        return chosen.round_epochs
     defaults = plan.strategy.defaults.for_kind(plan.model.info.kind)
     return defaults.epochs_for(len(lesson.examples), chosen.batch_size * chosen.accumulate)
 

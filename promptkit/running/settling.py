@@ -56,6 +56,7 @@ def settle(
     chosen["accumulate"] *= processes
     if config.epochs is None:
         chosen["epochs"] = defaults.epochs_for(examples, chosen["batch_size"] * chosen["accumulate"])
+    chosen["round_epochs"] = config.epochs if strategy.rounds > 1 else None
     chosen |= {
         "templates": [str(template) for template in templates],
         "verbalizer": None if verbalizer is None else str(verbalizer),

@@ -76,6 +76,8 @@ class RunOptions(RecordPart):
         objective: `classes`, or `text` where answers are written.
         max_tokens: most tokens of an answer; of no meaning for classes.
         accumulate: batches a step.
+        round_epochs: passes of a strategy's rounds after the first, if they were asked for; None where each goes by
+            the number of its examples, and for strategies of one round.
         strategy_options: the strategy's own options, as JSON values.
     """
 
@@ -108,6 +110,7 @@ class RunOptions(RecordPart):
     objective: str = "classes"
     max_tokens: int = 64
     accumulate: int = 1
+    round_epochs: int | None = None
     metrics: tuple[str, ...] = ()
     strategy_options: dict[str, Any] = Field(default_factory=dict)
 

@@ -213,6 +213,17 @@ def test_a_round_goes_through_its_examples_as_often_as_there_are_steps_to_take(d
     assert [_epochs(plan, each) for each in (None, lesson)] == [2, 2]
 
 
+def test_epochs_that_are_asked_for_hold_in_every_round_and_make_another_run(data: Path) -> None:
+    """Also where the draw's default is the same number: the rounds after it are longer."""
+    options = {"generations": 1, "patterns": 2}
+    plans = [plan_of(data, shots=4, options=options, **asked) for asked in ({}, {"epochs": 60})]
+    assert [plan.settings.epochs for plan in plans] == [60, 60]
+    assert [plan.settings.round_epochs for plan in plans] == [None, 60]
+    assert plans[0].key != plans[1].key
+    alone = [plan_of(data, shots=4, **asked) for asked in ({}, {"epochs": 60})]
+    assert alone[0].key == alone[1].key
+
+
 def test_its_own_patterns_come_where_no_template_is_given(data: Path) -> None:
     assert [str(each) for each in plan_of(data).templates] == ["{text} It was {mask}."]
     four = plan_of(data, options={"patterns": 4}).templates
