@@ -9,9 +9,10 @@ from typing import Literal as OneOf
 from promptkit.backbones.face import Kind, Tokenizer
 from promptkit.errors import UserError
 from promptkit.prompting.chat import Conversation
-from promptkit.prompting.spacing import Spacing, spaced
+from promptkit.prompting.spacing import Spacing, pieces_before_word, spaced
 from promptkit.prompting.template import Chat, Field, Half, Literal, Mask, Separator, Soft, Template
 
+EMPTY_LINE = "\n\n"
 _LEAST_FRONT = 8  # positions
 Readout = OneOf["cloze", "head", "answer"]
 
@@ -111,7 +112,7 @@ class Layout:
             between = back * 2 if tokenizer.token(tokenizer.sep_id) == "</s>" else back
             return cls((tokenizer.cls_id,), back, tokenizer.mask_id, tokenizer.pad_id, back, between=between)
         front = (tokenizer.cls_id,) if tokenizer.cls_id >= 0 else ()
-        line = tuple(tokenizer.encode("\n\n"))
+        line = pieces_before_word(tokenizer, EMPTY_LINE)
         return cls(front, (), None, tokenizer.pad_id, () if tokenizer.unk_id in line else line)
 
     def segments(self, template: Template, tokenizer: Tokenizer, mask_slots: int) -> Iterator[Segment]:
@@ -127,10 +128,9 @@ class Layout:
         counts = iter(template.mask_counts(mask_slots))
         virtual, marks = 0, tokenizer.marks_spaces
         yield Segment("special", self.front)
-        for part, spacing in zip(template.parts, template.spacing, strict=True):
+        for number, (part, spacing) in enumerate(zip(template.parts, template.spacing, strict=True)):
             if isinstance(part, Literal):
-                text = part.text.removesuffix(" ") if marks else part.text
-                yield Segment("template", tuple(tokenizer.encode(text)))
+                yield Segment("template", _literal_pieces(part, tokenizer, last=number == len(template.parts) - 1))
             elif isinstance(part, Field):
                 yield Segment(f"field:{part.name}", field=part.name, half=part.half, spacing=spacing if marks else "")
             elif isinstance(part, Chat):
@@ -215,6 +215,13 @@ def _check_answer(template: Template) -> None:
             f"template '{template}' counts mask slots: a causal language model answers once, in as many pieces as a "
             "label word has; write a single {mask}, without a count."
         )
+
+
+def _literal_pieces(literal: Literal, tokenizer: Tokenizer, *, last: bool) -> tuple[int, ...]:
+    """Return the pieces of a template's words; where spaces are marked one at the end belongs to what follows."""
+    if not tokenizer.marks_spaces or last or literal.text.endswith(" "):
+        return tuple(tokenizer.encode(literal.text.removesuffix(" ") if tokenizer.marks_spaces else literal.text))
+    return pieces_before_word(tokenizer, literal.text)
 
 
 def _initial_pieces(soft: Soft, tokenizer: Tokenizer, spacing: Spacing) -> tuple[int | None, ...]:

@@ -15,6 +15,21 @@ EAST_ASIAN = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\
 # Scripts that write no spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, and these.
 _UNSPACED = re.compile(f"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff{EAST_ASIAN}]")
 
+_WORD = "A"  # any, to stand behind white space
+
+
+def pieces_before_word(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    """Return the pieces of a text as they are in front of a word.
+
+    White space at a text's end may be cut in another way than before a word: two line ends are one piece in GPT-2 and
+    its kin where nothing follows, and two pieces in front of a word.
+    """
+    alone = tuple(tokenizer.encode(text))
+    if not text[-1:].isspace():
+        return alone
+    word, both = tuple(tokenizer.encode(_WORD)), tuple(tokenizer.encode(text + _WORD))
+    return both[: -len(word)] if word and both[-len(word) :] == word else alone
+
 
 def spaced(tokenizer: Tokenizer, text: str, spacing: Spacing) -> str:
     """Return a text without outer white space, with one space in front where one is due.

@@ -48,7 +48,10 @@ def mini() -> Adapter:
 
 @pytest.fixture
 def byte_level() -> Adapter:
-    """RoBERTa-like: "great" and " great" are pieces of their own, so are "It", " It", "was" and " was"."""
+    """RoBERTa-like: "great" and " great" are pieces of their own, so are "It", " It", "was" and " was".
+
+    And so are two line ends, which are one piece where nothing follows and two before a word, as in GPT-2.
+    """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -64,6 +67,7 @@ def byte_level() -> Adapter:
         "was It great",
         "terrible great fun",
         "fun was terrible",
+        "fun\n\n",
     ]
     tokenizer.train_from_iterator(lines * 5, trainer)
     return Adapter(tokenizer, ROBERTA_SPECIAL, marks_spaces=True)

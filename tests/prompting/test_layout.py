@@ -131,6 +131,17 @@ def test_a_causal_layout_opens_with_what_the_tokenizer_opens_with(mini: Adapter)
     assert Layout.of(bare, "causal").closing == ()
 
 
+def test_an_empty_line_is_cut_as_it_is_in_front_of_a_word(byte_level: Adapter) -> None:
+    """As in "It was\\n\\ngreat", and not as in "It was\\n\\n"."""
+    assert byte_level.tokens(byte_level.encode("\n\n")) == ["ĊĊ"]
+    assert byte_level.tokens(byte_level.encode("It was\n\ngreat")) == ["It", "Ġwas", "Ċ", "Ċ", "great"]
+    assert byte_level.tokens(Layout.of(byte_level, "causal").closing) == ["Ċ", "Ċ"]
+    (found,) = encoder("It was\n\n{text} {mask}", byte_level, BARE).encode_many([{"text": "great"}])
+    assert list(found.token_ids) == byte_level.encode("It was\n\ngreat")
+    (found,) = encoder("{text}\n\n", byte_level, BARE, readout="head", mask_slots=0).encode_many([{"text": "great"}])
+    assert list(found.token_ids) == byte_level.encode("great\n\n")
+
+
 @pytest.mark.parametrize("source", ["{mask} {text}", "{text} It was {mask}."])
 def test_a_causal_answer_comes_last(mini: Adapter, source: str) -> None:
     with pytest.raises(UserError, match=r"goes on behind \{mask\}: .* put \{mask\} last"):
