@@ -12,7 +12,7 @@ from promptkit.prompting.chat import Conversation
 from promptkit.prompting.spacing import Spacing, pieces_before_word, spaced
 from promptkit.prompting.template import Chat, Field, Half, Literal, Mask, Separator, Soft, Template
 
-EMPTY_LINE = "\n\n"
+_EMPTY_LINE = "\n\n"
 _LEAST_FRONT = 8  # positions
 Readout = OneOf["cloze", "head", "answer"]
 
@@ -112,7 +112,7 @@ class Layout:
             between = back * 2 if tokenizer.token(tokenizer.sep_id) == "</s>" else back
             return cls((tokenizer.cls_id,), back, tokenizer.mask_id, tokenizer.pad_id, back, between=between)
         front = (tokenizer.cls_id,) if tokenizer.cls_id >= 0 else ()
-        line = pieces_before_word(tokenizer, EMPTY_LINE)
+        line = pieces_before_word(tokenizer, _EMPTY_LINE)
         return cls(front, (), None, tokenizer.pad_id, () if tokenizer.unk_id in line else line)
 
     def segments(self, template: Template, tokenizer: Tokenizer, mask_slots: int) -> Iterator[Segment]:

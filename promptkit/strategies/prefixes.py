@@ -12,9 +12,8 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from promptkit.backbones.face import Backbone, Kind
 from promptkit.errors import UserError, kind_of, unknown
-from promptkit.prompting.layout import EMPTY_LINE, Layout
+from promptkit.prompting.layout import Layout
 from promptkit.prompting.resolved import PromptTask
-from promptkit.prompting.spacing import pieces_before_word
 from promptkit.strategies.virtual import label_pieces
 
 PrefixStart = Literal["auto", "random", "activations"]
@@ -142,8 +141,9 @@ def initial_prefix(
         drawn = task.rng.normal(0.0, 1.0, (depth, 2, info.kv_heads, tokens, info.head_width))
         return (spread * drawn).astype(np.float32)
     around = Layout.of(task.tokenizer, info.kind)
-    paragraph = bool(words) and bool(around.closing) and info.kind == "causal"
-    given = pieces_before_word(task.tokenizer, words + EMPTY_LINE) if paragraph else task.tokenizer.encode(words)
+    given = task.tokenizer.encode(words)
+    if given and info.kind == "causal":
+        given += around.closing
     tokens = len(given) or tokens
     if tokens + 2 > info.max_length:
         raise UserError(f"a prefix of {tokens} words: model '{backbone.source}' takes {info.max_length - 2} at most.")
