@@ -98,8 +98,8 @@ def read_folder(path: Path, columns: Columns | None = None) -> RawData:
     """Read a folder: tables named after their splits, or `*.pos` and `*.neg` files, or one single table.
 
     A split's file is `train`, `dev` (or `valid`, `validation`, `val`) or `test`, alone or behind a name
-    (`reviews_train.tsv`). A table `unlabelled` beside them holds texts without labels. A `dataset.json` may name
-    columns, labels and language.
+    (`reviews_train.tsv`, `reviews train.tsv`). Where a split is missing, no file that may hold it is passed over. A
+    table `unlabelled` beside them holds texts without labels. A `dataset.json` may name columns, labels and language.
 
     Args:
         path: the folder.
@@ -130,6 +130,7 @@ def read_folder(path: Path, columns: Columns | None = None) -> RawData:
             f"folder '{path}' holds neither train/dev/test tables nor *.pos and *.neg files nor one single "
             f"table ({', '.join(FORMATS)}), but {found}."
         )
+    _check_left(path, [*tables, *polar] if by_split and not wanted.answers else tables, grouped)
     wanted = _completed(wanted, info)
     raw = _read_groups(info.name or path.resolve().name, grouped, wanted, info)
     hidden = _group(path, unlabelled, UNLABELLED_NAMES)
@@ -226,7 +227,7 @@ def _decode_line(line: bytes) -> str:
 
 def _split_of(path: Path, names: Mapping[str, str] = SPLIT_NAMES) -> str | None:
     """Return the split that a file is named after."""
-    match = re.search(r"(?:^|[-_.])([a-z]+)$", path.stem.lower())
+    match = re.search(r"(?:^|[-_. ])([a-z]+)$", path.stem.lower())
     return names.get(match.group(1)) if match else None
 
 
@@ -242,6 +243,29 @@ def _group(folder: Path, files: Sequence[Path], names: Mapping[str, str] = SPLIT
             )
         grouped[split] = [file]
     return grouped
+
+
+def _check_left(folder: Path, files: Sequence[Path], grouped: Mapping[str, Sequence[Path]]) -> None:
+    """Refuse files that may hold a missing split: with `test (1).csv` passed over, test would be made up from train.
+
+    A `.txt` file is often no data (`README.txt`, `classes.txt`), so a word of its name has to be that split's.
+    """
+    lacking = set(SPLIT_NAMES.values()) - set(grouped)
+    read = [file for group in grouped.values() for file in group]
+    left = [
+        file.name
+        for file in files
+        if file not in read
+        and (
+            file.suffix.lower() != ".txt"
+            or any(SPLIT_NAMES.get(word) in lacking for word in re.findall("[a-z]+", file.stem.lower()))
+        )
+    ]
+    if lacking and left:
+        raise UserError(
+            f"folder '{folder}' holds files whose names end in no split: {', '.join(left)}. Rename them, as in "
+            "reviews_test.csv, or move them elsewhere, or give one file by its path."
+        )
 
 
 def _group_polar(files: Sequence[Path]) -> dict[str, list[Path]]:

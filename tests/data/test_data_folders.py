@@ -37,6 +37,38 @@ def test_a_card_names_columns_labels_and_language(write, tmp_path):
     assert [it.label for it in read_folder(tmp_path, Columns(label="label")).splits["all"]] == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("names", "left"),
+    [
+        ("train.csv, test (1).csv", "test (1).csv"),
+        ("my test.csv, latest.csv, my_train.csv", "latest.csv"),
+        ("test_reviews.jsonl, train.csv", "test_reviews.jsonl"),
+        ("train.csv, a.neg, a.pos", "a.neg, a.pos"),
+        ("train.neg, train.pos, unsup.pos, test_a.tsv", "test_a.tsv"),
+        ("train.txt, test (1).txt", "test (1).txt"),
+    ],
+)
+def test_a_file_that_may_be_the_missing_split_is_not_passed_over(write, tmp_path, names, left):
+    for name in names.split(", "):
+        write(name, GOOD)
+    with pytest.raises(UserError) as refusal:
+        read_folder(tmp_path)
+    assert str(refusal.value) == (
+        f"folder '{tmp_path}' holds files whose names end in no split: {left}. Rename them, as in "
+        "reviews_test.csv, or move them elsewhere, or give one file by its path."
+    )
+
+
+@pytest.mark.parametrize(
+    "beside", ["README.txt", "msr_paraphrase_data.txt", "test_words.txt", ".test (1).tsv", "test.md", "train.tsv.md5"]
+)
+def test_a_file_that_is_no_split_may_lie_beside_them(write, tmp_path, beside):
+    write("my train.tsv", GOOD)
+    write("test.tsv", GOOD)
+    write(beside, "no data\n")
+    assert set(read_folder(tmp_path).splits) == {"train", "test"}
+
+
 BAD_FOLDERS = {
     "nothing": (
         {"readme.md": "hello"},
