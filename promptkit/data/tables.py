@@ -302,6 +302,12 @@ def _jsonl(text: str, path: Path, _: str) -> tuple[list[str], Iterator[Row]]:
             for name in header:
                 if name not in item:
                     raise UserError(f"{path}, line {line}: no '{name}', which line {first_line} has.")
+            for name in item:
+                if name not in first:
+                    raise UserError(
+                        f"{path}, line {line}: '{cut(name, SHOWN)}' is a key that line {first_line} lacks; every "
+                        "line needs the same keys, with null where there is nothing."
+                    )
             yield line, [_cell(item[name]) for name in header]
 
     return header, cells()

@@ -149,6 +149,12 @@ BAD_TABLES = {
         '{"text": "a", "label": 1}\n{"text": "b"}\n',
         "{path}, line 2: no 'label', which line 1 has.",
     ),
+    "a key more": (
+        "a.jsonl",
+        '{"text": "a", "label": 1}\n{"text": "b", "label": 1, "text_b": "c"}\n',
+        "{path}, line 2: 'text_b' is a key that line 1 lacks; every line needs the same keys, with null where there "
+        "is nothing.",
+    ),
     "half a character": (
         "a.jsonl",
         '{"text": "\\ud83d", "label": 1}\n',
