@@ -7,7 +7,7 @@ import io
 import json
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,9 @@ ASKED_COLUMNS = ("instruction", "question", "prompt", "query", "document", "arti
 ANSWER_COLUMNS = ("answer", "response", "output", "completion", "target", "summary", "abstract", "reply")
 LABEL_COLUMNS = ("label", "sentiment", "class", "category", "polarity", "gold_label", "quality")
 
-Row = tuple[int, list[str]]
+_Texts = tuple[int, list[str]]
+Row = tuple[int, Sequence[str | None]]
+"""A line's number and its cells; None is an object or a list of JSON, which is refused where it is read."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,10 @@ def read_rows(path: Path, columns: Columns) -> tuple[tuple[Example, ...], int, s
             )
     examples, dropped = [], 0
     for line, cells in table.rows:
-        label = cells[column_label].strip()
+        label = table.cell(line, cells, column_label)
         if not label:
             raise UserError(f"{path}, line {line}: the {kind} is empty.")
-        fields = {name: cells[place].strip() for name, place in places.items()}
+        fields = {name: table.cell(line, cells, place) for name, place in places.items()}
         if holds_text(fields):
             examples.append(Example.of(fields, label))
         else:
@@ -100,7 +102,20 @@ class Table:
             UserError: naming the file and, where there is one, the line.
         """
         places = _places(self, columns)
-        return [{name: cells[place].strip() for name, place in places.items()} for _, cells in self.rows]
+        return [{name: self.cell(line, cells, place) for name, place in places.items()} for line, cells in self.rows]
+
+    def cell(self, line: int, cells: Sequence[str | None], place: int) -> str:
+        """Return what is in a cell, without white space around it.
+
+        Raises:
+            UserError: if it is an object or a list.
+        """
+        if (cell := cells[place]) is None:
+            raise UserError(
+                f"{self.path}, line {line}: '{cut(self.header[place], SHOWN)}' is an object or a list; write a text, "
+                "a number, true, false or null."
+            )
+        return cell.strip()
 
 
 def open_table(path: Path, encoding: str | None = None) -> Table:
@@ -214,7 +229,9 @@ def _headless(table: Table) -> str:
     if table.path.suffix.lower() == ".jsonl":
         return ""
     try:
-        return missing_header(table.header, [cells for _, cells in islice(table.rows, _LOOKED_AT)])
+        return missing_header(
+            table.header, [[it or "" for it in cells] for _, cells in islice(table.rows, _LOOKED_AT)]
+        )
     except UserError:  # for a row; what is said of the columns comes first
         return missing_header(table.header, [])
 
@@ -228,12 +245,12 @@ def _has_semicolons(text: str) -> bool:
     return len(header) > 1 and not any("," in name for name in header)
 
 
-def _csv(text: str, path: Path, sign: str) -> tuple[list[str], Iterator[Row]]:
+def _csv(text: str, path: Path, sign: str) -> tuple[list[str], Iterator[_Texts]]:
     """Read text separated by commas, or another sign; a quoted field may span lines."""
     # newline="" leaves line ends within quotes as they are; strict finds the quote that never closes.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
 
-    def numbered() -> Iterator[Row]:
+    def numbered() -> Iterator[_Texts]:
         while True:
             line = reader.line_num + 1
             # The limit on a field is the whole process's, and no field is longer than the file.
@@ -251,7 +268,7 @@ def _csv(text: str, path: Path, sign: str) -> tuple[list[str], Iterator[Row]]:
     return _headed(numbered(), path, f": {SIGNS[sign]} within a field needs double quotes around the field")
 
 
-def _tsv(text: str, path: Path, _: str) -> tuple[list[str], Iterator[Row]]:
+def _tsv(text: str, path: Path, _: str) -> tuple[list[str], Iterator[_Texts]]:
     """Read tab-separated text, in which quotes mean nothing and only a line feed ends a line."""
     lines = enumerate(text.split("\n"), 1)
     return _headed(((number, _cells(line)) for number, line in lines), path)
@@ -262,7 +279,7 @@ def _cells(line: str) -> list[str]:
     return line.split("\t") if line else []
 
 
-def _headed(rows: Iterable[Row], path: Path, advice: str = "") -> tuple[list[str], Iterator[Row]]:
+def _headed(rows: Iterable[_Texts], path: Path, advice: str = "") -> tuple[list[str], Iterator[_Texts]]:
     """Take the header off, and refuse rows that do not fit it, with `advice` those that are too long."""
     filled = ((line, cells) for line, cells in rows if cells)
     _, first = next(filled, (0, None))
@@ -270,7 +287,7 @@ def _headed(rows: Iterable[Row], path: Path, advice: str = "") -> tuple[list[str
         raise UserError(f"'{path}' is empty.")
     header = [cell.strip() for cell in first]
 
-    def checked() -> Iterator[Row]:
+    def checked() -> Iterator[_Texts]:
         for line, cells in filled:
             if len(cells) != len(header):
                 few, why = ("few", "") if len(cells) < len(header) else ("many", advice)
@@ -313,8 +330,10 @@ def _jsonl(text: str, path: Path, _: str) -> tuple[list[str], Iterator[Row]]:
     return header, cells()
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> str | None:
     """Return a JSON value as a table would hold it; null and NaN are empty, a label 1 is `1`, true is `true`."""
+    if isinstance(value, dict | list):
+        return None
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -324,4 +343,9 @@ _OTHER_FORMATS = {
     ".json": "write one JSON object a line, into a .jsonl file",
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the table as CSV UTF-8"),
 }
-FORMATS = {".csv": _csv, ".tsv": _tsv, ".txt": _tsv, ".jsonl": _jsonl}
+FORMATS: dict[str, Callable[[str, Path, str], tuple[list[str], Iterator[Row]]]] = {
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".txt": _tsv,
+    ".jsonl": _jsonl,
+}

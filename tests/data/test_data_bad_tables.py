@@ -155,6 +155,16 @@ BAD_TABLES = {
         "{path}, line 2: 'text_b' is a key that line 1 lacks; every line needs the same keys, with null where there "
         "is nothing.",
     ),
+    "an object for a text": (
+        "a.jsonl",
+        '{"text": "a", "label": 1}\n{"text": {"t": "b"}, "label": 1}\n',
+        "{path}, line 2: 'text' is an object or a list; write a text, a number, true, false or null.",
+    ),
+    "a list for a label": (
+        "a.jsonl",
+        '{"Sentiment": ["pos"], "text": "a"}\n',
+        "{path}, line 1: 'Sentiment' is an object or a list; write a text, a number, true, false or null.",
+    ),
     "half a character": (
         "a.jsonl",
         '{"text": "\\ud83d", "label": 1}\n',
@@ -237,6 +247,16 @@ def test_texts_are_read_without_labels(write):
         {"text": "", "text_b": ""},
     ]
     assert open_table(path).texts(Columns(text="id", text_b="review"))[1] == {"text": "8", "text_b": ""}
+
+
+def test_objects_and_lists_are_refused_only_in_what_is_read(write):
+    path = write("a.jsonl", '{"text": "a", "label": 1, "meta": {"by": []}, "tags": ["x"]}\n')
+    assert pairs(read_table(path).splits["all"]) == [("1", "a")]
+    assert open_table(path).texts(Columns()) == [{"text": "a"}]
+    with pytest.raises(UserError, match=r"line 1: 'meta' is an object or a list"):
+        open_table(path).texts(Columns(fields=("meta",)))
+    with pytest.raises(UserError, match=r"line 1: 'tags' is an object or a list"):
+        read_table(path, Columns(label="tags", answers=True))
 
 
 def test_a_named_column_of_another_separator_gets_the_hint_and_not_a_near_name(write):
