@@ -20,6 +20,7 @@ _LONGEST_NAME = 255
 _ARCHIVES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # what .xlsx and .xls begin with, whatever they are called
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ALWAYS_UTF8 = (".json", ".toml")  # which no option names another encoding for
+_LOOKED_AT = 65_536  # bytes, for which encoding they may be
 _COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "gb18030", "big5", "shift_jis", "euc-kr")
 
 
@@ -125,19 +126,41 @@ def decode(content: bytes, path: Path, encoding: str | None) -> str:
         byte = start - content.rfind(b"\n", 0, start)
         raise UserError(
             f"{shown}, line {line}, byte {byte}: not {encoding or 'UTF-8'} (0x{content[start : start + 1].hex()}). "
-            f"{_advice(content, path, encoding)}"
+            f"{_advice(content, path, encoding, start - byte + 1)}"
         ) from None
     except (UnicodeError, ValueError) as error:
         raise UserError(f"{shown}: not {encoding}: {error}.") from None
     return text
 
 
-def _advice(content: bytes, path: Path, encoding: str | None) -> str:
+def _advice(content: bytes, path: Path, encoding: str | None, line: int) -> str:
+    """Return what to do about bytes that do not fit; `line` is where the line with the first of them begins."""
     if path.suffix.lower() in _ALWAYS_UTF8:
         return "Save it as UTF-8."
     if content.startswith(_WIDE) and encoding is None:
         return "It looks like UTF-16: --encoding utf-16."
-    return "Save it as UTF-8 or name its encoding, e.g. --encoding cp1252."
+    likely = "gb18030" if _looks_chinese(content[line : line + _LOOKED_AT]) else "cp1252"
+    return f"Save it as UTF-8 or name its encoding, e.g. --encoding {likely}."
+
+
+def _looks_chinese(sample: bytes) -> bool:
+    """Return whether bytes are GB18030 in which most characters beyond ASCII are common Chinese ones.
+
+    Bytes of other encodings may be GB18030 by chance, but hardly those of the 3,755 common characters, which begin
+    with 0xb0 to 0xd7 (level 1 of GB 2312). An accented letter in UTF-8 is one too; there most bytes are UTF-8.
+    """
+    try:
+        text = codecs.getincrementaldecoder("gb18030")().decode(sample, final=len(sample) < _LOOKED_AT)
+    except UnicodeDecodeError:
+        return False
+    foreign = _beyond_ascii(text)
+    common = sum(0xB0 <= first <= 0xD7 for first in foreign.encode("gb2312", "ignore")[::2])
+    utf8 = _beyond_ascii(sample.decode("utf-8", "ignore")).encode()
+    return 2 * common > len(foreign) > len(utf8)
+
+
+def _beyond_ascii(text: str) -> str:
+    return "".join(sign for sign in text if not sign.isascii())
 
 
 def check_encoding(encoding: str) -> str:

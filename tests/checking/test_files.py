@@ -62,6 +62,40 @@ def test_bytes_that_are_no_text_are_placed(tmp_path: Path) -> None:
     assert "line 2, byte 5: not UTF-8 (0xff)" in refusal(tmp_path / "text")
 
 
+CHINESE = "房间很干净，服务也不错。\n"
+
+
+@pytest.mark.parametrize("encoding", [None, "utf-8", "ascii"])
+@pytest.mark.parametrize("text", [CHINESE, "text,label\n" + CHINESE, "ok\n" * 50_000 + "好", CHINESE * 5_001])
+def test_bytes_that_look_chinese_get_the_encoding_of_chinese(tmp_path: Path, text: str, encoding: str | None) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode("gb18030"))
+    assert refusal(tmp_path / "a.csv", encoding=encoding).endswith("name its encoding, e.g. --encoding gb18030.")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Schön, très bien".encode("cp1252"),
+        "schön".encode("cp1252"),
+        "à la crème brûlée, ".encode() + b"\xe9t\xe9s",
+        "дом".encode("cp1251"),
+        "房間很乾淨，服務也不錯。".encode("big5"),
+        "部屋がとてもきれいでした".encode("shift_jis"),
+        CHINESE.encode("gb18030")[:-2] + b"\xff\n",
+        CHINESE.encode()[:-2],
+        ("很好" * 5).encode()[:-1],
+    ],
+)
+def test_other_bytes_are_not_called_chinese(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    assert refusal(tmp_path / "a.csv").endswith("name its encoding, e.g. --encoding cp1252.")
+
+
+def test_a_chinese_file_that_breaks_off_is_not_told_the_encoding_it_has(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("很好".encode("gb18030")[:-1])
+    assert "cp1252" in refusal(tmp_path / "a.csv", encoding="gb18030")
+
+
 @pytest.mark.parametrize("name", ["undefined", "base64", "rot13", "hex", "utf-9", "a\0b", "\ud800", "x" * 9_999, ""])
 def test_what_is_no_text_encoding(name: str) -> None:
     with pytest.raises(UserError, match="unknown encoding") as caught:
