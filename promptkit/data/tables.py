@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ TEXT_B_COLUMNS = ("text_b", "sentence2", "hypothesis", "question2", "#2 string")
 _ASKED_OF = ("question", "sentence")  # both texts of QNLI, each of whose names may stand for something else alone
 _LISTED = 5  # usual names that an error lists
 _LOOKED_AT = 1000  # rows, for whether the first line is one of them
+_SAYS_SIGN = re.compile(f'"?sep=([{"".join(SIGNS)}])"?(?=[\r\n])', re.IGNORECASE)  # a first line, for Excel
 # Columns of pairs: what is asked, each a field of its own name, and the answer.
 ASKED_COLUMNS = ("instruction", "question", "prompt", "query", "document", "article", "dialogue")
 ANSWER_COLUMNS = ("answer", "response", "output", "completion", "target", "summary", "abstract", "reply")
@@ -128,8 +130,13 @@ def open_table(path: Path, encoding: str | None = None) -> Table:
         if advice := _OTHER_FORMATS.get(path.suffix.lower()):
             raise UserError(f"unknown data format '{path.suffix}': {advice}.")
         raise unknown("data format", path.suffix or path.name, FORMATS)
-    text = read_text(path, encoding)
-    sign = ";" if path.suffix.lower() == ".csv" and _has_semicolons(text) else ","
+    text, sign = read_text(path, encoding), ","
+    if path.suffix.lower() == ".csv":
+        if says := _SAYS_SIGN.match(text):
+            # The end of that line stays, so that the lines behind it keep their numbers.
+            text, sign = text[says.end() :], says[1]
+        elif _has_semicolons(text):
+            sign = ";"
     header, rows = FORMATS[path.suffix.lower()](text, path, sign)
     for name in header:
         # Columns without a name, as spreadsheets leave them behind the last one, cannot be asked for.

@@ -214,6 +214,22 @@ def test_a_csv_file_with_semicolons_in_its_header_is_separated_by_them(write):
     assert (folder.splits["train"], folder.notes) == (read.splits["all"], read.notes)
 
 
+@pytest.mark.parametrize("first", ["sep={}\n", "SEP={}\r\n", '\ufeff"sep={}"\n'])
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_a_first_line_for_excel_says_what_separates(write, sign, first):
+    path = write("a.csv", first.format(sign) + f'text{sign}label\n"one{sign} two"{sign}1\n')
+    assert pairs(read_table(path).splits["all"]) == [("1", f"one{sign} two")]
+    assert read_table(path).notes == (("a.csv is separated by semicolons",) if sign == ";" else ())
+    path.write_text(path.read_text() + f"a{sign}b{sign}c\n")
+    with pytest.raises(UserError, match=r"line 4: too many columns, 3 where the header has 2: a (comma|semi|tab)"):
+        read_table(path)
+
+
+def test_a_column_may_be_called_as_a_line_for_excel_begins(write):
+    assert open_table(write("a.csv", "sep=;text\n")).header == ["sep=", "text"]
+    assert open_table(write("a.tsv", "sep=\t\n")).header == ["sep=", ""]
+
+
 @pytest.mark.parametrize("header", ["label,text", "label,text;x", '"label","te;xt"', "label"])
 def test_a_comma_in_the_header_says_that_commas_separate(write, header):
     table = open_table(write("a.csv", header + "\n"))
