@@ -246,7 +246,9 @@ def _headless(table: Table) -> str:
 def _has_semicolons(text: str) -> bool:
     """Return whether a header has semicolons and no comma, as Excel writes it where the comma is a decimal point."""
     try:
-        header = next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=";")), [])
+        header = next(
+            filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=";", skipinitialspace=True)), []
+        )
     except csv.Error:
         return False
     return len(header) > 1 and not any("," in name for name in header)
@@ -254,8 +256,9 @@ def _has_semicolons(text: str) -> bool:
 
 def _csv(text: str, path: Path, sign: str) -> tuple[list[str], Iterator[_Texts]]:
     """Read text separated by commas, or another sign; a quoted field may span lines."""
-    # newline="" leaves line ends within quotes as they are; strict finds the quote that never closes.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
+    # newline="" leaves line ends within quotes as they are; strict finds the quote that never closes. Some write a
+    # space after the comma; kept, it would make the quote after it a part of the text.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True, skipinitialspace=True)
 
     def numbered() -> Iterator[_Texts]:
         while True:

@@ -214,6 +214,14 @@ def test_a_csv_file_with_semicolons_in_its_header_is_separated_by_them(write):
     assert (folder.splits["train"], folder.notes) == (read.splits["all"], read.notes)
 
 
+@pytest.mark.parametrize("sign", [",", ";"])
+def test_a_space_may_stand_before_a_quote(write, sign):
+    path = write("a.csv", f'text{sign} "label"\n "one{sign} \'two\'"{sign}  "1"\nsaid "so"{sign} 0 \n')
+    assert pairs(read_table(path).splits["all"]) == [("1", f"one{sign} 'two'"), ("0", 'said "so"')]
+    tabs = write("a.tsv", 'text\t "label"\n "one"\t "1"\n')
+    assert pairs(read_table(tabs, Columns(label='"label"')).splits["all"]) == [('"1"', '"one"')]
+
+
 @pytest.mark.parametrize("first", ["sep={}\n", "SEP={}\r\n", '\ufeff"sep={}"\n'])
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
 def test_a_first_line_for_excel_says_what_separates(write, sign, first):
