@@ -18,6 +18,7 @@ The scanner reads it left to right, once; nothing is ever evaluated.
 from __future__ import annotations
 
 import re
+import shlex
 import typing
 from dataclasses import dataclass, field
 
@@ -292,7 +293,10 @@ class _Scanner:
         if not name:
             raise self._error(start, "expected a slot: {text}, {mask} and the like. Write '{{' for a literal brace.")
         if name not in OWN_SLOTS and (name.casefold() in OWN_SLOTS or not is_field_name(name)):
-            near = guess_slot(name) or " A field is a word: letters, digits and '_', no digit first."
+            near = guess_slot(name) or (
+                " A field is a word: letters, digits and '_', no digit first; a column of another name becomes one "
+                f"by --fields NAME={shlex.quote(name)}."
+            )
             raise self._error(start, f"unknown slot '{{{name}}}'.{near} Write '{{{{' for a literal brace.")
         argument: int | str | None = None
         if self.source.startswith(":", self.at):

@@ -65,7 +65,13 @@ def test_any_source_is_a_template_or_a_user_error(source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "column", "said"),
     [
-        ("hello {a b}", 7, "unknown slot '{a b}'. A field is a word: letters, digits and '_', no digit first."),
+        (
+            "hello {a b}",
+            7,
+            "unknown slot '{a b}'. A field is a word: letters, digits and '_', no digit first; a column of another "
+            "name becomes one by --fields NAME='a b'. Write '{{' for a literal brace.",
+        ),
+        ("hello {text-body}", 7, "a column of another name becomes one by --fields NAME=text-body. Write"),
         ("hello {1}", 7, "unknown slot '{1}'. A field is a word"),
         ("{text} {MASK}", 8, "unknown slot '{MASK}'. Did you mean '{mask}'?"),
         ("{text} {sof:3}", 13, "expected 'first' or 'second' after 'sof:', got '3'. Did you mean '{soft}'?"),
