@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptkit.checking import missing, path_shown, user_path
+from promptkit.data.classes import note_classes
 from promptkit.data.cleaning import clean_task
 from promptkit.data.doubles import note_doubles
 from promptkit.data.pairs import PairTask, make_pairs
@@ -89,8 +90,8 @@ def load_task(
         task = _load_path(data, columns, [*embedded, *registered])
     if answers and clean:
         raise UserError("--clean is for labelled texts; answers are learnt as they are.")
-    # Once cleaned, for texts that differed before may be the same now.
-    return note_doubles(clean_task(task) if clean else task)
+    # Once cleaned, for texts that differed before may be the same now, and a class may have lost its last one.
+    return note_classes(note_doubles(clean_task(task) if clean else task))
 
 
 def list_datasets(registry: Registry | None = None) -> list[DatasetCard]:

@@ -13,8 +13,8 @@ Key = tuple[str | None, ...]
 
 def text_key(example: Example) -> Key:
     """Return what two examples share if their texts differ in white space and letter case at most."""
-    second = None if example.text_b is None else _folded(example.text_b)
-    return _folded(example.text), second, *(part for name, text in example.others for part in (name, _folded(text)))
+    second = None if example.text_b is None else folded(example.text_b)
+    return folded(example.text), second, *(part for name, text in example.others for part in (name, folded(text)))
 
 
 def note_doubles(task: Task) -> Task:
@@ -72,5 +72,6 @@ def _shown(example: Example) -> str:
     return f"'{cut(' '.join(example.joined.split()), 40)}'"
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Return a text without what white space and letter case make different."""
     return " ".join(text.casefold().split())

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from promptkit.data.classes import note_classes
 from promptkit.data.doubles import Key, note_doubles, text_key
-from promptkit.data.splits import NO_EXAMPLE, SPLIT_NOTES, SPLIT_SEED, carve
+from promptkit.data.splits import SPLIT_NOTES, SPLIT_SEED, carve
 from promptkit.data.task import Example, Task
 from promptkit.errors import UserError
 
@@ -34,11 +35,15 @@ def take_fold(task: Task, number: int, folds: int) -> Task:
     train, dev = carve(rest, task.labels, f"{task.name}, fold {number} of {folds}", parts=1)
     # What was said of test texts in train, of classes that train lacks and of how test was made was about splits that
     # are no more.
-    stale = note_doubles(replace(task, cautions=())).cautions
+    stale = _noted(replace(task, cautions=())).cautions
     own = tuple(caution for caution in task.cautions if caution not in stale)
-    notes = [note for note in task.notes if note not in SPLIT_NOTES and not note.startswith(NO_EXAMPLE)]
+    notes = [note for note in task.notes if note not in SPLIT_NOTES]
     notes.append(f"cross-validation: {folds} folds of all examples, each tested once; dev is a tenth of the rest")
-    return note_doubles(replace(task, train=train, dev=dev, test=test, notes=tuple(notes), cautions=own))
+    return _noted(replace(task, train=train, dev=dev, test=test, notes=tuple(notes), cautions=own))
+
+
+def _noted(task: Task) -> Task:
+    return note_classes(note_doubles(task))
 
 
 def _deal(task: Task, examples: tuple[Example, ...], folds: int) -> dict[Key, int]:

@@ -21,7 +21,6 @@ _IN_TENTHS = "split 80/10/10 into train, dev and test: the data came in one piec
 _BY_LABEL = "split 80/10/10 by label into train, dev and test: the data came in one piece"
 _NO_DEV = "dev is a tenth of train: the data has no dev set"
 _NO_TEST = "the data's dev set is used as test, and dev is a tenth of train: the data has no test set"
-NO_EXAMPLE = "train has no example of "
 SPLIT_NOTES = frozenset({_IN_TENTHS, _BY_LABEL, _NO_DEV, _NO_TEST})
 """What is said of splits that were not there; of other splits of the same examples it is not true."""
 
@@ -51,9 +50,6 @@ def make_task(raw: RawData, language: str = "en") -> Task:
     train, dev, test, note = arrange(raw.splits, labels, raw.name)
     notes = list(raw.notes)
     notes += [note] if note else []
-    unseen = [label for label in labels if label not in learnable]
-    if unseen:
-        notes.append(NO_EXAMPLE + ", ".join(unseen))
     return Task(
         name=raw.name,
         labels=labels,

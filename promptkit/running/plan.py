@@ -13,6 +13,7 @@ from typing import Any
 
 from promptkit.backbones.face import ModelFiles
 from promptkit.data import Example, Task
+from promptkit.data.classes import NO_EXAMPLE
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
 from promptkit.prompting import Encoded, Readout, Template, Verbalizer, stand_in_words
@@ -349,7 +350,9 @@ def _warn_of_prompts(plan: Plan) -> None:
             f"template '{template}' is left out: a causal model answers behind the text, so {{mask}} comes last"
         )
     for caution in plan.task.cautions:
-        plan.warn(caution)
+        # What train lacks is nothing to a strategy that never looks at it.
+        if plan.depends_on & {"training", "examples"} or not caution.startswith(NO_EXAMPLE):
+            plan.warn(caution)
     most = plan.model.info.max_length
     if plan.config.max_length > max(most, MAX_LENGTH):
         plan.warn(f"model '{plan.config.model}' reads {most:,} tokens at most: --max-length {most} is used")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptkit.data import Example, Task, take_fold
+from promptkit.data.classes import note_classes
 from promptkit.data.doubles import note_doubles, text_key
 from promptkit.data.readers import RawData
 from promptkit.data.splits import make_task
@@ -65,9 +66,9 @@ def test_what_train_lacked_is_not_said_of_a_fold() -> None:
         split: tuple(Example(f"{split} {label} {n}", label) for label in labels for n in range(9))
         for split, labels in (("train", "ab"), ("dev", "ab"), ("test", "abc"))
     }
-    whole = make_task(RawData("t", rows))
-    assert whole.notes == ("train has no example of c",)
-    assert [note.split(":")[0] for note in take_fold(whole, 1, 3).notes] == ["cross-validation"]
+    whole = note_classes(make_task(RawData("t", rows)))
+    assert whole.cautions[0].startswith("train has no example of c ")
+    assert take_fold(whole, 1, 3).cautions == ()
 
 
 @pytest.mark.parametrize(
