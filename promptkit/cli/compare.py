@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptkit.checking import path_shown
 from promptkit.cli.options import StoreOption, command_line, with_settings
 from promptkit.errors import UserError
 from promptkit.hooks import get_host
@@ -101,7 +102,7 @@ def compare(
             jobs=jobs,
             dask=dask,
             command=command_line(context),
-            announce=(lambda _: None) if quiet else say,
+            announce=(lambda _: None) if quiet else _saying(_renamed(experiment, asked)),
             shows=jobs == 1 and dask is None and not quiet and sys.stderr.isatty(),
             dry=dry_run,
         )
@@ -203,6 +204,25 @@ def report_failures(result: ComparisonResult) -> None:
 def say(line: str) -> None:
     """Print a line at once, for a log that is watched."""
     print(line, flush=True)
+
+
+def _renamed(reference: str | None, asked: Experiment) -> list[str]:
+    """Return the note that options took an experiment's name from it, or nothing."""
+    if reference is None or asked.name is not None:
+        return []
+    what = f"options change what '{path_shown(reference)}' compares, so this is '{asked.title}'"
+    return [f"note: {what}; --name gives it another name"]
+
+
+def _saying(notes: list[str]) -> Callable[[str], None]:
+    """Return what prints lines at once, and the notes after the first one, which says what is compared."""
+
+    def announce(line: str) -> None:
+        say(line)
+        while notes:
+            say(notes.pop())
+
+    return announce
 
 
 def _quoted(name: str) -> str:

@@ -119,6 +119,23 @@ def test_a_toml_file_says_the_same_as_options(call: Call, pool: Callable[..., Po
     assert again.seen == []
 
 
+def test_the_name_is_said_that_a_file_gets_whose_experiment_options_change(
+    call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.toml").write_text('name = "评论 比较"\nstrategies = []\n', encoding="utf-8")
+    changed = call("mine.toml", "--shots", "4", "--dry-run")[1].splitlines()
+    title = changed[0].partition(":")[0]
+    assert title.startswith("tiny-reviews")
+    assert changed[1:] == [
+        f"note: options change what 'mine.toml' compares, so this is '{title}'; --name gives it another name"
+    ]
+    assert not any("mine.toml" in line for line in call("mine.toml", "--name", "b", "--dry-run")[1].splitlines())
+    assert call("--strategies", "none", "--dry-run")[1].count("\n") == 1
+    assert main(["compare", "mine.toml", "--dry-run", "--offline", "--store", "elsewhere"]) == 0
+    (only,) = capsys.readouterr().out.splitlines()
+    assert only.startswith("评论 比较: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
