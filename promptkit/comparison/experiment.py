@@ -8,11 +8,12 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from promptkit.checking import checked, path_shown, read_toml, user_path
+from promptkit.comparison.kinds import ListOfShots, ListOfTables, Names, OwnSettings, Seeds, Settings
 from promptkit.errors import UserError, did_you_mean, unknown
 from promptkit.running.config import DEFAULT_DATA, DEFAULT_MODEL, RunConfig, make_config, setting_of
 from promptkit.running.fields import named_fields
@@ -23,7 +24,6 @@ SHARED = tuple(name for name in RunConfig.model_fields if setting_of(name).scope
 """Settings that say which data, device and texts the cells share: the same for all, or the rows are no comparison."""
 _SETTINGS = tuple(name for name in RunConfig.model_fields if setting_of(name).scope in ("cell", "comparison"))
 _FETCHING = ("download", "mirror", "offline")
-Settings = dict[str, Any]
 Fold = tuple[int, int] | None
 """Which fold of how many is tested on, from 1; None outside a cross-validation."""
 
@@ -40,7 +40,7 @@ class Variant(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1)
-    strategies: tuple[str, ...] = ()
+    strategies: Names = ()
     settings: Settings = Field(default_factory=dict)
 
 
@@ -64,16 +64,16 @@ class Experiment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str | None = None
-    strategies: tuple[str, ...] = ("hard", "pet", "soft", "ptuning")
-    baselines: tuple[str, ...] = ("hard", "probe")
-    shots: tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...] = Field(default=(16, "full"), min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(0, 1, 2), min_length=1)
+    strategies: Names = ("hard", "pet", "soft", "ptuning")
+    baselines: Names = ("hard", "probe")
+    shots: ListOfShots = (16, "full")
+    seeds: Seeds = (0, 1, 2)
     folds: Annotated[int, Field(ge=2, le=1000)] | None = None
     data: str = DEFAULT_DATA
     model: str = DEFAULT_MODEL
     settings: Settings = Field(default_factory=dict)
-    strategy: dict[str, Settings] = Field(default_factory=dict)
-    variants: tuple[Variant, ...] = ()
+    strategy: OwnSettings = Field(default_factory=dict)
+    variants: Annotated[tuple[Variant, ...], ListOfTables] = ()
 
     @field_validator("name")
     @classmethod
@@ -91,11 +91,6 @@ class Experiment(BaseModel):
                 raise ValueError("a number of seeds lies between 1 and 1000")
             return tuple(range(value))
         return value
-
-    @field_validator("shots", mode="before")
-    @classmethod
-    def _one(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, int | str) else value
 
     @field_validator("strategies", "baselines", "shots", "seeds")
     @classmethod
@@ -196,7 +191,7 @@ def _with_fields(experiment: Experiment) -> Experiment:
 def _strings(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
-    # What is no text is refused with the cell that it belongs to.
+    # What is no text is refused where it is checked.
     return [it for it in value if isinstance(it, str)] if isinstance(value, list | tuple) else []
 
 
@@ -245,8 +240,7 @@ def _make_room(values: dict[str, Any], given: Mapping[str, Any], source: str) ->
     for each in map(_variant, variants if isinstance(variants, list) else []):
         if not isinstance(each, Mapping) or not isinstance(each["settings"], Mapping):
             continue
-        only = each.get("strategies") or list(given.get("strategy", {}))
-        names = [it for it in only if isinstance(it, str)] if isinstance(only, list | tuple) else []
+        names = _strings(each.get("strategies") or list(given.get("strategy", {})))
         named = [general, *(given.get("strategy", {}).get(name, {}) for name in names)]
         if twice := sorted({leaf for table in named for leaf in _leaves(table)} & set(_leaves(each["settings"]))):
             raise UserError(f"{source}, variant '{each.get('name')}' sets {twice[0]}, which is given as well.")
@@ -293,19 +287,20 @@ def _variant(values: Any) -> Variant | Mapping[str, Any]:
 
 
 def _check(experiment: Experiment, source: str) -> None:
-    hint = " An option of a strategy goes below strategy.NAME, or is written NAME.KEY=VALUE with --set."
+    option = " An option of a strategy goes into options = { KEY = VALUE }"
+    hint = f"{option} below strategy.NAME, or is written NAME.KEY=VALUE with --set."
     _known_only(experiment.settings, _SETTINGS, f"{source}, settings", hint)
     own = [name for name in _SETTINGS if name not in SHARED]
     for name, settings in experiment.strategy.items():
         if name not in experiment.strategies:
             raise UserError(f"{source}: settings for '{name}', which is not among its strategies.")
-        _known_only(settings, own, f"{source}, strategy.{name}")
+        _known_only(settings, own, f"{source}, strategy.{name}", f"{option}.")
     for variant in experiment.variants:
         where = f"{source}, variant '{variant.name}'"
         for name in variant.strategies:
             if name not in experiment.strategies:
                 raise UserError(f"{where}: '{name}' is not among the experiment's strategies.")
-        _known_only(variant.settings, own, where)
+        _known_only(variant.settings, own, where, f"{option}.")
     for strategy in experiment.strategies:
         names = [variant.name for variant in experiment.variants_of(strategy) if variant]
         for name in names:

@@ -74,6 +74,16 @@ def test_a_number_of_seeds_is_the_seeds_from_zero() -> None:
     assert make_experiment(seeds=[7]).seeds == (7,)
 
 
+def test_a_single_value_is_a_list_of_one(tmp_path: Path) -> None:
+    variant = "[[variants]]\nname = 'x'\nstrategies = 'soft'\nepochs = 2\n"
+    path = write(tmp_path, f"strategies = 'soft'\nbaselines = 'probe'\nshots = 'full'\nseeds = 2\n{variant}")
+    experiment = read_experiment(path)
+    assert (experiment.strategies, experiment.baselines, experiment.shots) == (("soft",), ("probe",), ("full",))
+    assert experiment.variants[0].strategies == ("soft",)
+    with pytest.raises(UserError, match=r"variant 'x' sets epochs, which is given as well\.$"):
+        read_experiment(path, strategy={"soft": {"epochs": 1}})
+
+
 @pytest.mark.parametrize("name", sorted(list_presets()))
 def test_the_presets_are_sound(name: str) -> None:
     experiment = read_experiment(name)
@@ -97,20 +107,45 @@ BAD: list[tuple[str, str]] = [
         "variant 'x': the name is there twice for 'soft'.",
     ),
     ("[[variants]]\nlr = 3.0", "variants.0.name: Field required"),
-    ("shots = [0.5]", "shots"),
-    ("shots = ['all']", "shots"),
+    ("shots = [0.5]", "shots: give a whole number above 0 or 'full', or a list of such, not 0.5 (got [0.5])"),
+    (
+        "shots = [4, 'full', 'half']",
+        "shots: give a whole number above 0 or 'full', or a list of such, not 'half' (got",
+    ),
+    ("shots = 'half'", "shots: give a whole number above 0 or 'full', or a list of such (got 'half')"),
+    ("shots = []", "shots: give a whole number above 0 or 'full', or a list of such (got [])"),
     ("shots = [16, 16]", "'16' is there twice"),
     ("seeds = 0", "a number of seeds lies between 1 and 1000"),
-    ("seeds = []", "seeds"),
+    ("seeds = []", "seeds: give how many seeds, or a list of whole numbers from 0 (got [])"),
+    ("seeds = '3'", "seeds: give how many seeds, or a list of whole numbers from 0 (got '3')"),
+    ("seeds = [1, -1]", "seeds: give how many seeds, or a list of whole numbers from 0, not -1 (got [1, -1])"),
+    ("strategies = 3", "strategies: give a list of names (got 3)"),
+    ("strategies = {soft = 1}", "strategies: give a list of names (got {'soft': 1})"),
+    ("baselines = ['hard', 3]", "baselines: give a list of names, not 3 (got ['hard', 3])"),
+    ("[[variants]]\nname = 'x'\nstrategies = 3", "variants.0.strategies: give a list of names (got 3)"),
     ("strategies = ['hard', 'hard']", "'hard' is there twice"),
     ("name = 'my name/x'", "name: a name has letters, digits, spaces and . + - _ only, and begins with a letter"),
     ("= 3", "not valid TOML"),
-    ("variants = 3", "variants: Input should be a valid tuple (got 3)"),
-    ("[[variants]]\nname = 'x'\nsettings = 1", "variants.0.settings: Input should be a valid dictionary (got 1)"),
-    ("variants = [1]", "variants.0: "),
-    ("strategy = {soft = 1}", "strategy.soft: Input should be a valid dictionary (got 1)"),
+    ("variants = 3", "variants: give tables, each below [[variants]] (got 3)"),
+    ("[variants]\nname = 'x'", "variants: give tables, each below [[variants]] (got {'name': 'x'})"),
+    ("[[variants]]\nname = 'x'\nsettings = 1", "variants.0.settings: give a table, such as { epochs = 5 } (got 1)"),
+    ("variants = [1]", "variants: give tables, each below [[variants]] (got [1])"),
+    ("strategy = {soft = 1}", "strategy.soft: give a table, such as { epochs = 5 } (got 1)"),
+    ("settings = 3", "settings: give a table, such as { epochs = 5 } (got 3)"),
+    (
+        "[strategy.soft]\ntokens = 5",
+        "soft: no key 'tokens'. An option of a strategy goes into options = { KEY = VALUE }.",
+    ),
+    (
+        "[[variants]]\nname = 'x'\ntokens = 5",
+        "variant 'x': no key 'tokens'. An option of a strategy goes into options = { KEY = VALUE }. Known",
+    ),
+    (
+        "[settings]\ntokens = 5",
+        "no key 'tokens'. An option of a strategy goes into options = { KEY = VALUE } below strategy.NAME, or",
+    ),
     ("data = 1", "data: Input should be a valid string (got 1)"),
-    ("shots = [{a = 1}]", "shots.0: "),
+    ("shots = [{a = 1}]", "or a list of such, not {'a': 1} (got [{'a': 1}])"),
     ("seeds = " + "[" * 3_000 + "]" * 3_000, "nested too deep"),
     ("data" + ".a" * 3_000 + " = 1", "nested too deep"),
     ("seeds = " + "9" * 5_000, "not valid TOML"),
