@@ -1,4 +1,4 @@
-"""What the fields of an experiment take, and what is said of anything else: in a file's words, which has no tuples."""
+"""What the fields of an experiment take, and what is said of anything else, in the words of a TOML file."""
 
 from __future__ import annotations
 
