@@ -27,6 +27,8 @@ from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError
 
 CARD = "dataset.json"
+_UNREAD = frozenset({"json", "xlsx", "xls", "ods", "parquet", "arrow", "feather", "gz", "bz2", "xz", "zip", "zst"})
+"""Endings of data that is not read; beside tables that are it must not be passed over."""
 POLARITIES = {".neg": "negative", ".pos": "positive"}
 SPLIT_NAMES = {
     "train": "train",
@@ -131,6 +133,7 @@ def read_folder(path: Path, columns: Columns | None = None) -> RawData:
             f"table ({', '.join(FORMATS)}), but {found}."
         )
     _check_left(path, [*tables, *polar] if by_split and not wanted.answers else tables, grouped)
+    _check_formats(path, files, grouped)
     wanted = _completed(wanted, info)
     raw = _read_groups(info.name or path.resolve().name, grouped, wanted, info)
     hidden = _group(path, unlabelled, UNLABELLED_NAMES)
@@ -266,6 +269,25 @@ def _check_left(folder: Path, files: Sequence[Path], grouped: Mapping[str, Seque
             f"folder '{folder}' holds files whose names end in no split: {', '.join(left)}. Rename them, as in "
             "reviews_test.csv, or move them elsewhere, or give one file by its path."
         )
+
+
+def _check_formats(folder: Path, files: Sequence[Path], grouped: Mapping[str, Sequence[Path]]) -> None:
+    """Refuse a file named after a missing split whose format is not read, as `test.xlsx` beside `train.csv`."""
+    lacking = set(SPLIT_NAMES.values()) - set(grouped)
+    unread = [file for file in files if not _UNREAD.isdisjoint(file.name.lower().split("."))]
+    other = [file.name for file in unread if _split_of(_bare(file)) in lacking]
+    if other:
+        raise UserError(
+            f"folder '{folder}' holds {', '.join(other)}, and no such split that can be read: save it as CSV, TSV or "
+            "JSON Lines in UTF-8, or move it elsewhere."
+        )
+
+
+def _bare(path: Path) -> Path:
+    """Return a path without the endings that say how it is written and packed."""
+    while path.suffix[1:].lower() in _UNREAD or path.suffix.lower() in FORMATS:
+        path = path.with_suffix("")
+    return path.with_name(f"{path.name}.csv")
 
 
 def _group_polar(files: Sequence[Path]) -> dict[str, list[Path]]:

@@ -59,8 +59,29 @@ def test_a_file_that_may_be_the_missing_split_is_not_passed_over(write, tmp_path
     )
 
 
+@pytest.mark.parametrize("left", ["test.xlsx", "x_TEST.JSON", "reviews-test.csv.gz", "validation.parquet"])
+def test_a_missing_split_in_a_format_that_is_not_read_is_not_passed_over(write, tmp_path, left):
+    write("train.csv", GOOD)
+    write(left, "anything")
+    with pytest.raises(UserError) as refusal:
+        read_folder(tmp_path)
+    assert str(refusal.value) == (
+        f"folder '{tmp_path}' holds {left}, and no such split that can be read: save it as CSV, TSV or JSON Lines in "
+        "UTF-8, or move it elsewhere."
+    )
+
+
 @pytest.mark.parametrize(
-    "beside", ["README.txt", "msr_paraphrase_data.txt", "test_words.txt", ".test (1).tsv", "test.md", "train.tsv.md5"]
+    "beside",
+    [
+        "README.txt",
+        "msr_paraphrase_data.txt",
+        "test_words.txt",
+        ".test (1).tsv",
+        "test.md",
+        "train.tsv.md5",
+        "test.json",
+    ],
 )
 def test_a_file_that_is_no_split_may_lie_beside_them(write, tmp_path, beside):
     write("my train.tsv", GOOD)
