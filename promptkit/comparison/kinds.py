@@ -21,7 +21,7 @@ _WANTED = {
     "strategies": "a list of names",
     "baselines": "a list of names",
     "shots": "a whole number above 0 or 'full', or a list of such",
-    "seeds": "how many seeds, or a list of whole numbers from 0",
+    "seeds": "how many seeds, or a list of whole numbers from 0 to 4294967295",
 }
 
 

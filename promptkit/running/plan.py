@@ -131,6 +131,7 @@ class Plan:
         """
         chosen = self.settings
         training = [chosen.epochs, chosen.lr, chosen.weight_decay, chosen.patience, chosen.batch_size]
+        training += [] if chosen.round_epochs is None else [chosen.round_epochs]
         parts: dict[str, Any] = {
             "promptkit": __version__,
             "strategy": [self.strategy.name, self.strategy_version, self.strategy.options.model_dump(mode="json")],
@@ -150,8 +151,6 @@ class Plan:
         }
         if chosen.accumulate > 1 and "training" in self.depends_on:
             parts["accumulate"] = chosen.accumulate
-        if chosen.round_epochs is not None and "training" in self.depends_on:
-            parts["round epochs"] = chosen.round_epochs
         if chosen.objective != "classes":
             parts["objective"] = [chosen.objective, chosen.max_tokens]
         if self.drawn_from:

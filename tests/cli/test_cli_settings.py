@@ -94,7 +94,7 @@ def test_data_and_model_may_be_paths():
 
 @pytest.mark.parametrize(("key", "value"), [("seeds", [-1]), ("seeds", [2**32]), ("shots", [0])])
 def test_what_the_grid_decides_is_refused_by_the_name_it_has_there(key, value):
-    with pytest.raises(UserError, match=f"^experiment: {key}\\.0: Input should be "):
+    with pytest.raises(UserError, match=rf"^experiment: {key}: give .+, not {value[0]} \(got"):
         make_experiment(**{key: value})
 
 
