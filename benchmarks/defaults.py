@@ -206,7 +206,7 @@ def judge(trial: Trial, data: dict[bool, Path], mode: str) -> dict[str, Any]:
     return {**asdict(trial), "accuracy": accuracy, "loss": None if few or picked is None else picked.dev_loss}
 
 
-def table(found: list[dict[str, Any]], names: list[str], whole: str = f"{TRAIN:,} examples") -> str:
+def table(found: list[dict[str, Any]], names: list[str], whole: str) -> str:
     """Return the trials' outcomes as Markdown, seeds averaged; `whole` says what they learnt from without shots."""
     cells: dict[tuple[str, ...], dict[str, list[dict[str, Any]]]] = {}
     for each in found:
@@ -282,7 +282,7 @@ def main() -> int:
                 with arguments.out.open("a", encoding="utf-8") as file:
                     print(json.dumps(known), file=file)
             wanted.append(known)
-    text = table(wanted, names, "all of train") if arguments.all else table(wanted, names)
+    text = table(wanted, names, "all of train" if arguments.all else f"{TRAIN:,} examples")
     if arguments.markdown:
         arguments.markdown.write_text(text, encoding="utf-8")
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -22,12 +22,12 @@ from promptkit.checking import (
     read_bytes,
     read_json_object,
 )
-from promptkit.data.tables import FORMATS, Columns, open_table, read_rows
+from promptkit.data.tables import FORMATS, OTHER_FORMATS, Columns, open_table, read_rows
 from promptkit.data.task import Example, holds_text
 from promptkit.errors import UserError
 
 CARD = "dataset.json"
-_UNREAD = frozenset({"json", "xlsx", "xls", "ods", "parquet", "arrow", "feather", "gz", "bz2", "xz", "zip", "zst"})
+_UNREAD = (*OTHER_FORMATS, ".parquet", ".arrow", ".feather", ".gz", ".bz2", ".xz", ".zip", ".zst")
 """Endings of data that is not read; beside tables that are it must not be passed over."""
 POLARITIES = {".neg": "negative", ".pos": "positive"}
 SPLIT_NAMES = {
@@ -132,8 +132,9 @@ def read_folder(path: Path, columns: Columns | None = None) -> RawData:
             f"folder '{path}' holds neither train/dev/test tables nor *.pos and *.neg files nor one single "
             f"table ({', '.join(FORMATS)}), but {found}."
         )
-    _check_left(path, [*tables, *polar] if by_split and not wanted.answers else tables, grouped)
-    _check_formats(path, files, grouped)
+    if lacking := set(SPLIT_NAMES.values()) - set(grouped):
+        _check_left(path, [*tables, *polar] if by_split and not wanted.answers else tables, grouped, lacking)
+        _check_formats(path, files, lacking)
     wanted = _completed(wanted, info)
     raw = _read_groups(info.name or path.resolve().name, grouped, wanted, info)
     hidden = _group(path, unlabelled, UNLABELLED_NAMES)
@@ -248,12 +249,13 @@ def _group(folder: Path, files: Sequence[Path], names: Mapping[str, str] = SPLIT
     return grouped
 
 
-def _check_left(folder: Path, files: Sequence[Path], grouped: Mapping[str, Sequence[Path]]) -> None:
+def _check_left(
+    folder: Path, files: Sequence[Path], grouped: Mapping[str, Sequence[Path]], lacking: Collection[str]
+) -> None:
     """Refuse files that may hold a missing split: with `test (1).csv` passed over, test would be made up from train.
 
     A `.txt` file is often no data (`README.txt`, `classes.txt`), so a word of its name has to be that split's.
     """
-    lacking = set(SPLIT_NAMES.values()) - set(grouped)
     read = [file for group in grouped.values() for file in group]
     left = [
         file.name
@@ -264,18 +266,16 @@ def _check_left(folder: Path, files: Sequence[Path], grouped: Mapping[str, Seque
             or any(SPLIT_NAMES.get(word) in lacking for word in re.findall("[a-z]+", file.stem.lower()))
         )
     ]
-    if lacking and left:
+    if left:
         raise UserError(
             f"folder '{folder}' holds files whose names end in no split: {', '.join(left)}. Rename them, as in "
             "reviews_test.csv, or move them elsewhere, or give one file by its path."
         )
 
 
-def _check_formats(folder: Path, files: Sequence[Path], grouped: Mapping[str, Sequence[Path]]) -> None:
+def _check_formats(folder: Path, files: Sequence[Path], lacking: Collection[str]) -> None:
     """Refuse a file named after a missing split whose format is not read, as `test.xlsx` beside `train.csv`."""
-    lacking = set(SPLIT_NAMES.values()) - set(grouped)
-    unread = [file for file in files if not _UNREAD.isdisjoint(file.name.lower().split("."))]
-    other = [file.name for file in unread if _split_of(_bare(file)) in lacking]
+    other = [file.name for file in files if file.suffix.lower() in _UNREAD and _split_of(_bare(file)) in lacking]
     if other:
         raise UserError(
             f"folder '{folder}' holds {', '.join(other)}, and no such split that can be read: save it as CSV, TSV or "
@@ -285,7 +285,7 @@ def _check_formats(folder: Path, files: Sequence[Path], grouped: Mapping[str, Se
 
 def _bare(path: Path) -> Path:
     """Return a path without the endings that say how it is written and packed."""
-    while path.suffix[1:].lower() in _UNREAD or path.suffix.lower() in FORMATS:
+    while path.suffix.lower() in (*_UNREAD, *FORMATS):
         path = path.with_suffix("")
     return path.with_name(f"{path.name}.csv")
 

@@ -127,7 +127,7 @@ def open_table(path: Path, encoding: str | None = None) -> Table:
         UserError: if it is no table, or has no header or the same column twice.
     """
     if path.suffix.lower() not in FORMATS:
-        if advice := _OTHER_FORMATS.get(path.suffix.lower()):
+        if advice := OTHER_FORMATS.get(path.suffix.lower()):
             raise UserError(f"unknown data format '{path.suffix}': {advice}.")
         raise unknown("data format", path.suffix or path.name, FORMATS)
     text, sign = read_text(path, encoding), ","
@@ -349,7 +349,7 @@ def _cell(value: object) -> str | None:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-_OTHER_FORMATS = {
+OTHER_FORMATS = {
     ".json": "write one JSON object a line, into a .jsonl file",
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the table as CSV UTF-8"),
 }

@@ -128,9 +128,9 @@ class Layout:
         counts = iter(template.mask_counts(mask_slots))
         virtual, marks = 0, tokenizer.marks_spaces
         yield Segment("special", self.front)
-        for number, (part, spacing) in enumerate(zip(template.parts, template.spacing, strict=True)):
+        for part, spacing in zip(template.parts, template.spacing, strict=True):
             if isinstance(part, Literal):
-                yield Segment("template", _literal_pieces(part, tokenizer, last=number == len(template.parts) - 1))
+                yield Segment("template", _literal_pieces(part, tokenizer, last=part is template.parts[-1]))
             elif isinstance(part, Field):
                 yield Segment(f"field:{part.name}", field=part.name, half=part.half, spacing=spacing if marks else "")
             elif isinstance(part, Chat):
@@ -219,8 +219,10 @@ def _check_answer(template: Template) -> None:
 
 def _literal_pieces(literal: Literal, tokenizer: Tokenizer, *, last: bool) -> tuple[int, ...]:
     """Return the pieces of a template's words; where spaces are marked one at the end belongs to what follows."""
-    if not tokenizer.marks_spaces or last or literal.text.endswith(" "):
-        return tuple(tokenizer.encode(literal.text.removesuffix(" ") if tokenizer.marks_spaces else literal.text))
+    if not tokenizer.marks_spaces:
+        return tuple(tokenizer.encode(literal.text))
+    if last or literal.text.endswith(" "):
+        return tuple(tokenizer.encode(literal.text.removesuffix(" ")))
     return pieces_before_word(tokenizer, literal.text)
 
 
